@@ -1,0 +1,41 @@
+# make benchmark: set up what is needed, measure what config/config.yaml asks for, print the table
+# make test:      set up what is needed, run the tests
+# VENV=DIR uses another environment, PYTHON=python3.12 another interpreter to make it with.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# on a machine where pip itself is old, its complaints are no news
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: benchmark test test-all lint peer setup
+
+benchmark: setup
+	$(BIN)/snakemake --cores 1
+
+test: setup
+	$(BIN)/python -m pytest tests -m "not slow"
+
+test-all: setup
+	$(BIN)/python -m pytest tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+peer: setup
+	$(BIN)/python tests/bench/peer.py
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than 3.11: name a newer one, as in make PYTHON=python3.12" >&2; exit 1; }
+	@PYTHONPATH=workflow/scripts $(PYTHON) -m measurement.toolchain
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: $(PYTHON) cannot make environments: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --requirement requirements.txt
+	@touch $@

@@ -1,0 +1,51 @@
+"""
+Measuring: one job a run, each in its own process, in the order of the plan.
+
+MAKES:
+
+    results/<name>/runs/gpu~…/round~…/run.csv     one row a stage
+    results/<name>/runs/gpu~…/round~…/calls.csv   one row a call
+
+A measurement that fails is a row with its status; a job fails only if the set-up does. Editing a script re-runs nothing
+(scripts are no input); editing a definition or changing the installed releases re-runs what they concern.
+"""
+
+PYTHON = sys.executable
+MEASURE = str(Path(workflow.basedir) / "workflow" / "scripts" / "measure.py")
+SETTINGS = PLAN.config["measurement"]
+
+
+rule measure:
+    """Measure one round of one cell in a process of its own."""
+    output:
+        run=RESULTS / "runs" / RUNS.wildcard_pattern / "run.csv",
+        calls=RESULTS / "runs" / RUNS.wildcard_pattern / "calls.csv",
+    log:
+        RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
+    params:
+        definition=lambda wildcards: PLAN.definition(wildcards),
+        environment=installed_versions(),
+        folder=subpath(output.run, parent=True),
+        weights=PLAN.config["weights"],
+        scale=PLAN.config["scale"],
+        warmup_calls=SETTINGS["warmup_calls"],
+        calls=SETTINGS["calls"],
+    resources:
+        # here and not among the params: a new limit or a longer matrix gives no finished run another meaning
+        time_limit_s=int(SETTINGS["time_limit_s"]),
+        memory_limit_mib=lambda wildcards: str(SETTINGS.get("memory_limit_mib")),
+        run=lambda wildcards: f"{PLAN.number(wildcards)} of {len(PLAN.runs)}",
+    priority: lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards)
+    message:
+        "Run {resources.run}: {wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
+    shell:
+        # Snakemake's limit on threads is for jobs beside each other; here a run has the device to itself
+        "unset OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS NUMEXPR_NUM_THREADS; "
+        "{PYTHON:q} {MEASURE:q}"
+        " --pipeline {wildcards.pipeline:q} --batch-size {wildcards.batch_size} --variant {wildcards.variant:q}"
+        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
+        " --weights {params.weights:q} --scale {params.scale:q}"
+        " --warmup-calls {params.warmup_calls} --calls {params.calls}"
+        " --time-limit-s {resources.time_limit_s} --memory-limit-mib {resources.memory_limit_mib}"
+        " --definition {params.definition:q} --expect {params.environment:q}"
+        " --output {params.folder:q} --log {log:q}"

@@ -1,0 +1,14 @@
+"""Rule `measurements`: the rows of all runs in one CSV, checked."""
+
+import pandas as pd
+from reporting.errors import run_script
+from reporting.read import read_rows, row_schema
+
+
+def main(snakemake):
+    rows = [row for path in snakemake.input for row in read_rows(path)]
+    pd.DataFrame(rows, columns=row_schema()[0]).to_csv(snakemake.output[0], index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,0 +1,142 @@
+"""From the config to the matrix: the cells to measure, their rounds, and the order in which they run."""
+
+import difflib
+import re
+from importlib import metadata
+
+import pandas as pd
+from checking import check, read_catalogue
+from measurement.definition import ROOT, digest, resolve
+from measurement.device import describe_gpu, resolve_auto
+from measurement.errors import DiffbenchError
+
+CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
+RUN = [*CELL, "round"]
+AXES = {"gpu": "gpus", "torch": "torch", "pipeline": "pipelines", "batch_size": "batch_sizes", "variant": "variants"}
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+TORCH_BUILDS = ("installed",)
+
+
+def check_known(key, names, known):
+    """Raises DiffbenchError for a name that the catalogue lacks, with the nearest that it has."""
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise DiffbenchError(f"config: {key}: unknown name {name!r}; known are: {', '.join(known)}{hint}")
+
+
+def resolve_config(config, root=ROOT):
+    """The config, checked, with `auto` replaced by what this machine has.
+
+    Raises DiffbenchError in one line for whatever is wrong with it.
+    """
+    check(config, "config", "config")
+    for kind in ("gpus", "pipelines", "variants"):
+        catalogue = read_catalogue(kind, root)
+        if kind != "gpus":
+            check_known(kind, config[kind], list(catalogue))
+    resolved = {"exclude": [], **config}
+    resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
+    for name in resolved["gpus"]:
+        try:
+            describe_gpu(name, root)
+        except DiffbenchError as error:
+            raise DiffbenchError(f"config: gpus: {error}") from None
+    resolved["torch"] = ["installed" if name == "auto" else name for name in config["torch"]]
+    check_known("torch", resolved["torch"], TORCH_BUILDS)
+    for key in ("gpus", "torch"):
+        if len(set(resolved[key])) < len(resolved[key]):
+            raise DiffbenchError(f"config: {key}: {config[key]} name the same thing twice on this machine; keep one")
+    check_baseline(resolved)
+    return resolved
+
+
+def check_baseline(config):
+    """Raises DiffbenchError where the baseline lies outside the matrix."""
+    for axis, value in config["baseline"].items():
+        if value == "auto" and axis == "torch":
+            config["baseline"][axis] = value = "installed"
+        values = config[AXES[axis]]
+        if value not in values:
+            raise DiffbenchError(f"config: baseline.{axis}: {value!r} is outside the matrix; expected one of {values}")
+
+
+def expand(config):
+    """The matrix: a DataFrame with the columns of CELL, one row a cell, in the order of the config.
+
+    Raises DiffbenchError where `exclude` names what the matrix lacks, or leaves nothing of it.
+    """
+    axes = [config[key] for key in AXES.values()]
+    cells = pd.MultiIndex.from_product(axes, names=CELL).to_frame(index=False)
+    for number, partial in enumerate(config["exclude"]):
+        hit = pd.Series(True, index=cells.index)
+        for axis, value in partial.items():
+            if value not in config[AXES[axis]]:
+                raise DiffbenchError(f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it")
+            hit &= cells[axis] == value
+        cells = cells[~hit]
+    if cells.empty:
+        raise DiffbenchError("config: exclude leaves no cell of the matrix; remove some of it")
+    return cells.reset_index(drop=True)
+
+
+def expand_rounds(cells, rounds):
+    """One row a run, columns RUN and `number` from 1: round 1 of every cell, then round 2, so that drift hits all alike."""
+    runs = pd.concat([cells.assign(round=number) for number in range(1, rounds + 1)], ignore_index=True)
+    return runs.assign(number=range(1, len(runs) + 1))
+
+
+def define(config, cells, root=ROOT):
+    """The definition hash of every (pipeline, batch_size, variant) of the matrix."""
+    settings = config["measurement"]
+    keys = cells[["pipeline", "batch_size", "variant"]].drop_duplicates().itertuples(index=False)
+    return {
+        tuple(key): digest(
+            resolve(
+                *key,
+                weights=config["weights"],
+                scale=config["scale"],
+                warmup_calls=settings["warmup_calls"],
+                calls=settings["calls"],
+                root=root,
+            )
+        )
+        for key in keys
+    }
+
+
+def installed_versions():
+    """`torch=…,diffusers=…,transformers=…` of the Python that runs Snakemake; a package that is missing is left out."""
+    found = []
+    for package in ("torch", "diffusers", "transformers"):
+        try:
+            found.append(f"{package}={metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ",".join(found)
+
+
+class Plan:
+    """What a config asks for on this machine: `config` (resolved), `cells`, `runs` and the definition of each cell."""
+
+    def __init__(self, config, root=ROOT):
+        self.config = resolve_config(config, root)
+        self.cells = expand(self.config)
+        self.runs = expand_rounds(self.cells, self.config["rounds"])
+        self.definitions = define(self.config, self.cells, root)
+        self.labels = {kind: read_catalogue(kind, root) for kind in ("gpus", "pipelines", "variants")}
+        index = pd.MultiIndex.from_frame(self.runs[RUN].astype(str))
+        self.numbers = dict(zip(index, self.runs["number"]))
+        self.cells = self.cells.assign(
+            definition=[self.definitions[key] for key in zip(*(self.cells[axis] for axis in CELL[2:]))]
+        )
+
+    def definition(self, wildcards):
+        """The definition hash of a run's cell; a run outside the matrix has none."""
+        key = (wildcards.pipeline, int(wildcards.batch_size), wildcards.variant)
+        return self.definitions.get(key, "")
+
+    def number(self, wildcards):
+        """The run's place in the order, from 1."""
+        return self.numbers.get(tuple(str(wildcards[axis]) for axis in RUN), len(self.numbers))

@@ -1,0 +1,219 @@
+"""Measure one round of one cell: one pipeline, batch size and variant on this machine's device.
+
+Writes run.csv (one row a stage) and calls.csv (one row a call) to the output folder, whole or not at all. A measurement
+that fails (out of memory, a compilation that breaks, a crash, a time limit) is a row with its status, and exit code 0.
+A set-up that fails (wrong device, missing compiler or weights, full disk) is one line, exit code 1 and no row.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measurement import row
+from measurement.definition import NAME, ROOT, SCALES, WEIGHTS, digest, resolve
+from measurement.device import describe_gpu, locked, resolve_auto
+from measurement.errors import DiffbenchError, SetupError
+from measurement.supervise import assemble, read_events, run_child
+from measurement.toolchain import check_toolchain
+
+SCRIPTS = Path(__file__).resolve().parent
+
+
+def parse_arguments(arguments=None):
+    """The command line. `--root` is for catalogues that lie elsewhere than this program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", required=True, help="a name of config/pipelines.yaml")
+    parser.add_argument("--batch-size", required=True, type=positive_integer, help="images per prompt")
+    parser.add_argument("--variant", required=True, help="a name of config/variants.yaml")
+    parser.add_argument("--output", required=True, type=Path, help="folder for run.csv and calls.csv")
+    parser.add_argument("--gpu", default="auto", help="a name of config/gpus.yaml, or auto: this machine's device")
+    parser.add_argument("--torch", default="installed", type=name, help="the label of this torch build")
+    parser.add_argument("--round", default=1, type=positive_integer, help="round 1 empties the cell's compiler cache")
+    parser.add_argument("--weights", default="random", choices=WEIGHTS)
+    parser.add_argument("--scale", default="tiny", choices=SCALES, help="the size of the random architectures")
+    parser.add_argument("--warmup-calls", default=3, type=positive_integer, help="calls before those measured")
+    parser.add_argument("--calls", default=5, type=positive_integer, help="measured calls")
+    parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
+    parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
+    parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
+    parser.add_argument("--expect", default="", help="versions that must be imported: torch=2.13.0,diffusers=0.42.1")
+    parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")
+    parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
+    return parser.parse_args(arguments)
+
+
+def positive_integer(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 1 or more")
+    return int(text)
+
+
+def optional_number(text):
+    return None if text.lower() in ("none", "null", "") else float(text)
+
+
+def name(text):
+    if not NAME.match(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected letters, digits, '.', '_' and '-'")
+    return text
+
+
+def parse_expected(text):
+    """{'torch': '2.13.0'} from 'torch=2.13.0'."""
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+
+
+def code_revision(root):
+    """The commit of the code that measures, with '-dirty' where files differ from it; None outside a checkout."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip() or None
+
+
+def private_folder(path):
+    """Make a folder that only this user can write. Raises SetupError where another user's lies in its place."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.stat().st_uid != os.getuid():
+        raise SetupError(f"{path} belongs to another user; name a folder of your own with --cache")
+    return path
+
+
+def cell_cache(arguments, gpu):
+    """The folder of the cell's own compiler cache, and whether it is cold. Round 1 empties it."""
+    base = arguments.cache or Path(os.environ.get("DIFFBENCH_CACHE") or default_cache())
+    parts = (gpu, arguments.torch, arguments.pipeline, arguments.batch_size, arguments.variant, arguments.scale)
+    # the results are part of the name: two datasets of one user do not share a cache
+    place = digest([str(arguments.output.resolve().parent), sys.prefix])
+    folder = private_folder(base) / ("-".join(map(str, parts)) + "-" + place)
+    if arguments.round == 1:
+        shutil.rmtree(folder, ignore_errors=True)
+    state = "warm" if folder.is_dir() and any(folder.iterdir()) else "cold"
+    return private_folder(folder), state
+
+
+def default_cache():
+    return Path(tempfile.gettempdir()) / f"diffbench-cache-{os.getuid()}"
+
+
+def child_environment(cache, device_type):
+    """The environment of the measuring process: offline, with compiler caches of its own."""
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
+    environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
+    environment["TRITON_CACHE_DIR"] = str(cache / "triton")
+    environment["HF_HUB_OFFLINE"] = "1"
+    environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
+    environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")
+    if device_type == "cpu":
+        # Vector instructions are a fact of the CPU, not of the cell: without this, every cold cache would compile the
+        # same four probes of them again (torch/_inductor/config.py, vec_isa_ok).
+        environment.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
+    return environment
+
+
+def measure(arguments):
+    """Measure as the arguments say and write the two files. Raises DiffbenchError; returns the rows."""
+    gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
+    gpu_entry = describe_gpu(gpu, arguments.root)
+    definition = resolve(
+        arguments.pipeline,
+        arguments.batch_size,
+        arguments.variant,
+        arguments.weights,
+        arguments.scale,
+        arguments.warmup_calls,
+        arguments.calls,
+        arguments.root,
+    )
+    found = digest(definition)
+    if arguments.definition and arguments.definition != found:
+        raise SetupError(
+            f"{arguments.pipeline}: its definition is {found}, but the workflow planned {arguments.definition}: "
+            "the catalogues changed since it started; start it again"
+        )
+    if "compile" in definition["variant"]:
+        check_toolchain()
+    identity = {
+        "gpu": gpu,
+        "torch": arguments.torch,
+        "pipeline": arguments.pipeline,
+        "batch_size": arguments.batch_size,
+        "variant": arguments.variant,
+        "round": arguments.round,
+        "definition": found,
+    }
+    with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
+        rows, samples = supervise(arguments, gpu_entry, definition, identity, Path(folder))
+    row.write_whole(arguments.output / "calls.csv", row.to_csv(samples, row.CALL_COLUMNS))
+    row.write_whole(arguments.output / "run.csv", row.to_csv(rows, row.COLUMNS))
+    return rows
+
+
+def supervise(arguments, gpu_entry, definition, identity, folder):
+    """Run the measuring process under the device's lock. Returns rows and samples; raises SetupError."""
+    cache, cache_state = cell_cache(arguments, identity["gpu"])
+    spec = {
+        "gpu": identity["gpu"],
+        "gpu_entry": gpu_entry,
+        "definition": definition,
+        "environment": parse_expected(arguments.expect),
+        "events": str(folder / "events.jsonl"),
+    }
+    device_type = gpu_entry.get("device", "cuda")
+    environment = child_environment(cache, device_type)
+    limits = (arguments.time_limit_s, arguments.memory_limit_mib)
+    with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as (lock, waited_s):
+        death = run_child(spec, folder / "spec.json", environment, log, lock, *limits)
+    events = read_events(spec["events"])
+    for event in events:
+        if event["event"] == "setup-error":
+            raise SetupError(event["detail"])
+    shared = {
+        "code_revision": code_revision(arguments.root),
+        "scale": definition["scale"],
+        "weights": definition["weights"],
+        "cache": cache_state if "compile" in definition["variant"] else None,
+    }
+    return assemble(identity, shared, definition, events, death)
+
+
+def describe(rows):
+    """One line for each stage: what a user wants to see once the run is over."""
+    for line in rows:
+        rate = line.get("iterations_per_second")
+        result = f"{rate:.2f} it/s" if rate else f"{line['status']} during {line['phase']}: {line['detail']}"
+        stage = f", stage {line['stage']}" if len(rows) > 1 else ""
+        yield f"{line['pipeline']}, batch size {line['batch_size']}, {line['variant']}{stage}: {result}"
+
+
+def interrupted(number, frame):
+    raise KeyboardInterrupt
+
+
+def main():
+    arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        rows = measure(arguments)
+    except DiffbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return 130
+    for line in describe(rows):
+        print(line, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

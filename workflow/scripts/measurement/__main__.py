@@ -1,0 +1,102 @@
+"""The process that measures: `python -m measurement SPEC`. Started and watched by supervise.py; it reports what it does
+as JSON lines, so that its parent knows how far it came if it dies."""
+
+import json
+import sys
+
+from .errors import DiffbenchError, one_line
+from .failure import classify
+from .supervise import die_with_parent
+
+
+class Report:
+    """Appends events to the file that the parent reads."""
+
+    def __init__(self, path):
+        self.file = open(path, "a", encoding="utf-8", buffering=1)
+        self.stage = None
+
+    def emit(self, event, **content):
+        self.file.write(json.dumps({"event": event, "stage": self.stage, **content}) + "\n")
+
+    def phase(self, name):
+        self.emit("phase", phase=name)
+
+    def values(self, **columns):
+        self.emit("values", columns=columns)
+
+    def sample(self, kind, number, sample):
+        self.emit("sample", columns={"kind": kind, "call": number, **sample})
+
+
+def choose_device(spec):
+    """The torch device of the run. Raises SetupError where it is not the device that the run names."""
+    import torch
+
+    from .device import check_device
+    from .errors import SetupError
+    from .provenance import read_device
+
+    kind = spec["gpu_entry"].get("device", "cuda")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise SetupError(
+            f"the run is for gpu {spec['gpu']}, but torch {torch.__version__} sees no CUDA device; install a CUDA build "
+            "of torch, or hide the GPU with CUDA_VISIBLE_DEVICES= to measure the CPU"
+        )
+    device = torch.device("cuda", 0) if kind == "cuda" else torch.device(kind)
+    check_device(spec["gpu"], spec["gpu_entry"], read_device(device)["device_name"])
+    return device
+
+
+def measure(spec, report):
+    """Measure every stage of the run; a stage that fails leaves its status and does not stop the next."""
+    import torch
+
+    from .provenance import check_environment, read_provenance
+    from .stage import measure_stage, release
+
+    device = choose_device(spec)
+    dtype = torch.float32 if device.type == "cpu" else torch.float16
+    provenance = read_provenance(device, dtype)
+    check_environment(spec["environment"], provenance)
+    report.emit("provenance", columns=provenance)
+    definition = spec["definition"]
+    for description in definition["stages"]:
+        report.stage = description["number"]
+        try:
+            measure_stage(description, definition, device, dtype, report)
+            status, detail = "ok", None
+        except DiffbenchError:
+            raise
+        except Exception as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
+            status, detail = classify(error, "compile" in definition["variant"])
+            print_failure(error)
+        report.emit("outcome", status=status, detail=detail)
+        release(device)
+
+
+def print_failure(error):
+    """The whole traceback, for the log."""
+    import traceback
+
+    traceback.print_exception(type(error), error, error.__traceback__)
+
+
+def main(spec_path):
+    die_with_parent()
+    with open(spec_path, encoding="utf-8") as file:
+        spec = json.load(file)
+    report = Report(spec["events"])
+    try:
+        measure(spec, report)
+    except DiffbenchError as error:
+        report.emit("setup-error", detail=one_line(error))
+        return 1
+    except ImportError as error:
+        report.emit("setup-error", detail=one_line(f"the environment lacks what measuring needs: {error}"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,101 @@
+"""What is measured: a cell resolved from the catalogues into one plain dictionary, and its hash.
+
+Shared with the workflow, which must know the definition before a run starts, so it imports neither torch nor diffusers.
+"""
+
+import copy
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+from .errors import DiffbenchError
+
+ROOT = Path(__file__).resolve().parents[3]
+SCALES = ("tiny", "full")
+WEIGHTS = ("random", "pretrained")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+def read_yaml(path):
+    """The mapping in a YAML file. Raises DiffbenchError with file and line where it is none."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DiffbenchError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or error
+        raise DiffbenchError(f"{place}: not valid YAML: {problem}; mend the syntax") from None
+    if not isinstance(content, dict):
+        raise DiffbenchError(f"{path}: found {type(content).__name__}, expected a mapping of keys to values")
+    return content
+
+
+def catalogue(kind, root=ROOT):
+    """The catalogue config/<kind>.yaml: `pipelines`, `variants` or `gpus`."""
+    return read_yaml(Path(root) / "config" / f"{kind}.yaml")
+
+
+def entry(kind, name, root=ROOT):
+    """One entry of a catalogue. Raises DiffbenchError that lists the known names."""
+    entries = catalogue(kind, root)
+    if name not in entries:
+        raise DiffbenchError(f"unknown {kind[:-1]} {name!r}; config/{kind}.yaml has: {', '.join(map(str, entries))}")
+    return entries[name]
+
+
+def architecture(name, scale, root=ROOT):
+    """An architecture's description with its `base` merged in: components replace those of the base one by one."""
+    own = read_yaml(Path(root) / "resources" / "architectures" / scale / f"{name}.yaml")
+    base = own.pop("base", None)
+    if base is None:
+        return own
+    merged = architecture(base, scale, root)
+    for key, value in own.items():
+        if isinstance(value, dict) and key != "parameters":
+            merged[key] = {**merged.get(key, {}), **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def resolve(pipeline, batch_size, variant, weights, scale, warmup_calls, calls, root=ROOT):
+    """Everything that decides what a run measures, as plain data.
+
+    Returns a dictionary with `stages` (each with its `architecture`, `steps` and `call`), `variant` and the settings.
+    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it.
+    """
+    stages = []
+    for number, stage in enumerate(entry("pipelines", pipeline, root)["stages"], start=1):
+        if batch_size > 1 and not stage.get("batched", True):
+            continue
+        stage = copy.deepcopy(stage)
+        described = architecture(stage["architecture"], scale, root)
+        stage["number"] = number
+        stage["steps"] = described.pop("steps", stage["steps"])
+        stage["call"].update(described.pop("call", {}))
+        if weights == "random":
+            stage["architecture"] = described
+        else:
+            stage.pop("architecture")
+        stages.append(stage)
+    recipe = {key: value for key, value in entry("variants", variant, root).items() if key not in ("label", "note")}
+    return {
+        "batch_size": batch_size,
+        "scale": scale,
+        "weights": weights,
+        "stages": stages,
+        "variant": recipe,
+        "warmup_calls": warmup_calls,
+        "calls": calls,
+    }
+
+
+def digest(definition):
+    """The first 12 hexadecimal digits of the SHA-256 of the definition."""
+    canonical = json.dumps(definition, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -1,0 +1,120 @@
+"""Which device a run is on, its label, and the lock that keeps it for one run at a time. Imports no torch: the lock is
+taken before torch is."""
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from .definition import NAME, ROOT, catalogue
+from .errors import DiffbenchError, SetupError
+
+
+def cpu_name():
+    """The processor's name as Linux gives it, or the machine's architecture."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return os.uname().machine
+
+
+def query_nvidia(*fields):
+    """What nvidia-smi says of the first visible GPU, one text a field; None where there is no NVIDIA GPU.
+
+    Visible is what CUDA_VISIBLE_DEVICES leaves: an empty value or -1 hides every GPU.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
+    if visible is not None:
+        first = visible.split(",")[0].strip()
+        if first in ("", "-1", "NoDevFiles"):
+            return None
+        command += ["-i", first]
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = output.strip().splitlines()
+    return [text.strip() for text in lines[0].split(",")] if lines else None
+
+
+def label_device(device_name, gpus):
+    """The name in config/gpus.yaml whose pattern the device's name matches, or a name made from the device's own."""
+    for name, entry in gpus.items():
+        if "pattern" in entry and re.search(entry["pattern"], device_name):
+            return name
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", re.sub(r"^NVIDIA (GeForce )?", "", device_name)).strip("-.")
+    return slug if NAME.match(slug) else "GPU"
+
+
+def resolve_auto(root=ROOT):
+    """The name of this machine's device: of its first visible NVIDIA GPU, else CPU."""
+    found = query_nvidia("name")
+    return label_device(found[0], catalogue("gpus", root)) if found else "CPU"
+
+
+def describe_gpu(name, root=ROOT):
+    """The catalogue's entry for a name; a name without entry stands for a GPU that is labelled by its own name."""
+    gpus = catalogue("gpus", root)
+    if name in gpus:
+        return gpus[name]
+    found = query_nvidia("name")
+    if found and label_device(found[0], gpus) == name:
+        return {"label": found[0], "pattern": re.escape(found[0])}
+    raise DiffbenchError(f"unknown gpu {name!r}; config/gpus.yaml has: {', '.join(gpus)}, and auto is this machine's")
+
+
+def check_device(name, entry, device_name):
+    """Refuse a device that is not the one named. Raises SetupError with what was found."""
+    pattern = entry.get("pattern")
+    if pattern and not re.search(pattern, device_name):
+        raise SetupError(f"the run is for gpu {name}, but this device is {device_name!r}; run it where a {name} is")
+
+
+def lock_path(device_type):
+    """The lock file of the device, the same for every user of the machine."""
+    identity = "cpu"
+    if device_type != "cpu":
+        found = query_nvidia("uuid")
+        identity = found[0] if found else os.environ.get("CUDA_VISIBLE_DEVICES", device_type)
+    safe = re.sub(r"[^A-Za-z0-9-]", "-", identity)
+    return Path(tempfile.gettempdir()) / f"diffbench-{safe}.lock"
+
+
+def open_lock(path):
+    """A descriptor of the lock file. Another user's file is opened as it is: a sticky folder refuses to create it anew."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        os.fchmod(descriptor, 0o666)
+        return descriptor
+
+
+@contextmanager
+def locked(device_type):
+    """Hold the device's lock; yields its descriptor, for the child to inherit, and the seconds waited."""
+    path = lock_path(device_type)
+    try:
+        descriptor = open_lock(path)
+    except OSError as error:
+        raise SetupError(f"{path}: the device's lock cannot be opened: {error.strerror}; remove the file") from None
+    start_s = time.monotonic()
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for the device: another run holds {path}", file=sys.stderr, flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor, time.monotonic() - start_s
+    finally:
+        os.close(descriptor)

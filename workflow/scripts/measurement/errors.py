@@ -1,0 +1,24 @@
+"""The errors that a user sees as one line."""
+
+
+class DiffbenchError(Exception):
+    """Something to be told in one line: what is at fault, what was found, what was expected, what to do."""
+
+
+class SetupError(DiffbenchError):
+    """The machine or the environment cannot measure this run: no row may claim a number."""
+
+
+class Unsupported(Exception):
+    """This release, device or model cannot do what the variant asks for: a row with status `unsupported`."""
+
+
+class Invalid(Exception):
+    """It ran, but its number must not stand: a row with status `invalid`."""
+
+
+def one_line(text, limit=300):
+    """The text without line breaks and control characters, at most `limit` characters."""
+    words = "".join(c if c.isprintable() else " " for c in str(text)).split()
+    line = " ".join(words)
+    return line if len(line) <= limit else line[: limit - 1] + "…"

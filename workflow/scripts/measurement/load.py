@@ -1,0 +1,147 @@
+"""Creating a stage's pipeline: from its architecture with random weights, or from pretrained weights."""
+
+import importlib
+import inspect
+import zlib
+from pathlib import Path
+
+import torch
+
+from .errors import SetupError, Unsupported, one_line
+from .inputs import make_clip_tokenizer
+
+LIBRARIES = ("diffusers", "transformers")
+
+
+def find_class(path):
+    """The class named `diffusers.X`, `transformers.X`, or X (of diffusers).
+
+    Raises Unsupported where this release lacks it: a catalogue may name what only newer releases have.
+    """
+    library, _, name = path.rpartition(".")
+    library = library or "diffusers"
+    if library not in LIBRARIES:
+        raise SetupError(f"class {path!r} is of {library!r}; expected one of {', '.join(LIBRARIES)}")
+    module = importlib.import_module(library)
+    try:
+        return getattr(module, name)
+    except (AttributeError, ImportError, RuntimeError) as error:
+        reason = f"{library} {module.__version__} has no class {name}"
+        raise Unsupported(f"{reason} ({one_line(error, 120)})") from None
+
+
+def seed_for(name):
+    """A seed that depends on the component's name alone, so that components do not depend on their order."""
+    return zlib.crc32(name.encode())
+
+
+def create_module(name, path, config, device, dtype):
+    """One component with random weights, created on `device` in `dtype`, in evaluation mode."""
+    component = find_class(path)
+    default = torch.get_default_dtype()
+    torch.manual_seed(seed_for(name))
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            if path.startswith("transformers."):
+                module = component(component.config_class(**config))
+            else:
+                module = component.from_config(config)
+            fill_zeros(module)
+    finally:
+        torch.set_default_dtype(default)
+    return module.to(device=device, dtype=dtype).eval()
+
+
+def fill_zeros(module):
+    """Give random weights to the layers whose class starts them at zero (ControlNet's zero convolutions), so that they
+    take part in the result as trained ones do."""
+    for layer in module.modules():
+        weight = getattr(layer, "weight", None)
+        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)) and not weight.is_meta and not weight.any():
+            layer.reset_parameters()
+
+
+def create_component(name, description, components, device, dtype):
+    """One component of an architecture: a module, a scheduler, a tokenizer or None."""
+    if description is None:
+        return None
+    path, config = description["class"], description.get("config", {})
+    if name.startswith("tokenizer"):
+        encoder = components[name.replace("tokenizer", "text_encoder")]
+        vocabulary_size = encoder.get("config", {}).get("vocab_size", 49408)
+        return make_clip_tokenizer(find_class(path), vocabulary_size)
+    if "scheduler" in name:
+        return find_class(path).from_config(config)
+    return create_module(name, path, config, device, dtype)
+
+
+def create_pipeline(stage, device, dtype):
+    """A stage's pipeline with random weights, every component made from its configuration."""
+    described = stage["architecture"]
+    parts = {
+        name: create_component(name, description, described["components"], device, dtype)
+        for name, description in described["components"].items()
+    }
+    pipeline_class = find_class(stage["class"])
+    accepted = inspect.signature(pipeline_class.__init__).parameters
+    missing = [name for name in parts if name not in accepted and parts[name] is not None]
+    if missing:
+        raise SetupError(f"{stage['class']} takes no component {', '.join(missing)}: mend the architecture's description")
+    optional = {name: value for name, value in described.get("pipeline", {}).items() if name in accepted}
+    parts = {name: part for name, part in parts.items() if name in accepted}
+    return pipeline_class(**parts, **optional)
+
+
+def download_options(source, dtype):
+    """Arguments of `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, nothing fetched."""
+    options = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": True}
+    if Path(source["hub_id"]).is_dir():
+        return options
+    if not source.get("revision"):
+        raise SetupError(
+            f"{source['hub_id']} has no pinned revision; expected a commit in config/pipelines.yaml: add 'revision'"
+        )
+    options["revision"] = source["revision"]
+    if dtype == torch.float16:
+        options["variant"] = source.get("fp16_variant", "fp16")
+    return options
+
+
+def from_pretrained(class_path, source, dtype, **components):
+    """`from_pretrained` of a pipeline or a component. Raises SetupError where the weights are not on this machine."""
+    try:
+        return find_class(class_path).from_pretrained(source["hub_id"], **download_options(source, dtype), **components)
+    except (OSError, ValueError) as error:
+        where = f"{source['hub_id']} at revision {source.get('revision') or '(a folder)'}"
+        raise SetupError(f"weights of {where} cannot be loaded as safetensors from this machine: {one_line(error)}") from None
+
+
+def load_pretrained(stage, device, dtype):
+    """A stage's pipeline with pretrained weights that are already on this machine; the safety checker is left out."""
+    accepted = inspect.signature(find_class(stage["class"]).__init__).parameters
+    parts = {
+        name: from_pretrained(part["class"], part, dtype) for name, part in stage.get("components", {}).items()
+    }
+    for name in ["safety_checker", "watermarker", *stage.get("drop", [])]:
+        if name in accepted:
+            parts[name] = None
+    if "requires_safety_checker" in accepted:
+        parts["requires_safety_checker"] = False
+    return from_pretrained(stage["class"], stage, dtype, **parts).to(device)
+
+
+def load_pipeline(stage, weights, device, dtype):
+    """The stage's pipeline on `device`, with random or pretrained weights; progress bars print nothing."""
+    load = create_pipeline if weights == "random" else load_pretrained
+    pipeline = load(stage, device, dtype)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def native_image_size(pipeline):
+    """The pipeline's own image size in pixels: the denoiser's sample size times the VAE's scale factor."""
+    denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
+    size = denoiser.config.sample_size
+    scale = getattr(pipeline, "vae_scale_factor", 1)
+    return (size if isinstance(size, int) else size[0]) * scale

@@ -1,0 +1,33 @@
+"""Peak memory in MiB: of the device through torch, of this process through /proc."""
+
+import torch
+
+MIB = 2**20
+
+
+def reset_peaks(device):
+    """Start new peaks. The kernel's own peak of this process is reset where /proc allows it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # 5: reset the peak resident set size (man 5 proc)
+    except OSError:
+        return
+
+
+def peaks_mib(device):
+    """Peak memory since `reset_peaks`; what cannot be read is left out."""
+    peaks = {}
+    try:
+        with open("/proc/self/status") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        peaks["peak_rss_mib"] = int(fields["VmHWM"].split()[0]) / 1024
+    except (OSError, KeyError):
+        pass
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        peaks["peak_allocated_mib"] = torch.cuda.max_memory_allocated(device) / MIB
+        peaks["peak_reserved_mib"] = torch.cuda.max_memory_reserved(device) / MIB
+        peaks["peak_device_mib"] = (total - free) / MIB
+    return peaks

@@ -1,0 +1,158 @@
+"""The parent: starts the measuring process, watches its time and memory, and says how it ended if it died."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+POLL_S = 0.1
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def die_with_parent():
+    """In the child: be killed when the parent dies, so that no orphan keeps the device. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def kernel_oom_kills():
+    """How many processes the kernel has killed for want of memory, on the machine and in this control group."""
+    total = 0
+    try:
+        groups = Path("/proc/self/cgroup").read_text().splitlines()
+        group = next((line[3:].lstrip("/") for line in groups if line.startswith("0::")), None)
+    except OSError:
+        group = None
+    sources = ["/proc/vmstat"] + ([f"/sys/fs/cgroup/{group}/memory.events"] if group is not None else [])
+    for source in sources:
+        try:
+            lines = Path(source).read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return total
+
+
+
+def resident_mib(session):
+    """Resident memory in MiB of every process in the session that the child leads; 0 where /proc cannot be read."""
+    total = 0
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                if os.getsid(int(entry.name)) == session:
+                    total += int(Path(entry.path, "statm").read_text().split()[1])
+            except (OSError, ValueError):
+                continue
+    return total * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def kill_session(process):
+    """Kill the child and everything that it started, and collect it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def watch(process, time_limit_s, memory_limit_mib):
+    """Wait for the child. Returns None if it ended by itself, else (status, detail) after killing it at a limit."""
+    deadline_s = time.monotonic() + time_limit_s
+    while True:
+        try:
+            process.wait(timeout=POLL_S)
+            return None
+        except subprocess.TimeoutExpired:
+            pass
+        if time.monotonic() > deadline_s:
+            kill_session(process)
+            return "timeout", f"stopped at the time limit of {time_limit_s:g} s"
+        if memory_limit_mib and resident_mib(process.pid) > memory_limit_mib:
+            kill_session(process)
+            return "oom", f"stopped above the memory limit of {memory_limit_mib:g} MiB of host memory"
+
+
+def describe_death(returncode, oom_kills):
+    """(status, detail) of a child that ended by itself before it had reported every stage."""
+    if returncode == -signal.SIGKILL and oom_kills:
+        return "oom", "killed by the kernel: the machine or its control group ran out of host memory"
+    if returncode < 0:
+        return "crashed", f"killed by signal {-returncode} ({signal.Signals(-returncode).name})"
+    return "crashed", f"the measuring process ended with exit code {returncode} before its work was done"
+
+
+def run_child(spec, spec_path, environment, log, lock, time_limit_s, memory_limit_mib):
+    """Run the measuring process to its end. Returns (status, detail) if it died or was stopped, else None.
+
+    `spec` is written to `spec_path`; the child's output goes to `log`; `lock` is a descriptor that the child inherits, so
+    that the device stays locked while the child lives. An interrupt kills the child and is raised again.
+    """
+    Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
+    before = kernel_oom_kills()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "measurement", str(spec_path)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        pass_fds=[lock],
+    )
+    try:
+        stopped = watch(process, time_limit_s, memory_limit_mib)
+    except BaseException:
+        kill_session(process)
+        raise
+    if stopped:
+        return stopped
+    kill_session(process)  # workers that outlived it
+    if process.returncode == 0:
+        return None
+    return describe_death(process.returncode, kernel_oom_kills() - before)
+
+
+def read_events(path):
+    """The events that the child reported; a last line that was cut off by its death is left out."""
+    events = []
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                if line.endswith("\n"):
+                    events.append(json.loads(line))
+    except FileNotFoundError:
+        pass
+    return events
+
+
+def assemble(identity, shared, definition, events, death):
+    """The rows (one a stage) and the samples of a run, from what the child reported and how it ended.
+
+    `identity` holds the columns that rows and samples share, `shared` those that all rows have in common; `death` is None
+    or (status, detail). A stage that the child did not finish takes the child's death as its own outcome.
+    """
+    provenance = next((event["columns"] for event in events if event["event"] == "provenance"), {})
+    rows, samples = [], []
+    for stage in definition["stages"]:
+        row = {**identity, **shared, "stage": stage["number"], **provenance, "steps": stage["steps"], "phase": "load"}
+        row["revision"] = stage.get("revision") if definition["weights"] == "pretrained" else None
+        row["status"], row["detail"] = death or ("crashed", "the measuring process did not report this stage")
+        for event in events:
+            if event["stage"] != stage["number"]:
+                continue
+            if event["event"] == "phase":
+                row["phase"] = event["phase"]
+            elif event["event"] == "values":
+                row.update(event["columns"])
+            elif event["event"] == "outcome":
+                row["status"], row["detail"] = event["status"], event["detail"]
+            elif event["event"] == "sample":
+                samples.append({**identity, "stage": stage["number"], **event["columns"]})
+        if row["status"] == "ok":
+            row["phase"] = None
+        rows.append(row)
+    return rows, samples

@@ -1,0 +1,85 @@
+"""The synchronized clock, around a call and around the denoising loop inside it."""
+
+import time
+
+import torch
+from tqdm import tqdm
+
+
+def synchronize(device):
+    """Wait until the device has done all that was queued."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type != "cpu":
+        getattr(torch, device.type).synchronize()
+
+
+def clock_s(device):
+    """Seconds on a monotonic clock, read once the device is idle."""
+    synchronize(device)
+    return time.perf_counter()
+
+
+class LoopRecorder:
+    """Counts iterations and times the denoising loop at the pipeline's own `progress_bar`, and counts denoiser calls.
+
+    The loop lasts from the synchronized entry of the progress bar to its synchronized exit; every Diffusers release has
+    one, as context manager (`with self.progress_bar(total=n) as bar`) or as iterator (`for t in self.progress_bar(ts)`).
+    """
+
+    def __init__(self, pipeline, modules, device):
+        self.device = device
+        self.reset()
+        pipeline.progress_bar = self.progress_bar
+        getattr(pipeline, modules[0]).register_forward_pre_hook(self.count_denoiser_call)
+        self.seen = set()
+        if device.type == "cuda":
+            for name in modules:
+                getattr(pipeline, name).register_forward_pre_hook(self.mark_step)
+
+    def reset(self):
+        """Forget what was recorded, before a call."""
+        self.iterations = 0
+        self.denoiser_calls = 0
+        self.loop_s = 0.0
+
+    def count_denoiser_call(self, module, arguments):
+        self.denoiser_calls += 1
+
+    def mark_step(self, module, arguments):
+        """Tell CUDA graphs where a new denoising step begins: when a module is called again, the outputs of the step
+        before may be overwritten."""
+        if id(module) in self.seen:
+            self.seen.clear()
+            begin = getattr(getattr(torch, "compiler", None), "cudagraph_mark_step_begin", None)
+            if begin:
+                begin()
+        self.seen.add(id(module))
+
+    def progress_bar(self, iterable=None, total=None):
+        """Takes the place of `DiffusionPipeline.progress_bar`."""
+        return TimedLoop(self, iterable, total)
+
+
+class TimedLoop(tqdm):
+    """A silent progress bar that reports to a LoopRecorder."""
+
+    def __init__(self, recorder, iterable, total):
+        super().__init__(iterable, total=total, disable=True)
+        self.recorder = recorder
+
+    def __enter__(self):
+        self.start_s = clock_s(self.recorder.device)
+        return self
+
+    def __exit__(self, *exception):
+        self.recorder.loop_s += clock_s(self.recorder.device) - self.start_s
+
+    def __iter__(self):
+        with self:
+            for item in self.iterable:
+                yield item
+                self.update()
+
+    def update(self, n=1):
+        self.recorder.iterations += n

@@ -1,0 +1,38 @@
+"""How a cell of a table prints: a number, or what took its place."""
+
+FAILED = {"compile-error": "❌", "unsupported": "n/a", "open": "…"}
+FOOTNOTED = ("unsupported", "timeout", "crashed", "invalid")
+OUTSIDE = "-"
+STAGE_SEPARATOR = " / <br>"
+
+
+def ordinal(number):
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def print_oom(phase):
+    """`OOM` up to the warm-up, `OOM after warmup` in call 1, `OOM after 1st iteration` in call 2, and so on."""
+    if not phase.startswith("call-"):
+        return "OOM"
+    completed = int(phase[len("call-") :]) - 1
+    return f"OOM after {ordinal(completed)} iteration" if completed else "OOM after warmup"
+
+
+def print_stage(row, decimals=2):
+    """The text of one cell and stage: the row's own `text` if it has one, its number, or its status."""
+    if row["text"]:
+        return row["text"]
+    if row["status"] == "ok":
+        return f"{row['iterations_per_second']:.{decimals}f}"
+    if row["status"] == "oom":
+        return print_oom(row["phase"])
+    return FAILED.get(row["status"], row["status"])
+
+
+def join_stages(texts):
+    """The stages of a cell; stages that all failed alike print once."""
+    if len(set(texts)) == 1 and not texts[0][0].isdigit():
+        return texts[0]
+    return STAGE_SEPARATOR.join(texts)

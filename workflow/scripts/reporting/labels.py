@@ -1,0 +1,38 @@
+"""The printed names of GPUs, pipelines, variants and torch builds."""
+
+from pathlib import Path
+
+import yaml
+
+CATALOGUES = ("gpus", "pipelines", "variants")
+
+
+def read_labels(paths):
+    """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), and the pipelines' notes."""
+    labels = {"notes": {}}
+    for path in map(Path, paths):
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        labels[path.stem] = {name: entry["label"] for name, entry in entries.items()}
+        if path.stem == "pipelines":
+            labels["notes"] = {name: entry["note"] for name, entry in entries.items() if "note" in entry}
+    return labels
+
+
+def escape(text):
+    """Text that cannot end a cell, start a tag or a link, or change the font in Markdown or in HTML."""
+    for character in "\\`*_[]|":
+        text = text.replace(character, "\\" + character)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+
+
+def label_of(labels, kind, name, fallback=None):
+    """The catalogue's label for a name, else the fallback, else the name itself; as it is, not escaped."""
+    return labels.get(kind, {}).get(name) or fallback or name
+
+
+def torch_label(summary, torch):
+    """`2.13.0` for the build that runs Snakemake, whose name says nothing; the name of any other build."""
+    if torch != "installed":
+        return torch
+    versions = [version for version in summary.loc[summary["torch"] == torch, "torch_version"].unique() if version]
+    return " and ".join(version.split("+")[0] for version in versions) or torch

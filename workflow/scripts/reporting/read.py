@@ -1,0 +1,83 @@
+"""Reading measurement rows: every value is checked as the text that the CSV holds, before any of it becomes a number."""
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+import fastjsonschema
+import pandas as pd
+import yaml
+
+from .errors import ReportError
+
+SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.yaml"
+
+
+@lru_cache(maxsize=1)
+def row_schema():
+    """(columns, validate) of a measurement row."""
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return list(schema["properties"]), fastjsonschema.compile(schema)
+
+
+def number_columns():
+    """The columns that hold numbers."""
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    numeric = ("integer", "count", "number")
+    return [
+        column for column, rule in schema["properties"].items() if rule.get("$ref", "").rpartition("/")[2] in numeric
+    ]
+
+
+def read_rows(path):
+    """The rows of one measurement CSV as dictionaries of text.
+
+    Raises ReportError that names file and line where the file is empty, cut off, foreign, or holds what no row may hold.
+    """
+    columns, validate = row_schema()
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            text = file.read()
+    except UnicodeDecodeError:
+        raise ReportError(f"{path}: not a text file in UTF-8; delete it and its run is measured again") from None
+    if not text.endswith("\n"):
+        raise ReportError(f"{path}: empty or cut off in its last line; delete it and its run is measured again")
+    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    if reader.fieldnames != columns:
+        found = ", ".join((reader.fieldnames or [])[:4])
+        raise ReportError(f"{path}: not a measurement CSV: its columns begin with '{found}', expected '{columns[0]}, …'")
+    rows = []
+    try:
+        for row in reader:
+            validate(row)
+            rows.append(row)
+    except csv.Error as error:
+        raise ReportError(f"{path}:{reader.line_num}: not valid CSV: {error}") from None
+    except fastjsonschema.JsonSchemaValueException as error:
+        column = error.path[-1] if len(error.path) > 1 else "row"
+        found = f"found {str(error.value)[:60]!r}, " if len(error.path) > 1 else ""
+        raise ReportError(f"{path}:{reader.line_num}: {column}: {found}expected {expectation(error)}") from None
+    if not rows:
+        raise ReportError(f"{path}: a header without rows; delete it and its run is measured again")
+    return rows
+
+
+def expectation(error):
+    """What the schema wants, in few words."""
+    rule = {"enum": "one of", "pattern": "text that matches", "const": "the value"}.get(error.rule)
+    if error.rule == "const" and error.rule_definition == "":
+        return "nothing: a measurement that failed has no number"
+    return f"{rule} {error.rule_definition}" if rule else "a whole row of the schema"
+
+
+def to_frame(rows):
+    """A DataFrame of rows: numbers as float (empty: NaN), batch_size, stage and round as integers, the rest as text."""
+    frame = pd.DataFrame(rows, columns=row_schema()[0])
+    for column in number_columns():
+        frame[column] = pd.to_numeric(frame[column].replace("", None))
+    return frame.astype({"batch_size": int, "stage": int, "round": int})
+
+
+def read_measurements(paths):
+    """The rows of several measurement CSVs as one DataFrame, in the order of the paths."""
+    return to_frame([row for path in paths for row in read_rows(path)])

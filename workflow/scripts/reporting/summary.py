@@ -1,0 +1,129 @@
+"""One row a cell and stage: the median over its rounds, and the speed-up against the baseline."""
+
+import numpy as np
+import pandas as pd
+
+from .errors import ReportError
+
+CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
+KEY = [*CELL, "stage"]
+MEDIANS = [
+    "iterations_per_second",
+    "denoiser_calls_per_second",
+    "images_per_second",
+    "latency_s",
+    "first_call_s",
+    "compile_s",
+    "peak_allocated_mib",
+    "peak_rss_mib",
+]
+PROVENANCE = ["device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights", "threads"]
+SAME = ["definition", "torch_version", "diffusers_version"]
+COLUMNS = [
+    *KEY,
+    "status",
+    "phase",
+    "detail",
+    "definition",
+    "rounds",
+    *MEDIANS,
+    "iterations_per_second_min",
+    "iterations_per_second_max",
+    "speedup",
+    *PROVENANCE,
+    "measured_on",
+    "text",
+]
+OPEN = "open"
+
+
+def check_poolable(measurements):
+    """Raises ReportError where rows of one cell were measured under different definitions or releases, or twice."""
+    for column in SAME:
+        values = measurements[measurements[column].astype(bool)].groupby(CELL, sort=False)[column].unique()
+        mixed = values[values.map(len) > 1]
+        if len(mixed):
+            raise ReportError(
+                f"cell {describe_cell(mixed.index[0])}: rows with {column} {' and '.join(mixed.iloc[0])} are not pooled; "
+                "delete the old ones and measure them again"
+            )
+    twice = measurements[measurements.duplicated([*KEY, "round"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise ReportError(f"cell {describe_cell(row[CELL])}: round {row['round']} is there twice; keep one of its rows")
+
+
+def describe_cell(values):
+    """`A100, 2.0, if, batch size 4, eager`."""
+    gpu, torch, pipeline, batch_size, variant = values
+    return f"{gpu}, {torch}, {pipeline}, batch size {batch_size}, {variant}"
+
+
+def first_failures(measurements):
+    """Status, phase and detail of each cell and stage: of its first round that is not ok, `ok` where one is.
+
+    A cell with both keeps its number; the detail says which rounds failed.
+    """
+    failed = measurements[measurements["status"] != "ok"].copy()
+    failed["detail"] = (
+        "round " + failed["round"].astype(str) + ": " + failed["status"] + ", " + failed["detail"]
+    ).where(failed.set_index(KEY).index.isin(measurements[measurements["status"] == "ok"].set_index(KEY).index), failed["detail"])
+    return failed.sort_values("round", kind="stable").groupby(KEY, sort=False)[["status", "phase", "detail"]].first()
+
+
+def join_different(values):
+    """The different values that are not empty, joined."""
+    return "; ".join(dict.fromkeys(str(value) for value in values if value not in ("", None) and value == value))
+
+
+def summarize(measurements, cells, baseline):
+    """The summary of `measurements` (see read.to_frame) over `cells`, a DataFrame with the columns of CELL.
+
+    Returns a DataFrame with COLUMNS in the order of `cells`; a cell without rows has status `open` and stage 1.
+    `baseline` maps `variant` and/or `torch` to what speed-ups are measured against. Raises ReportError for rows that must
+    not be pooled.
+    """
+    check_poolable(measurements)
+    groups = measurements.groupby(KEY, sort=False)
+    medians = groups[MEDIANS].median()
+    rates = groups["iterations_per_second"].agg(["min", "max", "count"])
+    summary = medians.assign(
+        iterations_per_second_min=rates["min"],
+        iterations_per_second_max=rates["max"],
+        rounds=rates["count"],
+        definition=groups["definition"].first(),
+        measured_on=groups["started_at"].agg(lambda values: join_different(sorted(set(value[:10] for value in values)))),
+        **{column: groups[column].agg(join_different) for column in PROVENANCE},
+    )
+    failures = first_failures(measurements)
+    summary = summary.join(failures)
+    summary["status"] = summary["status"].where(summary["rounds"] == 0, "ok")
+    summary["phase"] = summary["phase"].where(summary["rounds"] == 0)
+    summary = cells[CELL].drop_duplicates().merge(summary.reset_index(), on=CELL, how="left")
+    missing = summary["status"].isna()
+    summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN, 1, 0]
+    summary = summary.assign(speedup=speedups(summary, baseline), text="")
+    summary = summary.astype({"stage": int, "rounds": int})
+    texts = summary.select_dtypes(exclude="number").columns
+    summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
+    return summary[COLUMNS]
+
+
+def speedups(summary, baseline):
+    """Iterations per second over those of the baseline's cell; NaN where either has no number. Same order as `summary`."""
+    others = [column for column in KEY if column not in baseline]
+    reference = summary
+    for column, value in baseline.items():
+        reference = reference[reference[column] == value]
+    reference = reference[[*others, "iterations_per_second"]].rename(columns={"iterations_per_second": "reference"})
+    merged = summary[[*others, "iterations_per_second"]].merge(reference, on=others, how="left")
+    return (merged["iterations_per_second"] / merged["reference"]).to_numpy(dtype=float, na_value=np.nan)
+
+
+def read_summary(path):
+    """A summary.csv as it was written: identity columns and texts as text, numbers as numbers."""
+    numbers = [*MEDIANS, "iterations_per_second_min", "iterations_per_second_max", "speedup"]
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in [*numbers, "batch_size", "stage", "rounds"]:
+        frame[column] = pd.to_numeric(frame[column].replace("", None))
+    return frame
