@@ -14,6 +14,7 @@ configfile: "config/config.yaml"
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
+
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"

@@ -10,8 +10,6 @@ A measurement that fails is a row with its status; a job fails only if the set-u
 (scripts are no input); editing a definition or changing the installed releases re-runs what they concern.
 """
 
-PYTHON = sys.executable
-MEASURE = str(Path(workflow.basedir) / "workflow" / "scripts" / "measure.py")
 SETTINGS = PLAN.config["measurement"]
 
 
@@ -22,6 +20,18 @@ rule measure:
         calls=RESULTS / "runs" / RUNS.wildcard_pattern / "calls.csv",
     log:
         RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
+    priority: lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards)
+    conda:
+        lambda wildcards: environment_of(wildcards.torch)
+    # a run has the device to itself, so on a CPU it may use every core that Snakemake was given
+    threads: workflow.cores
+    resources:
+        # here and not among the params: none of these gives a finished run another meaning
+        python=sys.executable,
+        script=str(Path(workflow.basedir) / "workflow" / "scripts" / "measure.py"),
+        time_limit_s=int(SETTINGS["time_limit_s"]),
+        memory_limit_mib=lambda wildcards: str(SETTINGS.get("memory_limit_mib")),
+        run=lambda wildcards: f"{PLAN.number(wildcards)} of {len(PLAN.runs)}",
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
         environment=installed_versions(),
@@ -30,18 +40,10 @@ rule measure:
         scale=PLAN.config["scale"],
         warmup_calls=SETTINGS["warmup_calls"],
         calls=SETTINGS["calls"],
-    resources:
-        # here and not among the params: a new limit or a longer matrix gives no finished run another meaning
-        time_limit_s=int(SETTINGS["time_limit_s"]),
-        memory_limit_mib=lambda wildcards: str(SETTINGS.get("memory_limit_mib")),
-        run=lambda wildcards: f"{PLAN.number(wildcards)} of {len(PLAN.runs)}",
-    priority: lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards)
     message:
         "Run {resources.run}: {wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
     shell:
-        # Snakemake's limit on threads is for jobs beside each other; here a run has the device to itself
-        "unset OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS NUMEXPR_NUM_THREADS; "
-        "{PYTHON:q} {MEASURE:q}"
+        "{resources.python:q} {resources.script:q}"
         " --pipeline {wildcards.pipeline:q} --batch-size {wildcards.batch_size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
         " --weights {params.weights:q} --scale {params.scale:q}"

@@ -28,3 +28,15 @@ wildcard_constraints:
 def run_files(name):
     """The file of every run of the matrix, in the order in which they are measured."""
     return [RESULTS / "runs" / instance / name for instance in RUNS.instance_patterns]
+
+
+def show_tables():
+    """Print the tables of this dataset, if they were made, and where the results are."""
+    if (RESULTS / "tables.md").is_file():
+        print((RESULTS / "tables.md").read_text(encoding="utf-8"))
+        print(f"Results: {RESULTS}/")
+
+
+def environment_of(torch):
+    """The environment file of a torch build; none for the Python that runs Snakemake."""
+    return None if torch == "installed" else Path(workflow.basedir) / "envs" / f"torch-{torch}.yaml"

@@ -14,6 +14,8 @@ MAKES:
     results/<name>/so_far/            the same, of what has been measured so far
 """
 
+REPORT_ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "report.yaml")
+
 
 rule measurements:
     """Put the rows of all runs into one file."""
@@ -23,6 +25,8 @@ rule measurements:
         RESULTS / "measurements.csv",
     log:
         RESULTS / "logs" / "measurements.log",
+    conda:
+        REPORT_ENVIRONMENT
     script:
         "../scripts/collect.py"
 
@@ -42,6 +46,8 @@ rule summary:
         RESULTS / "summary.csv",
     log:
         RESULTS / "logs" / "summary.log",
+    conda:
+        REPORT_ENVIRONMENT
     params:
         cells=PLAN.cells[CELL].values.tolist(),
         baseline=PLAN.config["baseline"],
@@ -52,13 +58,15 @@ rule summary:
 rule tables:
     """Print the Markdown tables, one a GPU and batch size."""
     input:
-        summary=rules.summary.output,
+        summary=rules.summary.output[0],
         catalogues=CATALOGUES,
     output:
         TABLES,
         all=RESULTS / "tables.md",
     log:
         RESULTS / "logs" / "tables.log",
+    conda:
+        REPORT_ENVIRONMENT
     script:
         "../scripts/tabulate_summary.py"
 
@@ -66,12 +74,14 @@ rule tables:
 rule figures:
     """Draw the speed-up of each pipeline by variant."""
     input:
-        summary=rules.summary.output,
+        summary=rules.summary.output[0],
         catalogues=CATALOGUES,
     output:
         multiext(str(RESULTS / "figures" / "speedup"), ".svg", ".png"),
     log:
         RESULTS / "logs" / "figures.log",
+    conda:
+        REPORT_ENVIRONMENT
     params:
         baseline=PLAN.config["baseline"],
     script:
@@ -80,20 +90,15 @@ rule figures:
 
 rule so_far:
     """Make tables and figures of what has been measured so far, beside a running benchmark if need be."""
+    log:
+        RESULTS / "logs" / "so_far.log",
+    conda:
+        REPORT_ENVIRONMENT
     params:
         runs=run_files("run.csv"),
         folder=RESULTS / "so_far",
         cells=PLAN.cells.values.tolist(),
         baseline=PLAN.config["baseline"],
         catalogues=CATALOGUES,
-    log:
-        RESULTS / "logs" / "so_far.log",
     script:
         "../scripts/so_far.py"
-
-
-def show_tables():
-    """Print the tables of this dataset, if they were made, and where the results are."""
-    if (RESULTS / "tables.md").is_file():
-        print((RESULTS / "tables.md").read_text(encoding="utf-8"))
-        print(f"Results: {RESULTS}/")

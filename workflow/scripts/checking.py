@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jsonschema
+
 from measurement.definition import ROOT, read_yaml
 from measurement.errors import DiffbenchError, one_line
 

@@ -1,6 +1,7 @@
 """Rule `measurements`: the rows of all runs in one CSV, checked."""
 
 import pandas as pd
+
 from reporting.errors import run_script
 from reporting.read import read_rows, row_schema
 

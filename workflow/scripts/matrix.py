@@ -1,10 +1,10 @@
 """From the config to the matrix: the cells to measure, their rounds, and the order in which they run."""
 
 import difflib
-import re
 from importlib import metadata
 
 import pandas as pd
+
 from checking import check, read_catalogue
 from measurement.definition import ROOT, digest, resolve
 from measurement.device import describe_gpu, resolve_auto

@@ -117,6 +117,8 @@ def child_environment(cache, device_type):
         # Vector instructions are a fact of the CPU, not of the cell: without this, every cold cache would compile the
         # same four probes of them again (torch/_inductor/config.py, vec_isa_ok).
         environment.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
+        # Inductor's worker processes compile Triton alone; on a CPU they would only take cores from the measured calls.
+        environment.setdefault("TORCH_WARM_POOL", "0")
     return environment
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+
 from draw import name_baseline
 from reporting.errors import run_script
 from reporting.figures import draw_speedups, save_figure

@@ -1,6 +1,7 @@
 """Rule `summary`: one row a cell and stage."""
 
 import pandas as pd
+
 from reporting.errors import run_script
 from reporting.read import read_measurements
 from reporting.summary import CELL, summarize

@@ -74,14 +74,14 @@ def resolve(pipeline, batch_size, variant, weights, scale, warmup_calls, calls, 
         if batch_size > 1 and not stage.get("batched", True):
             continue
         stage = copy.deepcopy(stage)
-        described = architecture(stage["architecture"], scale, root)
         stage["number"] = number
-        stage["steps"] = described.pop("steps", stage["steps"])
-        stage["call"].update(described.pop("call", {}))
+        name = stage.pop("architecture")
         if weights == "random":
-            stage["architecture"] = described
-        else:
-            stage.pop("architecture")
+            stage["architecture"] = architecture(name, scale, root)
+            stage["steps"] = stage["architecture"].pop("steps", stage["steps"])
+            stage["call"].update(stage["architecture"].pop("call", {}))
+        elif scale == "tiny" and not Path(stage["hub_id"]).is_dir():
+            raise DiffbenchError(f"weights: pretrained weights of {stage['hub_id']} are no miniature: set 'scale: full'")
         stages.append(stage)
     recipe = {key: value for key, value in entry("variants", variant, root).items() if key not in ("label", "note")}
     return {

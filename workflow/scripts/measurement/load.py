@@ -87,7 +87,9 @@ def create_pipeline(stage, device, dtype):
     accepted = inspect.signature(pipeline_class.__init__).parameters
     missing = [name for name in parts if name not in accepted and parts[name] is not None]
     if missing:
-        raise SetupError(f"{stage['class']} takes no component {', '.join(missing)}: mend the architecture's description")
+        raise SetupError(
+            f"{stage['class']} takes no component {', '.join(missing)}: mend the architecture's description"
+        )
     optional = {name: value for name, value in described.get("pipeline", {}).items() if name in accepted}
     parts = {name: part for name, part in parts.items() if name in accepted}
     return pipeline_class(**parts, **optional)
@@ -114,15 +116,15 @@ def from_pretrained(class_path, source, dtype, **components):
         return find_class(class_path).from_pretrained(source["hub_id"], **download_options(source, dtype), **components)
     except (OSError, ValueError) as error:
         where = f"{source['hub_id']} at revision {source.get('revision') or '(a folder)'}"
-        raise SetupError(f"weights of {where} cannot be loaded as safetensors from this machine: {one_line(error)}") from None
+        raise SetupError(
+            f"weights of {where} cannot be loaded as safetensors from this machine: {one_line(error)}"
+        ) from None
 
 
 def load_pretrained(stage, device, dtype):
     """A stage's pipeline with pretrained weights that are already on this machine; the safety checker is left out."""
     accepted = inspect.signature(find_class(stage["class"]).__init__).parameters
-    parts = {
-        name: from_pretrained(part["class"], part, dtype) for name, part in stage.get("components", {}).items()
-    }
+    parts = {name: from_pretrained(part["class"], part, dtype) for name, part in stage.get("components", {}).items()}
     for name in ["safety_checker", "watermarker", *stage.get("drop", [])]:
         if name in accepted:
             parts[name] = None

@@ -55,4 +55,6 @@ def check_environment(expected, provenance):
     for package, version in expected.items():
         found = provenance.get(f"{package}_version")
         if found != version:
-            raise SetupError(f"the run is for {package} {version}, but {package} {found} was imported; start the workflow anew")
+            raise SetupError(
+                f"the run is for {package} {version}, but {package} {found} was imported; start the workflow anew"
+            )

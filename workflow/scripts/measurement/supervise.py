@@ -37,7 +37,6 @@ def kernel_oom_kills():
     return total
 
 
-
 def resident_mib(session):
     """Resident memory in MiB of every process in the session that the child leads; 0 where /proc cannot be read."""
     total = 0

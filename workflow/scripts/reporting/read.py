@@ -45,7 +45,9 @@ def read_rows(path):
     reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
     if reader.fieldnames != columns:
         found = ", ".join((reader.fieldnames or [])[:4])
-        raise ReportError(f"{path}: not a measurement CSV: its columns begin with '{found}', expected '{columns[0]}, …'")
+        raise ReportError(
+            f"{path}: not a measurement CSV: its columns begin with '{found}', expected '{columns[0]}, …'"
+        )
     rows = []
     try:
         for row in reader:

@@ -67,7 +67,10 @@ def first_failures(measurements):
     failed = measurements[measurements["status"] != "ok"].copy()
     failed["detail"] = (
         "round " + failed["round"].astype(str) + ": " + failed["status"] + ", " + failed["detail"]
-    ).where(failed.set_index(KEY).index.isin(measurements[measurements["status"] == "ok"].set_index(KEY).index), failed["detail"])
+    ).where(
+        failed.set_index(KEY).index.isin(measurements[measurements["status"] == "ok"].set_index(KEY).index),
+        failed["detail"],
+    )
     return failed.sort_values("round", kind="stable").groupby(KEY, sort=False)[["status", "phase", "detail"]].first()
 
 
@@ -92,7 +95,9 @@ def summarize(measurements, cells, baseline):
         iterations_per_second_max=rates["max"],
         rounds=rates["count"],
         definition=groups["definition"].first(),
-        measured_on=groups["started_at"].agg(lambda values: join_different(sorted(set(value[:10] for value in values)))),
+        measured_on=groups["started_at"].agg(
+            lambda values: join_different(sorted({value[:10] for value in values}))
+        ),
         **{column: groups[column].agg(join_different) for column in PROVENANCE},
     )
     failures = first_failures(measurements)

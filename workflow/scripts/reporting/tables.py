@@ -51,7 +51,9 @@ def render_table(summary, gpu, batch_size, labels, all_columns=None):
     part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
     columns = all_columns or columns_of(part)
     footnotes, lines = [], []
-    cells = {key: list(rows.to_dict("records")) for key, rows in part.groupby(["pipeline", "torch", "variant"], sort=False)}
+    cells = {
+        key: list(rows.to_dict("records")) for key, rows in part.groupby(["pipeline", "torch", "variant"], sort=False)
+    }
     for pipeline in part["pipeline"].unique():
         texts = [
             print_cell(cells[(pipeline, *column)], footnotes) if (pipeline, *column) in cells else OUTSIDE
@@ -107,7 +109,9 @@ def table_keys(summary):
     """(gpu, batch_size) of every table, GPUs outermost, in the order of the summary."""
     pairs = summary[["gpu", "batch_size"]].drop_duplicates()
     return [
-        (gpu, batch_size) for gpu in pairs["gpu"].unique() for batch_size in pairs.loc[pairs["gpu"] == gpu, "batch_size"]
+        (gpu, batch_size)
+        for gpu in pairs["gpu"].unique()
+        for batch_size in pairs.loc[pairs["gpu"] == gpu, "batch_size"]
     ]
 
 

@@ -1,0 +1,119 @@
+"""What the tests share: a copy of the project to run and to edit, and rows as a measurement writes them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ["Snakefile", "config", "workflow", "resources", "profiles"]
+
+
+class Project:
+    """A copy of the project in a folder of its own, with a config to run."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, self.folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy(source, self.folder / part)
+
+    def edit(self, path, change):
+        """Let `change` edit the content of a YAML file in place."""
+        file = self.folder / path
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        change(content)
+        file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+    def configure(self, **keys):
+        """Replace keys of config/config.yaml."""
+        self.edit("config/config.yaml", lambda config: config.update(keys))
+
+    def command(self, *arguments):
+        return [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, arguments)]
+
+    def snakemake(self, *arguments, check=True, environment=None):
+        """Run Snakemake. Returns the completed process with stdout and stderr in `output`."""
+        result = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**os.environ, "NO_COLOR": "1", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        result.output = result.stdout
+        if check:
+            assert result.returncode == 0, result.output
+        return result
+
+    def planned(self, *arguments):
+        """How many runs a dry run would measure."""
+        output = self.snakemake("-n", *arguments).output
+        counts = [line.split() for line in output.splitlines() if line.startswith("measure ")]
+        return int(counts[0][1]) if counts else 0
+
+    def run_folder(self, pipeline, batch_size=1, variant="eager", round_number=1):
+        """The folder of a run of the config's dataset on this machine."""
+        name = yaml.safe_load((self.folder / "config/config.yaml").read_text(encoding="utf-8"))["name"]
+        cell = f"pipeline~{pipeline}/batch_size~{batch_size}/variant~{variant}/round~{round_number}"
+        return Path("results") / name / "runs" / "gpu~CPU" / "torch~installed" / cell
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_gpu():
+    """The tests expect the CPU, also on a machine that has a GPU; tests/gpu is for those."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def make_row():
+    """A measurement row as text; keys replace its columns."""
+    from measurement.row import COLUMNS
+
+    def make(**keys):
+        row = dict.fromkeys(COLUMNS, "")
+        row.update(
+            gpu="A100",
+            torch="2.0",
+            pipeline="sd-txt2img",
+            stage="1",
+            batch_size="1",
+            variant="eager",
+            round="1",
+            status="ok",
+            definition="0123456789ab",
+            calls="5",
+            iterations="50",
+            denoiser_calls="51",
+            iterations_per_second="20",
+            latency_s="2.5",
+            images_per_second="0.4",
+            device_name="NVIDIA A100-SXM4-40GB",
+            torch_version="2.0.1+cu118",
+            diffusers_version="0.31.0",
+            threads="8",
+            dtype="float16",
+            scale="full",
+            weights="random",
+            started_at="2026-11-20T10:00:00Z",
+        )
+        row.update({key: str(value) for key, value in keys.items()})
+        if row["status"] != "ok":
+            row.update(iterations_per_second="", latency_s="", images_per_second="", detail=row["detail"] or "why")
+        return row
+
+    return make

@@ -1,0 +1,42 @@
+"""What stands in a cell of a table."""
+
+import pytest
+
+from reporting.cells import join_stages, print_stage
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "text"),
+    [
+        ("oom", "load", "OOM"),
+        ("oom", "first-call", "OOM"),
+        ("oom", "warmup", "OOM"),
+        ("oom", "call-1", "OOM after warmup"),
+        ("oom", "call-2", "OOM after 1st iteration"),
+        ("oom", "call-3", "OOM after 2nd iteration"),
+        ("oom", "call-4", "OOM after 3rd iteration"),
+        ("oom", "call-12", "OOM after 11th iteration"),
+        ("oom", "call-22", "OOM after 21st iteration"),
+        ("compile-error", "first-call", "❌"),
+        ("unsupported", "load", "n/a"),
+        ("timeout", "warmup", "timeout"),
+        ("crashed", "load", "crashed"),
+        ("invalid", "call-5", "invalid"),
+        ("open", "", "…"),
+    ],
+)
+def test_failures_print_as_on_the_page(status, phase, text):
+    assert print_stage({"status": status, "phase": phase, "text": "", "iterations_per_second": None}) == text
+
+
+def test_numbers_have_two_decimals_unless_they_come_with_their_text():
+    row = {"status": "ok", "phase": "", "text": "", "iterations_per_second": 22.2}
+    assert print_stage(row) == "22.20"
+    assert print_stage({**row, "text": "2.34s"}) == "2.34s"
+
+
+def test_stages_print_each_for_itself_and_a_common_failure_once():
+    assert join_stages(["20.21", "13.84", "24.00"]) == "20.21 / <br>13.84 / <br>24.00"
+    assert join_stages(["20.21", "OOM", "24.00"]) == "20.21 / <br>OOM / <br>24.00"
+    assert join_stages(["❌", "❌", "❌"]) == "❌"
+    assert join_stages(["24.00", "24.00"]) == "24.00 / <br>24.00"

@@ -1,0 +1,372 @@
+"""Documents: what is a marker, what an update changes and what it never touches."""
+
+import re
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reporting.documents import KINDS, parse, read_document, stale, update, update_documents, write_document
+from reporting.errors import ReportError
+
+TABLE = "| a | b |\n|:-:|:-:|\n| 1 | ❌ |"
+BLOCK = '<!-- diffbench:begin table dataset=pytorch2 gpu="RTX 3090" batch_size=1 -->'
+CELL = "<!-- diffbench:begin cell gpu=A100 -->"
+END = "<!-- diffbench:end -->"
+
+
+def render(marker):
+    return "49.74" if marker.inline else TABLE
+
+
+def fails(text, render=render):
+    """The error of an update of the document `page.md`: one line."""
+    with pytest.raises(ReportError) as error:
+        update(text, "page.md", render)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_block_is_put_between_blank_lines():
+    text = f"# Speed\n\n{BLOCK}\nold\n{END}\nafter\n"
+    assert update(text, "page.md", render) == f"# Speed\n\n{BLOCK}\n\n{TABLE}\n\n{END}\nafter\n"
+
+
+@pytest.mark.parametrize("space", ["\n", "\n\n", "\nold\n\n- text\n", "  \n\n   \n", f"\n\n{TABLE}\n\n"])
+def test_whatever_stood_between_the_markers_goes(space):
+    assert update(f"{BLOCK}{space}  {END}", "page.md", render).replace("  \n", "\n") == f"{BLOCK}\n\n{TABLE}\n\n  {END}"
+
+
+def test_blank_lines_around_the_rendered_text_are_not_doubled():
+    text = f"{BLOCK}\n{END}\n"
+    assert update(text, "page.md", lambda marker: f"\n \n{TABLE}\n\n\n") == update(text, "page.md", render)
+    assert update(text, "page.md", lambda marker: "") == text
+
+
+def test_numbers_inside_a_sentence_and_a_table():
+    text = f"It makes {CELL}{END} iterations,\nthen {CELL}1.0{END}.\n\n| a |\n|---|\n| {CELL}?{END} |\n"
+    assert update(text, "page.md", render) == re.sub(f"(?<={CELL})[1.0?]*", "49.74", text)
+
+
+def test_text_for_a_sentence_is_put_on_one_line():
+    filled = update(f"a {CELL}{END} b", "page.md", lambda marker: " 20.21 /\r\n  13.84\n")
+    assert filled == f"a {CELL}20.21 / 13.84{END} b"
+
+
+def test_what_a_marker_says():
+    titled = '<!-- diffbench:begin figure title="a \\"b\\" = c" -->'
+    text = f"one\n\n{BLOCK}\nold\n{END}\n\n  {titled}\n  {END}\nx {CELL}5{END}\n"
+    table, figure, cell = parse(text, "page.md")
+    assert table[:3] == ("table", {"dataset": "pytorch2", "gpu": "RTX 3090", "batch_size": "1"}, 3)
+    assert figure[:3] == ("figure", {"title": 'a "b" = c'}, 7)
+    assert cell[:3] == ("cell", {"gpu": "A100"}, 9)
+    assert [marker.inline for marker in (table, figure, cell)] == [False, False, True]
+    assert [text[marker.start : marker.end] for marker in (table, figure, cell)] == ["\nold\n", "\n", "5"]
+    assert {marker.path for marker in (table, figure, cell)} == {"page.md"}  # a figure's link is relative to it
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_line_endings_and_byte_order_mark_are_kept(newline, bom):
+    lines = [f"{bom}{BLOCK}", "", *TABLE.split("\n"), "", END, f"a {CELL}49.74{END}"]
+    text = f"{bom}{BLOCK}{newline}old{newline}{END}{newline}a {CELL}{END}"
+    assert update(text, "page.md", render) == newline.join(lines)
+
+
+def test_mixed_line_endings_outside_are_kept_and_the_begin_marker_rules_inside():
+    text = f"a\nb\r\n\r{BLOCK}\r\nold\n{END}\nc\r\n\n"
+    table = TABLE.replace("\n", "\r\n")
+    assert update(text, "page.md", render) == f"a\nb\r\n\r{BLOCK}\r\n\r\n{table}\r\n\r\n{END}\nc\r\n\n"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        f"```\n{BLOCK}\n{END}\n```",
+        f"```md title=x\n{BLOCK}\n```",
+        f"~~~ a ` b\n{BLOCK}\n```\n{END}\n~~~",
+        f"````\n```\n{BLOCK}\n```\n{END}\n````",
+        f"```\n{BLOCK}\n    ```\n``` no end\n{END}\n`````   ",
+        f"```\n    ```\n{BLOCK}\n```",
+        f"\ufeff```\n{BLOCK}\n```",
+        f"- a\n\nText:\n\n    {BLOCK}\n    {END}",
+        f"1. step\n\n   ```\n   {BLOCK}\n   {END}\n   ```",
+        f"- ```\n  {BLOCK}\n  ```",
+        f"- a\n    - b\n\n      ```\n      {BLOCK}\n      ```",
+        f"> ```\n> {BLOCK}\n> ```",
+        f"text:\n\n    {BLOCK}\n    {END}\n\n    {CELL}1{END}",
+        f"text\n```\n{BLOCK}\n```",
+        f"Write `{BLOCK}` and `{END}`.",
+        f"Write ``a ` {BLOCK}`` here.",
+        f"Write `a\nb {CELL} c` here.",
+        f"Write \\{BLOCK} here.",
+    ],
+)
+def test_a_marker_shown_as_code_is_none(shown):
+    text = f"{shown}\n\ntext ` text\n\n{BLOCK}\n{END}\n"
+    assert len(parse(text, "page.md")) == 1
+    assert update(text, "page.md", render).startswith(f"{shown}\n\ntext ` text\n\n{BLOCK}\n\n{TABLE}")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "a lone ` backtick ",
+        "an escaped \\` one and ` ",
+        "a ``` in a sentence ",
+        "`code`\nover `two\nlines` and ",
+        "- a ` b\n- ",
+        "| ` |\n|---|\n| ",
+        "# A ` b\n",
+        "text\n    ``` \n",
+        "```\ncode\n```\n",
+        "> ```\n> code\n\n",
+        "- ```\n  code\n\nout ",
+        "1. step\n```\ncode\n```\n",
+        "<!-- a ` comment\n\n``` -->\n",
+        "<!-- other -->\n",
+        "- a\n\n    - b ",
+        "a\n    b ",
+        "> a\n    b ",
+        "> a\n>\n>    b ",
+        "| a |\n    b ",
+    ],
+)
+def test_a_marker_that_only_follows_backticks_or_spaces_is_one(before):
+    text = f"{before}{CELL}1{END}\n\nand `code` and ` more\n"
+    assert update(text, "page.md", render) == text.replace(">1<", ">49.74<")
+
+
+@pytest.mark.parametrize(
+    "before", ["a ` b\n\n", "- a ` b\n- ", "| ` |\n|---|\n| ", "# A ` b\n", "a ` b\n> ", "a ` b\n---\n"]
+)
+def test_backticks_of_different_paragraphs_are_no_pair(before):
+    text = f"{before}c {CELL}1{END} and ` more\n"
+    assert update(text, "page.md", render) == text.replace(">1<", ">49.74<")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        (f"a\n\n{BLOCK}\ntext\n", 3, "without its end"),
+        (f"a {CELL}1\n", 1, "without its end"),
+        (f"a\r\n\r\n{END}\r\n", 3, "without its begin"),
+        (f"{BLOCK}\n{END}\n{END}\n", 3, "without its begin"),
+        (f"{BLOCK}\n\n{BLOCK}\n{END}\n{END}\n", 3, "inside that of line 1"),
+        (f"{BLOCK}\n\na {CELL}1{END}\n{END}\n", 3, "inside that of line 1"),
+        (f"a {CELL}1\n{END}\n", 2, "expected it on that line"),
+        (f"a {BLOCK}\n{END}\n", 1, "beside 'a'"),
+        (f"- {BLOCK}\n  {END}\n", 1, "beside '-'"),
+        (f"> {BLOCK}\n> {END}\n", 1, "beside '>'"),
+        (f"{BLOCK}{END}\n", 1, "a line of its own"),
+        (f"{BLOCK}\n{END} text\n", 2, "beside 'text'"),
+        (f"- a\n\n    {BLOCK}\n    {END}\n", 3, "indented like code"),
+        ("<!-- diffbench:begin -->\n", 1, "marker of kind ''; expected one of table, tables, figure, cell"),
+        ("<!-- diffbench:begin tabel a=1 -->\n", 1, "did you mean 'table'?"),
+        ("<!-- diffbench:begin gpu=A100 -->\n", 1, "write the kind after `begin`"),
+        ("x\n<!-- diffbench:end table -->\n", 2, "misspelt marker `<!-- diffbench:end table -->`"),
+        ("x\n\n<!-- diffbench:begin table\ngpu=A100 -->\n", 3, "does not end on its line"),
+        ("x\n\n<!--\ndiffbench:end -->\n", 3, "does not end on its line"),
+        ("<!-- diffbench:end\n", 1, "does not end on its line"),
+        ("<!-- diffbench:begin table gpu=RTX 3090 -->\n", 1, "option '3090'"),
+        ("<!-- diffbench:begin table gpu=A100 gpu=T4 -->\n", 1, "option 'gpu' twice"),
+        ("<!-- diffbench:begin table gpu= -->\n", 1, "option 'gpu='"),
+        ("<!-- diffbench:begin table gpu = A100 -->\n", 1, "option 'gpu'"),
+        ('<!-- diffbench:begin table gpu="RTX 3090 -->\n', 1, "option 'gpu=\"RTX'"),
+        ("<!-- diffbench:begin table gpu='RTX 3090' -->\n", 1, 'option "gpu=\'RTX"'),
+        ('<!-- diffbench:begin table gpu="A100"batch_size=1 -->\n', 1, "option"),
+    ],
+)
+def test_a_faulty_marker_is_named(text, place, says):
+    error = fails(text)
+    assert says in error
+    assert error.startswith(f"page.md:{place}: ")
+
+
+MISSPELT = [
+    "diffbench",
+    "diffbench:start",
+    "DiffBench:begin",
+    "diffbench:begintable",
+    "diffbench-begin",
+    "diffbench-end",
+    "diffbench:End",
+    "diffbnech:begin",
+    "difbench:end",
+    "diff-bench:begin",
+    "/diffbench",
+    "dlffbench:end",
+]
+
+
+@pytest.mark.parametrize("content", [*MISSPELT, "diffbench: end", "diffbench begin"])
+def test_misspelt_markers_are_named(content):
+    for text in (f"<!-- {content} -->", f"<!--{content} table -->", f"inside <!-- {content} --> a line"):
+        assert fails(f"a\n\n{text}\n").startswith("page.md:3: misspelt marker")
+
+
+@pytest.mark.parametrize("comment", ["<!-- toc -->", "<!-- different benches -->", "<!-- begin table -->", "<!-- diff"])
+def test_other_comments_are_none_of_our_business(comment):
+    assert parse(f"{comment}\n\na {comment} b\n", "page.md") == []
+
+
+def test_an_unknown_cell_is_named_with_its_line():
+    def unknown(marker):
+        raise ReportError(f"no dataset {marker.options['dataset']!r}; expected pytorch2")
+
+    assert fails(f"a\n\n{BLOCK}\n{END}\n", unknown) == "page.md:3: no dataset 'pytorch2'; expected pytorch2"
+
+
+@pytest.mark.parametrize("rendered", [END, f"{BLOCK}\nx\n{END}", "a <!-- diffbnech -->", "```\ncode", "~~~"])
+def test_text_that_would_break_the_markers_is_refused(rendered):
+    text = f"x\n{BLOCK}\n{END}\n\n{BLOCK}\n{END}\n"
+    error = fails(text, lambda marker: rendered if marker.line > 2 else TABLE)
+    assert error.startswith("page.md:5: the text to put here")
+
+
+def test_a_backtick_that_pairs_with_one_of_the_sentence_is_refused():
+    assert fails(f"x\na {CELL}1{END} and `code\n", lambda marker: "`49").startswith("page.md:2: the text to put here")
+    assert update(f"a {CELL}1{END} and `code`\n", "page.md", lambda marker: "`49`") == f"a {CELL}`49`{END} and `code`\n"
+
+
+def test_a_page_with_many_tables():
+    gpus, sizes = ["A100", "V100", "T4", "RTX 3090", "RTX 4090"], [1, 4, 16]
+    marks = [f'<!-- diffbench:begin table gpu="{gpu}" batch_size={size} -->' for gpu in gpus for size in sizes]
+    text = "# PyTorch 2.0\n\n" + "\n".join(f"{mark}\n{END}\n\nSome text.\n" for mark in marks)
+    filled = update(
+        text, "page.md", lambda marker: "### {gpu} ({batch_size})".format(**marker.options) + f"\n\n{TABLE}"
+    )
+    assert re.findall(r"### (.*) \((\d+)\)", filled) == [(gpu, str(size)) for gpu in gpus for size in sizes]
+    assert len(parse(filled, "page.md")) == 15
+
+
+def written(folder, **texts):
+    paths = [folder / f"{name}.md" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_bytes(text.encode())
+    return paths
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_only_what_changes_is_written(tmp_path):
+    done = f"a {CELL}49.74{END}\r\n"
+    old, current, plain = written(tmp_path, old=f"a {CELL}1{END}\r\n", current=done, plain="no marker")
+    times = [path.stat().st_mtime_ns for path in (current, plain)]
+    assert update_documents([old, current, plain], render) == [old]
+    assert old.read_bytes() == done.encode()
+    assert [path.stat().st_mtime_ns for path in (current, plain)] == times
+    assert update_documents([old, current, plain], render) == []
+
+
+def test_one_faulty_document_and_none_is_written(tmp_path):
+    good, faulty = written(tmp_path, good=f"{CELL}1{END}\n", faulty=f"a\n{END}\n")
+    for paths in ([good, faulty], [good, tmp_path / "missing.md"]):
+        with pytest.raises(ReportError):
+            update_documents(paths, render)
+        assert good.read_text() == f"{CELL}1{END}\n"
+    assert names_in(tmp_path) == ["faulty.md", "good.md"]
+
+
+def test_mode_and_links_are_kept(tmp_path):
+    (path,) = written(tmp_path, page="old")
+    path.chmod(0o640)
+    link = tmp_path / "link.md"
+    link.symlink_to("page.md")
+    assert write_document(link, "new")
+    assert link.is_symlink() and path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert names_in(tmp_path) == ["link.md", "page.md"]
+
+
+def test_a_write_that_fails_leaves_the_document_and_no_other_file(tmp_path, monkeypatch):
+    (path,) = written(tmp_path, page="old")
+
+    def full(*paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("reporting.documents.shutil.copymode", full)
+    with pytest.raises(OSError):
+        write_document(path, "new")
+    assert names_in(tmp_path) == ["page.md"] and path.read_text() == "old"
+
+
+def test_a_document_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ReportError, match="missing.md: no such document"):
+        read_document(tmp_path / "missing.md")
+    path = tmp_path / "latin.md"
+    path.write_bytes("a\nGrüße\n".encode("latin-1"))
+    with pytest.raises(ReportError, match="latin.md:2: byte 0xfc; expected text in UTF-8"):
+        read_document(path)
+
+
+def test_the_diff_of_what_is_stale(tmp_path):
+    old, current = written(tmp_path, old=f"x\na {CELL}1{END}", current=f"a {CELL}49.74{END}")
+    assert stale([old, current], render) == (
+        f"--- {old}\tas it is\n+++ {old}\tas its data say\n@@ -1,2 +1,2 @@\n x\n"
+        f"-a {CELL}1{END}\n\\ No newline at end of file\n+a {CELL}49.74{END}\n\\ No newline at end of file\n"
+    )
+    update_documents([old, current], render)
+    assert stale([old, current], render) == ""
+
+
+NEWLINES = st.sampled_from(["\n", "\r\n", "\r"])
+PLAIN = st.text(st.sampled_from("abé|*# >-1.\u2028\x0b"), max_size=12)
+PIECES = st.lists(
+    st.sampled_from(
+        [BLOCK, CELL, END, "```", "~~~", "`", "``", "\\", "    ", "  ", "- ", "> ", "# ", "<!--", "-->", "text"]
+    )
+    | NEWLINES,
+    max_size=14,
+).map("".join)
+VALUES = st.text(st.characters(exclude_characters="`\r\n\\", exclude_categories=["Cs"]), max_size=20)
+
+
+@given(st.lists(st.tuples(PLAIN, NEWLINES, st.booleans(), PLAIN), max_size=6), PLAIN, st.sampled_from(["", "\ufeff"]))
+def test_every_byte_outside_the_markers_stays(parts, last, bom):
+    text, expected = bom, bom
+    for plain, newline, inline, old in parts:
+        if inline:
+            before, after = f"a {plain}x {CELL}", f"{END} {plain}"
+            space = "49.74"
+        else:
+            before, after = f"{plain}{newline}{newline}{BLOCK}", f"{END}{newline}{newline}"
+            old, space = newline + old + newline, f"\n\n{TABLE}\n\n".replace("\n", newline)
+        text += before + old + after
+        expected += before + space + after
+    filled = update(text + last, "page.md", render)
+    assert filled == expected + last
+    assert update(filled, "page.md", render) == filled
+
+
+@given(PIECES, PIECES)
+def test_any_document_is_refused_with_a_line_or_updated_once_and_for_all(text, rendered):
+    try:
+        filled = update(text, "page.md", lambda marker: rendered)
+    except ReportError as error:
+        assert re.match(r"page\.md:\d+: ", str(error))
+        assert int(str(error).split(":")[1]) <= len(re.findall(r"\r\n?|\n", text)) + 1
+        return
+    assert update(filled, "page.md", lambda marker: rendered) == filled
+    if not parse(text, "page.md"):
+        assert filled == text
+
+
+@given(VALUES.filter(lambda value: "<!--" not in value and "-->" not in value), st.sampled_from(sorted(KINDS)))
+def test_any_value_can_be_quoted(value, kind):
+    quoted = value.replace('"', '\\"')
+    gap = "" if kind == "cell" else "\n"
+    (marker,) = parse(f'<!-- diffbench:begin {kind} title="{quoted}" gpu=A100 -->{gap}{END}', "page.md")
+    assert marker[:2] == (kind, {"title": value, "gpu": "A100"})
+
+
+@given(st.sampled_from("`~"), st.integers(3, 6), st.integers(0, 3), st.integers(0, 2), PIECES)
+def test_nothing_in_a_fence_is_a_marker(character, length, indent, more, inside):
+    fence = character * length
+    inside = inside.replace(fence, "")
+    text = f"{' ' * indent}{fence}\n{inside}\n{fence}{character * more}\n"
+    if fence not in inside:
+        assert update(text, "page.md", render) == text

@@ -1,0 +1,95 @@
+"""The config: what is expanded, in which order, and what is refused with one clear line."""
+
+import copy
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from matrix import Plan, expand, expand_rounds, resolve_config
+from measurement.errors import DiffbenchError
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+
+
+def changed(**keys):
+    return {**copy.deepcopy(CONFIG), **keys}
+
+
+def test_default_config_is_the_published_pipelines_twice():
+    plan = Plan(CONFIG)
+    assert len(plan.cells) == 6 * 2 * 2
+    assert len(plan.runs) == 48
+    assert set(plan.cells["gpu"]) == {"CPU"}
+    assert set(plan.cells["torch"]) == {"installed"}
+
+
+def test_full_config_is_the_published_matrix():
+    full = yaml.safe_load((ROOT / "config/full.yaml").read_text(encoding="utf-8"))
+    plan = Plan(changed(**full))
+    assert len(plan.cells) == 5 * 6 * 3 * 2
+    assert plan.config["scale"] == "full"
+
+
+def test_rounds_are_interleaved_over_the_matrix():
+    runs = expand_rounds(expand(resolve_config(CONFIG)), 3)
+    assert list(runs["round"]) == sorted(runs["round"])
+    assert list(runs["number"]) == list(range(1, len(runs) + 1))
+
+
+def test_exclude_takes_partial_cells_out():
+    plan = Plan(
+        changed(exclude=[{"pipeline": "if", "batch_size": 4}, {"pipeline": "sd-inpaint", "variant": "compile"}])
+    )
+    assert len(plan.cells) == 24 - 2 - 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"batchsizes": [1]}, "unknown key batchsizes"),
+        ({"batch_sizes": [0]}, "batch_sizes[0]: found 0, expected an integer of 1 or more"),
+        ({"batch_sizes": ["4"]}, "batch_sizes[0]: found '4', expected an integer of 1 or more"),
+        ({"batch_sizes": [1.5]}, "batch_sizes[0]: found 1.5"),
+        ({"batch_sizes": [True]}, "batch_sizes[0]: found True"),
+        ({"batch_sizes": []}, "batch_sizes: found [], expected a list of one or more"),
+        ({"batch_sizes": [1, 1]}, "batch_sizes: found [1, 1], expected a list of one or more different"),
+        ({"pipelines": []}, "pipelines: found []"),
+        ({"pipelines": ["sd-txt2im"]}, "did you mean 'sd-txt2img'?"),
+        ({"pipelines": ["if", "if"]}, "different names"),
+        ({"variants": ["turbo"]}, "variants: unknown name 'turbo'"),
+        ({"gpus": ["A1000"]}, "gpus: unknown gpu 'A1000'"),
+        ({"gpus": ["auto", "CPU"]}, "name the same thing twice"),
+        ({"gpus": None}, "gpus: found None"),
+        ({"torch": ["1.13"]}, "torch: unknown name '1.13'"),
+        ({"torch": [2.1]}, "torch[0]: found 2.1 (a number: quote it, as in '2.1')"),
+        ({"name": 2.10}, "name: found 2.1 (a number: quote it"),
+        ({"name": "a/b"}, "name: found 'a/b', expected a name of letters"),
+        ({"name": ".."}, "name: found '..'"),
+        ({"name": "a b"}, "name: found 'a b'"),
+        ({"name": "a\n"}, "name: found 'a\\n'"),
+        ({"baseline": {"variant": "regional"}}, "baseline.variant: 'regional' is outside the matrix"),
+        ({"baseline": {}}, "baseline: found {}"),
+        ({"rounds": 0}, "rounds: found 0"),
+        ({"scale": "huge"}, "scale: found 'huge', expected tiny or full"),
+        ({"weights": "none"}, "weights: found 'none', expected random or pretrained"),
+        ({"exclude": [{"pipeline": "sdxl"}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
+        ({"exclude": [{"variant": "eager"}, {"variant": "compile"}]}, "exclude leaves no cell"),
+        ({"measurement": {"calls": 5, "warmup_calls": 3}}, "measurement: missing key time_limit_s"),
+        ({"measurement": {**CONFIG["measurement"], "time_limit_s": -1}}, "measurement.time_limit_s: found -1"),
+    ],
+)
+def test_bad_config_is_one_line(keys, message):
+    with pytest.raises(DiffbenchError) as caught:
+        Plan(changed(**keys))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_definitions_tell_variants_batches_and_settings_apart():
+    plan = Plan(CONFIG)
+    assert len(set(plan.definitions.values())) == 24
+    longer = Plan(changed(measurement={**CONFIG["measurement"], "calls": 6}))
+    assert not set(plan.definitions.values()) & set(longer.definitions.values())
+    patient = Plan(changed(measurement={**CONFIG["measurement"], "time_limit_s": 9}))
+    assert patient.definitions == plan.definitions

@@ -1,0 +1,51 @@
+"""Measurement CSVs that are damaged, cut off or foreign are refused with file and line."""
+
+import pytest
+
+from measurement.row import COLUMNS, to_csv
+from reporting.errors import ReportError
+from reporting.read import read_measurements, row_schema
+
+
+def test_schema_and_writer_agree_on_the_columns():
+    assert row_schema()[0] == COLUMNS
+
+
+def test_a_written_row_reads_back(make_row, tmp_path):
+    path = tmp_path / "run.csv"
+    path.write_text(to_csv([make_row(detail='a "quoted", detail')], COLUMNS), encoding="utf-8")
+    frame = read_measurements([path])
+    assert frame.loc[0, "detail"] == 'a "quoted", detail'
+    assert frame.loc[0, "iterations_per_second"] == 20
+    assert frame.loc[0, "torch"] == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: "", "empty or cut off"),
+        (lambda text: text[:-30], "empty or cut off"),
+        (lambda text: text.splitlines()[0] + "\n", "a header without rows"),
+        (lambda text: "a,b\n1,2\n", "not a measurement CSV"),
+        (lambda text: text.replace(",ok,", ",fine,"), "status: found 'fine', expected one of"),
+        (lambda text: text.replace(",20,", ",fast,"), "iterations_per_second: found 'fast'"),
+        (lambda text: text.replace("sd-txt2img", "../x"), "pipeline: found '../x'"),
+        (lambda text: text.replace(",ok,", ",oom,"), "a measurement that failed has no number"),
+        (lambda text: text.replace(",20,", ",,"), "iterations_per_second: found ''"),
+        (lambda text: text[:-1] + ",more\n", "expected a whole row"),
+    ],
+)
+def test_damage_is_named(make_row, tmp_path, damage, message):
+    path = tmp_path / "run.csv"
+    path.write_text(damage(to_csv([make_row()], COLUMNS)), encoding="utf-8")
+    with pytest.raises(ReportError) as caught:
+        read_measurements([path])
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "run.csv"
+    path.write_bytes(b"\x80\xff\n")
+    with pytest.raises(ReportError, match="not a text file"):
+        read_measurements([path])

@@ -1,0 +1,86 @@
+"""From rows to a summary: medians over rounds, speed-ups, and rows that must not be pooled."""
+
+import pandas as pd
+import pytest
+
+from reporting.errors import ReportError
+from reporting.read import to_frame
+from reporting.summary import CELL, summarize
+
+BASELINE = {"variant": "eager"}
+
+
+def cells_of(rows):
+    return pd.DataFrame(
+        [[row["gpu"], row["torch"], row["pipeline"], int(row["batch_size"]), row["variant"]] for row in rows],
+        columns=CELL,
+    ).drop_duplicates()
+
+
+def summary_of(rows, cells=None, baseline=BASELINE):
+    return summarize(to_frame(rows), cells_of(rows) if cells is None else cells, baseline)
+
+
+def test_value_is_the_median_over_rounds_with_smallest_and_largest(make_row):
+    rows = [make_row(round=number, iterations_per_second=rate) for number, rate in [(1, 10), (2, 30), (3, 14)]]
+    row = summary_of(rows).iloc[0]
+    assert (row["iterations_per_second"], row["iterations_per_second_min"], row["iterations_per_second_max"]) == (
+        14,
+        10,
+        30,
+    )
+    assert row["rounds"] == 3
+    assert row["measured_on"] == "2026-11-20"
+
+
+def test_speedup_is_against_the_baseline_of_the_same_cell(make_row):
+    rows = [
+        make_row(iterations_per_second=20),
+        make_row(variant="compile", iterations_per_second=50),
+        make_row(batch_size=4, iterations_per_second=10),
+        make_row(batch_size=4, variant="compile", iterations_per_second=11),
+        make_row(batch_size=16, variant="compile", iterations_per_second=11),
+    ]
+    speedups = summary_of(rows).set_index(["batch_size", "variant"])["speedup"]
+    assert speedups[1, "compile"] == 2.5
+    assert speedups[4, "compile"] == pytest.approx(1.1)
+    assert speedups[1, "eager"] == 1
+    assert pd.isna(speedups[16, "compile"])
+
+
+def test_baseline_may_fix_the_torch_build_too(make_row):
+    rows = [
+        make_row(torch="2.0", iterations_per_second=20),
+        make_row(torch="2.1", torch_version="2.1.2", iterations_per_second=30),
+    ]
+    summary = summary_of(rows, baseline={"variant": "eager", "torch": "2.0"})
+    assert list(summary["speedup"]) == [1, 1.5]
+
+
+def test_a_cell_without_rows_is_open_and_a_failed_one_keeps_its_reason(make_row):
+    rows = [make_row(status="oom", phase="call-1", detail="CUDA out of memory")]
+    cells = pd.concat([cells_of(rows), cells_of([make_row(pipeline="if")])])
+    summary = summary_of(rows, cells).set_index("pipeline")
+    assert list(summary["status"]) == ["oom", "open"]
+    assert summary.loc["sd-txt2img", ["phase", "detail"]].tolist() == ["call-1", "CUDA out of memory"]
+    assert summary["iterations_per_second"].isna().all()
+
+
+def test_a_failed_round_beside_a_good_one_is_told(make_row):
+    rows = [make_row(round=1), make_row(round=2, status="crashed", phase="warmup", detail="killed by signal 9")]
+    row = summary_of(rows).iloc[0]
+    assert row["status"] == "ok"
+    assert row["rounds"] == 1
+    assert row["detail"] == "round 2: crashed, killed by signal 9"
+
+
+@pytest.mark.parametrize("column", ["definition", "torch_version", "diffusers_version"])
+def test_rows_of_different_definitions_or_releases_are_not_pooled(make_row, column):
+    other = {"definition": "ba9876543210"}.get(column, "9.9")
+    with pytest.raises(ReportError, match=f"A100, 2.0, sd-txt2img, batch size 1, eager: rows with {column}"):
+        summary_of([make_row(), make_row(round=2, **{column: other})])
+
+
+def test_the_same_round_twice_is_refused(make_row):
+    with pytest.raises(ReportError, match="round 1 is there twice"):
+        summary_of([make_row(), make_row()])

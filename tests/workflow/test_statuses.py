@@ -1,0 +1,84 @@
+"""Every way to fail, provoked for real in one workflow, and seen in its table."""
+
+import pytest
+from test_measurement import kill_measuring_process, rows_of
+
+CELLS = ["sd-txt2img", "breaks", "too-slow", "too-big", "killed", "lacks-a-class"]
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """A project in which each pipeline but the first fails in its own way."""
+    from conftest import Project
+
+    project = Project(tmp_path_factory.mktemp("statuses") / "project")
+
+    def add_pipelines(pipelines):
+        original = pipelines["sd-txt2img"]
+        for name in CELLS[1:]:
+            pipelines[name] = {"label": name, "stages": [{**original["stages"][0]}]}
+        # Diffusers warns about a deprecated argument inside the denoiser: under fullgraph, a graph break
+        pipelines["breaks"]["stages"][0]["call"] = {
+            **original["stages"][0]["call"],
+            "cross_attention_kwargs": {"scale": 1.0},
+        }
+        pipelines["lacks-a-class"]["stages"][0]["class"] = "PipelineOfTomorrow"
+
+    project.edit("config/pipelines.yaml", add_pipelines)
+    limits = {"warmup_calls": 1, "calls": 1, "time_limit_s": 300}
+    project.configure(
+        name="statuses", pipelines=CELLS, batch_sizes=[1], rounds=1, variants=["compile"], measurement=limits,
+        baseline={"variant": "compile"},
+    )  # fmt: skip
+
+    def run(pipeline, **settings):
+        settings = {**limits, **settings}
+        given = [f"measurement={{{', '.join(f'{key}: {value}' for key, value in settings.items())}}}"]
+        project.snakemake(project.run_folder(pipeline, variant="compile") / "run.csv", "--config", *given)
+
+    run("too-slow", time_limit_s=1)
+    run("too-big", memory_limit_mib=150)
+    thread = kill_measuring_process()
+    run("killed")
+    thread.join()
+    project.output = project.snakemake().output
+    return project
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "status", "phase", "detail"),
+    [
+        ("breaks", "compile-error", "first-call", ""),
+        ("too-slow", "timeout", "load", "time limit of 1 s"),
+        ("too-big", "oom", "load", "memory limit of 150 MiB"),
+        ("killed", "crashed", None, "SIGKILL"),
+        ("lacks-a-class", "unsupported", "load", "has no class PipelineOfTomorrow"),
+    ],
+)
+def test_a_failure_is_a_row_with_status_phase_and_reason(failed, pipeline, status, phase, detail):
+    (row,) = rows_of(failed.folder / failed.run_folder(pipeline, variant="compile"))
+    assert row["status"] == status
+    assert phase in (None, row["phase"])
+    assert detail in row["detail"]
+    assert row["iterations_per_second"] == ""
+
+
+def test_the_table_shows_each_failure_and_says_why(failed):
+    table = (failed.folder / "results/statuses/tables.md").read_text(encoding="utf-8")
+    cells = dict(
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")
+    )
+    assert float(cells["SD - txt2img"]) > 0
+    assert cells["breaks"] == "❌"
+    assert cells["too-big"] == "OOM"
+    assert cells["too-slow"].startswith("timeout <sup>")
+    assert cells["killed"].startswith("crashed <sup>")
+    assert cells["lacks-a-class"].startswith("n/a <sup>")
+    for reason in ("time limit of 1 s", "SIGKILL", "has no class PipelineOfTomorrow", "❌ breaks: "):
+        assert reason in table
+
+
+def test_compiling_is_measured_cold(failed):
+    (row,) = rows_of(failed.folder / failed.run_folder("sd-txt2img", variant="compile"))
+    assert (row["status"], row["cache"], row["graphs"]) == ("ok", "cold", "1")
+    assert float(row["compile_s"]) > float(row["latency_s"])

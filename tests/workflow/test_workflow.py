@@ -1,0 +1,167 @@
+"""The real workflow on a small matrix: what is measured, what runs again, what a user sees."""
+
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import Project
+
+SMALL = {
+    "name": "small",
+    "pipelines": ["sd-txt2img"],
+    "batch_sizes": [1, 2],
+    "variants": ["eager", "contiguous"],
+    "measurement": {"warmup_calls": 1, "calls": 2, "time_limit_s": 300},
+}
+
+
+def small(folder):
+    """A project whose matrix has two batch sizes and two variants that compile nothing."""
+    project = Project(folder)
+    project.configure(**SMALL)
+    contiguous = {"label": "contiguous", "memory_format": "contiguous"}
+    project.edit("config/variants.yaml", lambda variants: variants.update(contiguous=contiguous))
+    return project
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A project after its first whole run, and what that printed."""
+    project = small(tmp_path_factory.mktemp("workflow") / "project")
+    project.first = project.snakemake().output
+    return project
+
+
+@pytest.fixture
+def copy(measured, tmp_path):
+    """A copy of the measured project, to be changed; Snakemake compares times, so they are kept."""
+    shutil.copytree(measured.folder, tmp_path / "project", symlinks=True)
+    project = Project.__new__(Project)
+    project.folder = tmp_path / "project"
+    return project
+
+
+def test_the_user_sees_which_run_of_how_many_is_on(measured):
+    numbers = [line.split("Run ")[1].split(":")[0] for line in measured.first.splitlines() if ": Run " in line]
+    assert numbers == [f"{number} of 8" for number in range(1, 9)]
+    assert "Run 1 of 8: sd-txt2img, batch size 1, eager, round 1, on CPU" in measured.first
+
+
+def test_the_table_is_printed_at_the_end(measured):
+    assert "### CPU (batch size: 2)" in measured.first
+    assert "| SD - txt2img" in measured.first
+    assert "miniature architectures with random weights" in measured.first
+
+
+def test_results_are_complete(measured):
+    results = measured.folder / "results/small"
+    for name in ("measurements.csv", "summary.csv", "tables.md", "tables/CPU-batch-1.md", "figures/speedup.svg"):
+        assert (results / name).stat().st_size, name
+    assert (results / "figures/speedup.png").read_bytes().startswith(b"\x89PNG")
+    assert len((results / "measurements.csv").read_text().splitlines()) == 1 + 8
+
+
+def test_a_second_start_measures_nothing(measured):
+    assert measured.planned() == 0
+
+
+def test_editing_scripts_measures_nothing_again(copy):
+    for script in [*copy.folder.glob("workflow/scripts/**/*.py"), *copy.folder.glob("workflow/rules/*.smk")]:
+        script.write_text(script.read_text() + "\n# edited\n")
+    assert copy.planned() == 0
+
+
+def test_deleting_a_csv_measures_one_run_again(copy):
+    (copy.folder / copy.run_folder("sd-txt2img", 2, "eager", 2) / "run.csv").unlink()
+    assert copy.planned() == 1
+
+
+def test_editing_a_variant_measures_its_cells_again(copy):
+    copy.edit("config/variants.yaml", lambda variants: variants["contiguous"].update(memory_format="channels_last"))
+    assert copy.planned() == 4
+
+
+def test_editing_a_label_measures_nothing_again(copy):
+    copy.edit("config/variants.yaml", lambda variants: variants["contiguous"].update(label="row | major"))
+    assert copy.planned() == 0
+    assert "row \\| major" in copy.snakemake().output
+
+
+def test_a_longer_matrix_and_a_new_limit_keep_what_is_measured(copy):
+    copy.configure(batch_sizes=[1, 2, 3], measurement={**SMALL["measurement"], "time_limit_s": 900})
+    assert copy.planned() == 4
+
+
+def test_a_changed_setting_measures_all_again(copy):
+    copy.configure(measurement={**SMALL["measurement"], "calls": 3})
+    assert copy.planned() == 8
+
+
+def test_so_far_shows_what_is_there_and_what_is_open(copy):
+    copy.configure(batch_sizes=[1, 2, 3])
+    output = copy.snakemake("so_far").output
+    assert "8 of 12 runs are measured" in output
+    table = (copy.folder / "results/small/so_far/tables/CPU-batch-3.md").read_text()
+    assert table.count("…") == 2
+    assert "…" not in (copy.folder / "results/small/so_far/tables/CPU-batch-1.md").read_text()
+    assert (copy.folder / "results/small/so_far/figures/speedup.png").is_file()
+
+
+def test_so_far_leaves_out_rows_of_an_older_definition(copy):
+    copy.edit("config/variants.yaml", lambda variants: variants["contiguous"].update(memory_format="channels_last"))
+    assert "4 of 8 runs are measured" in copy.snakemake("so_far").output
+
+
+def test_a_damaged_csv_among_the_results_is_named(copy):
+    path = copy.run_folder("sd-txt2img", 1, "eager", 1) / "run.csv"
+    (copy.folder / path).write_text((copy.folder / path).read_text()[:-40])
+    result = copy.snakemake(check=False)
+    assert result.returncode != 0
+    assert f"error: {path}: empty or cut off in its last line; delete it and its run is measured again" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_interrupting_keeps_the_finished_runs(tmp_path):
+    project = small(tmp_path / "project")
+    process = subprocess.Popen(
+        project.command(),
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    results = project.folder / "results"
+    while len(list(results.glob("**/run.csv"))) < 1:
+        time.sleep(0.2)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    finished = len(list(results.glob("**/run.csv")))
+    assert 1 <= finished < 8
+    assert project.planned() == 8 - finished
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: quickstart\ngpus: [auto\n", "bad.yaml"),
+        ("name: a/b\n", "found 'a/b', expected a name of letters"),
+        ("batch_sizes: [0]\n", "batch_sizes[0]: found 0, expected an integer of 1 or more"),
+        ("torch: [2.10]\n", "quote it"),
+        ("turbo: yes\n", "unknown key turbo"),
+    ],
+)
+def test_bad_config_stops_before_anything_is_written(project, text, message):
+    (project.folder / "bad.yaml").write_text(text)
+    result = project.snakemake("--configfile", "bad.yaml", check=False)
+    assert result.returncode != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not (project.folder / "results").exists()
+
+
+def test_published_matrix_plans_at_full_scale(project):
+    assert project.planned("--configfile", "config/full.yaml") == 5 * 6 * 3 * 2 * 3
