@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ["Snakefile", "config", "workflow", "resources", "profiles"]
+PARTS = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
 
 
 class Project:
@@ -18,6 +18,7 @@ class Project:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self.folder.mkdir(parents=True)
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():

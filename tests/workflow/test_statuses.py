@@ -1,7 +1,8 @@
 """Every way to fail, provoked for real in one workflow, and seen in its table."""
 
 import pytest
-from test_measurement import kill_measuring_process, rows_of
+
+from running import kill_measuring_process, rows_of
 
 CELLS = ["sd-txt2img", "breaks", "too-slow", "too-big", "killed", "lacks-a-class"]
 

@@ -81,7 +81,9 @@ def resolve(pipeline, batch_size, variant, weights, scale, warmup_calls, calls, 
             stage["steps"] = stage["architecture"].pop("steps", stage["steps"])
             stage["call"].update(stage["architecture"].pop("call", {}))
         elif scale == "tiny" and not Path(stage["hub_id"]).is_dir():
-            raise DiffbenchError(f"weights: pretrained weights of {stage['hub_id']} are no miniature: set 'scale: full'")
+            raise DiffbenchError(
+                f"weights: pretrained weights of {stage['hub_id']} are no miniature: set 'scale: full'"
+            )
         stages.append(stage)
     recipe = {key: value for key, value in entry("variants", variant, root).items() if key not in ("label", "note")}
     return {

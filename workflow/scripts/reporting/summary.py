@@ -95,9 +95,7 @@ def summarize(measurements, cells, baseline):
         iterations_per_second_max=rates["max"],
         rounds=rates["count"],
         definition=groups["definition"].first(),
-        measured_on=groups["started_at"].agg(
-            lambda values: join_different(sorted({value[:10] for value in values}))
-        ),
+        measured_on=groups["started_at"].agg(lambda values: join_different(sorted({value[:10] for value in values}))),
         **{column: groups[column].agg(join_different) for column in PROVENANCE},
     )
     failures = first_failures(measurements)

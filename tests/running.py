@@ -1,0 +1,55 @@
+"""Running measure.py as a user would, and what goes wrong from outside."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from conftest import ROOT
+
+MEASURE = ROOT / "workflow/scripts/measure.py"
+
+
+def measure(output, *arguments, pipeline="sd-txt2img", batch_size=1, variant="eager", environment=None):
+    """Run measure.py as a user would. Returns the completed process."""
+    command = [sys.executable, MEASURE, "--pipeline", pipeline, "--batch-size", batch_size, "--variant", variant]
+    return subprocess.run(
+        [*map(str, command), *map(str, arguments), "--output", str(output)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+def rows_of(folder, name="run.csv"):
+    with open(Path(folder) / name, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def measuring_processes():
+    """The pids of the measuring processes on this machine."""
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and b"-m\0measurement\0" in (entry / "cmdline").read_bytes():
+                yield int(entry.name)
+        except OSError:
+            continue
+
+
+def kill_measuring_process(delay_s=3.0):
+    """Kill the next measuring process that is seen, after a while."""
+
+    def wait_and_kill():
+        while not list(measuring_processes()):
+            time.sleep(0.1)
+        time.sleep(delay_s)
+        for pid in measuring_processes():
+            os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=wait_and_kill, daemon=True)
+    thread.start()
+    return thread

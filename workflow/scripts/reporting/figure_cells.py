@@ -1,0 +1,179 @@
+"""What a figure shows of a summary: cells, their bars and points, their names, and the caption that says where they come from."""
+
+import re
+from typing import NamedTuple
+
+from .cells import OUTSIDE, print_stage
+from .labels import label_of, torch_label
+from .tables import SCALES, listed
+
+WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
+
+
+class Mark(NamedTuple):
+    """A bar or a point: `value` with its rounds' `low` and `high`, or None each; `text` is what is written there."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    text: str
+
+
+def is_number(value):
+    return isinstance(value, int | float) and value == value
+
+
+def print_rate(rate):
+    """Three significant digits: 0.43, 21.7, 176."""
+    decimals = max(0, 2 - len(str(int(rate)).lstrip("0")))
+    return f"{rate:.{decimals if rate >= 1 else 2}f}"
+
+
+def print_failure(row):
+    """What stands in the place of a row's number: `OOM after warmup`, `compile error`, `timeout`."""
+    text = print_stage(row) if row["status"] != "ok" else "no number"
+    for sign, words in WORDS.items():
+        text = text.replace(sign, words)
+    return text
+
+
+def name_baseline(baseline, labels):
+    """`no compile` for {variant: eager}; `torch 2.0, no compile` for {torch: "2.0", variant: eager}."""
+    if isinstance(baseline, str):
+        return baseline
+    parts = [f"torch {baseline['torch']}"] if "torch" in baseline else []
+    if "variant" in baseline:
+        parts.append(label_of(labels, "variants", baseline["variant"]))
+    return ", ".join(parts)
+
+
+class Cells:
+    """The rows of a summary by (gpu, batch_size, pipeline, stage) and (torch, variant), and the names they are shown by."""
+
+    def __init__(self, summary, labels):
+        self.summary, self.labels = summary, labels
+        self.rows, self.stages = {}, {}
+        for row in summary.to_dict("records"):
+            place = row["gpu"], row["batch_size"], row["pipeline"]
+            self.rows[(*place, row["stage"], row["torch"], row["variant"])] = row
+            self.stages.setdefault(place, set()).add(row["stage"])
+        self.staged = set(summary.loc[summary["stage"] > 1, "pipeline"])
+
+    def unique(self, column, **keys):
+        """The different values of a column in their order, of the rows that have `keys`."""
+        part = self.summary
+        for name, value in keys.items():
+            part = part[part[name] == value]
+        return list(part[column].unique())
+
+    def groups(self, **keys):
+        """(pipeline, stage) in the dataset's order, of the rows that have `keys`."""
+        part = self.summary
+        for name, value in keys.items():
+            part = part[part[name] == value]
+        return [
+            (pipeline, stage)
+            for pipeline in part["pipeline"].unique()
+            for stage in sorted(part.loc[part["pipeline"] == pipeline, "stage"].unique())
+        ]
+
+    def get(self, gpu, batch_size, group, column):
+        """The row of a cell's stage; of its first stage where the cell failed as a whole; None outside the matrix."""
+        place, (pipeline, stage) = (gpu, batch_size, group[0]), group
+        row = self.rows.get((*place, stage, *column))
+        if row is None and stage in self.stages.get((gpu, batch_size, pipeline), ()):
+            row = self.rows.get((*place, 1, *column))
+            return None if row is None or is_number(row["iterations_per_second"]) else row
+        return row
+
+    def name_gpu(self, gpu):
+        names = [name for name in self.unique("device_name", gpu=gpu) if isinstance(name, str) and name]
+        return label_of(self.labels, "gpus", gpu, next(iter(names), None))
+
+    def name_group(self, group):
+        pipeline, stage = group
+        name = label_of(self.labels, "pipelines", pipeline)
+        return f"{name}, stage {stage}" if pipeline in self.staged else name
+
+    def name_column(self, column):
+        torch, variant = column
+        name = label_of(self.labels, "variants", variant)
+        return f"torch {torch_label(self.summary, torch)}, {name}" if self.summary["torch"].nunique() > 1 else name
+
+    def newest_torch(self, variant):
+        """The build with the highest release that has rows of `variant`; nightly is above all."""
+        builds = self.unique("torch", variant=variant)
+        release = {torch: [int(digits) for digits in re.findall(r"\d+", torch_label(self.summary, torch))[:3]] for torch in builds}
+        return max(reversed(builds), key=lambda torch: ("nightly" in torch, release[torch]), default=None)
+
+
+def mark_rate(row, factor=1.0):
+    """The Mark of a row's iterations per second times `factor`, written as number or as what failed."""
+    if row is None:
+        return Mark(None, None, None, OUTSIDE)
+    rate = row["iterations_per_second"]
+    if not is_number(rate):
+        return Mark(None, None, None, print_failure(row))
+    low, high = row.get("iterations_per_second_min"), row.get("iterations_per_second_max")
+    if not (row.get("rounds", 0) >= 2 and is_number(low) and is_number(high)):
+        return Mark(rate * factor, None, None, print_rate(rate * factor))
+    return Mark(rate * factor, low * factor, high * factor, print_rate(rate * factor))
+
+
+def mark_speedup(row, base, speedup=None):
+    """The Mark of a row's speed-up over the row `base`, with the rounds' spread over the same denominator.
+
+    Its text holds the baseline's own rate: `2.03 × 21.7`. `speedup` defaults to the ratio of the two rates.
+    """
+    based = base is not None and is_number(base["iterations_per_second"]) and base["iterations_per_second"] > 0
+    if row is None and base is not None and not based:
+        return Mark(None, None, None, f"baseline: {print_failure(base)}")
+    mark = mark_rate(row)
+    if mark.value is None:
+        return mark
+    if not based:
+        why = f" ({print_failure(base)})" if base is not None else ""
+        return Mark(None, None, None, f"{mark.text} it/s, no baseline{why}")
+    rate = base["iterations_per_second"]
+    speedup = mark.value / rate if speedup is None else speedup
+    scaled = mark_rate(row, speedup / mark.value if mark.value else 1.0)
+    return scaled._replace(text=f"{speedup:.2f} × {print_rate(rate)}")
+
+
+def describe_origin(rows, cells):
+    """Sentences for the caption: devices, releases, precision, scale, weights and dates of `rows`, and the pipelines' notes."""
+    def values(column):
+        return [value for value in rows[column] if isinstance(value, str) and value] if column in rows else []
+
+    unnamed = rows.loc[~rows["device_name"].astype(str).str.strip().astype(bool), "gpu"].unique()
+    devices = listed(values("device_name") + [cells.name_gpu(gpu) for gpu in unnamed])
+    parts = [f"Device: {devices}"]
+    threads = [str(value) for value in rows["threads"] if str(value) not in ("", "nan")] if "threads" in rows else []
+    if threads:
+        parts[0] += f" ({listed(threads)} CPU threads)"
+    releases = [f"torch {listed(values('torch_version') or rows['torch'].unique())}"]
+    releases += [f"Diffusers {listed(values('diffusers_version'))}"] if values("diffusers_version") else []
+    releases += [listed(values("dtype"))] if values("dtype") else []
+    parts.append(", ".join(releases))
+    scales = [SCALES.get(scale, scale) for scale in dict.fromkeys(values("scale"))]
+    weights = list(dict.fromkeys(values("weights")))
+    if scales or weights:
+        parts.append(" and ".join(scales) + (f" with {' and '.join(weights)} weights" if weights else ""))
+    dates = sorted({date for value in values("measured_on") for date in value.split("; ")})
+    if dates:
+        parts.append("measured " + (dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"))
+    sentences = ["; ".join(parts) + "."]
+    return sentences + [cells.labels["notes"][name] for name in rows["pipeline"].unique() if name in cells.labels.get("notes", {})]
+
+
+def describe_rounds(rows, marks, over=""):
+    """Sentences for the caption: of how many rounds the medians are, and what the error bars are where there are any."""
+    counts = rows.loc[(rows["status"] == "ok") & rows["device_name"].astype(str).astype(bool), "rounds"]
+    sentences = []
+    if len(counts) and counts.max() >= 1:
+        few, many = int(counts.min()), int(counts.max())
+        counted = f"{few} round{'s' * (few > 1)}" if few == many else f"{few} to {many} rounds"
+        sentences.append(f"Medians of {counted}.")
+    if any(mark.low is not None for mark in marks):
+        sentences.append(f"Error bars: smallest to largest round{over}.")
+    return sentences

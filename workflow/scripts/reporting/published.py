@@ -1,0 +1,45 @@
+"""Published datasets: facts copied from a page, which enter where measured ones have their summary."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from .errors import ReportError
+from .summary import COLUMNS, KEY, speedups
+
+FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
+ABOUT = ("title", "source", "url", "marks", "baseline", "columns")
+
+
+def read_about(path):
+    """What resources/published/<name>.yaml says of a dataset: title, source, marks, baseline, constant columns.
+
+    Raises ReportError where a key is missing.
+    """
+    about = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    missing = [key for key in ABOUT if key not in about]
+    if missing:
+        raise ReportError(f"{path}: missing key {', '.join(missing)}; add it")
+    return about
+
+
+def read_published(path):
+    """The summary of resources/published/<name>.csv, with the constant columns of the <name>.yaml beside it.
+
+    Values keep their printed text. Raises ReportError where the file has other columns or a value that is no number.
+    """
+    about = read_about(Path(path).with_suffix(".yaml"))
+    facts = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if set(facts.columns) != set(FACTS):
+        raise ReportError(f"{path}: found columns {', '.join(facts.columns)}; expected {', '.join(FACTS)}")
+    rates = pd.to_numeric(facts["iterations_per_second"].replace("", None), errors="coerce")
+    wrong = facts[rates.isna() != (facts["status"] != "ok")]
+    if len(wrong):
+        value = wrong["iterations_per_second"].iloc[0]
+        raise ReportError(f"{path}:{wrong.index[0] + 2}: iterations_per_second: found {value!r}; expected a number where ok")
+    summary = facts.reindex(columns=[*COLUMNS, "mark"]).assign(
+        iterations_per_second=rates, batch_size=facts["batch_size"].astype(int), stage=facts["stage"].astype(int), rounds=0
+    )
+    summary = summary.assign(**about["columns"], detail="", definition="", device_name="", torch_version="", threads="")
+    return summary.assign(speedup=speedups(summary, about["baseline"]))
