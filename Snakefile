@@ -1,6 +1,8 @@
 # Benchmarks of Diffusers pipelines: config -> matrix -> runs -> tables and figures.
 #   snakemake --cores 1              measure what config/config.yaml asks for, then tables and figures
 #   snakemake --cores 1 so_far       tables and figures of what has been measured so far
+#   snakemake --cores 1 published    tables and figures of the published datasets
+#   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
 import sys
 from pathlib import Path
 
@@ -9,10 +11,18 @@ from snakemake.utils import Paramspace, min_version
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
-
-
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+
+from measurement.definition import read_yaml
+from measurement.errors import DiffbenchError
+
+try:
+    read_yaml("config/config.yaml")  # tells file and line of a syntax error, which `configfile` does not
+except DiffbenchError as error:
+    sys.exit(f"error: {error}")
+
+
+configfile: "config/config.yaml"
 
 
 include: "workflow/rules/plan.smk"
@@ -24,8 +34,9 @@ rule all:
     """Measure the whole matrix; make its tables and figures (the default)."""
     default_target: True
     input:
+        run_files("run.csv"),  # also where all that is made of them is there: a deleted run is measured again
         RESULTS / "tables.md",
-        multiext(str(RESULTS / "figures" / "speedup"), ".svg", ".png"),
+        figure_files(PLAN.config["name"]),
 
 
 onsuccess:

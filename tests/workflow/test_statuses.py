@@ -1,6 +1,7 @@
 """Every way to fail, provoked for real in one workflow, and seen in its table."""
 
 import pytest
+import yaml
 
 from running import kill_measuring_process, rows_of
 
@@ -18,10 +19,10 @@ def failed(tmp_path_factory):
         original = pipelines["sd-txt2img"]
         for name in CELLS[1:]:
             pipelines[name] = {"label": name, "stages": [{**original["stages"][0]}]}
-        # Diffusers warns about a deprecated argument inside the denoiser: under fullgraph, a graph break
+        # Diffusers' attention warns of an argument that it does not know: inside the denoiser, under fullgraph, a graph break
         pipelines["breaks"]["stages"][0]["call"] = {
             **original["stages"][0]["call"],
-            "cross_attention_kwargs": {"scale": 1.0},
+            "cross_attention_kwargs": {"unexpected": 1},
         }
         pipelines["lacks-a-class"]["stages"][0]["class"] = "PipelineOfTomorrow"
 
@@ -33,9 +34,9 @@ def failed(tmp_path_factory):
     )  # fmt: skip
 
     def run(pipeline, **settings):
-        settings = {**limits, **settings}
-        given = [f"measurement={{{', '.join(f'{key}: {value}' for key, value in settings.items())}}}"]
-        project.snakemake(project.run_folder(pipeline, variant="compile") / "run.csv", "--config", *given)
+        overlay = project.folder / "overlay.yaml"
+        overlay.write_text(yaml.safe_dump({"measurement": settings}))
+        project.snakemake(project.run_folder(pipeline, variant="compile") / "run.csv", "--configfile", overlay)
 
     run("too-slow", time_limit_s=1)
     run("too-big", memory_limit_mib=150)

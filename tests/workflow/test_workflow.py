@@ -1,5 +1,7 @@
 """The real workflow on a small matrix: what is measured, what runs again, what a user sees."""
 
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -52,7 +54,7 @@ def test_the_user_sees_which_run_of_how_many_is_on(measured):
 
 def test_the_table_is_printed_at_the_end(measured):
     assert "### CPU (batch size: 2)" in measured.first
-    assert "| SD - txt2img" in measured.first
+    assert re.search(r"\| +SD - txt2img +\| +[0-9.]+ +\| +[0-9.]+ +\|", measured.first)
     assert "miniature architectures with random weights" in measured.first
 
 
@@ -137,7 +139,7 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
     while len(list(results.glob("**/run.csv"))) < 1:
         time.sleep(0.2)
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
     process.wait(timeout=60)
     finished = len(list(results.glob("**/run.csv")))
     assert 1 <= finished < 8
@@ -147,7 +149,7 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: quickstart\ngpus: [auto\n", "bad.yaml"),
+        ("name: quickstart\ngpus: [auto\n", "not valid JSON or YAML"),
         ("name: a/b\n", "found 'a/b', expected a name of letters"),
         ("batch_sizes: [0]\n", "batch_sizes[0]: found 0, expected an integer of 1 or more"),
         ("torch: [2.10]\n", "quote it"),
@@ -161,6 +163,13 @@ def test_bad_config_stops_before_anything_is_written(project, text, message):
     assert message in result.output
     assert "Traceback" not in result.output
     assert not (project.folder / "results").exists()
+
+
+def test_a_syntax_error_in_the_config_is_told_with_its_line(project):
+    (project.folder / "config/config.yaml").write_text("name: quickstart\ngpus: [auto\npipelines: [if]\n")
+    result = project.snakemake(check=False)
+    assert result.returncode != 0
+    assert "error: config/config.yaml:3: not valid YAML" in result.output
 
 
 def test_published_matrix_plans_at_full_scale(project):

@@ -4,19 +4,30 @@ The plan: the config, checked and resolved, the matrix of cells and the paths of
 Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
+import re
+
+from measurement.definition import read_yaml
+
 from matrix import CELL, NAME_PATTERN, RUN, Plan, installed_versions
-from measurement.errors import DiffbenchError
 
 try:
     PLAN = Plan(config)
 except DiffbenchError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"error: {error}")
 
 RESULTS = Path("results") / PLAN.config["name"]
 RUNS = Paramspace(PLAN.runs[RUN], filename_params=[])
 
 
+PUBLISHED = sorted(path.stem for path in Path(workflow.basedir).glob("resources/published/*.csv"))
+FIGURES = ["speedup", "speedup-by-gpu", "rates", "speedup-by-batch-size", "heatmap", "throughput"]
+
+if PLAN.config["name"] in PUBLISHED:
+    sys.exit(f"error: config: name: found {PLAN.config['name']!r}, the name of a published dataset; choose another")
+
+
 wildcard_constraints:
+    dataset=NAME_PATTERN,
     gpu=NAME_PATTERN,
     torch=NAME_PATTERN,
     pipeline=NAME_PATTERN,
@@ -28,6 +39,34 @@ wildcard_constraints:
 def run_files(name):
     """The file of every run of the matrix, in the order in which they are measured."""
     return [RESULTS / "runs" / instance / name for instance in RUNS.instance_patterns]
+
+
+def documented_datasets():
+    """The datasets that the config's documents name, as far as there are such: the others are told when they are filled."""
+    texts = [Path(path).read_text(encoding="utf-8", errors="replace") for path in DOCUMENTS if Path(path).is_file()]
+    named = {name for text in texts for name in re.findall(r'diffbench:begin[^>]*\bdataset="?([^\s">]+)', text)}
+    return [name for name in [*PUBLISHED, PLAN.config["name"]] if name in named]
+
+
+DOCUMENTS = PLAN.config["documents"]
+DOCUMENTED = documented_datasets()
+
+
+def figure_files(dataset):
+    """The files of every figure of a dataset."""
+    return [f"results/{dataset}/figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")]
+
+
+def about_files(dataset):
+    """The file that says where a published dataset comes from; none for a measured one."""
+    return [Path(workflow.basedir) / "resources" / "published" / f"{dataset}.yaml"] if dataset in PUBLISHED else []
+
+
+def baseline_of(dataset):
+    """What the speed-ups of a dataset are measured against."""
+    if dataset in PUBLISHED:
+        return read_yaml(about_files(dataset)[0])["baseline"]
+    return PLAN.config["baseline"]
 
 
 def show_tables():

@@ -1,20 +1,25 @@
 """
-Reporting: from the runs' rows to tables and figures.
+Reporting: from rows to tables and figures.
 
 REQUIRES:
 
-    results/<name>/runs/…/run.csv
+    results/<name>/runs/…/run.csv          of the config's dataset
+    resources/published/<dataset>.csv      of a published one, with its source in <dataset>.yaml
 
 MAKES:
 
-    results/<name>/measurements.csv   every row of every run
-    results/<name>/summary.csv        one row a cell and stage: median over rounds, speed-up against the baseline
-    results/<name>/tables/*.md        one table a GPU and batch size; tables.md has all of them
-    results/<name>/figures/           speed-up of each pipeline by variant, SVG and PNG
-    results/<name>/so_far/            the same, of what has been measured so far
+    results/<name>/measurements.csv        every row of every run
+    results/<dataset>/summary.csv          one row a cell and stage: median over rounds, speed-up against the baseline
+    results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them
+    results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
+    results/<name>/so_far/                 the same, of what has been measured so far
 """
 
-REPORT_ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "report.yaml")
+BASE = Path(workflow.basedir)
+REPORT_ENVIRONMENT = str(BASE / "envs" / "report.yaml")
+CATALOGUES = [BASE / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")]
+# an edited script makes its tables and figures anew; the rule's own code is no trigger (profiles/default)
+REPORTING = sorted(BASE.glob("workflow/scripts/reporting/*.py")) + [BASE / "workflow/scripts/render.py"]
 
 
 rule measurements:
@@ -31,17 +36,11 @@ rule measurements:
         "../scripts/collect.py"
 
 
-CATALOGUES = [Path(workflow.basedir) / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")]
-TABLES = [
-    RESULTS / "tables" / f"{gpu}-batch-{batch_size}.md"
-    for gpu, batch_size in PLAN.cells[["gpu", "batch_size"]].drop_duplicates().itertuples(index=False)
-]
-
-
 rule summary:
     """Take the median over the rounds of each cell, and its speed-up."""
     input:
-        rules.measurements.output,
+        rows=RESULTS / "measurements.csv",
+        code=REPORTING,
     output:
         RESULTS / "summary.csv",
     log:
@@ -55,35 +54,57 @@ rule summary:
         "../scripts/summarize.py"
 
 
-rule tables:
-    """Print the Markdown tables, one a GPU and batch size."""
+rule published_summary:
+    """Read a published dataset."""
     input:
-        summary=rules.summary.output[0],
-        catalogues=CATALOGUES,
+        facts=BASE / "resources/published/{dataset}.csv",
+        about=BASE / "resources/published/{dataset}.yaml",
+        code=REPORTING,
     output:
-        TABLES,
-        all=RESULTS / "tables.md",
+        "results/{dataset}/summary.csv",
     log:
-        RESULTS / "logs" / "tables.log",
+        "results/{dataset}/logs/summary.log",
+    wildcard_constraints:
+        dataset="|".join(PUBLISHED),
     conda:
         REPORT_ENVIRONMENT
     script:
-        "../scripts/tabulate_summary.py"
+        "../scripts/publish.py"
+
+
+rule tables:
+    """Print the Markdown tables of a dataset, one a GPU and batch size."""
+    input:
+        summary="results/{dataset}/summary.csv",
+        about=lambda wildcards: about_files(wildcards.dataset),
+        catalogues=CATALOGUES,
+        code=REPORTING,
+    output:
+        directory("results/{dataset}/tables"),
+        all="results/{dataset}/tables.md",
+    log:
+        "results/{dataset}/logs/tables.log",
+    conda:
+        REPORT_ENVIRONMENT
+    script:
+        "../scripts/write_tables.py"
 
 
 rule figures:
-    """Draw the speed-up of each pipeline by variant."""
+    """Draw the figures of a dataset."""
     input:
-        summary=rules.summary.output[0],
+        summary="results/{dataset}/summary.csv",
+        about=lambda wildcards: about_files(wildcards.dataset),
         catalogues=CATALOGUES,
+        code=REPORTING,
     output:
-        multiext(str(RESULTS / "figures" / "speedup"), ".svg", ".png"),
+        figure_files("{dataset}"),
     log:
-        RESULTS / "logs" / "figures.log",
+        "results/{dataset}/logs/figures.log",
     conda:
         REPORT_ENVIRONMENT
     params:
-        baseline=PLAN.config["baseline"],
+        baseline=lambda wildcards: baseline_of(wildcards.dataset),
     script:
         "../scripts/draw.py"
 
@@ -102,3 +123,38 @@ rule so_far:
         catalogues=CATALOGUES,
     script:
         "../scripts/so_far.py"
+
+
+rule published:
+    """Make the tables and figures of every published dataset; needs no GPU and measures nothing."""
+    input:
+        [f"results/{dataset}/tables.md" for dataset in PUBLISHED],
+        [figure_files(dataset) for dataset in PUBLISHED],
+
+
+rule documents:
+    """Fill the marked spaces of the config's documents from the datasets that they name."""
+    input:
+        summaries=[f"results/{dataset}/summary.csv" for dataset in DOCUMENTED],
+        figures=[figure_files(dataset) for dataset in DOCUMENTED],
+        abouts=[path for dataset in DOCUMENTED for path in about_files(dataset)],
+        catalogues=CATALOGUES,
+    log:
+        RESULTS / "logs" / "documents.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        documents=DOCUMENTS,
+        datasets=DOCUMENTED,
+        check=False,
+    script:
+        "../scripts/document.py"
+
+
+use rule documents as documents_check with:
+    log:
+        RESULTS / "logs" / "documents_check.log",
+    params:
+        documents=DOCUMENTS,
+        datasets=DOCUMENTED,
+        check=True,

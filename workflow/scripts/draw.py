@@ -1,24 +1,19 @@
-"""Rule `figures`: the speed-up of each pipeline by variant."""
+"""Rule `figures`: every figure of a dataset, each as SVG and PNG."""
 
 from reporting.errors import run_script
-from reporting.figures import draw_speedups, save_figure
-from reporting.labels import label_of, read_labels
+from reporting.figures import write_figures
+from reporting.labels import read_labels
+from reporting.published import read_about
 from reporting.summary import read_summary
 
 
-def name_baseline(baseline, labels):
-    """`no compile` for {variant: eager}; `torch 2.0, no compile` for {torch: "2.0", variant: eager}."""
-    parts = [f"torch {baseline['torch']}"] if "torch" in baseline else []
-    if "variant" in baseline:
-        parts.append(label_of(labels, "variants", baseline["variant"]))
-    return ", ".join(parts)
-
-
 def main(snakemake):
+    """Writes those of the figures that the rule's outputs name: figures/<name>.svg, figures/<name>.png."""
     labels = read_labels(snakemake.input.catalogues)
+    for path in snakemake.input.get("about", []):
+        labels["marks"] = read_about(path)["marks"]
     summary = read_summary(snakemake.input.summary)
-    figure = draw_speedups(summary, labels, name_baseline(snakemake.params.baseline, labels))
-    save_figure(figure, snakemake.output)
+    write_figures(summary, labels, snakemake.params.baseline, snakemake.output)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from draw import name_baseline
+from render import write_all
 from reporting.errors import run_script
-from reporting.figures import draw_speedups, save_figure
 from reporting.labels import read_labels
 from reporting.read import read_measurements
 from reporting.summary import CELL, summarize
-from tabulate_summary import write_tables
 
 
 def main(snakemake):
@@ -21,12 +19,7 @@ def main(snakemake):
     current = measurements.merge(definitions, on=[*CELL, "definition"])
     print(f"{len(current.drop_duplicates([*CELL, 'round']))} of {len(runs)} runs are measured")
     summary = summarize(current, definitions, snakemake.params.baseline)
-    labels = read_labels(snakemake.params.catalogues)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    summary.to_csv(folder / "summary.csv", index=False, lineterminator="\n", float_format="%.6g")
-    write_tables(summary, labels, folder)
-    figure = draw_speedups(summary, labels, name_baseline(snakemake.params.baseline, labels))
-    save_figure(figure, [folder / "figures" / f"speedup.{kind}" for kind in ("svg", "png")])
+    write_all(summary, read_labels(snakemake.params.catalogues), snakemake.params.baseline, folder)
     print((folder / "tables.md").read_text(encoding="utf-8"))
 
 

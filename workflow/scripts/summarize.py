@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from render import write_summary
 from reporting.errors import run_script
 from reporting.read import read_measurements
 from reporting.summary import CELL, summarize
@@ -9,8 +10,9 @@ from reporting.summary import CELL, summarize
 
 def main(snakemake):
     cells = pd.DataFrame(snakemake.params.cells, columns=CELL)
-    summary = summarize(read_measurements(snakemake.input), cells, snakemake.params.baseline)
-    summary.to_csv(snakemake.output[0], index=False, lineterminator="\n", float_format="%.6g")
+    write_summary(
+        summarize(read_measurements([snakemake.input.rows]), cells, snakemake.params.baseline), snakemake.output[0]
+    )
 
 
 if __name__ == "__main__":

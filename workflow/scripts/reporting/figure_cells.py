@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .cells import OUTSIDE, print_stage
 from .labels import label_of, torch_label
-from .tables import SCALES, listed
+from .tables import SCALES
 
 WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
 
@@ -24,9 +24,8 @@ def is_number(value):
 
 
 def print_rate(rate):
-    """Three significant digits: 0.43, 21.7, 176."""
-    decimals = max(0, 2 - len(str(int(rate)).lstrip("0")))
-    return f"{rate:.{decimals if rate >= 1 else 2}f}"
+    """Three significant digits or so: 0.43, 1.55, 21.7, 176."""
+    return f"{rate:.3g}" if rate < 1 else f"{rate:.{max(0, 3 - len(str(int(rate))))}f}"
 
 
 def print_failure(row):
@@ -37,10 +36,14 @@ def print_failure(row):
     return text
 
 
+def joined(names):
+    """`A100, V100 and T4`."""
+    names = list(dict.fromkeys(names))
+    return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+
+
 def name_baseline(baseline, labels):
     """`no compile` for {variant: eager}; `torch 2.0, no compile` for {torch: "2.0", variant: eager}."""
-    if isinstance(baseline, str):
-        return baseline
     parts = [f"torch {baseline['torch']}"] if "torch" in baseline else []
     if "variant" in baseline:
         parts.append(label_of(labels, "variants", baseline["variant"]))
@@ -59,22 +62,23 @@ class Cells:
             self.stages.setdefault(place, set()).add(row["stage"])
         self.staged = set(summary.loc[summary["stage"] > 1, "pipeline"])
 
-    def unique(self, column, **keys):
-        """The different values of a column in their order, of the rows that have `keys`."""
+    def part(self, **keys):
+        """The rows of the summary that have `keys`."""
         part = self.summary
         for name, value in keys.items():
             part = part[part[name] == value]
-        return list(part[column].unique())
+        return part
+
+    def unique(self, column, **keys):
+        """The different values of a column in their order, of the rows that have `keys`."""
+        return list(self.part(**keys)[column].unique())
 
     def groups(self, **keys):
         """(pipeline, stage) in the dataset's order, of the rows that have `keys`."""
-        part = self.summary
-        for name, value in keys.items():
-            part = part[part[name] == value]
         return [
             (pipeline, stage)
-            for pipeline in part["pipeline"].unique()
-            for stage in sorted(part.loc[part["pipeline"] == pipeline, "stage"].unique())
+            for pipeline, rows in self.part(**keys).groupby("pipeline", sort=False)
+            for stage in sorted(rows["stage"].unique())
         ]
 
     def get(self, gpu, batch_size, group, column):
@@ -103,8 +107,11 @@ class Cells:
     def newest_torch(self, variant):
         """The build with the highest release that has rows of `variant`; nightly is above all."""
         builds = self.unique("torch", variant=variant)
-        release = {torch: [int(digits) for digits in re.findall(r"\d+", torch_label(self.summary, torch))[:3]] for torch in builds}
-        return max(reversed(builds), key=lambda torch: ("nightly" in torch, release[torch]), default=None)
+
+        def release(torch):
+            return [int(digits) for digits in re.findall(r"\d+", torch_label(self.summary, torch))[:3]]
+
+        return max(reversed(builds), key=lambda torch: ("nightly" in torch, release(torch)), default=None)
 
 
 def mark_rate(row, factor=1.0):
@@ -142,28 +149,40 @@ def mark_speedup(row, base, speedup=None):
 
 def describe_origin(rows, cells):
     """Sentences for the caption: devices, releases, precision, scale, weights and dates of `rows`, and the pipelines' notes."""
-    def values(column):
-        return [value for value in rows[column] if isinstance(value, str) and value] if column in rows else []
+    rows = rows[rows["status"] != "open"]
+    if not len(rows):
+        return ["Nothing of this has been measured yet."]
 
-    unnamed = rows.loc[~rows["device_name"].astype(str).str.strip().astype(bool), "gpu"].unique()
-    devices = listed(values("device_name") + [cells.name_gpu(gpu) for gpu in unnamed])
-    parts = [f"Device: {devices}"]
-    threads = [str(value) for value in rows["threads"] if str(value) not in ("", "nan")] if "threads" in rows else []
-    if threads:
-        parts[0] += f" ({listed(threads)} CPU threads)"
-    releases = [f"torch {listed(values('torch_version') or rows['torch'].unique())}"]
-    releases += [f"Diffusers {listed(values('diffusers_version'))}"] if values("diffusers_version") else []
-    releases += [listed(values("dtype"))] if values("dtype") else []
-    parts.append(", ".join(releases))
-    scales = [SCALES.get(scale, scale) for scale in dict.fromkeys(values("scale"))]
-    weights = list(dict.fromkeys(values("weights")))
-    if scales or weights:
-        parts.append(" and ".join(scales) + (f" with {' and '.join(weights)} weights" if weights else ""))
-    dates = sorted({date for value in values("measured_on") for date in value.split("; ")})
-    if dates:
-        parts.append("measured " + (dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"))
-    sentences = ["; ".join(parts) + "."]
-    return sentences + [cells.labels["notes"][name] for name in rows["pipeline"].unique() if name in cells.labels.get("notes", {})]
+    def values(column, of=rows):
+        texts = [value for value in of[column] if isinstance(value, str)] if column in of else []
+        return list(dict.fromkeys(part for text in texts for part in text.split("; ") if part))
+
+    def named(column, identity, name):
+        """The values of a column, and the printed names of the identities that have none."""
+        names = {key: values(column, part) or [name(key)] for key, part in rows.groupby(identity, sort=False)}
+        return joined(value for several in names.values() for value in several)
+
+    device = "Device: " + named("device_name", "gpu", cells.name_gpu)
+    threads = f" ({joined(values('threads'))} CPU threads)" if values("threads") else ""
+    releases = ["torch " + named("torch_version", "torch", lambda torch: torch_label(rows, torch))]
+    releases += [f"Diffusers {joined(values('diffusers_version'))}"] if values("diffusers_version") else []
+    releases += [joined(values("dtype"))] if values("dtype") else []
+    kinds = [joined(SCALES.get(scale, scale) for scale in values("scale"))] if values("scale") else []
+    kinds += [f"{joined(values('weights'))} weights"] if values("weights") else []
+    dates = sorted(values("measured_on"))
+    dated = ["measured " + " to ".join(dict.fromkeys([dates[0], dates[-1]]))] if dates else []
+    origin = "; ".join([device + threads, ", ".join(releases), *([" with ".join(kinds)] if kinds else []), *dated])
+    notes = [note_of(name, part, cells.labels) for name, part in rows.groupby("pipeline", sort=False)]
+    return [origin + ".", *filter(None, notes)]
+
+
+def note_of(pipeline, rows, labels):
+    """What the marks on a published page's rows mean, else the catalogue's note on the pipeline, else None."""
+    meanings = labels.get("marks", {})
+    marks = [mark for mark in rows["mark"].unique() if mark in meanings] if "mark" in rows else []
+    if marks:
+        return f"{label_of(labels, 'pipelines', pipeline)}: {' '.join(meanings[mark] for mark in marks)}"
+    return labels.get("notes", {}).get(pipeline)
 
 
 def describe_rounds(rows, marks, over=""):

@@ -37,9 +37,19 @@ def read_published(path):
     wrong = facts[rates.isna() != (facts["status"] != "ok")]
     if len(wrong):
         value = wrong["iterations_per_second"].iloc[0]
-        raise ReportError(f"{path}:{wrong.index[0] + 2}: iterations_per_second: found {value!r}; expected a number where ok")
-    summary = facts.reindex(columns=[*COLUMNS, "mark"]).assign(
-        iterations_per_second=rates, batch_size=facts["batch_size"].astype(int), stage=facts["stage"].astype(int), rounds=0
+        raise ReportError(
+            f"{path}:{wrong.index[0] + 2}: iterations_per_second: found {value!r}; expected a number where ok"
+        )
+    unknown = set(facts["mark"]) - {"", *about["marks"]}
+    if unknown:
+        raise ReportError(
+            f"{path}: mark {unknown.pop()!r} is not explained; expected one of {', '.join(about['marks'])}"
+        )
+    summary = facts.reindex(columns=COLUMNS).assign(
+        iterations_per_second=rates,
+        batch_size=facts["batch_size"].astype(int),
+        stage=facts["stage"].astype(int),
+        rounds=0,
     )
     summary = summary.assign(**about["columns"], detail="", definition="", device_name="", torch_version="", threads="")
     return summary.assign(speedup=speedups(summary, about["baseline"]))

@@ -33,6 +33,7 @@ COLUMNS = [
     *PROVENANCE,
     "measured_on",
     "text",
+    "mark",
 ]
 OPEN = "open"
 
@@ -105,7 +106,7 @@ def summarize(measurements, cells, baseline):
     summary = cells[CELL].drop_duplicates().merge(summary.reset_index(), on=CELL, how="left")
     missing = summary["status"].isna()
     summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN, 1, 0]
-    summary = summary.assign(speedup=speedups(summary, baseline), text="")
+    summary = summary.assign(speedup=speedups(summary, baseline), text="", mark="")
     summary = summary.astype({"stage": int, "rounds": int})
     texts = summary.select_dtypes(exclude="number").columns
     summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")

@@ -59,7 +59,8 @@ def render_table(summary, gpu, batch_size, labels, all_columns=None):
             print_cell(cells[(pipeline, *column)], footnotes) if (pipeline, *column) in cells else OUTSIDE
             for column in columns
         ]
-        lines.append([escape(label_of(labels, "pipelines", pipeline)), *texts])
+        marks = "".join(f" {mark}" for mark in part.loc[part["pipeline"] == pipeline, "mark"].unique() if mark)
+        lines.append([escape(label_of(labels, "pipelines", pipeline)) + marks, *texts])
     headers = ["**Pipeline**"] + [header_of(summary, column, labels) for column in columns]
     table = tabulate(lines, headers, tablefmt="pipe", colalign=["center"] * len(headers), disable_numparse=True)
     gpu_label = escape(label_of(labels, "gpus", gpu, next(iter(part["device_name"]), None)))
@@ -72,12 +73,15 @@ def render_table(summary, gpu, batch_size, labels, all_columns=None):
 
 def notes_of(part, labels):
     """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
-    broken = part[part["status"] == "compile-error"].drop_duplicates(["pipeline", "detail"])
+    broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)].drop_duplicates(
+        ["pipeline", "detail"]
+    )
     for row in broken.to_dict("records"):
         yield f"❌ {escape(label_of(labels, 'pipelines', row['pipeline']))}: {escape(row['detail'])}"
-    for pipeline in part["pipeline"].unique():
-        if pipeline in labels["notes"]:
-            yield escape(labels["notes"][pipeline])
+    for mark in filter(None, part["mark"].unique()):
+        yield escape(f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip())
+    if not part["text"].any():
+        yield from (escape(labels["notes"][name]) for name in part["pipeline"].unique() if name in labels["notes"])
     measured = part[part["device_name"].astype(bool)]
     if len(measured):
         yield provenance_of(measured)
@@ -92,7 +96,7 @@ def listed(values):
 def provenance_of(measured):
     """One sentence: unit, rounds, device, releases, dtype, scale, weights and dates of the rows."""
     rounds = measured.loc[measured["status"] == "ok", "rounds"]
-    counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' * (rounds.max() > 1)}"
+    counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' if rounds.max() > 1 else ''}"
     if len(rounds) and rounds.min() != rounds.max():
         counted = f"{rounds.min()} to {rounds.max()} rounds"
     scale = " and ".join(SCALES.get(scale, scale) for scale in measured["scale"].unique())

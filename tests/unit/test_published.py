@@ -1,0 +1,99 @@
+"""The published dataset prints as the page prints it."""
+
+import re
+
+import pytest
+
+from conftest import ROOT
+from reporting.errors import ReportError
+from reporting.labels import read_labels
+from reporting.published import read_about, read_published
+from reporting.tables import render_tables
+
+FACTS = ROOT / "resources/published/pytorch2.csv"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    labels = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
+    labels["marks"] = read_about(FACTS.with_suffix(".yaml"))["marks"]
+    return render_tables(read_published(FACTS), labels)
+
+
+def rows_of(table):
+    """{first cell: the others} of a Markdown table, header included."""
+    lines = [line for line in table.splitlines() if line.startswith("|") and "---" not in line]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {first: others for first, *others in cells}
+
+
+def test_the_fifteen_tables_stand_in_the_order_of_the_page(tables):
+    headings = [table.splitlines()[0] for table in tables.values()]
+    gpus = ["A100", "V100", "T4", "RTX 3090", "RTX 4090"]
+    assert headings == [f"### {gpu} (batch size: {size})" for gpu in gpus for size in (1, 4, 16)]
+
+
+def test_a_table_with_every_peculiarity_of_the_page(tables):
+    rows = rows_of(tables["T4", 16])
+    assert list(rows.items()) == [
+        (
+            "**Pipeline**",
+            [
+                "**torch 2.0 - <br>no compile**",
+                "**torch nightly - <br>no compile**",
+                "**torch 2.0 - <br>compile**",
+                "**torch nightly - <br>compile**",
+            ],
+        ),
+        ("SD - txt2img", ["2.34s", "2.30s", "OOM after 2nd iteration", "1.99s"]),
+        ("SD - img2img", ["2.35s", "2.31s", "OOM after warmup", "2.00s"]),
+        ("SD - inpaint", ["2.30s", "2.26s", "OOM after 2nd iteration", "1.95s"]),
+        ("SD - controlnet", ["OOM after 2nd iteration"] * 2 + ["OOM after warmup"] * 2),
+        ("IF *", ["1.44", "1.44", "❌", "1.94"]),
+        ("SDXL - txt2img", ["OOM", "OOM", "-", "-"]),
+    ]
+    assert "batch was used in the first stage of IF alone" in tables["T4", 16]
+
+
+def test_numbers_stay_as_printed_and_stages_in_one_cell(tables):
+    assert rows_of(tables["V100", 1])["SD - inpaint"] == ["19.14", "19.06", "21.08", "22.20"]
+    assert rows_of(tables["RTX-3090", 16])["IF"] == ["5.01", "5.00", "❌", "6.33"]
+    assert rows_of(tables["A100", 1])["IF"][3] == "97.34 / <br>27.23 / <br>111.66"
+    assert rows_of(tables["RTX-4090", 4])["SD - img2img"][1] == "12.79"
+    assert rows_of(tables["T4", 4])["SDXL - txt2img"] == ["0.288", "0.289", "-", "-"]
+
+
+def test_gpus_without_sdxl_on_the_page_have_no_such_row(tables):
+    for gpu in ("V100", "RTX-3090"):
+        assert "SDXL" not in "".join(tables[gpu, size] for size in (1, 4, 16))
+
+
+def test_seconds_per_iteration_are_a_rate_too():
+    facts = read_published(FACTS)
+    row = facts[(facts["gpu"] == "T4") & (facts["batch_size"] == 16) & (facts["text"] == "2.34s")].iloc[0]
+    assert row["iterations_per_second"] == pytest.approx(1 / 2.34, rel=1e-4)
+    slow = facts[(facts["gpu"] == "T4") & (facts["batch_size"] == 16) & (facts["text"] == "1.99s")].iloc[0]
+    assert slow["speedup"] == pytest.approx(2.30 / 1.99, rel=1e-4)
+
+
+def test_every_number_of_the_page_is_there():
+    facts = read_published(FACTS)
+    assert len(facts) == 348
+    assert (facts["status"] == "ok").sum() == 323
+    assert all(re.fullmatch(r"[0-9.]+s?", text) for text in facts.loc[facts["status"] == "ok", "text"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",21.66,21.66,", ",fast,fast,", "found 'fast'; expected a number"),
+        ("stage,", "step,", "expected gpu, torch"),
+        (",21.66,21.66,\n", ",21.66,21.66,x\n", "mark 'x' is not explained"),
+    ],
+)
+def test_a_damaged_dataset_is_refused(tmp_path, old, new, message):
+    path = tmp_path / "pytorch2.csv"
+    path.write_text(FACTS.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    path.with_suffix(".yaml").write_text(FACTS.with_suffix(".yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises((ReportError, ValueError), match=re.escape(message)):
+        read_published(path)

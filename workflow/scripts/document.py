@@ -1,0 +1,35 @@
+"""Rules `documents` and `documents_check`: fill the marked spaces of Markdown files, or say which are stale."""
+
+import sys
+from pathlib import Path
+
+from reporting.documents import stale, update_documents
+from reporting.errors import run_script
+from reporting.labels import read_labels
+from reporting.marked import Renderer
+from reporting.published import read_about
+from reporting.summary import read_summary
+
+
+def main(snakemake):
+    abouts = {Path(path).stem: read_about(path) for path in snakemake.input.abouts}
+    labels = read_labels(snakemake.input.catalogues)
+    datasets = {
+        name: (read_summary(path), {**labels, "marks": abouts.get(name, {}).get("marks", {})})
+        for name, path in zip(snakemake.params.datasets, snakemake.input.summaries)
+    }
+    figures = {name: Path(path).parent / "figures" for name, path in zip(datasets, snakemake.input.summaries)}
+    render = Renderer(datasets, figures)
+    documents = snakemake.params.documents
+    if snakemake.params.check:
+        difference = stale(documents, render)
+        sys.stdout.write(difference)
+        if difference:
+            sys.exit("error: documents are stale; `snakemake --cores 1 documents` brings them up to date")
+    else:
+        changed = update_documents(documents, render)
+        print(f"{len(changed)} of {len(documents)} documents changed: {', '.join(map(str, changed)) or 'none'}")
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,0 +1,13 @@
+"""Rule `published_summary`: a published dataset, as a summary."""
+
+from render import write_summary
+from reporting.errors import run_script
+from reporting.published import read_published
+
+
+def main(snakemake):
+    write_summary(read_published(snakemake.input.facts), snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,0 +1,108 @@
+"""How figures look: styles that differ without colour, a grid of panels with legend and caption, and labels of any text."""
+
+import re
+import textwrap
+import unicodedata
+from functools import wraps
+
+import matplotlib
+import seaborn as sns
+from matplotlib.figure import Figure
+
+SETTINGS = {
+    "svg.hashsalt": "diffbench",  # the same figure gives the same file
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a `$` in a label is a `$`
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 8,
+    "hatch.linewidth": 0.7,
+}
+HATCHES = ["", "////", "....", "xxxx", "----", "++++", "oooo", "\\\\\\\\"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"]
+DASHES = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
+SMALL = 6.5  # points: what is written at bars and points
+CHARACTER = 0.58  # width of a character over its font size, a little more than DejaVu Sans takes
+
+
+def styled(draw):
+    """The decorator of whatever makes texts or artists: they take their settings where they are made."""
+
+    @wraps(draw)
+    def wrapper(*arguments, **keys):
+        with matplotlib.rc_context(SETTINGS):
+            return draw(*arguments, **keys)
+
+    return wrapper
+
+
+def shown(text, width=40, lines=3):
+    """A label as a figure can show it: no control characters, wrapped at `width` small letters, cut after `lines`."""
+    plain = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", " ", str(text)).split())
+    if len(plain) > 20:  # long enough for an average to hold
+        width = max(4, int(width * len(plain) / sum(map(character_width, plain))))
+    return "\n".join(textwrap.wrap(plain, width, max_lines=lines, placeholder="…"))
+
+
+def text_width(text, size=SMALL):
+    """Points that the longest line of a text takes, roughly."""
+    return max(sum(map(character_width, line)) for line in text.split("\n")) * size * CHARACTER
+
+
+def character_width(character):
+    """Of a small letter: 1."""
+    return 1.8 if unicodedata.east_asian_width(character) in "WF" else 1.35 if character.isupper() else 1
+
+
+def colour_of(index):
+    palette = sns.color_palette("colorblind")
+    return palette[index % len(palette)]
+
+
+def grid_of(widths, heights):
+    """A figure and its 2D array of axes; `widths` of the columns and `heights` of the rows in inches, decoration excluded."""
+    size = max(6.4, sum(widths) + 1.4), sum(heights) + 0.6 * len(heights)
+    figure = Figure(figsize=size, layout="constrained")
+    ratios = {"width_ratios": widths, "height_ratios": heights}
+    return figure, figure.subplots(len(heights), len(widths), squeeze=False, gridspec_kw=ratios)
+
+
+def finish(figure, title, caption, handles=()):
+    """Title and legend above the panels, the caption below, for which it grows; `handles` are (artist, label)."""
+    inches, height = figure.get_size_inches()
+    width = inches * 72
+    title = shown(title, int(width / (11 * CHARACTER)))
+    text = "\n".join(shown(sentence, int(width / (7 * 0.53)), 8) for sentence in caption)
+    figure.supxlabel(text, fontsize=7, x=0.01, ha="left")
+    lines = 0.2 * (title.count("\n") + 1) + 0.12 * (text.count("\n") + 1) + 0.2  # inches
+    if handles:
+        artists, names = zip(*[(artist, shown(name, 50)) for artist, name in handles])
+        columns = min(len(names), max(1, int(width / (max(text_width(name, 8) for name in names) + 45))))
+        figure.legend(
+            artists,
+            names,
+            title=title,
+            title_fontsize=11,
+            ncols=columns,
+            loc="outside upper center",
+            frameon=False,
+            handlelength=3,
+        )
+        lines += 0.18 * -(-sum(name.count("\n") + 1 for name in names) // columns)
+    else:
+        figure.suptitle(title, fontsize=11)
+    figure.set_size_inches(inches, height + lines)
+    return figure
+
+
+def blank(title, text):
+    """A figure that says why there is nothing to see."""
+    figure = Figure(figsize=(6.4, 1.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=10)
+    return finish(figure, title, [])

@@ -1,0 +1,92 @@
+"""What stands in a document's marked space: a table, all tables, a figure, or one cell of a dataset."""
+
+import difflib
+import os
+from pathlib import Path
+
+from .cells import OUTSIDE, join_stages, print_stage
+from .errors import ReportError
+from .labels import escape, label_of
+from .tables import provenance_of, render_table, table_keys
+
+OPTIONS = {  # kind: (options it needs, options it may have)
+    "table": ({"dataset", "gpu", "batch_size"}, {"heading"}),
+    "tables": ({"dataset"}, set()),
+    "figure": ({"dataset", "name"}, set()),
+    "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"stage"}),
+}
+
+
+def nearest(value, known, what):
+    """Raises ReportError where `value` is not among `known`, with those that are."""
+    if value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ReportError(f"unknown {what} {value!r}; {hint}known are: {', '.join(known)}")
+    return value
+
+
+def check_options(marker):
+    """Raises ReportError where an option is missing or unknown."""
+    needed, allowed = OPTIONS[marker.kind]
+    missing, unknown = needed - set(marker.options), set(marker.options) - needed - allowed
+    if missing:
+        raise ReportError(f"{marker.kind} lacks the option {', '.join(sorted(missing))}; add it")
+    if unknown:
+        raise ReportError(
+            f"{marker.kind} has no option {', '.join(sorted(unknown))}; expected {', '.join(needed | allowed)}"
+        )
+
+
+class Renderer:
+    """Renders markers. `datasets` maps a name to (summary, labels); `figures` to the folder of its figures."""
+
+    def __init__(self, datasets, figures):
+        self.datasets, self.figures = datasets, figures
+
+    def __call__(self, marker):
+        check_options(marker)
+        name = nearest(marker.options["dataset"], list(self.datasets), "dataset")
+        return getattr(self, marker.kind)(marker, *self.datasets[name])
+
+    def gpu(self, marker, summary, labels):
+        """The GPU's name, from its name or its label."""
+        names = list(summary["gpu"].unique())
+        by_label = {label_of(labels, "gpus", name): name for name in names}
+        return nearest(by_label.get(marker.options["gpu"], marker.options["gpu"]), names, "gpu")
+
+    def batch_size(self, marker, summary):
+        sizes = [str(size) for size in summary["batch_size"].unique()]
+        return int(nearest(marker.options["batch_size"], sizes, "batch size"))
+
+    def table(self, marker, summary, labels):
+        key = (self.gpu(marker, summary, labels), self.batch_size(marker, summary))
+        if key not in table_keys(summary):
+            raise ReportError(f"the dataset has no table of {key[0]} at batch size {key[1]}")
+        text = render_table(summary, *key, labels)
+        return text if marker.options.get("heading", "yes") == "yes" else text.split("\n", 2)[2]
+
+    def tables(self, marker, summary, labels):
+        return "\n".join(render_table(summary, *key, labels) for key in table_keys(summary))
+
+    def figure(self, marker, summary, labels):
+        """An image link, relative to the document, with what it shows as alternative text."""
+        folder = Path(self.figures[marker.options["dataset"]])
+        name = nearest(marker.options["name"], sorted(path.stem for path in folder.glob("*.svg")), "figure")
+        link = os.path.relpath(folder / f"{name}.svg", Path(marker.path).resolve().parent)
+        measured = summary[summary["device_name"].astype(bool)]
+        origin = provenance_of(measured) if len(measured) else f"Dataset {marker.options['dataset']}."
+        return f"![{escape(name.replace('-', ' '))}. {origin}]({link})"
+
+    def cell(self, marker, summary, labels):
+        """One number inside a sentence, as it prints in the table."""
+        part = summary[(summary["gpu"] == self.gpu(marker, summary, labels))]
+        part = part[part["batch_size"] == self.batch_size(marker, summary)]
+        for axis in ("pipeline", "torch", "variant"):
+            nearest(marker.options[axis], list(summary[axis].unique()), axis)
+            part = part[part[axis] == marker.options[axis]]
+        if "stage" in marker.options:
+            part = part[part["stage"].astype(str) == marker.options["stage"]]
+        if part.empty:
+            raise ReportError(f"the dataset has no such cell (its table prints '{OUTSIDE}')")
+        return join_stages([print_stage(row) for row in part.to_dict("records")])
