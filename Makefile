@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 # on a machine where pip itself is old, its complaints are no news
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: benchmark test test-all lint peer setup
+.PHONY: benchmark test test-all lint bench setup
 
 benchmark: setup
 	$(BIN)/snakemake --cores 1
@@ -24,9 +24,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --cores 1 --quiet all documents_check
 
-peer: setup
+# our it/s over those of the published code, and how long reporting takes
+bench: setup
 	$(BIN)/python tests/bench/peer.py
+	$(BIN)/python tests/bench/report.py
 
 setup: $(VENV)/.installed
 

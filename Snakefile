@@ -2,6 +2,7 @@
 #   snakemake --cores 1              measure what config/config.yaml asks for, then tables and figures
 #   snakemake --cores 1 so_far       tables and figures of what has been measured so far
 #   snakemake --cores 1 published    tables and figures of the published datasets
+#   snakemake --cores 1 comparison   published and measured side by side
 #   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
 import sys
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reporting.cells import join_stages, print_stage
+from reporting.cells import merge_stages, print_stage
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,27 @@ def test_numbers_have_two_decimals_unless_they_come_with_their_text():
 
 
 def test_stages_print_each_for_itself_and_a_common_failure_once():
-    assert join_stages(["20.21", "13.84", "24.00"]) == "20.21 / <br>13.84 / <br>24.00"
-    assert join_stages(["20.21", "OOM", "24.00"]) == "20.21 / <br>OOM / <br>24.00"
-    assert join_stages(["❌", "❌", "❌"]) == "❌"
-    assert join_stages(["24.00", "24.00"]) == "24.00 / <br>24.00"
+    assert merge_stages(["20.21", "OOM", "24.00"]) == ["20.21", "OOM", "24.00"]
+    assert merge_stages(["❌", "❌", "❌"]) == ["❌"]
+    assert merge_stages(["24.00", "24.00"]) == ["24.00", "24.00"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"), [("it/s", "4.00"), ("s/it", "0.25"), ("images/s", "0.50"), ("s/image", "2.00")]
+)
+def test_units(unit, text):
+    row = {"status": "ok", "phase": "", "text": "", "iterations_per_second": 4.0, "images_per_second": 0.5}
+    assert print_stage(row, unit=unit) == text
+
+
+def test_a_published_rate_has_no_images_per_second():
+    row = {
+        "status": "ok",
+        "phase": "",
+        "text": "2.34s",
+        "iterations_per_second": 1 / 2.34,
+        "images_per_second": float("nan"),
+    }
+    assert print_stage(row) == "2.34s"
+    assert print_stage(row, unit="s/it") == "2.34"
+    assert print_stage(row, unit="images/s") == "-"

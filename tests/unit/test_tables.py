@@ -1,13 +1,24 @@
 """The tables' form, their footnotes and what they say of their origin."""
 
+import csv
+import re
+import xml.etree.ElementTree
+
 import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_summary import cells_of
 
 from conftest import ROOT
+from measurement.errors import one_line
+from reporting.cells import print_stage
+from reporting.formats import to_csv, to_html, to_markdown
 from reporting.labels import read_labels
+from reporting.options import TableOptions
 from reporting.read import to_frame
 from reporting.summary import summarize
-from reporting.tables import render_tables
+from reporting.tables import build_table, render_tables
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 
@@ -45,11 +56,9 @@ def test_form_of_the_published_page(make_row):
 
 
 def test_stages_of_if_print_in_one_cell(make_row):
-    rows = [
-        make_row(pipeline="if", stage=stage, iterations_per_second=rate)
-        for stage, rate in [(1, 20.21), (2, 13.84), (3, 24)]
-    ]
-    assert "| 20.21 / <br>13.84 / <br>24.00 |" in tables_of(rows)[("A100", 1)]
+    rates = [(1, 20.21), (2, 13.84), (3, 24)]
+    rows = [make_row(pipeline="if", stage=stage, iterations_per_second=rate) for stage, rate in rates]
+    assert cells_in(tables_of(rows)["A100", 1].splitlines()[4])[1] == "20.21 / <br>13.84 / <br>24.00"
 
 
 def test_cells_outside_the_matrix_and_open_ones_differ(make_row):
@@ -69,7 +78,7 @@ def test_failures_are_explained_below_the_table(make_row):
         ),
     ]
     text = tables_of(rows)[("A100", 1)]
-    assert "| timeout <sup>1</sup> |" in text
+    assert cells_in(text.splitlines()[4])[2] == "timeout <sup>1</sup>"
     assert "1. stopped at the time limit of 9 s" in text
     assert "❌ IF: graph break \\| in &lt;x&gt;" in text
 
@@ -111,4 +120,73 @@ def test_dataset_of_one_open_cell_renders():
     cells = pd.DataFrame(
         [["A100", "2.0", "if", 1, "eager"]], columns=["gpu", "torch", "pipeline", "batch_size", "variant"]
     )
-    assert "| … |" in tables_of([], cells)[("A100", 1)].replace("  ", " ").replace("  ", " ").replace("  ", " ")
+    assert cells_in(tables_of([], cells)["A100", 1].splitlines()[4]) == ["IF", "…"]
+
+
+def table_with(rows, **options):
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
+    return build_table(summary, "A100", 1, LABELS, TableOptions(**options))
+
+
+def test_options_of_a_table(make_row):
+    rows = [make_row(), make_row(variant="compile", iterations_per_second=50)]
+    table = table_with(rows, speedups=True, bold_best=True, decimals=1, columns=(("2.0", "compile"), ("2.0", "eager")))
+    assert cells_in(to_markdown(table).splitlines()[4]) == ["SD - txt2img", "**50.0**", "2.50x", "20.0", "1.00x"]
+    times = table_with(rows, unit="s/it", bold_best=True)
+    assert cells_in(to_markdown(times).splitlines()[4]) == ["SD - txt2img", "0.05", "**0.02**"]
+    assert "Seconds per iteration, median of" in to_markdown(times)
+    images = table_with(rows, unit="images/s")
+    assert cells_in(to_markdown(images).splitlines()[4]) == ["SD - txt2img", "0.40", "0.40"]
+
+
+def test_first_stage_alone(make_row):
+    rows = [make_row(pipeline="if", stage=stage, iterations_per_second=stage) for stage in (1, 2, 3)]
+    assert cells_in(to_markdown(table_with(rows, stages="first")).splitlines()[4]) == ["IF", "1.00"]
+
+
+def test_html_escapes_what_a_label_holds(make_row):
+    rows = [make_row(), make_row(variant="compile", status="crashed", detail="<b>&", phase="load")]
+    hostile = {**LABELS, "pipelines": {"sd-txt2img": "<script>alert(1)</script>"}, "variants": {"eager": "a & b"}}
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
+    text = to_html(build_table(summary, "A100", 1, hostile))
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "a &amp; b" in text
+    assert "<li>&lt;b&gt;&amp;</li>" in text
+    xml.etree.ElementTree.fromstring(f"<div>{text.replace('<br>', '<br/>')}</div>")
+
+
+def test_csv_reads_back(make_row):
+    rows = [make_row(pipeline="if", stage=stage, iterations_per_second=stage) for stage in (1, 2, 3)]
+    lines = list(csv.reader(to_csv(table_with(rows)).splitlines()))
+    assert lines == [["Pipeline", "torch 2.0 - no compile"], ["IF", "1.00 / 2.00 / 3.00"]]
+
+
+STATUSES = ["ok", "oom", "compile-error", "unsupported", "invalid", "timeout", "crashed"]
+PHASES = ["load", "first-call", "warmup", "call-1", "call-2", "call-9"]
+OUTCOMES = st.tuples(st.sampled_from(STATUSES), st.sampled_from(PHASES), st.floats(0.01, 1e5), st.text(max_size=20))
+
+
+@given(st.lists(OUTCOMES, min_size=1, max_size=12), st.text(min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_dataset_parses_back_to_its_values(make_row, outcomes, label):
+    """Whatever the statuses, details and labels: each cell of the table is the number or the word that its row stands for."""
+    rows = [
+        make_row(
+            variant=f"v{number}", status=status, phase="" if status == "ok" else phase, detail="x" + one_line(detail)
+        )
+        | ({"iterations_per_second": repr(rate), "detail": ""} if status == "ok" else {})
+        for number, (status, phase, rate, detail) in enumerate(outcomes)
+    ]
+    labels = {**LABELS, "pipelines": {"sd-txt2img": label}}
+    (text,) = tables_of(rows, labels=labels).values()
+    lines = [line for line in text.split("\n") if line.startswith("|")]
+    assert len(lines) == 3
+    cells = [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", lines[2])[2:-1]]
+    assert len(cells) == len(rows)
+    for cell, row in zip(cells, rows, strict=True):
+        if row["status"] == "ok":
+            assert float(cell) == pytest.approx(float(row["iterations_per_second"]), abs=0.0051)
+        else:
+            expected = print_stage({**row, "text": ""})
+            assert re.fullmatch(re.escape(expected) + r"( <sup>\d+</sup>)?", cell)

@@ -12,6 +12,7 @@ MAKES:
     results/<dataset>/summary.csv          one row a cell and stage: median over rounds, speed-up against the baseline
     results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them
     results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
+    results/<name>/comparison/*.md         published and measured side by side
     results/<name>/so_far/                 the same, of what has been measured so far
 """
 
@@ -86,6 +87,8 @@ rule tables:
         "results/{dataset}/logs/tables.log",
     conda:
         REPORT_ENVIRONMENT
+    params:
+        options=PLAN.config["tables"],
     script:
         "../scripts/write_tables.py"
 
@@ -120,6 +123,7 @@ rule so_far:
         folder=RESULTS / "so_far",
         cells=PLAN.cells.values.tolist(),
         baseline=PLAN.config["baseline"],
+        options=PLAN.config["tables"],
         catalogues=CATALOGUES,
     script:
         "../scripts/so_far.py"
@@ -130,6 +134,30 @@ rule published:
     input:
         [f"results/{dataset}/tables.md" for dataset in PUBLISHED],
         [figure_files(dataset) for dataset in PUBLISHED],
+
+
+rule comparison:
+    """Put the published tables and the config's measured dataset side by side, with their ratio."""
+    input:
+        expand(RESULTS / "comparison" / "{dataset}.md", dataset=PUBLISHED),
+
+
+rule compare:
+    """Compare the config's measured dataset with a published one, where their cells correspond."""
+    input:
+        measured=RESULTS / "summary.csv",
+        published="results/{dataset}/summary.csv",
+        about=BASE / "resources/published/{dataset}.yaml",
+        catalogues=CATALOGUES,
+        code=REPORTING,
+    output:
+        RESULTS / "comparison" / "{dataset}.md",
+    log:
+        RESULTS / "logs" / "comparison-{dataset}.log",
+    conda:
+        REPORT_ENVIRONMENT
+    script:
+        "../scripts/compare.py"
 
 
 rule documents:

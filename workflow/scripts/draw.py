@@ -10,8 +10,8 @@ from reporting.summary import read_summary
 def main(snakemake):
     """Writes those of the figures that the rule's outputs name: figures/<name>.svg, figures/<name>.png."""
     labels = read_labels(snakemake.input.catalogues)
-    for path in snakemake.input.get("about", []):
-        labels["marks"] = read_about(path)["marks"]
+    if snakemake.input.about:
+        labels["marks"] = read_about(snakemake.input.about[0])["marks"]
     summary = read_summary(snakemake.input.summary)
     write_figures(summary, labels, snakemake.params.baseline, snakemake.output)
 

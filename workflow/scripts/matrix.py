@@ -36,7 +36,7 @@ def resolve_config(config, root=ROOT):
         catalogue = read_catalogue(kind, root)
         if kind != "gpus":
             check_known(kind, config[kind], list(catalogue))
-    resolved = {"exclude": [], "documents": [], **config}
+    resolved = {"exclude": [], "documents": [], "tables": {}, **config}
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
     for name in resolved["gpus"]:
         try:

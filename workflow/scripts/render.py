@@ -3,24 +3,30 @@
 from pathlib import Path
 
 from reporting.figures import figure_paths, write_figures
-from reporting.tables import render_tables
+from reporting.formats import FORMATS, to_markdown
+from reporting.options import TableOptions
+from reporting.tables import build_tables
+
+DEFAULT = TableOptions()
 
 
-def write_tables(summary, labels, folder, about=None):
-    """Write tables/<gpu>-batch-<n>.md and tables.md into the folder; `about` heads the latter with a dataset's source."""
-    tables = render_tables(summary, labels)
+def write_tables(summary, labels, folder, options=DEFAULT, about=None):
+    """Write tables/<gpu>-batch-<n>.<format> and tables.md into the folder; `about` heads the latter with its source."""
     folder = Path(folder)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    for (gpu, batch_size), text in tables.items():
-        (folder / "tables" / f"{gpu}-batch-{batch_size}.md").write_text(text, encoding="utf-8")
+    tables = build_tables(summary, labels, options)
+    for (gpu, batch_size), table in tables.items():
+        for kind in options.formats:
+            path = folder / "tables" / f"{gpu}-batch-{batch_size}.{kind}"
+            path.write_text(FORMATS[kind](table), encoding="utf-8")
     head = [f"Source: {about['source']}.\n"] if about else []
-    (folder / "tables.md").write_text("\n".join([*head, *tables.values()]), encoding="utf-8")
+    (folder / "tables.md").write_text("\n".join([*head, *map(to_markdown, tables.values())]), encoding="utf-8")
 
 
-def write_all(summary, labels, baseline, folder):
+def write_all(summary, labels, baseline, folder, options=DEFAULT):
     """Write summary.csv, the tables and every figure into the folder."""
     folder = Path(folder)
-    write_tables(summary, labels, folder)
+    write_tables(summary, labels, folder, options)
     write_summary(summary, folder / "summary.csv")
     (folder / "figures").mkdir(exist_ok=True)
     write_figures(summary, labels, baseline, figure_paths(folder / "figures"))

@@ -7,6 +7,7 @@ import pandas as pd
 from render import write_all
 from reporting.errors import run_script
 from reporting.labels import read_labels
+from reporting.options import read_options
 from reporting.read import read_measurements
 from reporting.summary import CELL, summarize
 
@@ -19,7 +20,8 @@ def main(snakemake):
     current = measurements.merge(definitions, on=[*CELL, "definition"])
     print(f"{len(current.drop_duplicates([*CELL, 'round']))} of {len(runs)} runs are measured")
     summary = summarize(current, definitions, snakemake.params.baseline)
-    write_all(summary, read_labels(snakemake.params.catalogues), snakemake.params.baseline, folder)
+    options = read_options(snakemake.params.options)
+    write_all(summary, read_labels(snakemake.params.catalogues), snakemake.params.baseline, folder, options)
     print((folder / "tables.md").read_text(encoding="utf-8"))
 
 

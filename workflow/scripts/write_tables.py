@@ -5,6 +5,7 @@ from pathlib import Path
 from render import write_tables
 from reporting.errors import run_script
 from reporting.labels import read_labels
+from reporting.options import read_options
 from reporting.published import read_about
 from reporting.summary import read_summary
 
@@ -14,7 +15,8 @@ def main(snakemake):
     labels = read_labels(snakemake.input.catalogues)
     if about:
         labels["marks"] = about["marks"]
-    write_tables(read_summary(snakemake.input.summary), labels, Path(snakemake.output.all).parent, about)
+    options = read_options(snakemake.params.options)
+    write_tables(read_summary(snakemake.input.summary), labels, Path(snakemake.output.all).parent, options, about)
 
 
 if __name__ == "__main__":

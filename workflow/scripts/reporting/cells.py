@@ -1,9 +1,10 @@
 """How a cell of a table prints: a number, or what took its place."""
 
+from .options import UNITS, value_of
+
 FAILED = {"compile-error": "❌", "unsupported": "n/a", "open": "…"}
 FOOTNOTED = ("unsupported", "timeout", "crashed", "invalid")
 OUTSIDE = "-"
-STAGE_SEPARATOR = " / <br>"
 
 
 def ordinal(number):
@@ -20,19 +21,27 @@ def print_oom(phase):
     return f"OOM after {ordinal(completed)} iteration" if completed else "OOM after warmup"
 
 
-def print_stage(row, decimals=2):
-    """The text of one cell and stage: the row's own `text` if it has one, its number, or its status."""
-    if row["text"]:
+def print_stage(row, decimals=2, unit="it/s"):
+    """The text of one cell and stage: the row's own `text` if it has one, its number, or its status.
+
+    A row's own text is in the unit of its page, so it prints only where iterations per second are asked for.
+    """
+    if row["text"] and unit == "it/s":
         return row["text"]
     if row["status"] == "ok":
-        return f"{row['iterations_per_second']:.{decimals}f}"
+        value = value_of(row, unit)
+        return OUTSIDE if value is None else f"{value:.{decimals}f}"
     if row["status"] == "oom":
         return print_oom(row["phase"])
     return FAILED.get(row["status"], row["status"])
 
 
-def join_stages(texts):
+def merge_stages(texts):
     """The stages of a cell; stages that all failed alike print once."""
-    if len(set(texts)) == 1 and not texts[0][0].isdigit():
-        return texts[0]
-    return STAGE_SEPARATOR.join(texts)
+    return texts[:1] if len(set(texts)) == 1 and not texts[0][0].isdigit() else texts
+
+
+def best_value(values, unit):
+    """The best of several numbers in the unit: the largest rate, the smallest time; None where there is none."""
+    known = [value for value in values if value is not None]
+    return (max if UNITS[unit][2] else min)(known, default=None)

@@ -4,7 +4,7 @@ import difflib
 import os
 from pathlib import Path
 
-from .cells import OUTSIDE, join_stages, print_stage
+from .cells import OUTSIDE, merge_stages, print_stage
 from .errors import ReportError
 from .labels import escape, label_of
 from .tables import provenance_of, render_table, table_keys
@@ -76,7 +76,7 @@ class Renderer:
         link = os.path.relpath(folder / f"{name}.svg", Path(marker.path).resolve().parent)
         measured = summary[summary["device_name"].astype(bool)]
         origin = provenance_of(measured) if len(measured) else f"Dataset {marker.options['dataset']}."
-        return f"![{escape(name.replace('-', ' '))}. {origin}]({link})"
+        return f"![{escape(name.replace('-', ' '))}. {escape(origin)}]({link})"
 
     def cell(self, marker, summary, labels):
         """One number inside a sentence, as it prints in the table."""
@@ -89,4 +89,4 @@ class Renderer:
             part = part[part["stage"].astype(str) == marker.options["stage"]]
         if part.empty:
             raise ReportError(f"the dataset has no such cell (its table prints '{OUTSIDE}')")
-        return join_stages([print_stage(row) for row in part.to_dict("records")])
+        return " / ".join(merge_stages([print_stage(row) for row in part.to_dict("records")]))

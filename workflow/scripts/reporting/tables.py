@@ -1,15 +1,12 @@
-"""Markdown tables in the form of the published page: one a GPU and batch size, pipelines down, torch build x variant across."""
+"""Tables in the form of the published page: one a GPU and batch size, pipelines down, torch build x variant across."""
 
-from tabulate import tabulate
-
-from .cells import FOOTNOTED, OUTSIDE, join_stages, print_stage
-from .labels import escape, label_of, torch_label
+from .cells import FOOTNOTED, OUTSIDE, best_value, merge_stages, print_stage
+from .formats import Cell, Table, to_markdown
+from .labels import label_of, torch_label
+from .options import UNITS, TableOptions, value_of
 
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
-
-
-def heading(gpu_label, batch_size):
-    return f"### {gpu_label} (batch size: {batch_size})"
+DEFAULT = TableOptions()
 
 
 def columns_of(summary):
@@ -23,68 +20,88 @@ def columns_of(summary):
     ]
 
 
-def header_of(summary, column, labels):
-    torch, variant = column
-    variant_label = escape(label_of(labels, "variants", variant))
-    return f"**torch {escape(torch_label(summary, torch))} - <br>{variant_label}**"
+def headers_of(part, columns, labels, options):
+    """The lines of each column's header; with speed-ups, a second column beside each."""
+    headers = [["Pipeline"]]
+    for torch, variant in columns:
+        lines = [f"torch {torch_label(part, torch)}", label_of(labels, "variants", variant)]
+        headers.append(lines)
+        if options.speedups:
+            headers.append([*lines, "speed-up"])
+    return headers
 
 
-def print_cell(rows, footnotes):
-    """The text of one cell from the rows of its stages; adds to `footnotes` what has to be explained."""
-    texts = []
+def cell_of(rows, footnotes, options):
+    """A Cell from the rows of its stages; adds to `footnotes` what has to be explained."""
+    texts = [print_stage(row, options.decimals, options.unit) for row in rows]
+    numbers = []
     for row in rows:
-        text = print_stage(row)
-        note = row["detail"] if row["status"] in FOOTNOTED or (row["status"] == "ok" and row["detail"]) else None
-        if note:
-            if note not in footnotes:
-                footnotes.append(note)
-            text += f" <sup>{footnotes.index(note) + 1}</sup>"
-        texts.append(text)
-    return join_stages(texts)
+        note = row["detail"] if row["status"] in (*FOOTNOTED, "ok") else ""
+        if note and note not in footnotes:
+            footnotes.append(note)
+        if note and footnotes.index(note) + 1 not in numbers:
+            numbers.append(footnotes.index(note) + 1)
+    return Cell(merge_stages(texts), numbers)
 
 
-def render_table(summary, gpu, batch_size, labels, all_columns=None):
-    """The Markdown of one table with heading, footnotes and provenance.
+def speedup_of(rows):
+    """A Cell with the speed-up of each stage; `-` where a stage has none."""
+    texts = [f"{row['speedup']:.2f}x" if row["speedup"] == row["speedup"] else OUTSIDE for row in rows]
+    return Cell(merge_stages(texts))
 
-    `summary` holds every row of the dataset; `all_columns` fixes the columns (default: those of this GPU and batch size).
-    """
+
+def cells_of(stages, columns, footnotes, options):
+    """The Cells of one pipeline. `stages` maps (torch, variant) to the rows of its stages."""
+    best = None
+    if options.bold_best:
+        best = best_value(
+            [value_of(stages[column][0], options.unit) for column in columns if column in stages], options.unit
+        )
+    cells = []
+    for column in columns:
+        rows = stages.get(column)
+        cell = cell_of(rows, footnotes, options) if rows else Cell([OUTSIDE])
+        if rows and best is not None and value_of(rows[0], options.unit) == best:
+            cell = cell._replace(bold=True)
+        cells.append(cell)
+        if options.speedups:
+            cells.append(speedup_of(rows) if rows else Cell([OUTSIDE]))
+    return cells
+
+
+def build_table(summary, gpu, batch_size, labels, options=DEFAULT):
+    """The Table of one GPU and batch size. `summary` holds the rows of the dataset, or more of them."""
     part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
-    columns = all_columns or columns_of(part)
-    footnotes, lines = [], []
-    cells = {
-        key: list(rows.to_dict("records")) for key, rows in part.groupby(["pipeline", "torch", "variant"], sort=False)
-    }
-    for pipeline in part["pipeline"].unique():
-        texts = [
-            print_cell(cells[(pipeline, *column)], footnotes) if (pipeline, *column) in cells else OUTSIDE
-            for column in columns
-        ]
-        marks = "".join(f" {mark}" for mark in part.loc[part["pipeline"] == pipeline, "mark"].unique() if mark)
-        lines.append([escape(label_of(labels, "pipelines", pipeline)) + marks, *texts])
-    headers = ["**Pipeline**"] + [header_of(summary, column, labels) for column in columns]
-    table = tabulate(lines, headers, tablefmt="pipe", colalign=["center"] * len(headers), disable_numparse=True)
-    gpu_label = escape(label_of(labels, "gpus", gpu, next(iter(part["device_name"]), None)))
-    blocks = [heading(gpu_label, batch_size), table]
-    if footnotes:
-        blocks.append("\n".join(f"{number}. {escape(note)}" for number, note in enumerate(footnotes, start=1)))
-    blocks += list(notes_of(part, labels))
-    return "\n\n".join(blocks) + "\n"
+    if options.stages == "first":
+        part = part[part["stage"] == 1]
+    columns = [column for column in options.columns or columns_of(part) if column in columns_of(part)]
+    pipelines = {}
+    for row in part.to_dict("records"):
+        stages = pipelines.setdefault(row["pipeline"], {})
+        stages.setdefault((row["torch"], row["variant"]), []).append(row)
+    footnotes, rows = [], []
+    for pipeline, stages in pipelines.items():
+        marks = dict.fromkeys(row["mark"] for of_column in stages.values() for row in of_column if row["mark"])
+        label = " ".join([label_of(labels, "pipelines", pipeline), *marks])
+        rows.append((label, cells_of(stages, columns, footnotes, options)))
+    gpu_label = label_of(labels, "gpus", gpu, next(iter(part["device_name"]), None))
+    heading = f"{gpu_label} (batch size: {batch_size})"
+    headers = headers_of(part, columns, labels, options)
+    return Table(heading, headers, rows, footnotes, list(notes_of(part, labels, options)))
 
 
-def notes_of(part, labels):
+def notes_of(part, labels, options):
     """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
-    broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)].drop_duplicates(
-        ["pipeline", "detail"]
-    )
-    for row in broken.to_dict("records"):
-        yield f"❌ {escape(label_of(labels, 'pipelines', row['pipeline']))}: {escape(row['detail'])}"
+    broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)]
+    for row in broken.drop_duplicates(["pipeline", "detail"]).to_dict("records"):
+        yield f"❌ {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
     for mark in filter(None, part["mark"].unique()):
-        yield escape(f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip())
+        yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
     if not part["text"].any():
-        yield from (escape(labels["notes"][name]) for name in part["pipeline"].unique() if name in labels["notes"])
+        yield from (labels["notes"][name] for name in part["pipeline"].unique() if name in labels["notes"])
     measured = part[part["device_name"].astype(bool)]
     if len(measured):
-        yield provenance_of(measured)
+        yield provenance_of(measured, options.unit)
 
 
 def listed(values):
@@ -93,7 +110,7 @@ def listed(values):
     return "; ".join(dict.fromkeys(parts))
 
 
-def provenance_of(measured):
+def provenance_of(measured, unit="it/s"):
     """One sentence: unit, rounds, device, releases, dtype, scale, weights and dates of the rows."""
     rounds = measured.loc[measured["status"] == "ok", "rounds"]
     counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' if rounds.max() > 1 else ''}"
@@ -101,10 +118,10 @@ def provenance_of(measured):
         counted = f"{rounds.min()} to {rounds.max()} rounds"
     scale = " and ".join(SCALES.get(scale, scale) for scale in measured["scale"].unique())
     return (
-        f"Iterations per second, median of {counted}. "
-        f"Device: {escape(listed(measured['device_name']))} ({escape(listed(measured['threads']))} CPU threads); "
-        f"torch {escape(listed(measured['torch_version']))}, Diffusers {escape(listed(measured['diffusers_version']))}, "
-        f"{escape(listed(measured['dtype']))}; {scale} with {' and '.join(measured['weights'].unique())} weights; "
+        f"{UNITS[unit][3]}, median of {counted}. "
+        f"Device: {listed(measured['device_name'])} ({listed(measured['threads'])} CPU threads); "
+        f"torch {listed(measured['torch_version'])}, Diffusers {listed(measured['diffusers_version'])}, "
+        f"{listed(measured['dtype'])}; {scale} with {' and '.join(measured['weights'].unique())} weights; "
         f"measured {listed(sorted(measured['measured_on']))}."
     )
 
@@ -119,6 +136,17 @@ def table_keys(summary):
     ]
 
 
-def render_tables(summary, labels):
+def render_table(summary, gpu, batch_size, labels, options=DEFAULT):
+    """The Markdown of one table."""
+    return to_markdown(build_table(summary, gpu, batch_size, labels, options))
+
+
+def build_tables(summary, labels, options=DEFAULT):
+    """{(gpu, batch_size): Table} of every table of the dataset."""
+    parts = dict(list(summary.groupby(["gpu", "batch_size"], sort=False)))
+    return {key: build_table(parts[key], *key, labels, options) for key in table_keys(summary)}
+
+
+def render_tables(summary, labels, options=DEFAULT):
     """{(gpu, batch_size): Markdown} of every table of the dataset."""
-    return {key: render_table(summary, *key, labels) for key in table_keys(summary)}
+    return {key: to_markdown(table) for key, table in build_tables(summary, labels, options).items()}

@@ -1,0 +1,44 @@
+"""Published beside measured, only where the cells correspond."""
+
+from test_summary import cells_of
+from test_tables import LABELS, cells_in
+
+from conftest import ROOT
+from reporting.comparison import NOTHING, render_comparison
+from reporting.published import read_published
+from reporting.read import to_frame
+from reporting.summary import summarize
+
+PUBLISHED = read_published(ROOT / "resources/published/pytorch2.csv")
+
+
+def comparison(rows):
+    measured = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
+    return render_comparison(PUBLISHED, measured, LABELS, "the page")
+
+
+def test_both_headers_name_gpu_torch_and_diffusers_and_the_ratio_is_measured_over_published(make_row):
+    row = make_row(
+        gpu="H200", torch="2.13", torch_version="2.13.0", device_name="NVIDIA H200", iterations_per_second=43.32
+    )
+    text = comparison([row])
+    first = text.split("### ")[1].splitlines()
+    assert first[0] == "H200 over A100, torch 2.0 (batch size: 1)"
+    assert cells_in(first[2]) == [
+        "**Pipeline**",
+        "**A100, torch 2.0, Diffusers 0.17.0.dev0 - <br>no compile**",
+        "**H200, torch 2.13, Diffusers 0.31.0 - <br>no compile**",
+        "**ratio - <br>no compile**",
+    ]
+    assert cells_in(first[4]) == ["SD - txt2img", "21.66", "43.32", "2.00x"]
+    assert text.count("### ") == 5 * 2
+
+
+def test_a_published_failure_has_no_ratio(make_row):
+    text = comparison([make_row(pipeline="if", variant="compile", stage=1, iterations_per_second=50)])
+    line = next(line for line in text.splitlines() if line.startswith("|") and "❌" in line)
+    assert cells_in(line)[1:] == ["❌", "50.00", "-"]
+
+
+def test_miniatures_correspond_to_nothing(make_row):
+    assert comparison([make_row(scale="tiny")]) == NOTHING + "\n"

@@ -1,0 +1,39 @@
+"""How tables print: unit, decimals, speed-ups, stages, columns, the best cell, formats. The default is the published form."""
+
+from typing import NamedTuple
+
+UNITS = {  # unit: (its column, whether to take the reciprocal, whether more is better, its name in a sentence)
+    "it/s": ("iterations_per_second", False, True, "Iterations per second"),
+    "s/it": ("iterations_per_second", True, False, "Seconds per iteration"),
+    "images/s": ("images_per_second", False, True, "Images per second of the whole call"),
+    "s/image": ("images_per_second", True, False, "Seconds per image of the whole call"),
+}
+
+
+class TableOptions(NamedTuple):
+    """The `tables` of a config. `columns` lists (torch, variant) pairs; none: all of them."""
+
+    unit: str = "it/s"
+    decimals: int = 2
+    speedups: bool = False
+    stages: str = "all"
+    columns: tuple = ()
+    bold_best: bool = False
+    formats: tuple = ("md",)
+
+
+def read_options(config):
+    """TableOptions of a config's `tables`, which the schema has checked."""
+    settings = dict(config)
+    settings["columns"] = tuple((column["torch"], column["variant"]) for column in settings.get("columns", []))
+    settings["formats"] = tuple(settings.get("formats", TableOptions().formats))
+    return TableOptions(**settings)
+
+
+def value_of(row, unit):
+    """The row's number in the unit, or None where it has none: a published rate has no images per second."""
+    column, reciprocal, _, _ = UNITS[unit]
+    value = row[column]
+    if row["status"] != "ok" or value != value or not value:
+        return None
+    return 1 / value if reciprocal else value
