@@ -33,6 +33,8 @@ rule measurements:
         RESULTS / "logs" / "measurements.log",
     conda:
         REPORT_ENVIRONMENT
+    message:
+        "Collect the rows of all runs in {output}"
     script:
         "../scripts/collect.py"
 
@@ -51,6 +53,8 @@ rule summary:
     params:
         cells=PLAN.cells[CELL].values.tolist(),
         baseline=PLAN.config["baseline"],
+    message:
+        "Summarize: {output}"
     script:
         "../scripts/summarize.py"
 
@@ -69,6 +73,8 @@ rule published_summary:
         dataset="|".join(PUBLISHED),
     conda:
         REPORT_ENVIRONMENT
+    message:
+        "Read the published dataset {wildcards.dataset}"
     script:
         "../scripts/publish.py"
 
@@ -89,6 +95,8 @@ rule tables:
         REPORT_ENVIRONMENT
     params:
         options=PLAN.config["tables"],
+    message:
+        "Print the tables: {output.all}"
     script:
         "../scripts/write_tables.py"
 
@@ -108,6 +116,8 @@ rule figures:
         REPORT_ENVIRONMENT
     params:
         baseline=lambda wildcards: baseline_of(wildcards.dataset),
+    message:
+        "Draw the figures of {wildcards.dataset}"
     script:
         "../scripts/draw.py"
 
@@ -156,6 +166,8 @@ rule compare:
         RESULTS / "logs" / "comparison-{dataset}.log",
     conda:
         REPORT_ENVIRONMENT
+    message:
+        "Compare with {wildcards.dataset}: {output}"
     script:
         "../scripts/compare.py"
 
@@ -175,6 +187,8 @@ rule documents:
         documents=DOCUMENTS,
         datasets=DOCUMENTED,
         check=False,
+    message:
+        "Fill the documents: {params.documents}"
     script:
         "../scripts/document.py"
 
