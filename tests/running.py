@@ -30,11 +30,24 @@ def rows_of(folder, name="run.csv"):
         return list(csv.DictReader(file))
 
 
+def is_ours(pid):
+    """Whether the process descends from this one: another's benchmark on the machine is left alone."""
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return False
+
+
 def measuring_processes():
-    """The pids of the measuring processes on this machine."""
+    """The pids of the measuring processes that this test has started."""
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"-m\0measurement\0" in (entry / "cmdline").read_bytes():
+            if (
+                entry.name.isdigit()
+                and b"-m\0measurement\0" in (entry / "cmdline").read_bytes()
+                and is_ours(int(entry.name))
+            ):
                 yield int(entry.name)
         except OSError:
             continue

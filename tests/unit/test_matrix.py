@@ -1,6 +1,7 @@
 """The config: what is expanded, in which order, and what is refused with one clear line."""
 
 import copy
+import shutil
 
 import pytest
 import yaml
@@ -71,6 +72,13 @@ def test_exclude_takes_partial_cells_out():
         ({"baseline": {"variant": "regional"}}, "baseline.variant: 'regional' is outside the matrix"),
         ({"baseline": {}}, "baseline: found {}"),
         ({"rounds": 0}, "rounds: found 0"),
+        ({"rounds": 2.0}, "rounds: found 2.0, expected an integer"),
+        ({"batch_sizes": [4.0]}, "batch_sizes[0]: found 4.0, expected an integer"),
+        (
+            {"tables": {"columns": [{"torch": "auto", "variant": "eager"}]}},
+            "tables.columns[0].torch: unknown name 'auto'",
+        ),
+        ({"tables": {"unit": "fps"}}, "tables.unit: found 'fps', expected it/s, s/it"),
         ({"scale": "huge"}, "scale: found 'huge', expected tiny or full"),
         ({"weights": "none"}, "weights: found 'none', expected random or pretrained"),
         ({"exclude": [{"pipeline": "sdxl"}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
@@ -84,6 +92,24 @@ def test_bad_config_is_one_line(keys, message):
         Plan(changed(**keys))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_auto_may_be_excluded_and_be_the_baseline():
+    plan = Plan(
+        changed(exclude=[{"torch": "auto", "variant": "compile"}], baseline={"torch": "auto", "variant": "eager"})
+    )
+    assert len(plan.cells) == 12
+    assert plan.config["baseline"] == {"torch": "installed", "variant": "eager"}
+
+
+def test_what_a_random_run_does_not_use_is_no_part_of_its_definition(tmp_path):
+    for folder in ("config", "resources"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    file = tmp_path / "config/pipelines.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("revision: null", f"revision: {'a' * 40}"), encoding="utf-8"
+    )
+    assert Plan(CONFIG, tmp_path).definitions == Plan(CONFIG).definitions
 
 
 def test_definitions_tell_variants_batches_and_settings_apart():

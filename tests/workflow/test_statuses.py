@@ -1,5 +1,7 @@
 """Every way to fail, provoked for real in one workflow, and seen in its table."""
 
+import re
+
 import pytest
 import yaml
 
@@ -27,10 +29,14 @@ def failed(tmp_path_factory):
         pipelines["lacks-a-class"]["stages"][0]["class"] = "PipelineOfTomorrow"
 
     project.edit("config/pipelines.yaml", add_pipelines)
+    # a compilation that is switched off compiles nothing: the variant has no effect
+    idle = {"label": "idle", "compile": {"disable": True}}
+    project.edit("config/variants.yaml", lambda variants: variants.update(idle=idle))
     limits = {"warmup_calls": 1, "calls": 1, "time_limit_s": 300}
     project.configure(
-        name="statuses", pipelines=CELLS, batch_sizes=[1], rounds=1, variants=["compile"], measurement=limits,
+        name="statuses", pipelines=CELLS, batch_sizes=[1], rounds=1, variants=["compile", "idle"], measurement=limits,
         baseline={"variant": "compile"},
+        exclude=[{"pipeline": name, "variant": "idle"} for name in CELLS[1:]],
     )  # fmt: skip
 
     def run(pipeline, **settings):
@@ -67,16 +73,22 @@ def test_a_failure_is_a_row_with_status_phase_and_reason(failed, pipeline, statu
 
 def test_the_table_shows_each_failure_and_says_why(failed):
     table = (failed.folder / "results/statuses/tables.md").read_text(encoding="utf-8")
-    cells = dict(
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")
-    )
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    cells = {row[0]: row[1] for row in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)}
     assert float(cells["SD - txt2img"]) > 0
+    assert "| invalid <sup>" in re.sub(" +", " ", table)
     assert cells["breaks"] == "❌"
     assert cells["too-big"] == "OOM"
     assert cells["too-slow"].startswith("timeout <sup>")
     assert cells["killed"].startswith("crashed <sup>")
     assert cells["lacks-a-class"].startswith("n/a <sup>")
-    for reason in ("time limit of 1 s", "SIGKILL", "has no class PipelineOfTomorrow", "❌ breaks: "):
+    for reason in (
+        "time limit of 1 s",
+        "no graph was compiled",
+        "SIGKILL",
+        "has no class PipelineOfTomorrow",
+        "❌ breaks: ",
+    ):
         assert reason in table
 
 

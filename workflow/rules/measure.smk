@@ -29,7 +29,7 @@ rule measure:
         # here and not among the params: none of these gives a finished run another meaning
         python=sys.executable,
         script=str(Path(workflow.basedir) / "workflow" / "scripts" / "measure.py"),
-        time_limit_s=int(SETTINGS["time_limit_s"]),
+        time_limit_s=SETTINGS["time_limit_s"],
         memory_limit_mib=lambda wildcards: str(SETTINGS.get("memory_limit_mib")),
         run=lambda wildcards: f"{PLAN.number(wildcards)} of {len(PLAN.runs)}",
     params:

@@ -5,6 +5,7 @@ Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
 import re
+import time
 
 from measurement.definition import read_yaml
 
@@ -19,6 +20,7 @@ RESULTS = Path("results") / PLAN.config["name"]
 RUNS = Paramspace(PLAN.runs[RUN], filename_params=[])
 
 
+STARTED = time.time()
 PUBLISHED = sorted(path.stem for path in Path(workflow.basedir).glob("resources/published/*.csv"))
 FIGURES = ["speedup", "speedup-by-gpu", "rates", "speedup-by-batch-size", "heatmap", "throughput"]
 
@@ -62,6 +64,11 @@ def about_files(dataset):
     return [Path(workflow.basedir) / "resources" / "published" / f"{dataset}.yaml"] if dataset in PUBLISHED else []
 
 
+def table_options(dataset):
+    """The config's options of tables; its columns are those of its own matrix, not of a published page."""
+    return {key: value for key, value in PLAN.config["tables"].items() if key != "columns" or dataset not in PUBLISHED}
+
+
 def baseline_of(dataset):
     """What the speed-ups of a dataset are measured against."""
     if dataset in PUBLISHED:
@@ -70,8 +77,8 @@ def baseline_of(dataset):
 
 
 def show_tables():
-    """Print the tables of this dataset, if they were made, and where the results are."""
-    if (RESULTS / "tables.md").is_file():
+    """Print the tables of this dataset, if they were made just now, and where the results are."""
+    if (RESULTS / "tables.md").is_file() and (RESULTS / "tables.md").stat().st_mtime >= STARTED:
         print((RESULTS / "tables.md").read_text(encoding="utf-8"))
         print(f"Results: {RESULTS}/")
 

@@ -20,7 +20,10 @@ BASE = Path(workflow.basedir)
 REPORT_ENVIRONMENT = str(BASE / "envs" / "report.yaml")
 CATALOGUES = [BASE / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")]
 # an edited script makes its tables and figures anew; the rule's own code is no trigger (profiles/default)
-REPORTING = sorted(BASE.glob("workflow/scripts/reporting/*.py")) + [BASE / "workflow/scripts/render.py"]
+REPORTING = sorted(BASE.glob("workflow/scripts/reporting/*.py")) + [
+    BASE / "workflow/scripts" / f"{name}.py"
+    for name in ("collect", "compare", "draw", "publish", "render", "summarize", "write_tables")
+]
 
 
 rule measurements:
@@ -94,7 +97,7 @@ rule tables:
     conda:
         REPORT_ENVIRONMENT
     params:
-        options=PLAN.config["tables"],
+        options=lambda wildcards: table_options(wildcards.dataset),
     message:
         "Print the tables: {output.all}"
     script:

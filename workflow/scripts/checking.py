@@ -10,6 +10,13 @@ from measurement.errors import DiffbenchError, one_line
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
 
 
+# an integer is written as one: 4.0 would name other files than 4
+STRICT = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+)
+
+
 def place(error):
     """Where the error is, as a user writes it: `measurement.calls`, `batch_sizes[0]`."""
     text = ""
@@ -39,7 +46,7 @@ def check(content, schema_name, source):
     Raises DiffbenchError for the first fault, in one line that begins with `source` and the key at fault.
     """
     schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(content)
+    errors = STRICT(schema).iter_errors(content)
     for error in sorted(errors, key=lambda error: (len(error.absolute_path), str(error.absolute_path))):
         raise DiffbenchError(": ".join(filter(None, [str(source), place(error), explain(error)])))
 

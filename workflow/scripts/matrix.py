@@ -48,15 +48,29 @@ def resolve_config(config, root=ROOT):
     for key in ("gpus", "torch"):
         if len(set(resolved[key])) < len(resolved[key]):
             raise DiffbenchError(f"config: {key}: {config[key]} name the same thing twice on this machine; keep one")
+    resolved["baseline"] = {
+        axis: resolve_name(axis, value, config, resolved) for axis, value in config["baseline"].items()
+    }
     check_baseline(resolved)
+    resolved["exclude"] = [
+        {axis: resolve_name(axis, value, config, resolved) for axis, value in partial.items()}
+        for partial in resolved["exclude"]
+    ]
+    for number, column in enumerate(resolved["tables"].get("columns", [])):
+        check_known(f"tables.columns[{number}].variant", [column["variant"]], resolved["variants"])
+        check_known(f"tables.columns[{number}].torch", [column["torch"]], resolved["torch"])
     return resolved
+
+
+def resolve_name(axis, value, config, resolved):
+    """What `auto` stands for on the axes that have it; any other value is itself."""
+    values = config[AXES[axis]]
+    return resolved[AXES[axis]][values.index("auto")] if value == "auto" and "auto" in values else value
 
 
 def check_baseline(config):
     """Raises DiffbenchError where the baseline lies outside the matrix."""
     for axis, value in config["baseline"].items():
-        if value == "auto" and axis == "torch":
-            config["baseline"][axis] = value = "installed"
         values = config[AXES[axis]]
         if value not in values:
             raise DiffbenchError(f"config: baseline.{axis}: {value!r} is outside the matrix; expected one of {values}")
@@ -125,7 +139,6 @@ class Plan:
         self.cells = expand(self.config)
         self.runs = expand_rounds(self.cells, self.config["rounds"])
         self.definitions = define(self.config, self.cells, root)
-        self.labels = {kind: read_catalogue(kind, root) for kind in ("gpus", "pipelines", "variants")}
         index = pd.MultiIndex.from_frame(self.runs[RUN].astype(str))
         self.numbers = dict(zip(index, self.runs["number"]))
         self.cells = self.cells.assign(

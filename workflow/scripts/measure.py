@@ -9,6 +9,7 @@ import argparse
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from measurement.supervise import assemble, read_events, run_child
 from measurement.toolchain import check_toolchain
 
 SCRIPTS = Path(__file__).resolve().parent
+MEASURED = "measured"  # the file that marks a cache whose cell was measured to its end
 
 
 def parse_arguments(arguments=None):
@@ -80,23 +82,27 @@ def code_revision(root):
 
 
 def private_folder(path):
-    """Make a folder that only this user can write. Raises SetupError where another user's lies in its place."""
+    """Make a folder that only this user can write: what is loaded from it is run. Raises SetupError where another could."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if path.stat().st_uid != os.getuid():
-        raise SetupError(f"{path} belongs to another user; name a folder of your own with --cache")
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise SetupError(f"{path}: others can write there, or it is a link; name a folder of your own with --cache")
     return path
 
 
-def cell_cache(arguments, gpu):
-    """The folder of the cell's own compiler cache, and whether it is cold. Round 1 empties it."""
+def cell_cache(arguments, gpu, definition):
+    """The folder of the cell's own compiler cache, and whether it is `cold` or `warm`. Call it under the device's lock.
+
+    Round 1 empties it, and so does a later round that finds another definition, release or dataset in it, or none that
+    was measured to its end: warm means that the same cell has been measured with this cache.
+    """
     base = arguments.cache or Path(os.environ.get("DIFFBENCH_CACHE") or default_cache())
     parts = (gpu, arguments.torch, arguments.pipeline, arguments.batch_size, arguments.variant, arguments.scale)
-    # the results are part of the name: two datasets of one user do not share a cache
-    place = digest([str(arguments.output.resolve().parent), sys.prefix])
+    place = digest([str(arguments.output.resolve().parent), sys.prefix, definition, arguments.expect])
     folder = private_folder(base) / ("-".join(map(str, parts)) + "-" + place)
-    if arguments.round == 1:
+    state = "warm" if arguments.round > 1 and (folder / MEASURED).is_file() else "cold"
+    if state == "cold":
         shutil.rmtree(folder, ignore_errors=True)
-    state = "warm" if folder.is_dir() and any(folder.iterdir()) else "cold"
     return private_folder(folder), state
 
 
@@ -110,6 +116,7 @@ def child_environment(cache, device_type):
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     environment["TRITON_CACHE_DIR"] = str(cache / "triton")
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order of nvidia-smi, which names and locks the device
     environment["HF_HUB_OFFLINE"] = "1"
     environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
     environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")
@@ -162,7 +169,6 @@ def measure(arguments):
 
 def supervise(arguments, gpu_entry, definition, identity, folder):
     """Run the measuring process under the device's lock. Returns rows and samples; raises SetupError."""
-    cache, cache_state = cell_cache(arguments, identity["gpu"])
     spec = {
         "gpu": identity["gpu"],
         "gpu_entry": gpu_entry,
@@ -171,11 +177,14 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "events": str(folder / "events.jsonl"),
     }
     device_type = gpu_entry.get("device", "cuda")
-    environment = child_environment(cache, device_type)
     limits = (arguments.time_limit_s, arguments.memory_limit_mib)
-    with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as (lock, waited_s):
+    with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
+        cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"])
+        environment = child_environment(cache, device_type)
         death = run_child(spec, folder / "spec.json", environment, log, lock, *limits)
-    events = read_events(spec["events"])
+        events = read_events(spec["events"])
+        if death is None and all(event["status"] == "ok" for event in events if event["event"] == "outcome"):
+            (cache / MEASURED).touch()
     for event in events:
         if event["event"] == "setup-error":
             raise SetupError(event["detail"])
@@ -208,6 +217,9 @@ def main():
         rows = measure(arguments)
     except DiffbenchError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror}; mend the path or make room", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)

@@ -4,8 +4,8 @@ as JSON lines, so that its parent knows how far it came if it dies."""
 import json
 import sys
 
-from .errors import DiffbenchError, one_line
-from .failure import classify
+from .errors import DiffbenchError, SetupError, one_line
+from .failure import classify, is_full_disk
 from .supervise import die_with_parent
 
 
@@ -34,7 +34,6 @@ def choose_device(spec):
     import torch
 
     from .device import check_device
-    from .errors import SetupError
     from .provenance import read_device
 
     kind = spec["gpu_entry"].get("device", "cuda")
@@ -48,18 +47,34 @@ def choose_device(spec):
     return device
 
 
-def measure(spec, report):
-    """Measure every stage of the run; a stage that fails leaves its status and does not stop the next."""
-    import torch
+def start(spec, report):
+    """Import torch and diffusers, check device and environment, report the provenance. Returns device and dtype.
 
-    from .provenance import check_environment, read_provenance
-    from .stage import measure_stage, release
+    Raises SetupError for whatever goes wrong: nothing has been measured yet.
+    """
+    try:
+        import torch
 
-    device = choose_device(spec)
-    dtype = torch.float32 if device.type == "cpu" else torch.float16
-    provenance = read_provenance(device, dtype)
+        from .provenance import check_environment, read_provenance
+
+        device = choose_device(spec)
+        dtype = torch.float32 if device.type == "cpu" else torch.float16
+        provenance = read_provenance(device, dtype)
+    except DiffbenchError:
+        raise
+    except Exception as error:  # a broken driver, library or package
+        print_failure(error)
+        raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}") from None
     check_environment(spec["environment"], provenance)
     report.emit("provenance", columns=provenance)
+    return device, dtype
+
+
+def measure(spec, report):
+    """Measure every stage of the run; a stage that fails leaves its status and does not stop the next."""
+    device, dtype = start(spec, report)
+    from .stage import measure_stage, release
+
     definition = spec["definition"]
     for description in definition["stages"]:
         report.stage = description["number"]
@@ -71,8 +86,10 @@ def measure(spec, report):
         except Exception as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
             status, detail = classify(error, "compile" in definition["variant"])
             print_failure(error)
+            if is_full_disk(error):
+                raise SetupError(f"a disk is full: {detail}; make room") from None
         report.emit("outcome", status=status, detail=detail)
-        release(device)
+        release(device, "compile" in definition["variant"])
 
 
 def print_failure(error):
@@ -91,9 +108,6 @@ def main(spec_path):
         measure(spec, report)
     except DiffbenchError as error:
         report.emit("setup-error", detail=one_line(error))
-        return 1
-    except ImportError as error:
-        report.emit("setup-error", detail=one_line(f"the environment lacks what measuring needs: {error}"))
         return 1
     return 0
 

@@ -16,16 +16,29 @@ from .errors import DiffbenchError
 ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
+PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a random run
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key that stands twice in one mapping."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                mark = node.value[number][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice; keep one", mark)
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path):
     """The mapping in a YAML file. Raises DiffbenchError with file and line where it is none."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
     except FileNotFoundError:
         raise DiffbenchError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or error
@@ -77,7 +90,9 @@ def resolve(pipeline, batch_size, variant, weights, scale, warmup_calls, calls, 
         stage["number"] = number
         name = stage.pop("architecture")
         if weights == "random":
+            stage = {key: value for key, value in stage.items() if key not in PRETRAINED_KEYS}
             stage["architecture"] = architecture(name, scale, root)
+            stage["architecture"].pop("parameters", None)
             stage["steps"] = stage["architecture"].pop("steps", stage["steps"])
             stage["call"].update(stage["architecture"].pop("call", {}))
         elif scale == "tiny" and not Path(stage["hub_id"]).is_dir():

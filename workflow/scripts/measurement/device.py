@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 from .definition import NAME, ROOT, catalogue
 from .errors import DiffbenchError, SetupError
+
+HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that leave no GPU
+LOCK_FOLDER = Path("/tmp")  # the same for every user and job of the machine, whatever their TMPDIR
 
 
 def cpu_name():
@@ -36,7 +38,7 @@ def query_nvidia(*fields):
     command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     if visible is not None:
         first = visible.split(",")[0].strip()
-        if first in ("", "-1", "NoDevFiles"):
+        if first in HIDDEN:
             return None
         command += ["-i", first]
     try:
@@ -56,9 +58,25 @@ def label_device(device_name, gpus):
     return slug if NAME.match(slug) else "GPU"
 
 
+def hides_gpus():
+    """Whether CUDA_VISIBLE_DEVICES leaves no GPU."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible is not None and visible.split(",")[0].strip() in HIDDEN
+
+
 def resolve_auto(root=ROOT):
-    """The name of this machine's device: of its first visible NVIDIA GPU, else CPU."""
+    """The name of this machine's device: of its first visible NVIDIA GPU, else CPU.
+
+    Raises SetupError where there is a GPU that nvidia-smi does not tell of: it must not pass for a CPU.
+    """
+    if hides_gpus():
+        return "CPU"
     found = query_nvidia("name")
+    if found is None and (os.environ.get("CUDA_VISIBLE_DEVICES") or Path("/dev/nvidiactl").exists()):
+        raise SetupError(
+            "gpu auto: there is an NVIDIA GPU, but nvidia-smi does not name it; name it in `gpus`, or hide it with "
+            "CUDA_VISIBLE_DEVICES= to measure the CPU"
+        )
     return label_device(found[0], catalogue("gpus", root)) if found else "CPU"
 
 
@@ -85,9 +103,11 @@ def lock_path(device_type):
     identity = "cpu"
     if device_type != "cpu":
         found = query_nvidia("uuid")
-        identity = found[0] if found else os.environ.get("CUDA_VISIBLE_DEVICES", device_type)
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", device_type).split(",")[0]
+        identity = found[0] if found else visible
     safe = re.sub(r"[^A-Za-z0-9-]", "-", identity)
-    return Path(tempfile.gettempdir()) / f"diffbench-{safe}.lock"
+    folder = LOCK_FOLDER if LOCK_FOLDER.is_dir() else Path(tempfile.gettempdir())
+    return folder / f"diffbench-{safe}.lock"
 
 
 def open_lock(path):
@@ -95,26 +115,29 @@ def open_lock(path):
     try:
         return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        os.fchmod(descriptor, 0o666)
-        return descriptor
+        pass
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    except FileExistsError:  # another run was faster
+        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    os.fchmod(descriptor, 0o666)
+    return descriptor
 
 
 @contextmanager
 def locked(device_type):
-    """Hold the device's lock; yields its descriptor, for the child to inherit, and the seconds waited."""
+    """Hold the device's lock; yields its descriptor, for the child to inherit."""
     path = lock_path(device_type)
     try:
         descriptor = open_lock(path)
     except OSError as error:
-        raise SetupError(f"{path}: the device's lock cannot be opened: {error.strerror}; remove the file") from None
-    start_s = time.monotonic()
+        raise SetupError(f"{path}: the lock cannot be opened: {error.strerror}; ask its owner to remove it") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"waiting for the device: another run holds {path}", file=sys.stderr, flush=True)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor, time.monotonic() - start_s
+        yield descriptor
     finally:
         os.close(descriptor)

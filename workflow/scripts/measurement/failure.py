@@ -1,5 +1,6 @@
 """From what went wrong to a row's status and one line of detail."""
 
+import errno
 import re
 
 from .errors import Invalid, Unsupported, one_line
@@ -22,6 +23,11 @@ def is_out_of_memory(error):
     """Whether device or host memory ran out."""
     name = type(error).__name__
     return isinstance(error, MemoryError) or name == "OutOfMemoryError" or bool(MEMORY_MESSAGES.search(str(error)))
+
+
+def is_full_disk(error):
+    """Whether the error, or one that it came from, is a full disk or a spent quota."""
+    return any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in chain(error))
 
 
 def is_from_compiler(error):

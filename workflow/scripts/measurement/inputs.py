@@ -39,6 +39,8 @@ def make_input(value, image_size, device, dtype):
     if not (isinstance(value, dict) and "make" in value):
         return value
     kind, size, seed = value["make"], value.get("size", image_size), value.get("seed", 0)
+    if size is None and kind != "normal":
+        raise SetupError(f"an input says 'make: {kind}', but the pipeline has no size of its own; give it a 'size'")
     if kind == "image":
         return make_image(size, seed)
     if kind == "mask":

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from .errors import SetupError, Unsupported, one_line
 from .inputs import make_clip_tokenizer
@@ -68,7 +69,9 @@ def create_component(name, description, components, device, dtype):
         return None
     path, config = description["class"], description.get("config", {})
     if name.startswith("tokenizer"):
-        encoder = components[name.replace("tokenizer", "text_encoder")]
+        if not path.endswith("CLIPTokenizer"):
+            raise SetupError(f"{name}: found class {path}, expected CLIPTokenizer: no other is made; give embeddings")
+        encoder = components.get(name.replace("tokenizer", "text_encoder")) or {}
         vocabulary_size = encoder.get("config", {}).get("vocab_size", 49408)
         return make_clip_tokenizer(find_class(path), vocabulary_size)
     if "scheduler" in name:
@@ -114,7 +117,7 @@ def from_pretrained(class_path, source, dtype, **components):
     """`from_pretrained` of a pipeline or a component. Raises SetupError where the weights are not on this machine."""
     try:
         return find_class(class_path).from_pretrained(source["hub_id"], **download_options(source, dtype), **components)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         where = f"{source['hub_id']} at revision {source.get('revision') or '(a folder)'}"
         raise SetupError(
             f"weights of {where} cannot be loaded as safetensors from this machine: {one_line(error)}"
@@ -142,8 +145,10 @@ def load_pipeline(stage, weights, device, dtype):
 
 
 def native_image_size(pipeline):
-    """The pipeline's own image size in pixels: the denoiser's sample size times the VAE's scale factor."""
+    """The pipeline's own image size in pixels: the denoiser's sample size times the VAE's scale factor; None if unknown."""
     denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
-    size = denoiser.config.sample_size
+    size = getattr(getattr(denoiser, "config", None), "sample_size", None)
+    if size is None:
+        return None
     scale = getattr(pipeline, "vae_scale_factor", 1)
     return (size if isinstance(size, int) else size[0]) * scale

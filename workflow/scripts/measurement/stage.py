@@ -1,11 +1,12 @@
 """Measuring one stage: load, first call, warm-up, calls."""
 
 import gc
+import inspect
 
 import numpy
 import torch
 
-from .errors import Invalid
+from .errors import Invalid, SetupError
 from .inputs import make_input
 from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
@@ -20,10 +21,10 @@ class Stage:
 
     def __init__(self, description, definition, device, dtype):
         self.device = device
-        self.compiles = "compile" in definition["variant"]
         self.batch_size = definition["batch_size"]
         self.pipeline = load_pipeline(description, definition["weights"], device, dtype)
         modules = description["modules"]
+        check_description(self.pipeline, description)
         image_size = native_image_size(self.pipeline)
         self.arguments = {
             name: make_input(value, image_size, device, dtype) for name, value in description["call"].items()
@@ -33,8 +34,9 @@ class Stage:
         apply_variant(self.pipeline, modules, definition["variant"])
         self.recorder = LoopRecorder(self.pipeline, modules, device)
 
-    def call(self):
+    def call(self, check_finite=False):
         """One call of the pipeline with the fixed seed. Returns its sample; keeps its output."""
+        self.recorder.check_finite = check_finite
         generator = torch.Generator(self.device).manual_seed(SEED)
         self.recorder.reset()
         start_s = clock_s(self.device)
@@ -49,8 +51,24 @@ class Stage:
         }
 
 
-def check_output(output):
-    """Raises Invalid where an image of the call holds NaN or infinity, or is the same everywhere."""
+def check_description(pipeline, description):
+    """Raises SetupError where the catalogue names a module that the pipeline lacks, or an argument that its call does."""
+    missing = [name for name in description["modules"] if getattr(pipeline, name, None) is None]
+    if missing:
+        raise SetupError(f"config/pipelines.yaml: modules: {description['class']} has no {missing[0]!r}; mend the name")
+    accepted = inspect.signature(pipeline.__call__).parameters
+    unknown = [name for name in description["call"] if name not in accepted]
+    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        raise SetupError(f"config/pipelines.yaml: call: {description['class']} takes no {unknown[0]!r}; mend the name")
+
+
+def check_output(output, finite):
+    """Raises Invalid where the denoiser gave NaN or infinity, or an image of the call holds them or is the same everywhere.
+
+    `finite` is what the recorder saw in a warm-up call: a pipeline turns NaN into black pixels, where it does not show.
+    """
+    if not finite:
+        raise Invalid("the denoiser gave NaN or infinity")
     for image in next(iter(output.values())):
         pixels = image.float().cpu().numpy() if torch.is_tensor(image) else numpy.asarray(image)
         if not numpy.isfinite(pixels).all():
@@ -59,9 +77,9 @@ def check_output(output):
             raise Invalid("the image is the same everywhere")
 
 
-def check_graphs(compiles, warm, final):
+def check_graphs(warm, final):
     """Raises Invalid where a compiled variant compiled nothing, or compiled again after its warm-up."""
-    if compiles and warm == 0:
+    if warm == 0:
         raise Invalid("the variant compiles, but no graph was compiled")
     if final > warm:
         raise Invalid(f"{final - warm} recompilation(s) after the warm-up")
@@ -92,27 +110,28 @@ def summarize_calls(samples, batch_size):
 
 
 def measure_stage(description, definition, device, dtype, report):
-    """Measure one stage; `report` (see child.Report) learns of every phase, value and sample as it comes.
+    """Measure one stage; `report` (see __main__.Report) learns of every phase, value and sample as it comes.
 
     Raises whatever the pipeline raises, Unsupported and Invalid.
     """
+    compiles = "compile" in definition["variant"]
     reset_peaks(device)
-    graphs = compiled_graphs()
+    graphs = compiled_graphs() if compiles else 0
     report.phase("load")
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
 
     report.phase("first-call")
-    first = stage.call()
+    first = stage.call(check_finite=True)
     report.sample("first", 1, first)
     report.values(first_call_s=first["latency_s"])
     report.phase("warmup")
     for number in range(2, definition["warmup_calls"] + 1):
         report.sample("warmup", number, stage.call())
-    warm = compiled_graphs() - graphs
-    report.values(warmup_calls=definition["warmup_calls"], graphs=warm if stage.compiles else None)
-    if stage.compiles:
+    warm = compiled_graphs() - graphs if compiles else 0
+    report.values(warmup_calls=definition["warmup_calls"], graphs=warm if compiles else None)
+    if compiles:
         stop_compile_workers()
 
     samples = []
@@ -121,17 +140,19 @@ def measure_stage(description, definition, device, dtype, report):
         samples.append(stage.call())
         report.sample("call", number, samples[-1])
     report.values(**peaks_mib(device))
-    check_graphs(stage.compiles, warm, compiled_graphs() - graphs)
-    check_output(stage.output)
+    if compiles:
+        check_graphs(warm, compiled_graphs() - graphs)
+    check_output(stage.output, stage.recorder.finite)
     rates = summarize_calls(samples, stage.batch_size)
-    if stage.compiles:
+    if compiles:
         report.values(compile_s=max(0.0, first["latency_s"] - rates["latency_s"]))
     report.values(**rates)
 
 
-def release(device):
+def release(device, compiled):
     """Give back what a stage held, so that the next one starts alone."""
-    torch._dynamo.reset()
+    if compiled:
+        torch._dynamo.reset()
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

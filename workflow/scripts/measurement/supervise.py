@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 POLL_S = 0.1
+MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -62,7 +63,9 @@ def kill_session(process):
 def watch(process, time_limit_s, memory_limit_mib):
     """Wait for the child. Returns None if it ended by itself, else (status, detail) after killing it at a limit."""
     deadline_s = time.monotonic() + time_limit_s
+    polls = 0
     while True:
+        polls += 1
         try:
             process.wait(timeout=POLL_S)
             return None
@@ -71,9 +74,18 @@ def watch(process, time_limit_s, memory_limit_mib):
         if time.monotonic() > deadline_s:
             kill_session(process)
             return "timeout", f"stopped at the time limit of {time_limit_s:g} s"
-        if memory_limit_mib and resident_mib(process.pid) > memory_limit_mib:
+        look = memory_limit_mib and polls % MEMORY_POLLS == 0
+        if look and resident_mib(process.pid) > memory_limit_mib:
             kill_session(process)
             return "oom", f"stopped above the memory limit of {memory_limit_mib:g} MiB of host memory"
+
+
+def signal_name(number):
+    """SIGKILL for 9; real-time signals have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "a real-time signal"
 
 
 def describe_death(returncode, oom_kills):
@@ -81,7 +93,7 @@ def describe_death(returncode, oom_kills):
     if returncode == -signal.SIGKILL and oom_kills:
         return "oom", "killed by the kernel: the machine or its control group ran out of host memory"
     if returncode < 0:
-        return "crashed", f"killed by signal {-returncode} ({signal.Signals(-returncode).name})"
+        return "crashed", f"killed by signal {-returncode} ({signal_name(-returncode)})"
     return "crashed", f"the measuring process ended with exit code {returncode} before its work was done"
 
 

@@ -44,6 +44,6 @@ def stop_compile_workers():
     """End inductor's worker processes once nothing is left to compile: they would take cores from the measured calls."""
     try:
         from torch._inductor.async_compile import shutdown_compile_workers
-    except ImportError:  # torch 2.0
+    except ImportError:  # older releases have none of this name
         return
     shutdown_compile_workers()

@@ -21,7 +21,7 @@ def read_labels(paths):
 def escape(text):
     """Text that cannot end a cell, start a tag or a link, or change the font in Markdown or in HTML."""
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    for character in "\\`*_[]|":
+    for character in "\\`*_[]|~$":
         text = text.replace(character, "\\" + character)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

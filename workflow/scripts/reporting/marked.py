@@ -3,6 +3,7 @@
 import difflib
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from .cells import OUTSIDE, merge_stages, print_stage
 from .errors import ReportError
@@ -73,7 +74,7 @@ class Renderer:
         """An image link, relative to the document, with what it shows as alternative text."""
         folder = Path(self.figures[marker.options["dataset"]])
         name = nearest(marker.options["name"], sorted(path.stem for path in folder.glob("*.svg")), "figure")
-        link = os.path.relpath(folder / f"{name}.svg", Path(marker.path).resolve().parent)
+        link = quote(os.path.relpath(folder / f"{name}.svg", Path(marker.path).resolve().parent))
         measured = summary[summary["device_name"].astype(bool)]
         origin = provenance_of(measured) if len(measured) else f"Dataset {marker.options['dataset']}."
         return f"![{escape(name.replace('-', ' '))}. {escape(origin)}]({link})"

@@ -18,7 +18,7 @@ MEDIANS = [
     "peak_rss_mib",
 ]
 PROVENANCE = ["device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights", "threads"]
-SAME = ["definition", "torch_version", "diffusers_version"]
+SAME = ["definition", "torch_version", "diffusers_version", "transformers_version", "cuda_version", "dtype", "threads"]
 COLUMNS = [
     *KEY,
     "status",
