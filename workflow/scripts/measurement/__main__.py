@@ -2,6 +2,7 @@
 as JSON lines, so that its parent knows how far it came if it dies."""
 
 import json
+import os
 import sys
 
 from .errors import DiffbenchError, SetupError, one_line
@@ -113,4 +114,7 @@ def main(spec_path):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    code = main(sys.argv[1])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is reported: tearing torch down would only take time

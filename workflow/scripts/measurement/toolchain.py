@@ -32,9 +32,7 @@ def check_toolchain():
             f"torch.compile needs Python's headers, and {headers / 'Python.h'} is missing; install them: "
             "apt install python3-dev"
         )
-    probe = (
-        "#include <Python.h>\n#include <omp.h>\n#include <vector>\nint main() { return omp_get_max_threads() < 1; }\n"
-    )
+    probe = "#include <Python.h>\n#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
     command = [compiler, "-x", "c++", "-fopenmp", "-fsyntax-only", f"-I{headers}", "-"]
     result = subprocess.run(command, input=probe, capture_output=True, text=True)
     if result.returncode:
