@@ -4,6 +4,7 @@ as JSON lines, so that its parent knows how far it came if it dies."""
 import json
 import os
 import sys
+import traceback
 
 from .errors import DiffbenchError, SetupError, one_line
 from .failure import classify, is_full_disk
@@ -95,8 +96,6 @@ def measure(spec, report):
 
 def print_failure(error):
     """The whole traceback, for the log."""
-    import traceback
-
     traceback.print_exception(type(error), error, error.__traceback__)
 
 

@@ -44,7 +44,6 @@ PROVENANCE = [
 ]
 COLUMNS = IDENTITY + OUTCOME + RATE + COLD + MEMORY + PROVENANCE
 CALL_COLUMNS = IDENTITY + ["definition", "kind", "call", "latency_s", "loop_s", "iterations", "denoiser_calls"]
-STATUSES = ("ok", "oom", "compile-error", "unsupported", "invalid", "timeout", "crashed")
 
 
 def as_text(value):

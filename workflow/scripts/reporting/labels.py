@@ -4,8 +4,6 @@ from pathlib import Path
 
 import yaml
 
-CATALOGUES = ("gpus", "pipelines", "variants")
-
 
 def read_labels(paths):
     """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), and the pipelines' notes."""

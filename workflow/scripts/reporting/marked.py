@@ -8,7 +8,7 @@ from urllib.parse import quote
 from .cells import OUTSIDE, merge_stages, print_stage
 from .errors import ReportError
 from .labels import escape, label_of
-from .tables import provenance_of, render_table, table_keys
+from .tables import provenance_of, render_table, render_tables, table_keys
 
 OPTIONS = {  # kind: (options it needs, options it may have)
     "table": ({"dataset", "gpu", "batch_size"}, {"heading"}),
@@ -68,7 +68,7 @@ class Renderer:
         return text if marker.options.get("heading", "yes") == "yes" else text.split("\n", 2)[2]
 
     def tables(self, marker, summary, labels):
-        return "\n".join(render_table(summary, *key, labels) for key in table_keys(summary))
+        return "\n".join(render_tables(summary, labels).values())
 
     def figure(self, marker, summary, labels):
         """An image link, relative to the document, with what it shows as alternative text."""

@@ -61,9 +61,9 @@ def describe_cell(values):
 
 
 def first_failures(measurements):
-    """Status, phase and detail of each cell and stage: of its first round that is not ok, `ok` where one is.
+    """Status, phase and detail of the first round that failed, for each cell and stage that has one.
 
-    A cell with both keeps its number; the detail says which rounds failed.
+    Where another round is ok the cell keeps its number, so the detail says which round failed.
     """
     failed = measurements[measurements["status"] != "ok"].copy()
     failed["detail"] = (
