@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 # on a machine where pip itself is old, its complaints are no news
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: benchmark test test-all lint bench setup
+.PHONY: benchmark test test-all lint bench environments nightly setup
 
 benchmark: setup
 	$(BIN)/snakemake --cores 1
@@ -30,6 +30,13 @@ lint: setup
 bench: setup
 	$(BIN)/python tests/bench/peer.py
 	$(BIN)/python tests/bench/report.py
+
+# write envs/*.yaml from envs/releases.yaml; `make nightly` first takes the newest nightly
+environments: setup
+	$(BIN)/python workflow/scripts/lock.py
+
+nightly: setup
+	$(BIN)/python workflow/scripts/lock.py --nightly
 
 setup: $(VENV)/.installed
 

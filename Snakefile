@@ -2,6 +2,7 @@
 #   snakemake --cores 1              measure what config/config.yaml asks for, then tables and figures
 #   snakemake --cores 1 so_far       tables and figures of what has been measured so far
 #   snakemake --cores 1 published    tables and figures of the published datasets
+#   snakemake --cores 1 measured     tables and figures of the committed measurements
 #   snakemake --cores 1 comparison   published and measured side by side
 #   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
 import sys
@@ -12,7 +13,8 @@ from snakemake.utils import Paramspace, min_version
 min_version("9.0")
 
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+BASE = Path(workflow.basedir)
+sys.path.insert(0, str(BASE / "workflow" / "scripts"))
 
 from measurement.definition import read_yaml
 from measurement.errors import DiffbenchError
@@ -27,6 +29,7 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 

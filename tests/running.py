@@ -14,9 +14,11 @@ from conftest import ROOT
 MEASURE = ROOT / "workflow/scripts/measure.py"
 
 
-def measure(output, *arguments, pipeline="sd-txt2img", batch_size=1, variant="eager", environment=None):
+def measure(
+    output, *arguments, pipeline="sd-txt2img", batch_size=1, variant="eager", environment=None, python=sys.executable
+):
     """Run measure.py as a user would. Returns the completed process."""
-    command = [sys.executable, MEASURE, "--pipeline", pipeline, "--batch-size", batch_size, "--variant", variant]
+    command = [python, MEASURE, "--pipeline", pipeline, "--batch-size", batch_size, "--variant", variant]
     return subprocess.run(
         [*map(str, command), *map(str, arguments), "--output", str(output)],
         capture_output=True,

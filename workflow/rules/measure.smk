@@ -7,7 +7,8 @@ MAKES:
     results/<name>/runs/gpu~…/round~…/calls.csv   one row a call
 
 A measurement that fails is a row with its status; a job fails only if the set-up does. Editing a script re-runs nothing
-(scripts are no input); editing a definition or changing the installed releases re-runs what they concern.
+(scripts are no input); editing a definition or an environment file, or changing the installed releases, re-runs what they
+concern. Who built an environment, conda or uv, does not matter: both build the same file.
 """
 
 SETTINGS = PLAN.config["measurement"]
@@ -15,6 +16,9 @@ SETTINGS = PLAN.config["measurement"]
 
 rule measure:
     """Measure one round of one cell in a process of its own."""
+    input:
+        # ancient: an environment that was made anew as it was before is no reason to measure again
+        environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
     output:
         run=RESULTS / "runs" / RUNS.wildcard_pattern / "run.csv",
         calls=RESULTS / "runs" / RUNS.wildcard_pattern / "calls.csv",
@@ -27,14 +31,15 @@ rule measure:
     threads: workflow.cores
     resources:
         # here and not among the params: none of these gives a finished run another meaning
-        python=sys.executable,
-        script=str(Path(workflow.basedir) / "workflow" / "scripts" / "measure.py"),
+        python=lambda wildcards: python_of(wildcards.torch),
+        script=str(BASE / "workflow/scripts/measure.py"),
         time_limit_s=SETTINGS["time_limit_s"],
         memory_limit_mib=lambda wildcards: str(SETTINGS.get("memory_limit_mib")),
         run=lambda wildcards: f"{PLAN.number(wildcards)} of {len(PLAN.runs)}",
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
-        environment=installed_versions(),
+        environment=lambda wildcards: PLAN.expected(wildcards.torch),
+        pins=lambda wildcards: PLAN.pins(wildcards.torch),
         folder=subpath(output.run, parent=True),
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],

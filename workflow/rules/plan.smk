@@ -1,18 +1,24 @@
 """
 The plan: the config, checked and resolved, the matrix of cells and the paths of its runs.
 
-Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
+Makes no file but the requests for environments. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
+import os
 import re
 import time
 
 from measurement.definition import read_yaml
 
-from matrix import CELL, NAME_PATTERN, RUN, Plan, installed_versions
+from snakemake.settings.types import DeploymentMethod
 
+from build import is_whole, request
+from environments import environment_path
+from matrix import CELL, INSTALLED, NAME_PATTERN, RUN, Plan
+
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 try:
-    PLAN = Plan(config)
+    PLAN = Plan(config, conda=CONDA)
 except DiffbenchError as error:
     sys.exit(f"error: {error}")
 
@@ -21,11 +27,15 @@ RUNS = Paramspace(PLAN.runs[RUN], filename_params=[])
 
 
 STARTED = time.time()
-PUBLISHED = sorted(path.stem for path in Path(workflow.basedir).glob("resources/published/*.csv"))
+UV_ENVIRONMENT = ".environments/torch-{torch}"
+REQUEST = ".environments/torch-{torch}.request"
+ENVIRONMENT_RECORD = "results/environments/torch-{torch}.txt"
+PUBLISHED = sorted(path.stem for path in BASE.glob("resources/published/*.csv"))
+MEASURED = sorted(path.parent.name for path in BASE.glob("resources/measured/*/measurements.csv"))
 FIGURES = ["speedup", "speedup-by-gpu", "rates", "speedup-by-batch-size", "heatmap", "throughput"]
 
-if PLAN.config["name"] in PUBLISHED:
-    sys.exit(f"error: config: name: found {PLAN.config['name']!r}, the name of a published dataset; choose another")
+if PLAN.config["name"] in [*PUBLISHED, *MEASURED, "environments"]:
+    sys.exit(f"error: config: name: found {PLAN.config['name']!r}, which results/ has for another use; choose another")
 
 
 wildcard_constraints:
@@ -38,16 +48,17 @@ wildcard_constraints:
     round="[1-9][0-9]*",
 
 
-def run_files(name):
-    """The file of every run of the matrix, in the order in which they are measured."""
-    return [RESULTS / "runs" / instance / name for instance in RUNS.instance_patterns]
+def run_files(name, torch=None):
+    """The file of every run of the matrix (of one torch build), in the order in which they are measured."""
+    chosen = zip(RUNS.instance_patterns, PLAN.runs["torch"])
+    return [RESULTS / "runs" / instance / name for instance, build in chosen if torch in (None, build)]
 
 
 def documented_datasets():
     """The datasets that the config's documents name, as far as there are such: the others are told when they are filled."""
     texts = [Path(path).read_text(encoding="utf-8", errors="replace") for path in DOCUMENTS if Path(path).is_file()]
     named = {name for text in texts for name in re.findall(r'diffbench:begin[^>]*\bdataset="?([^\s">]+)', text)}
-    return [name for name in [*PUBLISHED, PLAN.config["name"]] if name in named]
+    return [name for name in [*PUBLISHED, *MEASURED, PLAN.config["name"]] if name in named]
 
 
 DOCUMENTS = PLAN.config["documents"]
@@ -60,20 +71,25 @@ def figure_files(dataset):
 
 
 def about_files(dataset):
-    """The file that says where a published dataset comes from; none for a measured one."""
-    return [Path(workflow.basedir) / "resources" / "published" / f"{dataset}.yaml"] if dataset in PUBLISHED else []
+    """The file that says where a published or committed dataset comes from; none for the config's own."""
+    if dataset in PUBLISHED:
+        return [BASE / "resources" / "published" / f"{dataset}.yaml"]
+    return [BASE / "resources" / "measured" / dataset / "about.yaml"] if dataset in MEASURED else []
+
+
+ABOUTS = {name: str(path) for name in DOCUMENTED for path in about_files(name)}
 
 
 def table_options(dataset):
-    """The config's options of tables; its columns are those of its own matrix, not of a published page."""
-    return {key: value for key, value in PLAN.config["tables"].items() if key != "columns" or dataset not in PUBLISHED}
+    """The config's options of tables; its columns are those of its own matrix, not of another dataset."""
+    own = dataset == PLAN.config["name"]
+    return {key: value for key, value in PLAN.config["tables"].items() if key != "columns" or own}
 
 
 def baseline_of(dataset):
     """What the speed-ups of a dataset are measured against."""
-    if dataset in PUBLISHED:
-        return read_yaml(about_files(dataset)[0])["baseline"]
-    return PLAN.config["baseline"]
+    about = about_files(dataset)
+    return read_yaml(about[0])["baseline"] if about else PLAN.config["baseline"]
 
 
 def show_tables():
@@ -84,5 +100,30 @@ def show_tables():
 
 
 def environment_of(torch):
-    """The environment file of a torch build; none for the Python that runs Snakemake."""
-    return None if torch == "installed" else Path(workflow.basedir) / "envs" / f"torch-{torch}.yaml"
+    """The environment file of a torch build, for conda; none for the Python that runs Snakemake."""
+    return None if torch == INSTALLED else environment_path(torch, BASE)
+
+
+def environment_record(torch):
+    """What says that a torch build's environment is there; nothing for the Python that runs Snakemake."""
+    return [] if torch == INSTALLED else ENVIRONMENT_RECORD.format(torch=torch)
+
+
+def python_of(torch):
+    """The Python that measures a torch build: the one that conda activates, uv's, or this one."""
+    if torch == INSTALLED:
+        return sys.executable
+    return "python" if CONDA else str(Path(UV_ENVIRONMENT.format(torch=torch)).absolute() / "bin" / "python")
+
+
+def request_environments():
+    """Write down which environments are asked for. One that uv made and somebody broke or removed is asked for anew, if
+    there is something left to measure with it."""
+    for torch, environment in PLAN.environments.items():
+        broken = not CONDA and not is_whole(UV_ENVIRONMENT.format(torch=torch))
+        runs = run_files("run.csv", torch)
+        request(environment, REQUEST.format(torch=torch), anew=broken and not all(map(os.path.exists, runs)))
+
+
+if workflow.is_main_process:
+    request_environments()

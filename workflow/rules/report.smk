@@ -5,6 +5,7 @@ REQUIRES:
 
     results/<name>/runs/…/run.csv          of the config's dataset
     resources/published/<dataset>.csv      of a published one, with its source in <dataset>.yaml
+    resources/measured/<dataset>/          of a committed one: measurements.csv, calls.csv, about.yaml
 
 MAKES:
 
@@ -16,14 +17,17 @@ MAKES:
     results/<name>/so_far/                 the same, of what has been measured so far
 """
 
-BASE = Path(workflow.basedir)
 REPORT_ENVIRONMENT = str(BASE / "envs" / "report.yaml")
 CATALOGUES = [BASE / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")]
 # an edited script makes its tables and figures anew; the rule's own code is no trigger (profiles/default)
-REPORTING = sorted(BASE.glob("workflow/scripts/reporting/*.py")) + [
-    BASE / "workflow/scripts" / f"{name}.py"
-    for name in ("collect", "compare", "draw", "publish", "render", "summarize", "write_tables")
-]
+REPORTING = (
+    sorted(BASE.glob("workflow/scripts/reporting/*.py"))
+    + [
+        BASE / "workflow/scripts" / f"{name}.py"
+        for name in ("collect", "compare", "draw", "publish", "render", "summarize", "write_tables")
+    ]
+    + [BASE / "envs/report.yaml"]
+)
 
 
 rule measurements:
@@ -80,6 +84,28 @@ rule published_summary:
         "Read the published dataset {wildcards.dataset}"
     script:
         "../scripts/publish.py"
+
+
+rule measured_summary:
+    """Summarize committed measurements."""
+    input:
+        rows=BASE / "resources/measured/{dataset}/measurements.csv",
+        about=BASE / "resources/measured/{dataset}/about.yaml",
+        code=REPORTING,
+    output:
+        "results/{dataset}/summary.csv",
+    log:
+        "results/{dataset}/logs/summary.log",
+    wildcard_constraints:
+        dataset="|".join(MEASURED) or "none",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+    message:
+        "Summarize the committed dataset {wildcards.dataset}"
+    script:
+        "../scripts/summarize.py"
 
 
 rule tables:
@@ -149,6 +175,13 @@ rule published:
         [figure_files(dataset) for dataset in PUBLISHED],
 
 
+rule measured:
+    """Make the tables and figures of every committed dataset; needs no GPU and measures nothing."""
+    input:
+        [f"results/{dataset}/tables.md" for dataset in MEASURED],
+        [figure_files(dataset) for dataset in MEASURED],
+
+
 rule comparison:
     """Put the published tables and the config's measured dataset side by side, with their ratio."""
     input:
@@ -180,7 +213,7 @@ rule documents:
     input:
         summaries=[f"results/{dataset}/summary.csv" for dataset in DOCUMENTED],
         figures=[figure_files(dataset) for dataset in DOCUMENTED],
-        abouts=[path for dataset in DOCUMENTED for path in about_files(dataset)],
+        abouts=list(ABOUTS.values()),
         catalogues=CATALOGUES,
     log:
         RESULTS / "logs" / "documents.log",
@@ -189,6 +222,7 @@ rule documents:
     params:
         documents=DOCUMENTS,
         datasets=DOCUMENTED,
+        abouts=ABOUTS,
         check=False,
     message:
         "Fill the documents: {params.documents}"
@@ -202,4 +236,5 @@ use rule documents as documents_check with:
     params:
         documents=DOCUMENTS,
         datasets=DOCUMENTED,
+        abouts=ABOUTS,
         check=True,

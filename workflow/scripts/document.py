@@ -12,10 +12,10 @@ from reporting.summary import read_summary
 
 
 def main(snakemake):
-    abouts = {Path(path).stem: read_about(path) for path in snakemake.input.abouts}
+    marks = {name: read_about(path)["marks"] for name, path in snakemake.params.abouts.items()}
     labels = read_labels(snakemake.input.catalogues)
     datasets = {
-        name: (read_summary(path), {**labels, "marks": abouts.get(name, {}).get("marks", {})})
+        name: (read_summary(path), {**labels, "marks": marks.get(name, {})})
         for name, path in zip(snakemake.params.datasets, snakemake.input.summaries)
     }
     figures = {name: Path(path).parent / "figures" for name, path in zip(datasets, snakemake.input.summaries)}

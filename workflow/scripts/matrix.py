@@ -6,6 +6,7 @@ from importlib import metadata
 import pandas as pd
 
 from checking import check, read_catalogue
+from environments import environment_names, newest_current, read_environment
 from measurement.definition import ROOT, digest, resolve
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
@@ -14,7 +15,7 @@ CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
 RUN = [*CELL, "round"]
 AXES = {"gpu": "gpus", "torch": "torch", "pipeline": "pipelines", "batch_size": "batch_sizes", "variant": "variants"}
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-TORCH_BUILDS = ("installed",)
+INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake
 
 
 def check_known(key, names, known):
@@ -26,8 +27,8 @@ def check_known(key, names, known):
             raise DiffbenchError(f"config: {key}: unknown name {name!r}; known are: {', '.join(known)}{hint}")
 
 
-def resolve_config(config, root=ROOT):
-    """The config, checked, with `auto` replaced by what this machine has.
+def resolve_config(config, root=ROOT, conda=False):
+    """The config, checked, with `auto` replaced by what this machine has; `conda`: whether conda builds environments.
 
     Raises DiffbenchError in one line for whatever is wrong with it.
     """
@@ -43,8 +44,9 @@ def resolve_config(config, root=ROOT):
             describe_gpu(name, root)
         except DiffbenchError as error:
             raise DiffbenchError(f"config: gpus: {error}") from None
-    resolved["torch"] = ["installed" if name == "auto" else name for name in config["torch"]]
-    check_known("torch", resolved["torch"], TORCH_BUILDS)
+    auto = newest_current(root) if conda and "auto" in config["torch"] else INSTALLED
+    resolved["torch"] = [auto if name == "auto" else name for name in config["torch"]]
+    check_known("torch", resolved["torch"], [INSTALLED, *environment_names(root)])
     for key in ("gpus", "torch"):
         if len(set(resolved[key])) < len(resolved[key]):
             raise DiffbenchError(f"config: {key}: {config[key]} name the same thing twice on this machine; keep one")
@@ -132,10 +134,13 @@ def installed_versions():
 
 
 class Plan:
-    """What a config asks for on this machine: `config` (resolved), `cells`, `runs` and the definition of each cell."""
+    """What a config asks for on this machine: `config` (resolved), `cells`, `runs`, the definition of each cell and the
+    `environments` of its torch builds. `conda`: whether conda builds them."""
 
-    def __init__(self, config, root=ROOT):
-        self.config = resolve_config(config, root)
+    def __init__(self, config, root=ROOT, conda=False):
+        self.config = resolve_config(config, root, conda)
+        builds = [name for name in self.config["torch"] if name != INSTALLED]
+        self.environments = {name: read_environment(name, root) for name in builds}
         self.cells = expand(self.config)
         self.runs = expand_rounds(self.cells, self.config["rounds"])
         self.definitions = define(self.config, self.cells, root)
@@ -149,6 +154,14 @@ class Plan:
         """The definition hash of a run's cell; a run outside the matrix has none."""
         key = (wildcards.pipeline, int(wildcards.batch_size), wildcards.variant)
         return self.definitions.get(key, "")
+
+    def expected(self, torch):
+        """What the measuring process of a torch build must find imported."""
+        return self.environments[torch].expected() if torch in self.environments else installed_versions()
+
+    def pins(self, torch):
+        """A hash of all that the torch build's environment pins; none for the Python that runs Snakemake."""
+        return self.environments[torch].digest() if torch in self.environments else ""
 
     def number(self, wildcards):
         """The run's place in the order, from 1."""

@@ -171,6 +171,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
     """Run the measuring process under the device's lock. Returns rows and samples; raises SetupError."""
     spec = {
         "gpu": identity["gpu"],
+        "torch": arguments.torch,
         "gpu_entry": gpu_entry,
         "definition": definition,
         "environment": parse_expected(arguments.expect),

@@ -1,4 +1,4 @@
-"""Rule `summary`: one row a cell and stage."""
+"""Rules `summary` and `measured_summary`: one row a cell and stage."""
 
 import pandas as pd
 
@@ -9,10 +9,11 @@ from reporting.summary import CELL, summarize
 
 
 def main(snakemake):
-    cells = pd.DataFrame(snakemake.params.cells, columns=CELL)
-    write_summary(
-        summarize(read_measurements([snakemake.input.rows]), cells, snakemake.params.baseline), snakemake.output[0]
-    )
+    """`params.cells` are those of the matrix; a committed dataset has none but those of its rows."""
+    measurements = read_measurements([snakemake.input.rows])
+    planned = snakemake.params.get("cells")
+    cells = pd.DataFrame(planned, columns=CELL) if planned else measurements[CELL].drop_duplicates()
+    write_summary(summarize(measurements, cells, snakemake.params.baseline), snakemake.output[0])
 
 
 if __name__ == "__main__":

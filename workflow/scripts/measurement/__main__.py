@@ -66,8 +66,9 @@ def start(spec, report):
         raise
     except Exception as error:  # a broken driver, library or package
         print_failure(error)
-        raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}") from None
-    check_environment(spec["environment"], provenance)
+        advice = "" if spec["torch"] == "installed" else f"; if its environment is broken, remove {sys.prefix}"
+        raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
+    check_environment(spec["environment"], provenance, device, spec["torch"])
     report.emit("provenance", columns=provenance)
     return device, dtype
 

@@ -2,6 +2,7 @@
 
 import datetime
 import platform
+import sys
 from importlib import metadata
 
 import torch
@@ -28,7 +29,6 @@ def read_device(device):
         "device_name": properties.name,
         "device_capability": f"{properties.major}.{properties.minor}",
         "driver_version": driver[0] if driver else None,
-        "cuda_version": torch.version.cuda,
         "cudnn_version": torch.backends.cudnn.version(),
     }
 
@@ -40,6 +40,8 @@ def read_provenance(device, dtype):
     return {
         **read_device(device),
         "torch_version": torch.__version__,
+        "cuda_version": torch.version.cuda,
+        "triton_version": package_version("triton") or package_version("pytorch-triton"),
         "diffusers_version": diffusers.__version__,
         "transformers_version": package_version("transformers"),
         "accelerate_version": package_version("accelerate"),
@@ -50,11 +52,21 @@ def read_provenance(device, dtype):
     }
 
 
-def check_environment(expected, provenance):
-    """Refuse an environment that is not the one named: no column may show another release's number."""
-    for package, version in expected.items():
-        found = provenance.get(f"{package}_version")
-        if found != version:
-            raise SetupError(
-                f"the run is for {package} {version}, but {package} {found} was imported; start the workflow anew"
-            )
+def remedy(torch_build):
+    """What to do about an environment that is not the one named."""
+    if torch_build == "installed":
+        return "start the workflow anew"
+    return f"start the workflow anew; if that does not help, remove {sys.prefix}, so that it is made anew"
+
+
+def check_environment(expected, provenance, device, torch_build):
+    """Refuse an environment that is not the one named: no column may show another release's number.
+
+    A release may be of any build (`2.13.0` is also `2.13.0+cpu`) unless a build is named; CUDA counts on a GPU.
+    """
+    for name, version in expected.items():
+        found = provenance.get(f"{name}_version")
+        if name == "cuda" and device.type != "cuda":
+            continue
+        if found != version and (found is None or "+" in version or found.split("+")[0] != version):
+            raise SetupError(f"the run is for {name} {version}, but {name} {found} was imported; {remedy(torch_build)}")

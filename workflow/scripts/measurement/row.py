@@ -29,6 +29,7 @@ PROVENANCE = [
     "cuda_version",
     "cudnn_version",
     "torch_version",
+    "triton_version",
     "diffusers_version",
     "transformers_version",
     "accelerate_version",

@@ -10,6 +10,7 @@ from .errors import Invalid, SetupError
 from .inputs import make_input
 from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
+from .support import check_support
 from .timer import LoopRecorder, clock_s
 from .variant import apply_variant, compiled_graphs, stop_compile_workers
 
@@ -118,6 +119,7 @@ def measure_stage(description, definition, device, dtype, report):
     reset_peaks(device)
     graphs = compiled_graphs() if compiles else 0
     report.phase("load")
+    check_support(description, definition["variant"], device)
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)

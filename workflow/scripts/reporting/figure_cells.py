@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from .builds import differences_of
 from .cells import OUTSIDE, print_stage
 from .labels import label_of, torch_label
 from .tables import SCALES
@@ -172,7 +173,10 @@ def describe_origin(rows, cells):
     dates = sorted(values("measured_on"))
     dated = ["measured " + " to ".join(dict.fromkeys([dates[0], dates[-1]]))] if dates else []
     origin = "; ".join([device + threads, ", ".join(releases), *([" with ".join(kinds)] if kinds else []), *dated])
-    notes = [note_of(name, part, cells.labels) for name, part in rows.groupby("pipeline", sort=False)]
+    notes = [
+        *differences_of(rows),
+        *(note_of(name, part, cells.labels) for name, part in rows.groupby("pipeline", sort=False)),
+    ]
     return [origin + ".", *filter(None, notes)]
 
 

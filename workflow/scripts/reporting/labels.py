@@ -1,8 +1,11 @@
 """The printed names of GPUs, pipelines, variants and torch builds."""
 
+import re
 from pathlib import Path
 
 import yaml
+
+NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
 
 
 def read_labels(paths):
@@ -30,8 +33,10 @@ def label_of(labels, kind, name, fallback=None):
 
 
 def torch_label(summary, torch):
-    """`2.13.0` for the build that runs Snakemake, whose name says nothing; the name of any other build."""
-    if torch != "installed":
-        return torch
+    """`2.13.0` for the build that runs Snakemake, whose name says nothing, `nightly 2026-11-20` for a nightly build; the name
+    of any other."""
     versions = [version for version in summary.loc[summary["torch"] == torch, "torch_version"].unique() if version]
-    return " and ".join(version.split("+")[0] for version in versions) or torch
+    if torch == "installed":
+        return " and ".join(version.split("+")[0] for version in versions) or torch
+    dates = [f"{year}-{month}-{day}" for version in versions for year, month, day in NIGHTLY.findall(version)]
+    return " ".join([torch, " and ".join(dates)]).strip()

@@ -9,15 +9,16 @@ from .errors import ReportError
 from .summary import COLUMNS, KEY, speedups
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
-ABOUT = ("title", "source", "url", "marks", "baseline", "columns")
+ABOUT = ("title", "source", "baseline")
 
 
 def read_about(path):
-    """What resources/published/<name>.yaml says of a dataset: title, source, marks, baseline, constant columns.
+    """What is said of a dataset in resources/published/<name>.yaml or resources/measured/<name>/about.yaml: title, source and
+    baseline; `marks` on its rows and constant `columns`, if it has any.
 
     Raises ReportError where a key is missing.
     """
-    about = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    about = {"marks": {}, "columns": {}} | yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     missing = [key for key in ABOUT if key not in about]
     if missing:
         raise ReportError(f"{path}: missing key {', '.join(missing)}; add it")

@@ -17,8 +17,23 @@ MEDIANS = [
     "peak_allocated_mib",
     "peak_rss_mib",
 ]
-PROVENANCE = ["device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights", "threads"]
-SAME = ["definition", "torch_version", "diffusers_version", "transformers_version", "cuda_version", "dtype", "threads"]
+PROVENANCE = [
+    "device_name",
+    "torch_version",
+    "cuda_version",
+    "python_version",
+    "diffusers_version",
+    "dtype",
+    "scale",
+    "weights",
+    "threads",
+]
+SAME = [
+    "definition",
+    "transformers_version",
+    "accelerate_version",
+    *PROVENANCE[1:],
+]  # device names are told, if different
 COLUMNS = [
     *KEY,
     "status",

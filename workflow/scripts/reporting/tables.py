@@ -1,5 +1,6 @@
 """Tables in the form of the published page: one a GPU and batch size, pipelines down, torch build x variant across."""
 
+from .builds import differences_of, releases_of
 from .cells import FOOTNOTED, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
@@ -101,6 +102,7 @@ def notes_of(part, labels, options):
         yield from (labels["notes"][name] for name in part["pipeline"].unique() if name in labels["notes"])
     measured = part[part["device_name"].astype(bool)]
     if len(measured):
+        yield from differences_of(measured)
         yield provenance_of(measured, options.unit)
 
 
@@ -120,8 +122,9 @@ def provenance_of(measured, unit="it/s"):
     return (
         f"{UNITS[unit][3]}, median of {counted}. "
         f"Device: {listed(measured['device_name'])} ({listed(measured['threads'])} CPU threads); "
-        f"torch {listed(measured['torch_version'])}, Diffusers {listed(measured['diffusers_version'])}, "
-        f"{listed(measured['dtype'])}; {scale} with {' and '.join(measured['weights'].unique())} weights; "
+        f"{releases_of(measured)}, Python {listed(measured['python_version'])}, "
+        f"Diffusers {listed(measured['diffusers_version'])}, {listed(measured['dtype'])}; "
+        f"{scale} with {' and '.join(measured['weights'].unique())} weights; "
         f"measured {listed(sorted(measured['measured_on']))}."
     )
 

@@ -1,0 +1,218 @@
+"""The environment files: pinned, of one scheme, and told apart; what is wrong with one is said in one line."""
+
+import datetime
+import re
+import warnings
+
+import pytest
+import yaml
+
+import build
+from build import check_installed
+from conftest import ROOT, Project
+from environments import (
+    environment_names,
+    newest_current,
+    nightly_date,
+    read_environment,
+)
+from lock import OF_CUDA
+from measurement.definition import read_yaml
+from measurement.errors import DiffbenchError
+
+NAMES = environment_names(ROOT)
+SOURCE = read_yaml(ROOT / "envs/releases.yaml")
+REQUIREMENTS = dict(
+    line.split("==") for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if "==" in line
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_is_pinned_and_of_the_one_scheme(name):
+    environment = read_environment(name, ROOT)  # refuses what is not pinned
+    content = read_yaml(ROOT / "envs" / f"torch-{name}.yaml")
+    assert content["channels"] == ["conda-forge", "nodefaults"]
+    assert [entry.partition("=")[0] for entry in content["dependencies"][:2]] == ["python", "pip"]
+    assert {"torch", "diffusers", "transformers", "accelerate", "huggingface-hub", "numpy"} <= set(environment.packages)
+    options = [line for line in environment.requirements if line.startswith("--")]
+    assert all("download.pytorch.org/whl/nightly" in line for line in options if "index" in line)
+    assert bool(options) == name.startswith("nightly")
+
+
+def test_the_files_are_those_that_the_releases_give():
+    expected = [f"{release}{suffix}" for release in SOURCE["releases"] for suffix in ("", "-current")]
+    expected += [f"{name}-{also}" for name, release in SOURCE["releases"].items() for also in release.get("also", [])]
+    assert sorted(NAMES) == sorted(expected)
+    for release in ("2.0", "2.8", "2.13", "nightly"):
+        assert read_environment(release, ROOT).packages["torch"] == SOURCE["releases"][release]["torch"]
+
+
+def test_only_torch_varies_in_the_control_environments():
+    stack = [*SOURCE["stacks"]["control"], "safetensors", "tokenizers"]
+    releases = [read_environment(name, ROOT).packages for name in NAMES if re.fullmatch(r"[\d.]+|nightly", name)]
+    for package in stack:
+        assert {packages[package.replace("_", "-")] for packages in releases} == {
+            releases[0][package.replace("_", "-")]
+        }
+
+
+def test_no_file_of_the_current_stack_shares_a_name_with_the_control():
+    *_, newest, _ = SOURCE["releases"]  # the last is nightly
+    assert newest_current(ROOT) == f"{newest}-current"
+    assert NAMES.index("2.9") < NAMES.index("2.10"), "releases are numbers, not letters"
+    control, current = read_environment(newest, ROOT), read_environment(f"{newest}-current", ROOT)
+    assert control.packages["torch"] == current.packages["torch"]
+    assert control.packages["diffusers"] != current.packages["diffusers"]
+
+
+def test_the_nightly_is_pinned_by_a_date_that_has_been():
+    version = read_environment("nightly", ROOT).packages["torch"]
+    age = datetime.date.today() - datetime.date.fromisoformat(nightly_date(version))
+    assert age >= datetime.timedelta(0)
+    assert read_environment("nightly-current", ROOT).packages["torch"] == version
+    if age > datetime.timedelta(days=60):
+        warnings.warn(f"the nightly is {age.days} days old, its wheels may be gone: run `make nightly`", stacklevel=1)
+
+
+def test_the_report_environment_has_the_versions_of_the_requirements_and_all_that_reporting_imports():
+    content = read_yaml(ROOT / "envs/report.yaml")
+    pins = dict(line.split("==") for line in content["dependencies"][-1]["pip"])
+    assert not any(package == "torch" or package.startswith(OF_CUDA) for package in pins)
+    for package in SOURCE["report"]["packages"]:
+        assert pins[package.lower()] == REQUIREMENTS[package]
+    paths = [*ROOT.glob("workflow/scripts/reporting/*.py")]
+    imported = {
+        name for path in paths for name in re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE)
+    }
+    installed = {"yaml": "pyyaml", "mpl_toolkits": "matplotlib"}
+    third_party = {name for name in imported if installed.get(name, name) in {p.lower() for p in REQUIREMENTS}}
+    assert third_party and {installed.get(name, name) for name in third_party} <= set(pins)
+
+
+FILE = """\
+channels: [conda-forge, nodefaults]
+dependencies:
+  - python=3.11.7
+  - pip=25.0.1
+  - pip:
+      - torch==2.1.2
+      - diffusers==0.31.0
+      - transformers==4.46.3
+      - accelerate==1.1.1
+variables:
+  DIFFBENCH_CUDA: "12.1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "message"),
+    [
+        ("2.1", "torch==2.1.2", "torch", "envs/torch-2.1.yaml: found 'torch', expected a pin as in 'torch==2.1.2'"),
+        ("2.1", "torch==2.1.2", "torch>=2.1", "found 'torch>=2.1', expected a pin"),
+        ("2.1", "      - torch==2.1.2\n", "", "envs/torch-2.1.yaml: no pin of torch; add one"),
+        ("2.1", "2.1.2", "2.10.0", "pins torch 2.10.0, but its name says 2.1; rename one of them"),
+        ("2.1-current", "2.1.2", "2.2.2", "pins torch 2.2.2, but its name says 2.1"),
+        ("nightly", "x", "x", "found torch 2.1.2, expected a nightly with its date"),
+        ("2.1", "python=3.11.7", "python=3.11.*", "dependencies: found 'python=3.11.*', expected python=…"),
+        ("2.1", "python=3.11.7", "gcc=13.1", "dependencies: found 'gcc=13.1'"),
+        ("2.1", "  - pip:", "  - pipx:", "dependencies: found {'pipx'"),
+        ("2.1", '"12.1"', "12.1", "variables.DIFFBENCH_CUDA: found 12.1, expected a CUDA release in quotes"),
+        ("2.1", "channels: [", "channels: ]", "torch-2.1.yaml:1"),
+        ("2.1", "- torch==2.1.2", "- --trusted-host evil", "found '--trusted-host evil', expected a pin"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_line(tmp_path, name, before, after, message):
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / f"torch-{name}.yaml").write_text(FILE.replace(before, after), encoding="utf-8")
+    with pytest.raises(DiffbenchError) as error:
+        read_environment(name, tmp_path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DiffbenchError, match="envs/torch-2.1.yaml: missing"):
+        read_environment("2.1", tmp_path)
+
+
+def test_what_changes_nothing_that_is_pinned_changes_no_digest(tmp_path):
+    (tmp_path / "envs").mkdir()
+    file = tmp_path / "envs/torch-2.1.yaml"
+    digests = []
+    for text in (FILE, "# a comment\n" + FILE, FILE.replace("1.1.1", "1.1.2"), FILE.replace("3.11.7", "3.11.8")):
+        file.write_text(text, encoding="utf-8")
+        digests.append(read_environment("2.1", tmp_path).digest())
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def pinned(tmp_path):
+    (tmp_path / "envs").mkdir(exist_ok=True)
+    (tmp_path / "envs/torch-2.1.yaml").write_text(FILE, encoding="utf-8")
+    return read_environment("2.1", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"torch": "2.1.2+cpu"}, None),
+        ({"torch": "2.1.20"}, "torch 2.1.20, expected 2.1.2"),
+        ({"diffusers": None}, "diffusers is missing, expected 0.31.0; the environment is broken"),
+    ],
+)
+def test_an_environment_that_is_not_its_file_is_refused(tmp_path, change, message):
+    environment = pinned(tmp_path)
+    installed = {key: value for key, value in {**environment.packages, **change}.items() if value}
+    if message is None:
+        check_installed(environment, installed, "3.11.7")
+    else:
+        with pytest.raises(DiffbenchError, match=re.escape(message)):
+            check_installed(environment, installed, "3.11.7")
+    with pytest.raises(DiffbenchError, match="Python 3.10.1 was found, expected 3.11.7"):
+        check_installed(environment, environment.packages, "3.10.1")
+
+
+def test_a_package_that_cannot_be_had_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    text = FILE.replace("3.11.7", ".".join(map(str, build.sys.version_info[:3])))
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs/torch-2.1.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(DiffbenchError) as error:
+        build.make_environment(read_environment("2.1", tmp_path), tmp_path / "made")
+    assert re.match(r"envs/torch-2.1.yaml: [a-z=.0-9]+ could not be had: ", str(error.value)), error.value
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"torch": ["2.99"]}, "config: torch: unknown name '2.99'; known are: installed, 2.0, "),
+        ({"torch": [2.10]}, "config: torch[0]: found 2.1 (a number: quote it, as in '2.1')"),
+        ({"torch": ["2.1", "installed"], "baseline": {"torch": "2.0"}}, "baseline.torch: '2.0' is outside the matrix"),
+    ],
+)
+def test_a_torch_build_that_is_not_there_is_told(tmp_path, config, message):
+    project = Project(tmp_path / "project")
+    project.configure(**config)
+    result = project.snakemake("-n", check=False)
+    assert result.returncode != 0
+    assert message in result.output
+
+
+def test_a_faulty_environment_file_stops_the_workflow_before_it_starts(tmp_path):
+    project = Project(tmp_path / "project")
+    project.configure(torch=["2.1"])
+    file = project.folder / "envs/torch-2.1.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("torch==2.1.2", "torch==2.2.2"), encoding="utf-8")
+    result = project.snakemake("-n", check=False)
+    assert result.returncode != 0
+    assert "error: envs/torch-2.1.yaml: pins torch 2.2.2, but its name says 2.1" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_conda_can_read_what_uv_reads():
+    """Keys that conda's environment files do not have would be refused by it."""
+    for name in NAMES:
+        content = yaml.safe_load((ROOT / "envs" / f"torch-{name}.yaml").read_text(encoding="utf-8"))
+        assert set(content) == {"channels", "dependencies", "variables"}

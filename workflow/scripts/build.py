@@ -1,0 +1,137 @@
+"""Make the environment of a torch build with uv, or look at the one that conda made; write down what it holds.
+
+    build.py NAME --make FOLDER --record FILE    make it anew in FOLDER from envs/torch-<name>.yaml, then look at it
+    build.py NAME --record FILE                  look at the environment that runs this program (conda's)
+
+Looking at it means: every pin of the file is installed in its version. The record is written last, so that an interrupted
+creation leaves none and is begun anew.
+"""
+
+import argparse
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+
+from environments import PINNED, normalized, read_environment
+from measurement.definition import ROOT
+from measurement.errors import DiffbenchError, one_line
+from measurement.row import write_whole
+
+WANTED = re.compile(r"/simple/([A-Za-z0-9._-]+)/|`([A-Za-z0-9._-]+==[^`\s]+)`|\b([A-Za-z0-9._-]+==[^\s,`]+)")
+
+
+def find_uv():
+    """The uv program: beside this Python, else on the PATH. Raises DiffbenchError where there is none."""
+    found = shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
+    if not found:
+        raise DiffbenchError("uv cannot be found; install it (pip install uv), or let conda build: --use-conda")
+    return found
+
+
+def run_uv(shown, *arguments):
+    """Run uv. Raises DiffbenchError that names the package that could not be had, with uv's reason."""
+    result = subprocess.run(
+        [find_uv(), *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    if result.returncode:
+        reason = result.stderr.strip()
+        print(reason, file=sys.stderr)
+        wanted = WANTED.search(reason)
+        package = next(filter(None, wanted.groups())) if wanted else "the environment"
+        last = [line.strip() for line in reason.splitlines() if "warning" not in line.lower()]
+        raise DiffbenchError(f"{shown}: {package} could not be had: {one_line(' '.join(last))}")
+
+
+def make_environment(environment, folder):
+    """Make the environment anew in `folder`."""
+    shown = f"envs/torch-{environment.name}.yaml"
+    shutil.rmtree(folder, ignore_errors=True)
+    run_uv(shown, "venv", "--quiet", "--python", environment.python, folder)
+    options = [line for line in environment.requirements if line.startswith("--")]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="requirements-") as file:
+        file.write("\n".join(environment.requirements) + "\n")
+        file.flush()
+        # with a second index, take the pinned version from whichever has it, as pip does
+        strategy = ["--index-strategy", "unsafe-best-match"] if options else []
+        run_uv(shown, "pip", "install", "--quiet", "--python", python_of(folder), *strategy, "--requirement", file.name)
+
+
+def python_of(folder):
+    """The Python of an environment."""
+    return Path(folder) / "bin" / "python"
+
+
+def is_whole(folder):
+    """Whether there is an environment in `folder` whose Python starts."""
+    try:
+        return subprocess.run([python_of(folder), "-c", ""], stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
+
+
+def request(environment, path, anew):
+    """Write what is asked for to `path`: the environment's pins, and with `anew` that it must be made again."""
+    path = Path(path)
+    before = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    unchanged = before[:1] == [environment.digest()]
+    if anew or not unchanged:
+        write_whole(path, f"{environment.digest()} {time.time_ns() if anew and unchanged else ''}\n")
+
+
+def check_installed(environment, installed, python):
+    """Raises DiffbenchError where the environment is not what its file says. `installed` maps names to versions."""
+    shown = f"envs/torch-{environment.name}.yaml"
+    if python != environment.python:
+        raise DiffbenchError(f"{shown}: Python {python} was found, expected {environment.python}")
+    for line in environment.requirements:
+        match = PINNED.match(line)
+        if not match:
+            continue
+        package, version, marker = match.groups()
+        found = installed.get(normalized(package))
+        if found is None and marker:
+            continue
+        if found != version and (found is None or "+" in version or found.split("+")[0] != version):
+            raise DiffbenchError(
+                f"{shown}: {package} {found or 'is missing'}, expected {version}; the environment is broken"
+            )
+
+
+def record(environment):
+    """What the environment that runs this program holds, one `package==version` a line."""
+    installed = {normalized(one.metadata["Name"]): one.version for one in metadata.distributions()}
+    check_installed(environment, installed, platform.python_version())
+    lines = [f"# envs/torch-{environment.name}.yaml, Python {platform.python_version()}"]
+    lines += [f"{package}=={version}" for package, version in sorted(installed.items())]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="a name of envs/torch-<name>.yaml")
+    parser.add_argument("--record", required=True, type=Path, help="file for what the environment holds")
+    parser.add_argument("--make", type=Path, help="folder in which uv makes the environment")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds envs/")
+    arguments = parser.parse_args()
+    try:
+        environment = read_environment(arguments.name, arguments.root)
+        if not arguments.make:
+            write_whole(arguments.record, record(environment))
+            return 0
+        make_environment(environment, arguments.make)
+    except DiffbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    look = [python_of(arguments.make), __file__, arguments.name, "--record", arguments.record, "--root", arguments.root]
+    return subprocess.run(look).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The environment files envs/torch-<name>.yaml: what each pins, checked. Conda builds them, and so does uv (build.py)."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from measurement.definition import ROOT, digest, read_yaml
+from measurement.errors import DiffbenchError
+
+PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
+OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")
+CONDA_PIN = re.compile(r"(python|pip)=(\d+(\.\d+)+)\Z")
+CUDA_VARIABLE = "DIFFBENCH_CUDA"  # the CUDA release of the torch build: a variable, because a pin cannot say it
+STATED = ("torch", "diffusers", "transformers", "accelerate")  # what the measuring process states as imported
+NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})(\+|\Z)")
+
+
+class Environment(NamedTuple):
+    """What an environment file pins. `packages` maps a normalized name to its version, `requirements` are pip's lines."""
+
+    name: str
+    python: str
+    cuda: str
+    packages: dict
+    requirements: list
+
+    def expected(self):
+        """`torch=…,diffusers=…,…,python=…,cuda=…`: what the measuring process must find."""
+        stated = {package: self.packages[package] for package in STATED if package in self.packages}
+        return ",".join(f"{key}={value}" for key, value in {**stated, "python": self.python, "cuda": self.cuda}.items())
+
+    def digest(self):
+        """A hash of all that it pins, so that comments and order do not count."""
+        return digest([self.python, self.cuda, sorted(self.requirements)])
+
+
+def environment_path(name, root=ROOT):
+    """The file of a torch build."""
+    return Path(root) / "envs" / f"torch-{name}.yaml"
+
+
+def environment_names(root=ROOT):
+    """The names that envs/torch-<name>.yaml give, oldest release first, nightly last."""
+    paths = Path(root).glob("envs/torch-*.yaml")
+    return sorted((path.stem[len("torch-") :] for path in paths), key=release_order)
+
+
+def release_order(name):
+    """Sorts 2.9 before 2.10, a stack after its release, nightly after all releases."""
+    release = re.match(r"\d+(\.\d+)*", name)
+    numbers = [int(part) for part in release.group().split(".")] if release else [10**6]
+    return numbers, name
+
+
+def newest_current(root=ROOT):
+    """The newest released `-current` environment. Raises DiffbenchError where there is none."""
+    names = [name for name in environment_names(root) if re.match(r"\d[\d.]*-current\Z", name)]
+    if not names:
+        raise DiffbenchError("config: torch: auto: envs/ has no torch-<release>-current.yaml; name a torch build")
+    return names[-1]
+
+
+def normalized(package):
+    """A package's name as an index compares it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def read_environment(name, root=ROOT):
+    """The Environment of a torch build. Raises DiffbenchError in one line for whatever is wrong with its file."""
+    path = environment_path(name, root)
+    shown = f"envs/{path.name}"
+    if not path.is_file():
+        raise DiffbenchError(f"{shown}: missing; expected the environment of torch build {name!r}")
+    content = read_yaml(path)
+    python, requirements = read_dependencies(content, shown)
+    packages = {}
+    for line in requirements:
+        match = PINNED.match(line)
+        if not match and not OPTION.match(line):
+            raise DiffbenchError(
+                f"{shown}: found {line!r}, expected a pin as in 'torch==2.1.2': nothing is left unpinned"
+            )
+        if match:
+            packages[normalized(match.group(1))] = match.group(2)
+    missing = [package for package in STATED if package not in packages]
+    if missing:
+        raise DiffbenchError(f"{shown}: no pin of {missing[0]}; add one, as in '{missing[0]}==…'")
+    check_release(name, packages["torch"], shown)
+    cuda = (content.get("variables") or {}).get(CUDA_VARIABLE)
+    if not isinstance(cuda, str) or not cuda:
+        raise DiffbenchError(f"{shown}: variables.{CUDA_VARIABLE}: found {cuda!r}, expected a CUDA release in quotes")
+    return Environment(name, python, cuda, packages, requirements)
+
+
+def read_dependencies(content, shown):
+    """(Python's version, pip's lines) of an environment file's `dependencies`."""
+    python, requirements = None, None
+    for entry in content.get("dependencies") or []:
+        if isinstance(entry, dict) and list(entry) == ["pip"]:
+            requirements = [str(line).strip() for line in entry["pip"] or []]
+        elif isinstance(entry, str) and CONDA_PIN.match(entry):
+            python = CONDA_PIN.match(entry).group(2) if entry.startswith("python=") else python
+        else:
+            raise DiffbenchError(
+                f"{shown}: dependencies: found {entry!r}, expected python=…, pip=… and a list of pip's"
+            )
+    if python is None or not requirements:
+        raise DiffbenchError(f"{shown}: dependencies: expected python=…, pip=… and a list of pip's with torch==…")
+    return python, requirements
+
+
+def check_release(name, version, shown):
+    """Raises DiffbenchError where the file's name is another release than the torch that it pins."""
+    release = re.match(r"\d+(\.\d+)+", name)
+    if release and not f"{version}.".startswith(f"{release.group()}."):
+        raise DiffbenchError(f"{shown}: pins torch {version}, but its name says {release.group()}; rename one of them")
+    if name.startswith("nightly") and not NIGHTLY.search(version):
+        raise DiffbenchError(
+            f"{shown}: found torch {version}, expected a nightly with its date, as in 2.9.0.dev20250801"
+        )
+
+
+def nightly_date(version):
+    """`2026-11-20` of a nightly build's version; None for a release."""
+    match = NIGHTLY.search(version)
+    return "-".join(match.groups()[:3]) if match else None

@@ -1,0 +1,36 @@
+"""What the torch builds of a table differ in besides torch: a release and its CUDA, Python or Diffusers are confounded."""
+
+from .labels import torch_label
+
+DIFFERENCES = {
+    "cuda_version": "CUDA differs with torch: {}.",
+    "python_version": "Python differs with torch: {}.",
+    "diffusers_version": "More than torch differs between these columns: {}. Compare columns of one Diffusers release.",
+}
+NAMES = {"cuda_version": "CUDA", "python_version": "Python", "diffusers_version": "Diffusers"}
+
+
+def different(values):
+    """The different values that are not empty, in their order, one of several rounds included."""
+    return list(dict.fromkeys(part for value in values for part in str(value).split("; ") if part))
+
+
+def differences_of(measured):
+    """A sentence for whatever differs between the torch builds of `measured` (rows of a summary), with each build's value."""
+    builds = {torch: rows for torch, rows in measured.groupby("torch", sort=False) if rows["torch_version"].any()}
+    for column, sentence in DIFFERENCES.items():
+        found = {torch: " and ".join(different(rows[column])) for torch, rows in builds.items()}
+        if len(set(found.values())) > 1:
+            texts = [
+                f"{NAMES[column]} {value or 'none'} with torch {torch_label(measured, torch)}"
+                for torch, value in found.items()
+            ]
+            yield sentence.format(", ".join(texts))
+
+
+def releases_of(measured):
+    """`torch 2.1.2+cu121 (CUDA 12.1); 2.13.0+cpu`: the torch builds of the rows and the CUDA that they are built for."""
+    builds = measured[["torch_version", "cuda_version"]].drop_duplicates().itertuples(index=False)
+    return "torch " + "; ".join(
+        dict.fromkeys(f"{torch} (CUDA {cuda})" if cuda else torch for torch, cuda in builds if torch)
+    )
