@@ -95,8 +95,8 @@ def test_conda_made_the_environments_and_the_runs_were_measured_in_them(measured
         assert row["diffusers_version"] == PINNED.packages["diffusers"]
         assert row["transformers_version"] == PINNED.packages["transformers"]
         assert row["torch_version"].split("+")[0] == PINNED.packages["torch"]
-    record = (measured.folder / f"results/environments/torch-{BUILD}.txt").read_text(encoding="utf-8")
-    assert f"pip=={PIP}" in record, "uv's environments have no pip"
+    (record,) = measured.folder.glob(f"results/conda/environments/torch-{BUILD}.*.txt")
+    assert f"pip=={PIP}" in record.read_text(encoding="utf-8"), "uv's environments have no pip"
     assert not (measured.folder / f".environments/torch-{BUILD}").exists()
 
 

@@ -17,7 +17,7 @@ SETTINGS = PLAN.config["measurement"]
 rule measure:
     """Measure one round of one cell in a process of its own."""
     input:
-        # ancient: an environment that was made anew as it was before is no reason to measure again
+        # ancient: its time is no reason to measure again; other pins are another file
         environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
     output:
         run=RESULTS / "runs" / RUNS.wildcard_pattern / "run.csv",
@@ -31,6 +31,7 @@ rule measure:
     threads: workflow.cores
     resources:
         # here and not among the params: none of these gives a finished run another meaning
+        prepare=lambda wildcards: prepare_command(wildcards.torch),
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/measure.py"),
         time_limit_s=SETTINGS["time_limit_s"],
@@ -39,7 +40,6 @@ rule measure:
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
         environment=lambda wildcards: PLAN.expected(wildcards.torch),
-        pins=lambda wildcards: PLAN.pins(wildcards.torch),
         folder=subpath(output.run, parent=True),
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
@@ -48,7 +48,7 @@ rule measure:
     message:
         "Run {resources.run}: {wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
     shell:
-        "{resources.python:q} {resources.script:q}"
+        "{resources.prepare} && {resources.python:q} {resources.script:q}"
         " --pipeline {wildcards.pipeline:q} --batch-size {wildcards.batch_size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
         " --weights {params.weights:q} --scale {params.scale:q}"

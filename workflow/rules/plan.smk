@@ -1,18 +1,17 @@
 """
 The plan: the config, checked and resolved, the matrix of cells and the paths of its runs.
 
-Makes no file but the requests for environments. PLAN, RESULTS and RUNS are what the other rules use.
+Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
-import os
 import re
+import shlex
 import time
 
 from measurement.definition import read_yaml
 
 from snakemake.settings.types import DeploymentMethod
 
-from build import is_whole, request
 from environments import environment_path
 from matrix import CELL, INSTALLED, NAME_PATTERN, RUN, Plan
 
@@ -27,15 +26,15 @@ RUNS = Paramspace(PLAN.runs[RUN], filename_params=[])
 
 
 STARTED = time.time()
-UV_ENVIRONMENT = ".environments/torch-{torch}"
-REQUEST = ".environments/torch-{torch}.request"
-ENVIRONMENT_RECORD = "results/environments/torch-{torch}.txt"
+ENVIRONMENT_RECORD = str(RESULTS / "environments/torch-{torch}.{pins}.txt")
 PUBLISHED = sorted(path.stem for path in BASE.glob("resources/published/*.csv"))
 MEASURED = sorted(path.parent.name for path in BASE.glob("resources/measured/*/measurements.csv"))
 FIGURES = ["speedup", "speedup-by-gpu", "rates", "speedup-by-batch-size", "heatmap", "throughput"]
 
-if PLAN.config["name"] in [*PUBLISHED, *MEASURED, "environments"]:
-    sys.exit(f"error: config: name: found {PLAN.config['name']!r}, which results/ has for another use; choose another")
+if PLAN.config["name"] in [*PUBLISHED, *MEASURED]:
+    sys.exit(
+        f"error: config: name: found {PLAN.config['name']!r}, the name of a published or committed dataset; choose another"
+    )
 
 
 wildcard_constraints:
@@ -46,6 +45,7 @@ wildcard_constraints:
     variant=NAME_PATTERN,
     batch_size="[1-9][0-9]*",
     round="[1-9][0-9]*",
+    pins="[0-9a-f]{12}",
 
 
 def run_files(name, torch=None):
@@ -105,25 +105,30 @@ def environment_of(torch):
 
 
 def environment_record(torch):
-    """What says that a torch build's environment is there; nothing for the Python that runs Snakemake."""
-    return [] if torch == INSTALLED else ENVIRONMENT_RECORD.format(torch=torch)
+    """What says that a torch build's environment was made; nothing for the Python that runs Snakemake."""
+    return [] if torch == INSTALLED else ENVIRONMENT_RECORD.format(torch=torch, pins=PLAN.pins(torch))
+
+
+def uv_environment(torch):
+    """The folder of the environment that uv makes."""
+    return Path(f".environments/torch-{torch}").absolute()
 
 
 def python_of(torch):
     """The Python that measures a torch build: the one that conda activates, uv's, or this one."""
     if torch == INSTALLED:
         return sys.executable
-    return "python" if CONDA else str(Path(UV_ENVIRONMENT.format(torch=torch)).absolute() / "bin" / "python")
+    return "python" if CONDA else str(uv_environment(torch) / "bin" / "python")
 
 
-def request_environments():
-    """Write down which environments are asked for. One that uv made and somebody broke or removed is asked for anew, if
-    there is something left to measure with it."""
-    for torch, environment in PLAN.environments.items():
-        broken = not CONDA and not is_whole(UV_ENVIRONMENT.format(torch=torch))
-        runs = run_files("run.csv", torch)
-        request(environment, REQUEST.format(torch=torch), anew=broken and not all(map(os.path.exists, runs)))
+def build_command(torch):
+    """The command that sees to a torch build's environment: makes it with uv, or looks at conda's."""
+    program = [str(BASE / "workflow/scripts/build.py"), torch]
+    return shlex.join(
+        ["python", *program] if CONDA else [sys.executable, *program, "--make", str(uv_environment(torch))]
+    )
 
 
-if workflow.is_main_process:
-    request_environments()
+def prepare_command(torch):
+    """What a run does first: an environment that uv made and somebody broke or removed is made anew."""
+    return "true" if CONDA or torch == INSTALLED else build_command(torch)

@@ -1,13 +1,14 @@
 """Make the environment of a torch build with uv, or look at the one that conda made; write down what it holds.
 
-    build.py NAME --make FOLDER --record FILE    make it anew in FOLDER from envs/torch-<name>.yaml, then look at it
-    build.py NAME --record FILE                  look at the environment that runs this program (conda's)
+    build.py NAME --make FOLDER    see to it that FOLDER holds what envs/torch-<name>.yaml pins, and make it anew if not
+    build.py NAME                  look at the environment that runs this program (conda's)
 
-Looking at it means: every pin of the file is installed in its version. The record is written last, so that an interrupted
-creation leaves none and is begun anew.
+Looking at it means: every pin of the file is installed in its version. So an environment that was interrupted, damaged or made
+from other pins is noticed.
 """
 
 import argparse
+import fcntl
 import platform
 import re
 import shutil
@@ -15,7 +16,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from importlib import metadata
 from pathlib import Path
 
@@ -68,23 +68,6 @@ def python_of(folder):
     return Path(folder) / "bin" / "python"
 
 
-def is_whole(folder):
-    """Whether there is an environment in `folder` whose Python starts."""
-    try:
-        return subprocess.run([python_of(folder), "-c", ""], stderr=subprocess.DEVNULL).returncode == 0
-    except OSError:
-        return False
-
-
-def request(environment, path, anew):
-    """Write what is asked for to `path`: the environment's pins, and with `anew` that it must be made again."""
-    path = Path(path)
-    before = path.read_text(encoding="utf-8").split() if path.is_file() else []
-    unchanged = before[:1] == [environment.digest()]
-    if anew or not unchanged:
-        write_whole(path, f"{environment.digest()} {time.time_ns() if anew and unchanged else ''}\n")
-
-
 def check_installed(environment, installed, python):
     """Raises DiffbenchError where the environment is not what its file says. `installed` maps names to versions."""
     shown = f"envs/torch-{environment.name}.yaml"
@@ -113,24 +96,47 @@ def record(environment):
     return "\n".join(lines) + "\n"
 
 
+def look(folder, arguments):
+    """Look at the environment in `folder` with its own Python. Returns the completed process, None if it does not start."""
+    command = [python_of(folder), __file__, arguments.name, "--root", arguments.root]
+    command += ["--record", arguments.record] if arguments.record else []
+    try:
+        return subprocess.run(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    except OSError:
+        return None
+
+
+def ensure(environment, folder, arguments):
+    """See to it that `folder` holds the environment; one at a time. Returns the exit code."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        seen = look(folder, arguments)
+        if seen is None or seen.returncode:
+            make_environment(environment, folder)
+            seen = look(folder, arguments)
+    sys.stderr.write(seen.stderr)
+    return seen.returncode
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="a name of envs/torch-<name>.yaml")
-    parser.add_argument("--record", required=True, type=Path, help="file for what the environment holds")
-    parser.add_argument("--make", type=Path, help="folder in which uv makes the environment")
+    parser.add_argument("--make", type=Path, help="folder of the environment that uv makes")
+    parser.add_argument("--record", type=Path, help="file for what the environment holds")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds envs/")
     arguments = parser.parse_args()
     try:
         environment = read_environment(arguments.name, arguments.root)
-        if not arguments.make:
-            write_whole(arguments.record, record(environment))
-            return 0
-        make_environment(environment, arguments.make)
+        if arguments.make:
+            return ensure(environment, arguments.make, arguments)
+        text = record(environment)
+        if arguments.record:
+            write_whole(arguments.record, text)
     except DiffbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    look = [python_of(arguments.make), __file__, arguments.name, "--record", arguments.record, "--root", arguments.root]
-    return subprocess.run(look).returncode
+    return 0
 
 
 if __name__ == "__main__":
