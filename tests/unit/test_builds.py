@@ -35,7 +35,7 @@ def test_columns_of_one_environment_differ_in_nothing(make_row):
 
 def test_a_build_without_cuda_is_told_from_one_with(make_row):
     cpu = {**CONTROL, "torch": "2.13", "torch_version": "2.13.0+cpu", "cuda_version": ""}
-    assert "CUDA 12.1 with torch 2.1, CUDA none with torch 2.13" in table(make_row(**CONTROL), make_row(**cpu))
+    assert "CUDA 12.1 with torch 2.1, no CUDA with torch 2.13" in table(make_row(**CONTROL), make_row(**cpu))
 
 
 def test_a_control_column_beside_a_current_one_says_so(make_row):

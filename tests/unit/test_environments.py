@@ -3,6 +3,7 @@
 import datetime
 import re
 import warnings
+import zipfile
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from environments import (
     nightly_date,
     read_environment,
 )
-from lock import OF_CUDA
+from lock import OF_CUDA, refresh_nightly
 from measurement.definition import read_yaml
 from measurement.errors import DiffbenchError
 
@@ -216,3 +217,39 @@ def test_conda_can_read_what_uv_reads():
     for name in NAMES:
         content = yaml.safe_load((ROOT / "envs" / f"torch-{name}.yaml").read_text(encoding="utf-8"))
         assert set(content) == {"channels", "dependencies", "variables"}
+
+
+def write_index(folder, *versions):
+    """A package index of files with torch wheels that hold nothing but their names."""
+    project = folder / "torch"
+    project.mkdir(parents=True)
+    links = ""
+    for version in versions:
+        name = f"torch-{version}-cp311-cp311-manylinux_2_28_x86_64.whl"
+        with zipfile.ZipFile(project / name, "w") as wheel:
+            info = f"torch-{version}.dist-info"
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: cp311-cp311-manylinux_2_28_x86_64\n")
+        links += f'<a href="{name}">{name}</a>\n'
+    (project / "index.html").write_text(links, encoding="utf-8")
+    return folder.as_uri()
+
+
+def test_a_command_pins_the_newest_nightly(tmp_path):
+    index = write_index(tmp_path / "index", "2.16.0.dev20261119+cu130", "2.16.0.dev20261201+cu130")
+    release = {**SOURCE["releases"]["nightly"], "index": index}
+    file = tmp_path / "releases.yaml"
+    file.write_text((ROOT / "envs/releases.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    refresh_nightly(file, release, tmp_path)
+    releases = read_yaml(file)["releases"]
+    assert releases["nightly"]["torch"] == release["torch"] == "2.16.0.dev20261201+cu130"
+    assert {**releases, "nightly": None} == {**SOURCE["releases"], "nightly": None}
+
+
+def test_a_nightly_of_another_cuda_is_refused_and_nothing_is_written(tmp_path):
+    index = write_index(tmp_path / "index", "2.16.0.dev20261201+cu126")
+    file = tmp_path / "releases.yaml"
+    file.write_text((ROOT / "envs/releases.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(DiffbenchError, match="2.16.0.dev20261201.cu126, expected a build for CUDA 13.0"):
+        refresh_nightly(file, {**SOURCE["releases"]["nightly"], "index": index}, tmp_path)
+    assert read_yaml(file) == SOURCE

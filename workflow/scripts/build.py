@@ -46,7 +46,10 @@ def run_uv(shown, *arguments):
         wanted = WANTED.search(reason)
         package = next(filter(None, wanted.groups())) if wanted else "the environment"
         last = [line.strip() for line in reason.splitlines() if "warning" not in line.lower()]
-        raise DiffbenchError(f"{shown}: {package} could not be had: {one_line(' '.join(last))}")
+        advice = (
+            "; nightly wheels vanish after some 60 days: `make nightly` pins the newest" if "nightly" in shown else ""
+        )
+        raise DiffbenchError(f"{shown}: {package} could not be had: {one_line(' '.join(last))}{advice}")
 
 
 def make_environment(environment, folder):

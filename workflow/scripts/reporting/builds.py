@@ -22,7 +22,7 @@ def differences_of(measured):
         found = {torch: " and ".join(different(rows[column])) for torch, rows in builds.items()}
         if len(set(found.values())) > 1:
             texts = [
-                f"{NAMES[column]} {value or 'none'} with torch {torch_label(measured, torch)}"
+                f"{f'{NAMES[column]} {value}' if value else f'no {NAMES[column]}'} with torch {torch_label(measured, torch)}"
                 for torch, value in found.items()
             ]
             yield sentence.format(", ".join(texts))
