@@ -84,3 +84,36 @@ def test_rows_of_different_definitions_or_releases_are_not_pooled(make_row, colu
 def test_the_same_round_twice_is_refused(make_row):
     with pytest.raises(ReportError, match="round 1 is there twice"):
         summary_of([make_row(), make_row()])
+
+
+def rounds_with(make_row, variant, rates, pipeline="sd-txt2img"):
+    return [
+        make_row(variant=variant, pipeline=pipeline, round=number, iterations_per_second=rate)
+        for number, rate in enumerate(rates, start=1)
+    ]
+
+
+def test_a_cell_and_its_speedup_have_intervals_and_a_verdict(make_row):
+    rows = rounds_with(make_row, "eager", [20.0, 20.1, 19.9]) + rounds_with(make_row, "compile", [40.0, 40.3, 39.8])
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"}).set_index("variant")
+    eager, compiled = summary.loc["eager"], summary.loc["compile"]
+    # Student's t with two degrees of freedom: 4.303 x s / sqrt(3)
+    assert eager["iterations_per_second_high"] / 20 - 1 == pytest.approx(4.303 * 0.005 / 3**0.5, rel=0.02)
+    assert eager["iterations_per_second_low"] < 20 < eager["iterations_per_second_high"]
+    assert compiled["speedup_low"] < 2 < compiled["speedup_high"] < 2.1
+    assert (eager["verdict"], compiled["verdict"]) == ("", "faster")
+
+
+def test_an_unclear_speedup_says_how_many_rounds_would_settle_it(make_row):
+    rows = rounds_with(make_row, "eager", [20.0, 21.0, 19.0]) + rounds_with(make_row, "compile", [20.5, 21.5, 19.6])
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"}).set_index("variant")
+    assert summary.loc["compile", "verdict"] == "unclear"
+    assert 10 < summary.loc["compile", "rounds_needed"] < 100
+
+
+def test_one_round_has_neither_interval_nor_verdict(make_row):
+    rows = rounds_with(make_row, "eager", [20.0]) + rounds_with(make_row, "compile", [40.0])
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
+    assert summary[["iterations_per_second_low", "speedup_low", "rounds_needed"]].isna().all(axis=None)
+    assert set(summary["verdict"]) == {""}
+    assert list(summary["speedup"]) == [1, 2]

@@ -195,3 +195,19 @@ def test_any_dataset_parses_back_to_its_values(make_row, outcomes, label):
         else:
             expected = WORDS.get(row["status"], row["status"]) if row["status"] != "oom" else OOM[row["phase"]]
             assert re.fullmatch(re.escape(expected) + r"( <sup>\d+</sup>)?", cell)
+
+
+def test_a_speedup_column_has_interval_and_verdict_and_unclear_ones_advice(make_row):
+    rows = [
+        make_row(pipeline=pipeline, variant=variant, round=number, iterations_per_second=rate)
+        for pipeline, rates in (("sd-txt2img", [40, 40.3, 39.8]), ("if", [20.5, 21.5, 19.6]))
+        for variant, values in (("eager", [20.0, 21.0, 19.0]), ("compile", rates))
+        for number, rate in enumerate(values, start=1)
+    ]
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
+    text = render_tables(summary, LABELS, TableOptions(speedups=True))["A100", 1]
+    assert re.search(r"\| +2\.00x \(1\.\d\d to 2\.\d\d\), faster +\|", text)
+    assert re.search(r"\| +1\.02x \(0\.\d\d to 1\.\d\d\), unclear +\|", text)
+    assert "Geometric mean of the speed-ups of 2 pipelines, torch 2.0, compile: 1.43x." in text
+    assert re.search(r"Unclear: the interval holds 1; .*: IF with compile \d+ rounds\.", text)
+    assert re.search(r"median of 3 rounds \(95% intervals: ±1\.\d% to ±1\d\.\d%\)", text)

@@ -1,5 +1,7 @@
 """Tables in the form of the published page: one a GPU and batch size, pipelines down, torch build x variant across."""
 
+import numpy as np
+
 from .builds import differences_of, releases_of
 from .cells import FOOTNOTED, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
@@ -45,10 +47,19 @@ def cell_of(rows, footnotes, options):
     return Cell(merge_stages(texts), numbers)
 
 
+def print_speedup(row):
+    """`1.56x (1.50 to 1.62), faster`: with interval and verdict where there are rounds enough for them; `-` without a number."""
+    if row["speedup"] != row["speedup"]:
+        return OUTSIDE
+    text = f"{row['speedup']:.2f}x"
+    if row["speedup_low"] == row["speedup_low"]:
+        text += f" ({row['speedup_low']:.2f} to {row['speedup_high']:.2f}), {row['verdict']}"
+    return text
+
+
 def speedup_of(rows):
-    """A Cell with the speed-up of each stage; `-` where a stage has none."""
-    texts = [f"{row['speedup']:.2f}x" if row["speedup"] == row["speedup"] else OUTSIDE for row in rows]
-    return Cell(merge_stages(texts))
+    """A Cell with the speed-up of each stage."""
+    return Cell(merge_stages(list(map(print_speedup, rows))))
 
 
 def cells_of(stages, columns, footnotes, options):
@@ -101,9 +112,34 @@ def notes_of(part, labels, options):
     if not part["text"].any():
         yield from (labels["notes"][name] for name in part["pipeline"].unique() if name in labels["notes"])
     measured = part[part["device_name"].astype(bool)]
+    if options.speedups:
+        yield from mean_speedups(part, labels)
+        yield from advice_of(part, labels)
     if len(measured):
         yield from differences_of(measured)
         yield provenance_of(measured, options.unit)
+
+
+def mean_speedups(part, labels):
+    """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages."""
+    first = part[(part["stage"] == 1) & part["speedup"].notna()]
+    for (torch, variant), rows in first.groupby(["torch", "variant"], sort=False):
+        if len(rows) > 1 and (rows["speedup"] != 1).any():
+            mean = np.exp(np.log(rows["speedup"]).mean())
+            column = f"torch {torch_label(part, torch)}, {label_of(labels, 'variants', variant)}"
+            yield f"Geometric mean of the speed-ups of {len(rows)} pipelines, {column}: {mean:.2f}x."
+
+
+def advice_of(part, labels):
+    """A sentence that says how many rounds would settle each speed-up that is unclear."""
+    unclear = part[part["verdict"] == "unclear"]
+    advice = [
+        f"{label_of(labels, 'pipelines', row['pipeline'])} with {label_of(labels, 'variants', row['variant'])} "
+        + (f"{row['rounds_needed']:.0f} rounds" if row["rounds_needed"] else "more than 200 rounds")
+        for row in unclear.to_dict("records")
+    ]
+    if advice:
+        yield f"Unclear: the interval holds 1; what would settle it, if all is as it seems: {', '.join(advice)}."
 
 
 def listed(values):
@@ -120,13 +156,22 @@ def provenance_of(measured, unit="it/s"):
         counted = f"{rounds.min()} to {rounds.max()} rounds"
     scale = " and ".join(SCALES.get(scale, scale) for scale in measured["scale"].unique())
     return (
-        f"{UNITS[unit][3]}, median of {counted}. "
+        f"{UNITS[unit][3]}, median of {counted}{describe_intervals(measured)}. "
         f"Device: {listed(measured['device_name'])} ({listed(measured['threads'])} CPU threads); "
         f"{releases_of(measured)}, Python {listed(measured['python_version'])}, "
         f"Diffusers {listed(measured['diffusers_version'])}, {listed(measured['dtype'])}; "
         f"{scale} with {' and '.join(measured['weights'].unique())} weights; "
         f"measured {listed(sorted(measured['measured_on']))}."
     )
+
+
+def describe_intervals(measured):
+    """How wide the 95% intervals of the rates are; nothing where one round alone makes no claim."""
+    width = (measured["iterations_per_second_high"] / measured["iterations_per_second_low"]).dropna() ** 0.5 - 1
+    if not len(width):
+        return ""
+    widths = dict.fromkeys(f"{value:.1%}" for value in (width.min(), width.max()))
+    return f" (95% intervals: ±{' to ±'.join(widths)})"
 
 
 def table_keys(summary):
