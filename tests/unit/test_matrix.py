@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from matrix import Plan, expand, expand_rounds, resolve_config
+from matrix import CELL, Plan, expand, expand_rounds, resolve_config
 from measurement.errors import DiffbenchError
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
@@ -28,14 +28,21 @@ def test_default_config_is_the_published_pipelines_twice():
 def test_full_config_is_the_published_matrix():
     full = yaml.safe_load((ROOT / "config/full.yaml").read_text(encoding="utf-8"))
     plan = Plan(changed(**full))
-    assert len(plan.cells) == 5 * 6 * 3 * 2
+    assert len(plan.cells) == 5 * 2 * 6 * 3 * 2
     assert plan.config["scale"] == "full"
 
 
-def test_rounds_are_interleaved_over_the_matrix():
-    runs = expand_rounds(expand(resolve_config(CONFIG)), 3)
-    assert list(runs["round"]) == sorted(runs["round"])
-    assert list(runs["number"]) == list(range(1, len(runs) + 1))
+def test_rounds_are_interleaved_over_the_matrix_and_shuffled_within():
+    cells = expand(resolve_config(CONFIG))
+    runs = expand_rounds(cells, 3, seed=0)
+    assert list(runs[CELL].itertuples(index=False)) == 3 * list(cells[CELL].itertuples(index=False))
+    measured = runs.sort_values("number")
+    assert list(measured["number"]) == list(range(1, len(runs) + 1))
+    assert list(measured["round"]) == sorted(runs["round"])
+    orders = [list(map(tuple, rows[CELL].values)) for _, rows in measured.groupby("round")]
+    assert len(set(map(tuple, orders))) == 3, "each round has an order of its own"
+    assert expand_rounds(cells, 3, seed=0).equals(runs), "the same seed gives the same order"
+    assert not expand_rounds(cells, 3, seed=1).equals(runs)
 
 
 def test_exclude_takes_partial_cells_out():

@@ -49,7 +49,9 @@ def copy(measured, tmp_path):
 def test_the_user_sees_which_run_of_how_many_is_on(measured):
     numbers = [line.split("Run ")[1].split(":")[0] for line in measured.first.splitlines() if ": Run " in line]
     assert numbers == [f"{number} of 8" for number in range(1, 9)]
-    assert "Run 1 of 8: sd-txt2img, batch size 1, eager, round 1, on CPU" in measured.first
+    runs = re.findall(r"Run \d of 8: (sd-txt2img, batch size .*, round (\d)), on CPU, torch installed", measured.first)
+    assert [int(number) for _, number in runs] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert len({run for run, _ in runs}) == 8
 
 
 def test_the_table_is_printed_at_the_end(measured):

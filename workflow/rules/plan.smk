@@ -48,10 +48,9 @@ wildcard_constraints:
     pins="[0-9a-f]{12}",
 
 
-def run_files(name, torch=None):
-    """The file of every run of the matrix (of one torch build), in the order in which they are measured."""
-    chosen = zip(RUNS.instance_patterns, PLAN.runs["torch"])
-    return [RESULTS / "runs" / instance / name for instance, build in chosen if torch in (None, build)]
+def run_files(name):
+    """The file of every run of the matrix, in the order of its cells and rounds."""
+    return [RESULTS / "runs" / instance / name for instance in RUNS.instance_patterns]
 
 
 def documented_datasets():

@@ -3,6 +3,7 @@
 import difflib
 from importlib import metadata
 
+import numpy as np
 import pandas as pd
 
 from checking import check, read_catalogue
@@ -37,7 +38,7 @@ def resolve_config(config, root=ROOT, conda=False):
         catalogue = read_catalogue(kind, root)
         if kind != "gpus":
             check_known(kind, config[kind], list(catalogue))
-    resolved = {"exclude": [], "documents": [], "tables": {}, **config}
+    resolved = {"seed": 0, "exclude": [], "documents": [], "tables": {}, **config}
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
     for name in resolved["gpus"]:
         try:
@@ -97,10 +98,17 @@ def expand(config):
     return cells.reset_index(drop=True)
 
 
-def expand_rounds(cells, rounds):
-    """One row a run, columns RUN and `number` from 1: round 1 of every cell, then round 2, so that drift hits all alike."""
-    runs = pd.concat([cells.assign(round=number) for number in range(1, rounds + 1)], ignore_index=True)
-    return runs.assign(number=range(1, len(runs) + 1))
+def expand_rounds(cells, rounds, seed):
+    """One row a run, in the order of `cells`: the columns RUN and `number`, its place in the order of measuring, from 1.
+
+    Round 1 of every cell comes before round 2 of any, so that drift hits all alike; within a round the order is drawn from
+    `seed`, so that no cell always follows the same other one.
+    """
+    random = np.random.default_rng(seed)
+    orders = [random.permutation(len(cells)) + 1 + done * len(cells) for done in range(rounds)]
+    return pd.concat(
+        [cells.assign(round=done + 1, number=order) for done, order in enumerate(orders)], ignore_index=True
+    )
 
 
 def define(config, cells, root=ROOT):
@@ -142,7 +150,7 @@ class Plan:
         builds = [name for name in self.config["torch"] if name != INSTALLED]
         self.environments = {name: read_environment(name, root) for name in builds}
         self.cells = expand(self.config)
-        self.runs = expand_rounds(self.cells, self.config["rounds"])
+        self.runs = expand_rounds(self.cells, self.config["rounds"], self.config["seed"])
         self.definitions = define(self.config, self.cells, root)
         index = pd.MultiIndex.from_frame(self.runs[RUN].astype(str))
         self.numbers = dict(zip(index, self.runs["number"]))
