@@ -5,6 +5,7 @@ import numpy as np
 from .builds import differences_of, releases_of
 from .cells import FOOTNOTED, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
+from .intervals import MOST_ROUNDS
 from .labels import label_of, torch_label
 from .options import UNITS, TableOptions, value_of
 
@@ -23,11 +24,16 @@ def columns_of(summary):
     ]
 
 
+def name_column(part, torch, variant, labels):
+    """Torch build and variant, as a column is headed."""
+    return [f"torch {torch_label(part, torch)}", label_of(labels, "variants", variant)]
+
+
 def headers_of(part, columns, labels, options):
     """The lines of each column's header; with speed-ups, a second column beside each."""
     headers = [["Pipeline"]]
     for torch, variant in columns:
-        lines = [f"torch {torch_label(part, torch)}", label_of(labels, "variants", variant)]
+        lines = name_column(part, torch, variant, labels)
         headers.append(lines)
         if options.speedups:
             headers.append([*lines, "speed-up"])
@@ -126,7 +132,7 @@ def mean_speedups(part, labels):
     for (torch, variant), rows in first.groupby(["torch", "variant"], sort=False):
         if len(rows) > 1 and (rows["speedup"] != 1).any():
             mean = np.exp(np.log(rows["speedup"]).mean())
-            column = f"torch {torch_label(part, torch)}, {label_of(labels, 'variants', variant)}"
+            column = " ".join(name_column(part, torch, variant, labels))
             yield f"Geometric mean of the speed-ups of {len(rows)} pipelines, {column}: {mean:.2f}x."
 
 
@@ -134,12 +140,12 @@ def advice_of(part, labels):
     """A sentence that says how many rounds would settle each speed-up that is unclear."""
     unclear = part[part["verdict"] == "unclear"]
     advice = [
-        f"{label_of(labels, 'pipelines', row['pipeline'])} with {label_of(labels, 'variants', row['variant'])} "
-        + (f"{row['rounds_needed']:.0f} rounds" if row["rounds_needed"] else "more than 200 rounds")
+        f"{label_of(labels, 'pipelines', row['pipeline'])}, {' '.join(name_column(part, row['torch'], row['variant'], labels))}: "
+        + (f"{row['rounds_needed']:.0f} rounds" if row["rounds_needed"] else f"more than {MOST_ROUNDS} rounds")
         for row in unclear.to_dict("records")
     ]
     if advice:
-        yield f"Unclear: the interval holds 1; what would settle it, if all is as it seems: {', '.join(advice)}."
+        yield f"Unclear: the interval holds 1; what would settle it, if all is as it seems: {'; '.join(advice)}."
 
 
 def listed(values):
