@@ -15,9 +15,10 @@ from environments import (
     environment_names,
     newest_current,
     nightly_date,
+    normalized,
     read_environment,
 )
-from lock import OF_CUDA, refresh_nightly
+from lock import OF_CUDA, refresh_nightly, resolve
 from measurement.definition import read_yaml
 from measurement.errors import DiffbenchError
 
@@ -88,6 +89,17 @@ def test_the_report_environment_has_the_versions_of_the_requirements_and_all_tha
     installed = {"yaml": "pyyaml", "mpl_toolkits": "matplotlib"}
     third_party = {name for name in imported if installed.get(name, name) in {p.lower() for p in REQUIREMENTS}}
     assert third_party and {installed.get(name, name) for name in third_party} <= set(pins)
+
+
+@pytest.mark.slow
+def test_every_pin_exists_for_its_python(tmp_path):
+    """Asked of the package index, without downloading; of a nightly, all but torch: its wheels vanish."""
+    for name in NAMES:
+        environment = read_environment(name, ROOT)
+        pins = [line for line in environment.requirements if not line.startswith("--") and ".dev" not in line]
+        found = resolve(pins, environment.python, tmp_path, "--no-deps")
+        wanted = {normalized(line.split("==")[0]): line.split("==")[1].split(" ")[0] for line in pins}
+        assert {package: found[package] for package in wanted} == wanted, name
 
 
 FILE = """\

@@ -36,7 +36,8 @@ def resolve(requirements, python, folder, *options, prefer=()):
     )
     if result.returncode:
         raise DiffbenchError(f"{requirements[0]}: cannot be resolved: {one_line(result.stderr)}")
-    return dict(line.split("==") for line in resolved.read_text(encoding="utf-8").split())
+    pins = [line.partition(" ;")[0] for line in resolved.read_text(encoding="utf-8").splitlines()]
+    return dict(pin.split("==") for pin in pins)
 
 
 def pin(torch, python, stack, prefer, folder):
