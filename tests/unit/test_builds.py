@@ -11,7 +11,13 @@ from reporting.summary import summarize
 from reporting.tables import render_tables
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
-CONTROL = {"torch": "2.1", "torch_version": "2.1.2+cu121", "cuda_version": "12.1", "python_version": "3.11.7"}
+CONTROL = {
+    "transformers_version": "4.46.3",
+    "torch": "2.1",
+    "torch_version": "2.1.2+cu121",
+    "cuda_version": "12.1",
+    "python_version": "3.11.7",
+}
 OLDEST = {"torch": "2.0", "torch_version": "2.0.1+cu117", "cuda_version": "11.7", "python_version": "3.10.13"}
 
 
@@ -22,8 +28,8 @@ def table(*rows):
 
 def test_cuda_and_python_are_named_where_columns_differ_in_them(make_row):
     text = table(make_row(**OLDEST), make_row(**CONTROL))
-    assert "CUDA differs with torch: CUDA 11.7 with torch 2.0, CUDA 12.1 with torch 2.1." in text
-    assert "Python differs with torch: Python 3.10.13 with torch 2.0, Python 3.11.7 with torch 2.1." in text
+    assert "CUDA differs with torch: CUDA 11.7 with torch 2.0; CUDA 12.1 with torch 2.1." in text
+    assert "Python differs with torch: Python 3.10.13 with torch 2.0; Python 3.11.7 with torch 2.1." in text
     assert "torch 2.0.1+cu117 (CUDA 11.7); 2.1.2+cu121 (CUDA 12.1)" in text
 
 
@@ -35,13 +41,14 @@ def test_columns_of_one_environment_differ_in_nothing(make_row):
 
 def test_a_build_without_cuda_is_told_from_one_with(make_row):
     cpu = {**CONTROL, "torch": "2.13", "torch_version": "2.13.0+cpu", "cuda_version": ""}
-    assert "CUDA 12.1 with torch 2.1, no CUDA with torch 2.13" in table(make_row(**CONTROL), make_row(**cpu))
+    assert "CUDA 12.1 with torch 2.1; no CUDA with torch 2.13" in table(make_row(**CONTROL), make_row(**cpu))
 
 
 def test_a_control_column_beside_a_current_one_says_so(make_row):
     current = {**CONTROL, "torch": "2.1-current", "diffusers_version": "0.42.1"}
     text = table(make_row(**CONTROL), make_row(**current))
-    assert "More than torch differs between these columns: Diffusers 0.31.0 with torch 2.1, Diffusers 0.42.1" in text
+    assert "More than torch differs between these columns: Diffusers 0.31.0, transformers 4.46.3" in text
+    assert "with torch 2.1; Diffusers 0.42.1, transformers" in text
     assert "**torch 2.1-current - <br>no compile**" in text
 
 

@@ -132,6 +132,26 @@ variables:
         ("2.1", '"12.1"', "12.1", "variables.DIFFBENCH_CUDA: found 12.1, expected a CUDA release in quotes"),
         ("2.1", "channels: [", "channels: ]", "torch-2.1.yaml:1"),
         ("2.1", "- torch==2.1.2", "- --trusted-host evil", "found '--trusted-host evil', expected a pin"),
+        ("2", "torch==2.1.2", "torch==1.13.1", "pins torch 1.13.1, but its name says 2; rename"),
+        ("cu118-2.2", "x", "x", "pins torch 2.1.2, but its name says 2.2; rename"),
+        ("v2.2", "x", "x", "pins torch 2.1.2, but its name says 2.2; rename"),
+        ("2.1", "2.1.2", "2.1.0.dev20230801", "expected a release; a nightly is named nightly"),
+        ("2.1", "- torch==2.1.2", "- torch==2.1.2\n      - Torch==2.1.1", "Torch is pinned twice; keep one"),
+        ("2.1", "python=3.11.7", "python=3.11", "expected python=3.x.y"),
+        ("2.1", "  - pip=25.0.1", "  - python=3.11.8", "dependencies: found 'python=3.11.8'"),
+        (
+            "2.1",
+            "variables:\n  DIFFBENCH_CUDA:",
+            "variables: [a]\nx:",
+            "found the keys channels, dependencies, variables, x",
+        ),
+        (
+            "2.1",
+            'variables:\n  DIFFBENCH_CUDA: "12.1"',
+            "variables: [a]",
+            "expected channels, a list of dependencies, variables",
+        ),
+        ("2.1", '"12.1"', "banana", "found 'banana', expected a CUDA release"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line(tmp_path, name, before, after, message):
@@ -141,6 +161,14 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path, name, before, after, me
         read_environment(name, tmp_path)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["2.1.2-cu118", "2.1-cu12.1", "mine"])
+def test_names_of_ones_own(tmp_path, name):
+    (tmp_path / "envs").mkdir()
+    text = FILE.replace("torch==2.1.2", "torch==2.1.2+cu118")
+    (tmp_path / "envs" / f"torch-{name}.yaml").write_text(text, encoding="utf-8")
+    assert read_environment(name, tmp_path).packages["torch"] == "2.1.2+cu118"
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -79,6 +79,8 @@ def test_the_other_pipelines_run(tmp_path, pipeline):
         (["--gpu", "A100"], "the run is for gpu A100, but torch"),
         (["--gpu", "B1000"], "unknown gpu 'B1000'"),
         (["--expect", "torch=1.13.1"], "the run is for torch 1.13.1, but torch"),
+        (["--torch", "2.4"], "the run is for torch 2.4.1, but torch"),
+        (["--torch", "2.99"], "envs/torch-2.99.yaml: missing"),
         (["--definition", "0123456789ab"], "the catalogues changed since it started"),
         (["--weights", "pretrained", "--scale", "full"], "cannot be loaded as safetensors from this machine"),
         (["--weights", "pretrained"], "are no miniature: set 'scale: full'"),

@@ -136,6 +136,8 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # a shell that starts the tests in the background has them ignore what Ctrl-C sends
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     results = project.folder / "results"
     while len(list(results.glob("**/run.csv"))) < 1:

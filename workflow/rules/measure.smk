@@ -48,7 +48,7 @@ rule measure:
     message:
         "Run {resources.run}: {wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
     shell:
-        "{resources.prepare} && {resources.python:q} {resources.script:q}"
+        "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --pipeline {wildcards.pipeline:q} --batch-size {wildcards.batch_size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
         " --weights {params.weights:q} --scale {params.scale:q}"

@@ -129,5 +129,5 @@ def build_command(torch):
 
 
 def prepare_command(torch):
-    """What a run does first: an environment that uv made and somebody broke or removed is made anew."""
-    return "true" if CONDA or torch == INSTALLED else build_command(torch)
+    """What a run does first: look at its environment; one that uv made and somebody broke or removed is made anew."""
+    return "true" if torch == INSTALLED else build_command(torch)

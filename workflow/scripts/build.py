@@ -22,8 +22,10 @@ from pathlib import Path
 from environments import PINNED, normalized, read_environment
 from measurement.definition import ROOT
 from measurement.errors import DiffbenchError, one_line
+from measurement.release import same_release
 from measurement.row import write_whole
 
+COMPLETE = ".complete"  # written last: an environment without it was interrupted
 WANTED = re.compile(r"/simple/([A-Za-z0-9._-]+)/|`([A-Za-z0-9._-]+==[^`\s]+)`|\b([A-Za-z0-9._-]+==[^\s,`]+)")
 
 
@@ -35,16 +37,16 @@ def find_uv():
     return found
 
 
-def run_uv(shown, *arguments):
-    """Run uv. Raises DiffbenchError that names the package that could not be had, with uv's reason."""
+def run_uv(shown, what, *arguments):
+    """Run uv. Raises DiffbenchError that names what could not be had (`what`, or the package that uv names), with the reason."""
     result = subprocess.run(
         [find_uv(), *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     if result.returncode:
         reason = result.stderr.strip()
         print(reason, file=sys.stderr)
-        wanted = WANTED.search(reason)
-        package = next(filter(None, wanted.groups())) if wanted else "the environment"
+        wanted = None if what else WANTED.search(reason)
+        package = what or (next(filter(None, wanted.groups())) if wanted else "the environment")
         last = [line.strip() for line in reason.splitlines() if "warning" not in line.lower()]
         advice = (
             "; nightly wheels vanish after some 60 days: `make nightly` pins the newest" if "nightly" in shown else ""
@@ -56,14 +58,26 @@ def make_environment(environment, folder):
     """Make the environment anew in `folder`."""
     shown = f"envs/torch-{environment.name}.yaml"
     shutil.rmtree(folder, ignore_errors=True)
-    run_uv(shown, "venv", "--quiet", "--python", environment.python, folder)
+    python = f"Python {environment.python} (install it, or `uv python install {environment.python}`)"
+    run_uv(shown, python, "venv", "--quiet", "--python", environment.python, folder)
     options = [line for line in environment.requirements if line.startswith("--")]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="requirements-") as file:
         file.write("\n".join(environment.requirements) + "\n")
         file.flush()
         # with a second index, take the pinned version from whichever has it, as pip does
         strategy = ["--index-strategy", "unsafe-best-match"] if options else []
-        run_uv(shown, "pip", "install", "--quiet", "--python", python_of(folder), *strategy, "--requirement", file.name)
+        run_uv(
+            shown,
+            None,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            python_of(folder),
+            *strategy,
+            "--requirement",
+            file.name,
+        )
 
 
 def python_of(folder):
@@ -84,15 +98,16 @@ def check_installed(environment, installed, python):
         found = installed.get(normalized(package))
         if found is None and marker:
             continue
-        if found != version and (found is None or "+" in version or found.split("+")[0] != version):
-            raise DiffbenchError(
-                f"{shown}: {package} {found or 'is missing'}, expected {version}; the environment is broken"
-            )
+        if not same_release(found, version):
+            problem = f"{package} {found or 'is missing'}, expected {version}"
+            raise DiffbenchError(f"{shown}: {problem}; the environment is broken: remove {sys.prefix}")
 
 
 def record(environment):
     """What the environment that runs this program holds, one `package==version` a line."""
-    installed = {normalized(one.metadata["Name"]): one.version for one in metadata.distributions()}
+    installed = {}
+    for one in metadata.distributions():  # the first on the path is the one that is imported
+        installed.setdefault(normalized(one.metadata["Name"]), one.version)
     check_installed(environment, installed, platform.python_version())
     lines = [f"# envs/torch-{environment.name}.yaml, Python {platform.python_version()}"]
     lines += [f"{package}=={version}" for package, version in sorted(installed.items())]
@@ -114,10 +129,15 @@ def ensure(environment, folder, arguments):
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        seen = look(folder, arguments)
+        complete = folder / COMPLETE
+        whole = complete.is_file() and complete.read_text(encoding="utf-8") == environment.digest()
+        seen = look(folder, arguments) if whole else None
         if seen is None or seen.returncode:
             make_environment(environment, folder)
+            write_whole(complete, environment.digest())
             seen = look(folder, arguments)
+    if seen is None:
+        raise DiffbenchError(f"envs/torch-{environment.name}.yaml: the Python that uv made in {folder} does not start")
     sys.stderr.write(seen.stderr)
     return seen.returncode
 

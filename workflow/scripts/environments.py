@@ -9,7 +9,9 @@ from measurement.errors import DiffbenchError
 
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
 OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")
-CONDA_PIN = re.compile(r"(python|pip)=(\d+(\.\d+)+)\Z")
+CONDA_PIN = re.compile(r"(python|pip)=(\d+\.\d+(\.\d+)?)\Z")
+RELEASE = re.compile(r"\A\d+(?:\.\d+)*|(?<!cu)(?<![\d.])\d+(?:\.\d+)+")  # in a name; cu12.1 names CUDA
+KEYS = {"channels", "dependencies", "variables"}
 CUDA_VARIABLE = "DIFFBENCH_CUDA"  # the CUDA release of the torch build: a variable, because a pin cannot say it
 STATED = ("torch", "diffusers", "transformers", "accelerate")  # what the measuring process states as imported
 NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})(\+|\Z)")
@@ -41,8 +43,8 @@ def environment_path(name, root=ROOT):
 
 def environment_names(root=ROOT):
     """The names that envs/torch-<name>.yaml give, oldest release first, nightly last."""
-    paths = Path(root).glob("envs/torch-*.yaml")
-    return sorted((path.stem[len("torch-") :] for path in paths), key=release_order)
+    names = {path.stem[len("torch-") :] for path in Path(root).glob("envs/torch-*.yaml")}
+    return sorted(names - {"installed", "auto"}, key=release_order)  # two words that the config has for something else
 
 
 def release_order(name):
@@ -72,6 +74,11 @@ def read_environment(name, root=ROOT):
     if not path.is_file():
         raise DiffbenchError(f"{shown}: missing; expected the environment of torch build {name!r}")
     content = read_yaml(path)
+    variables = content.get("variables")
+    if set(content) != KEYS or not isinstance(content["dependencies"], list) or not isinstance(variables, dict):
+        raise DiffbenchError(
+            f"{shown}: found the keys {', '.join(content)}; expected channels, a list of dependencies, variables"
+        )
     python, requirements = read_dependencies(content, shown)
     packages = {}
     for line in requirements:
@@ -80,44 +87,51 @@ def read_environment(name, root=ROOT):
             raise DiffbenchError(
                 f"{shown}: found {line!r}, expected a pin as in 'torch==2.1.2': nothing is left unpinned"
             )
+        if match and normalized(match.group(1)) in packages:
+            raise DiffbenchError(f"{shown}: {match.group(1)} is pinned twice; keep one")
         if match:
             packages[normalized(match.group(1))] = match.group(2)
     missing = [package for package in STATED if package not in packages]
     if missing:
         raise DiffbenchError(f"{shown}: no pin of {missing[0]}; add one, as in '{missing[0]}==…'")
     check_release(name, packages["torch"], shown)
-    cuda = (content.get("variables") or {}).get(CUDA_VARIABLE)
-    if not isinstance(cuda, str) or not cuda:
+    cuda = variables.get(CUDA_VARIABLE)
+    if not isinstance(cuda, str) or not re.match(r"\d+\.\d+\Z", cuda):
         raise DiffbenchError(f"{shown}: variables.{CUDA_VARIABLE}: found {cuda!r}, expected a CUDA release in quotes")
     return Environment(name, python, cuda, packages, requirements)
 
 
 def read_dependencies(content, shown):
     """(Python's version, pip's lines) of an environment file's `dependencies`."""
-    python, requirements = None, None
-    for entry in content.get("dependencies") or []:
-        if isinstance(entry, dict) and list(entry) == ["pip"]:
-            requirements = [str(line).strip() for line in entry["pip"] or []]
-        elif isinstance(entry, str) and CONDA_PIN.match(entry):
-            python = CONDA_PIN.match(entry).group(2) if entry.startswith("python=") else python
+    pins, requirements = {}, None
+    for entry in content["dependencies"]:
+        conda = CONDA_PIN.match(entry) if isinstance(entry, str) else None
+        if (
+            isinstance(entry, dict)
+            and list(entry) == ["pip"]
+            and isinstance(entry["pip"], list)
+            and requirements is None
+        ):
+            requirements = [str(line).strip() for line in entry["pip"]]
+        elif conda and conda.group(1) not in pins:
+            pins[conda.group(1)] = conda.group(2)
         else:
             raise DiffbenchError(
-                f"{shown}: dependencies: found {entry!r}, expected python=…, pip=… and a list of pip's"
+                f"{shown}: dependencies: found {entry!r}, expected python=…, pip=… and a list of pip's, once each"
             )
-    if python is None or not requirements:
-        raise DiffbenchError(f"{shown}: dependencies: expected python=…, pip=… and a list of pip's with torch==…")
-    return python, requirements
+    if set(pins) != {"python", "pip"} or not requirements or pins["python"].count(".") != 2:
+        raise DiffbenchError(f"{shown}: dependencies: expected python=3.x.y, pip=… and a list of pip's with torch==…")
+    return pins["python"], requirements
 
 
 def check_release(name, version, shown):
     """Raises DiffbenchError where the file's name is another release than the torch that it pins."""
-    release = re.match(r"\d+(\.\d+)+", name)
-    if release and not f"{version}.".startswith(f"{release.group()}."):
-        raise DiffbenchError(f"{shown}: pins torch {version}, but its name says {release.group()}; rename one of them")
-    if name.startswith("nightly") and not NIGHTLY.search(version):
-        raise DiffbenchError(
-            f"{shown}: found torch {version}, expected a nightly with its date, as in 2.9.0.dev20250801"
-        )
+    for release in RELEASE.findall(name):
+        if not f"{version.split('+')[0]}.".startswith(f"{release}."):
+            raise DiffbenchError(f"{shown}: pins torch {version}, but its name says {release}; rename one of them")
+    if name.startswith("nightly") != bool(NIGHTLY.search(version)):
+        kind = "a nightly with its date, as in 2.9.0.dev20250801" if name.startswith("nightly") else "a release"
+        raise DiffbenchError(f"{shown}: found torch {version}, expected {kind}; a nightly is named nightly…")
 
 
 def nightly_date(version):

@@ -84,11 +84,15 @@ def write_report(report, folder, root):
         line for line in (root / "requirements.txt").read_text(encoding="utf-8").splitlines() if PINNED.match(line)
     ]
     wanted = [line for line in lines if line.split("==")[0] in report["packages"]]
-    pins = [f"{package}=={version}" for package, version in resolve(wanted, report["python"], folder).items()]
+    path = root / "envs" / "report.yaml"
+    before = read_yaml(path)["dependencies"][-1]["pip"] if path.is_file() else []
+    pins = [
+        f"{package}=={version}" for package, version in resolve(wanted, report["python"], folder, prefer=before).items()
+    ]
     header = (
         "# The environment of the reporting rules under --use-conda: the pins of requirements.txt, without torch.\n"
     )
-    (root / "envs" / "report.yaml").write_text(render(header, report["python"], pins), encoding="utf-8")
+    path.write_text(render(header, report["python"], pins), encoding="utf-8")
 
 
 def write_release(name, release, stacks, folder, root):
@@ -150,7 +154,8 @@ def main():
     try:
         content = read_yaml(path)
         releases = content["releases"]
-        names = arguments.releases or (["nightly"] if arguments.nightly else list(releases))
+        names = arguments.releases or ([] if arguments.nightly else list(releases))
+        names += ["nightly"] if arguments.nightly and "nightly" not in names else []
         unknown = [name for name in names if name not in releases]
         if unknown:
             raise DiffbenchError(f"{unknown[0]}: unknown release; {path} has: {', '.join(releases)}")
@@ -160,7 +165,8 @@ def main():
             for name in names:
                 write_release(name, releases[name], content["stacks"], Path(folder), arguments.root)
                 print(f"torch {releases[name]['torch']}: envs/torch-{name}*.yaml")
-            write_report(content["report"], Path(folder), arguments.root)
+            if set(names) == set(releases):
+                write_report(content["report"], Path(folder), arguments.root)
     except DiffbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

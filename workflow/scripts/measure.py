@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from environments import read_environment
 from measurement import row
 from measurement.definition import NAME, ROOT, SCALES, WEIGHTS, digest, resolve
 from measurement.device import describe_gpu, locked, resolve_auto
@@ -34,7 +35,12 @@ def parse_arguments(arguments=None):
     parser.add_argument("--variant", required=True, help="a name of config/variants.yaml")
     parser.add_argument("--output", required=True, type=Path, help="folder for run.csv and calls.csv")
     parser.add_argument("--gpu", default="auto", help="a name of config/gpus.yaml, or auto: this machine's device")
-    parser.add_argument("--torch", default="installed", type=name, help="the label of this torch build")
+    parser.add_argument(
+        "--torch",
+        default="installed",
+        type=name,
+        help="a name of envs/torch-<name>.yaml, which is checked, or installed",
+    )
     parser.add_argument("--round", default=1, type=positive_integer, help="round 1 empties the cell's compiler cache")
     parser.add_argument("--weights", default="random", choices=WEIGHTS)
     parser.add_argument("--scale", default="tiny", choices=SCALES, help="the size of the random architectures")
@@ -43,7 +49,11 @@ def parse_arguments(arguments=None):
     parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
     parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
-    parser.add_argument("--expect", default="", help="versions that must be imported: torch=2.13.0,diffusers=0.42.1")
+    parser.add_argument(
+        "--expect",
+        default="",
+        help="versions that must be imported: torch=2.13.0,diffusers=0.42.1; by default those of --torch",
+    )
     parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")
     parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
@@ -133,6 +143,8 @@ def measure(arguments):
     """Measure as the arguments say and write the two files. Raises DiffbenchError; returns the rows."""
     gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
     gpu_entry = describe_gpu(gpu, arguments.root)
+    if arguments.torch != "installed" and not arguments.expect:
+        arguments.expect = read_environment(arguments.torch, arguments.root).expected()
     definition = resolve(
         arguments.pipeline,
         arguments.batch_size,

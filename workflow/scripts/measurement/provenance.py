@@ -9,6 +9,7 @@ import torch
 
 from .device import cpu_name, query_nvidia
 from .errors import SetupError
+from .release import same_release
 
 
 def package_version(name):
@@ -68,5 +69,5 @@ def check_environment(expected, provenance, device, torch_build):
         found = provenance.get(f"{name}_version")
         if name == "cuda" and device.type != "cuda":
             continue
-        if found != version and (found is None or "+" in version or found.split("+")[0] != version):
+        if not same_release(found, version):
             raise SetupError(f"the run is for {name} {version}, but {name} {found} was imported; {remedy(torch_build)}")

@@ -2,10 +2,12 @@
 
 from .labels import torch_label
 
-DIFFERENCES = {
-    "cuda_version": "CUDA differs with torch: {}.",
-    "python_version": "Python differs with torch: {}.",
-    "diffusers_version": "More than torch differs between these columns: {}. Compare columns of one Diffusers release.",
+SENTENCES = {
+    ("cuda_version",): "CUDA differs with torch: {}.",
+    ("python_version",): "Python differs with torch: {}.",
+    ("diffusers_version", "transformers_version", "accelerate_version"): (
+        "More than torch differs between these columns: {}. Compare columns of one Diffusers release."
+    ),
 }
 NAMES = {"cuda_version": "CUDA", "python_version": "Python", "diffusers_version": "Diffusers"}
 
@@ -18,14 +20,21 @@ def different(values):
 def differences_of(measured):
     """A sentence for whatever differs between the torch builds of `measured` (rows of a summary), with each build's value."""
     builds = {torch: rows for torch, rows in measured.groupby("torch", sort=False) if rows["torch_version"].any()}
-    for column, sentence in DIFFERENCES.items():
-        found = {torch: " and ".join(different(rows[column])) for torch, rows in builds.items()}
+    for columns, sentence in SENTENCES.items():
+        found = {torch: describe_versions(rows, columns) for torch, rows in builds.items()}
         if len(set(found.values())) > 1:
-            texts = [
-                f"{f'{NAMES[column]} {value}' if value else f'no {NAMES[column]}'} with torch {torch_label(measured, torch)}"
-                for torch, value in found.items()
-            ]
-            yield sentence.format(", ".join(texts))
+            texts = [f"{text} with torch {torch_label(measured, torch)}" for torch, text in found.items()]
+            yield sentence.format("; ".join(texts))
+
+
+def describe_versions(rows, columns):
+    """`Diffusers 0.31.0, transformers 4.46.3`: the versions of the rows; a torch build for the CPU has no CUDA."""
+    texts = []
+    for column in columns:
+        name = NAMES.get(column, column[: -len("_version")])
+        versions = " and ".join(different(rows[column]))
+        texts.append(f"{name} {versions}" if versions else f"no {name}")
+    return ", ".join(texts)
 
 
 def releases_of(measured):

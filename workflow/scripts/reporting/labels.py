@@ -37,6 +37,7 @@ def torch_label(summary, torch):
     of any other."""
     versions = [version for version in summary.loc[summary["torch"] == torch, "torch_version"].unique() if version]
     if torch == "installed":
-        return " and ".join(version.split("+")[0] for version in versions) or torch
+        label = " and ".join(version.split("+")[0] for version in versions) or torch
+        return f"{label} (installed)" if label in set(summary["torch"]) - {torch} else label
     dates = [f"{year}-{month}-{day}" for version in versions for year, month, day in NIGHTLY.findall(version)]
     return " ".join([torch, " and ".join(dates)]).strip()

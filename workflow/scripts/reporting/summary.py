@@ -24,17 +24,14 @@ PROVENANCE = [
     "cuda_version",
     "python_version",
     "diffusers_version",
+    "transformers_version",
+    "accelerate_version",
     "dtype",
     "scale",
     "weights",
     "threads",
 ]
-SAME = [
-    "definition",
-    "transformers_version",
-    "accelerate_version",
-    *PROVENANCE[1:],
-]  # device names are told, if different
+SAME = ["definition", *PROVENANCE[1:]]  # device names are told, if different
 COLUMNS = [
     *KEY,
     "status",
