@@ -55,6 +55,17 @@ def measuring_processes():
             continue
 
 
+def measuring_sessions():
+    """The sessions that measuring processes lead: a process that forks to start another program is still one."""
+    sessions = set()
+    for pid in measuring_processes():
+        try:
+            sessions.add(os.getsid(pid))
+        except OSError:
+            continue
+    return sessions
+
+
 def kill_measuring_process(delay_s=3.0):
     """Kill the next measuring process that is seen, after a while."""
 

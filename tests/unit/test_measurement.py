@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from running import MEASURE, kill_measuring_process, measure, measuring_processes, rows_of
+from running import MEASURE, kill_measuring_process, measure, measuring_processes, measuring_sessions, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_runs_wait_for_each_other_on_one_device(tmp_path):
     processes = [subprocess.Popen([*command, "--calls", "1", "--output", str(tmp_path / str(n))]) for n in range(2)]
     most = 0
     while any(process.poll() is None for process in processes):
-        most = max(most, len(list(measuring_processes())))
+        most = max(most, len(measuring_sessions()))
         time.sleep(0.05)
     assert most == 1
     assert all((tmp_path / str(n) / "run.csv").is_file() for n in range(2))
