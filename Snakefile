@@ -41,6 +41,7 @@ rule all:
         run_files("run.csv"),  # also where all that is made of them is there: a deleted run is measured again
         RESULTS / "tables.md",
         figure_files(PLAN.config["name"]),
+        RESULTS / "strips",
     message:
         "All is measured, tables and figures are made"
 

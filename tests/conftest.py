@@ -11,6 +11,15 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
+QUICK = {  # of a config's `measurement`: the fewest calls that make a row
+    "warmup_calls": 1,
+    "max_warmup_calls": 1,
+    "calls": 2,
+    "max_calls": 2,
+    "max_seconds": 60,
+    "target_percent": None,
+    "time_limit_s": 600,
+}
 
 
 class Project:

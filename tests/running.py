@@ -17,8 +17,9 @@ MEASURE = ROOT / "workflow/scripts/measure.py"
 def measure(
     output, *arguments, pipeline="sd-txt2img", batch_size=1, variant="eager", environment=None, python=sys.executable
 ):
-    """Run measure.py as a user would. Returns the completed process."""
+    """Run measure.py as a user would, with few calls. Returns the completed process."""
     command = [python, MEASURE, "--pipeline", pipeline, "--batch-size", batch_size, "--variant", variant]
+    command += ["--max-warmup-calls", 3, "--max-calls", 6]
     return subprocess.run(
         [*map(str, command), *map(str, arguments), "--output", str(output)],
         capture_output=True,

@@ -42,7 +42,7 @@ class PlainBar(tqdm):
 
 def peer(device, dtype):
     """The published loop on the same pipeline; a function that makes one call and returns its rate."""
-    stage = resolve(PIPELINE, 1, "eager", "random", "tiny", 3, 5)["stages"][0]
+    stage = resolve(PIPELINE, 1, "eager", "random", "tiny")["stages"][0]
     pipeline = load_pipeline(stage, "random", device, dtype)
     pipeline.unet.to(memory_format=torch.channels_last)
     pipeline.progress_bar = lambda iterable=None, total=None: PlainBar(
@@ -59,7 +59,7 @@ def peer(device, dtype):
 
 def ours(device, dtype):
     """The same through the product's own Stage."""
-    definition = resolve(PIPELINE, 1, "eager", "random", "tiny", 3, 5)
+    definition = resolve(PIPELINE, 1, "eager", "random", "tiny")
     description = {**definition["stages"][0], "steps": STEPS}
     stage = Stage(description, definition, device, dtype)
 

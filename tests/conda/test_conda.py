@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from base import make_conda
 
-from conftest import ROOT, Project
+from conftest import QUICK, ROOT, Project
 from environments import newest_current, read_environment
 from running import rows_of
 
@@ -24,7 +24,7 @@ CONFIG = {
     "batch_sizes": [1],
     "variants": ["eager", "compile"],
     "rounds": 1,
-    "measurement": {"warmup_calls": 2, "calls": 3, "time_limit_s": 600},
+    "measurement": QUICK,
 }
 
 

@@ -18,7 +18,7 @@ from environments import (
     normalized,
     read_environment,
 )
-from lock import OF_CUDA, refresh_nightly, resolve
+from lock import is_of_cuda, refresh_nightly, resolve
 from measurement.definition import read_yaml
 from measurement.errors import DiffbenchError
 
@@ -79,7 +79,7 @@ def test_the_nightly_is_pinned_by_a_date_that_has_been():
 def test_the_report_environment_has_the_versions_of_the_requirements_and_all_that_reporting_imports():
     content = read_yaml(ROOT / "envs/report.yaml")
     pins = dict(line.split("==") for line in content["dependencies"][-1]["pip"])
-    assert not any(package == "torch" or package.startswith(OF_CUDA) for package in pins)
+    assert not any(package == "torch" or is_of_cuda(package) for package in pins)
     for package in SOURCE["report"]["packages"]:
         assert pins[package.lower()] == REQUIREMENTS[package]
     paths = [*ROOT.glob("workflow/scripts/reporting/*.py")]

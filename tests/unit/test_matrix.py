@@ -90,7 +90,13 @@ def test_exclude_takes_partial_cells_out():
         ({"weights": "none"}, "weights: found 'none', expected random or pretrained"),
         ({"exclude": [{"pipeline": "sdxl"}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
         ({"exclude": [{"variant": "eager"}, {"variant": "compile"}]}, "exclude leaves no cell"),
-        ({"measurement": {"calls": 5, "warmup_calls": 3}}, "measurement: missing key time_limit_s"),
+        ({"measurement": {"calls": 5, "warmup_calls": 3}}, "measurement: missing key max_warmup_calls"),
+        ({"measurement": {**CONFIG["measurement"], "calls": 99}}, "measurement.max_calls: found 30, fewer than the 99 of calls"),
+        (
+            {"measurement": {**CONFIG["measurement"], "max_warmup_calls": 2}},
+            "measurement.max_warmup_calls: found 2, fewer than the 3 of warmup_calls",
+        ),
+        ({"measurement": {**CONFIG["measurement"], "target_percent": 0}}, "measurement.target_percent: found 0"),
         ({"measurement": {**CONFIG["measurement"], "time_limit_s": -1}}, "measurement.time_limit_s: found -1"),
     ],
 )
@@ -122,7 +128,9 @@ def test_what_a_random_run_does_not_use_is_no_part_of_its_definition(tmp_path):
 def test_definitions_tell_variants_batches_and_settings_apart():
     plan = Plan(CONFIG)
     assert len(set(plan.definitions.values())) == 24
-    longer = Plan(changed(measurement={**CONFIG["measurement"], "calls": 6}))
+    longer = Plan(changed(measurement={**CONFIG["measurement"], "calls": 7}))
     assert not set(plan.definitions.values()) & set(longer.definitions.values())
+    stricter = Plan(changed(measurement={**CONFIG["measurement"], "target_percent": 1}))
+    assert not set(plan.definitions.values()) & set(stricter.definitions.values())
     patient = Plan(changed(measurement={**CONFIG["measurement"], "time_limit_s": 9}))
     assert patient.definitions == plan.definitions

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from build import find_uv, make_environment, python_of
-from conftest import ROOT, Project
+from conftest import QUICK, ROOT, Project
 from environments import newest_current, read_environment
 from measurement.errors import DiffbenchError
 from running import measure, rows_of
@@ -28,7 +28,7 @@ CONFIG = {
     "batch_sizes": [1],
     "variants": ["eager", "compile"],
     "rounds": 1,
-    "measurement": {"warmup_calls": 2, "calls": 3, "time_limit_s": 600},
+    "measurement": QUICK,
 }
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from conftest import QUICK
 from running import kill_measuring_process, rows_of
 
 CELLS = ["sd-txt2img", "breaks", "too-slow", "too-big", "killed", "lacks-a-class"]
@@ -32,7 +33,7 @@ def failed(tmp_path_factory):
     # a compilation that is switched off compiles nothing: the variant has no effect
     idle = {"label": "idle", "compile": {"disable": True}}
     project.edit("config/variants.yaml", lambda variants: variants.update(idle=idle))
-    limits = {"warmup_calls": 1, "calls": 1, "time_limit_s": 300}
+    limits = {**QUICK, "calls": 1, "max_calls": 1}
     project.configure(
         name="statuses", pipelines=CELLS, batch_sizes=[1], rounds=1, variants=["compile", "idle"], measurement=limits,
         baseline={"variant": "compile"},

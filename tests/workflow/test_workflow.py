@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from conftest import Project
+from conftest import QUICK, Project
 
 SMALL = {
     "name": "small",
     "pipelines": ["sd-txt2img"],
     "batch_sizes": [1, 2],
     "variants": ["eager", "contiguous"],
-    "measurement": {"warmup_calls": 1, "calls": 2, "time_limit_s": 300},
+    "measurement": QUICK,
 }
 
 
@@ -64,7 +64,10 @@ def test_results_are_complete(measured):
     results = measured.folder / "results/small"
     for name in ("measurements.csv", "summary.csv", "tables.md", "tables/CPU-batch-1.md", "figures/speedup.svg"):
         assert (results / name).stat().st_size, name
+    assert (results / "ceilings/gpu~CPU/torch~installed.csv").stat().st_size
     assert (results / "figures/speedup.png").read_bytes().startswith(b"\x89PNG")
+    assert (results / "strips/CPU-installed-sd-txt2img-batch-2.png").read_bytes().startswith(b"\x89PNG")
+    assert len((results / "fidelity.csv").read_text().splitlines()) == 1 + 8
     assert len((results / "measurements.csv").read_text().splitlines()) == 1 + 8
 
 
@@ -76,6 +79,7 @@ def test_editing_scripts_measures_nothing_again(copy):
     for script in [*copy.folder.glob("workflow/scripts/**/*.py"), *copy.folder.glob("workflow/rules/*.smk")]:
         script.write_text(script.read_text() + "\n# edited\n")
     assert copy.planned() == 0
+    assert not re.search("^ceiling ", copy.snakemake("-n").output, re.MULTILINE)
 
 
 def test_deleting_a_csv_measures_one_run_again(copy):
@@ -100,7 +104,7 @@ def test_a_longer_matrix_and_a_new_limit_keep_what_is_measured(copy):
 
 
 def test_a_changed_setting_measures_all_again(copy):
-    copy.configure(measurement={**SMALL["measurement"], "calls": 3})
+    copy.configure(measurement={**QUICK, "max_calls": 3})
     assert copy.planned() == 8
 
 
@@ -112,6 +116,7 @@ def test_so_far_shows_what_is_there_and_what_is_open(copy):
     assert table.count("…") == 2
     assert "…" not in (copy.folder / "results/small/so_far/tables/CPU-batch-1.md").read_text()
     assert (copy.folder / "results/small/so_far/figures/speedup.png").is_file()
+    assert (copy.folder / "results/small/so_far/strips/CPU-installed-sd-txt2img-batch-1.png").is_file()
 
 
 def test_so_far_leaves_out_rows_of_an_older_definition(copy):

@@ -5,6 +5,8 @@ MAKES:
 
     results/<name>/runs/gpu~…/round~…/run.csv     one row a stage
     results/<name>/runs/gpu~…/round~…/calls.csv   one row a call
+    results/<name>/runs/gpu~…/round~…/outputs/    latents and image of one call a stage
+    results/<name>/ceilings/gpu~…/torch~….csv     what the device can do at most
 
 A measurement that fails is a row with its status; a job fails only if the set-up does. Editing a script re-runs nothing
 (scripts are no input); editing a definition or an environment file, or changing the installed releases, re-runs what they
@@ -22,6 +24,7 @@ rule measure:
     output:
         run=RESULTS / "runs" / RUNS.wildcard_pattern / "run.csv",
         calls=RESULTS / "runs" / RUNS.wildcard_pattern / "calls.csv",
+        outputs=directory(RESULTS / "runs" / RUNS.wildcard_pattern / "outputs"),
     log:
         RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
     priority: lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards)
@@ -43,8 +46,7 @@ rule measure:
         folder=subpath(output.run, parent=True),
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
-        warmup_calls=SETTINGS["warmup_calls"],
-        calls=SETTINGS["calls"],
+        stopping=" ".join(f"--{key.replace('_', '-')} {SETTINGS[key]}" for key in STOPPING),
     message:
         "Run {resources.run}: {wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
     shell:
@@ -52,7 +54,34 @@ rule measure:
         " --pipeline {wildcards.pipeline:q} --batch-size {wildcards.batch_size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
         " --weights {params.weights:q} --scale {params.scale:q}"
-        " --warmup-calls {params.warmup_calls} --calls {params.calls}"
+        " {params.stopping}"
         " --time-limit-s {resources.time_limit_s} --memory-limit-mib {resources.memory_limit_mib}"
         " --definition {params.definition:q} --expect {params.environment:q}"
         " --output {params.folder:q} --log {log:q}"
+
+
+rule ceiling:
+    """Measure what the device can do at most: a large matrix product and a large copy."""
+    input:
+        environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
+    output:
+        CEILING,
+    log:
+        CEILING.with_suffix(".log"),
+    # before the runs, so that it does not come between them
+    priority: len(PLAN.runs) + 1
+    conda:
+        lambda wildcards: environment_of(wildcards.torch)
+    threads: workflow.cores
+    resources:
+        prepare=lambda wildcards: prepare_command(wildcards.torch),
+        python=lambda wildcards: python_of(wildcards.torch),
+        script=str(BASE / "workflow/scripts/ceiling.py"),
+    params:
+        environment=lambda wildcards: PLAN.expected(wildcards.torch),
+    message:
+        "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
+    shell:
+        "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
+        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q}"
+        " --output {output:q} --log {log:q}"

@@ -8,7 +8,7 @@ import re
 import shlex
 import time
 
-from measurement.definition import read_yaml
+from measurement.definition import SETTINGS as STOPPING, read_yaml
 
 from snakemake.settings.types import DeploymentMethod
 
@@ -27,9 +27,19 @@ RUNS = Paramspace(PLAN.runs[RUN], filename_params=[])
 
 STARTED = time.time()
 ENVIRONMENT_RECORD = str(RESULTS / "environments/torch-{torch}.{pins}.txt")
+CEILING = RESULTS / "ceilings/gpu~{gpu}/torch~{torch}.csv"
 PUBLISHED = sorted(path.stem for path in BASE.glob("resources/published/*.csv"))
 MEASURED = sorted(path.parent.name for path in BASE.glob("resources/measured/*/measurements.csv"))
-FIGURES = ["speedup", "speedup-by-gpu", "rates", "speedup-by-batch-size", "heatmap", "throughput"]
+FIGURES = [
+    "speedup",
+    "speedup-by-gpu",
+    "rates",
+    "speedup-by-batch-size",
+    "heatmap",
+    "throughput",
+    "breakeven",
+    "roofline",
+]
 
 if PLAN.config["name"] in [*PUBLISHED, *MEASURED]:
     sys.exit(
@@ -53,6 +63,12 @@ def run_files(name):
     return [RESULTS / "runs" / instance / name for instance in RUNS.instance_patterns]
 
 
+def ceiling_files():
+    """The file of what the device can do at most, for every device and torch build of the matrix."""
+    pairs = PLAN.cells[["gpu", "torch"]].drop_duplicates()
+    return [str(CEILING).format(gpu=gpu, torch=torch) for gpu, torch in pairs.itertuples(index=False)]
+
+
 def documented_datasets():
     """The datasets that the config's documents name, as far as there are such: the others are told when they are filled."""
     texts = [Path(path).read_text(encoding="utf-8", errors="replace") for path in DOCUMENTS if Path(path).is_file()]
@@ -74,6 +90,12 @@ def about_files(dataset):
     if dataset in PUBLISHED:
         return [BASE / "resources" / "published" / f"{dataset}.yaml"]
     return [BASE / "resources" / "measured" / dataset / "about.yaml"] if dataset in MEASURED else []
+
+
+def committed_files(dataset, name):
+    """A file of a committed dataset, if it has it."""
+    path = BASE / "resources" / "measured" / dataset / name
+    return [path] if path.is_file() else []
 
 
 ABOUTS = {name: str(path) for name in DOCUMENTED for path in about_files(name)}

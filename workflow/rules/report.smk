@@ -3,15 +3,17 @@ Reporting: from rows to tables and figures.
 
 REQUIRES:
 
-    results/<name>/runs/…/run.csv          of the config's dataset
+    results/<name>/runs/…/run.csv          of the config's dataset, and outputs/ beside it
     resources/published/<dataset>.csv      of a published one, with its source in <dataset>.yaml
     resources/measured/<dataset>/          of a committed one: measurements.csv, calls.csv, about.yaml
 
 MAKES:
 
-    results/<name>/measurements.csv        every row of every run
+    results/<name>/measurements.csv        every row of every run; calls.csv has every call
+    results/<name>/fidelity.csv            what every run made, against what the baseline made of the same seed
+    results/<name>/strips/*.png            the images side by side, with their differences
     results/<dataset>/summary.csv          one row a cell and stage: median over rounds, speed-up against the baseline
-    results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them
+    results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them, extended.md with more columns
     results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
     results/<name>/comparison/*.md         published and measured side by side
     results/<name>/so_far/                 the same, of what has been measured so far
@@ -24,32 +26,69 @@ REPORTING = (
     sorted(BASE.glob("workflow/scripts/reporting/*.py"))
     + [
         BASE / "workflow/scripts" / f"{name}.py"
-        for name in ("collect", "compare", "draw", "publish", "render", "summarize", "write_tables")
+        for name in (
+            "collect",
+            "compare",
+            "draw",
+            "fidelity",
+            "publish",
+            "render",
+            "strips",
+            "summarize",
+            "thresholds",
+            "write_tables",
+        )
     ]
     + [BASE / "envs/report.yaml"]
 )
 
 
 rule measurements:
-    """Put the rows of all runs into one file."""
+    """Put the rows of all runs into one file, and their calls into another."""
     input:
-        run_files("run.csv"),
+        rows=run_files("run.csv"),
+        calls=run_files("calls.csv"),
     output:
-        RESULTS / "measurements.csv",
+        rows=RESULTS / "measurements.csv",
+        calls=RESULTS / "calls.csv",
     log:
         RESULTS / "logs" / "measurements.log",
     conda:
         REPORT_ENVIRONMENT
     message:
-        "Collect the rows of all runs in {output}"
+        "Collect the rows of all runs in {output.rows}"
     script:
         "../scripts/collect.py"
+
+
+rule fidelity:
+    """Compare the latents and images that every run made with those of the baseline."""
+    input:
+        runs=run_files("run.csv"),
+        outputs=run_files("outputs"),
+        code=REPORTING,
+    output:
+        RESULTS / "fidelity.csv",
+    log:
+        RESULTS / "logs" / "fidelity.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        baseline=PLAN.config["baseline"],
+    message:
+        "Compare what the runs made: {output}"
+    script:
+        "../scripts/fidelity.py"
 
 
 rule summary:
     """Take the median over the rounds of each cell, and its speed-up."""
     input:
         rows=RESULTS / "measurements.csv",
+        calls=RESULTS / "calls.csv",
+        fidelity=RESULTS / "fidelity.csv",
+        ceilings=ceiling_files(),
+        gpus=BASE / "config/gpus.yaml",
         code=REPORTING,
     output:
         RESULTS / "summary.csv",
@@ -90,6 +129,10 @@ rule measured_summary:
     """Summarize committed measurements."""
     input:
         rows=BASE / "resources/measured/{dataset}/measurements.csv",
+        calls=lambda wildcards: committed_files(wildcards.dataset, "calls.csv"),
+        fidelity=lambda wildcards: committed_files(wildcards.dataset, "fidelity.csv"),
+        ceilings=lambda wildcards: committed_files(wildcards.dataset, "ceilings.csv"),
+        gpus=BASE / "config/gpus.yaml",
         about=BASE / "resources/measured/{dataset}/about.yaml",
         code=REPORTING,
     output:
@@ -118,6 +161,7 @@ rule tables:
     output:
         directory("results/{dataset}/tables"),
         all="results/{dataset}/tables.md",
+        extended="results/{dataset}/extended.md",
     log:
         "results/{dataset}/logs/tables.log",
     conda:
@@ -151,6 +195,29 @@ rule figures:
         "../scripts/draw.py"
 
 
+rule strips:
+    """Put the images of each pipeline side by side, with badges and differences."""
+    input:
+        runs=run_files("run.csv"),
+        outputs=run_files("outputs"),
+        fidelity=RESULTS / "fidelity.csv",
+        summary=RESULTS / "summary.csv",
+        catalogues=CATALOGUES,
+        code=REPORTING,
+    output:
+        directory(RESULTS / "strips"),
+    log:
+        RESULTS / "logs" / "strips.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        baseline=PLAN.config["baseline"],
+    message:
+        "Put the images side by side: {output}"
+    script:
+        "../scripts/strips.py"
+
+
 rule so_far:
     """Make tables and figures of what has been measured so far, beside a running benchmark if need be."""
     log:
@@ -160,6 +227,8 @@ rule so_far:
     params:
         runs=run_files("run.csv"),
         folder=RESULTS / "so_far",
+        ceilings=ceiling_files(),
+        gpus=BASE / "config/gpus.yaml",
         cells=PLAN.cells.values.tolist(),
         baseline=PLAN.config["baseline"],
         options=PLAN.config["tables"],

@@ -1,14 +1,15 @@
-"""Rule `measurements`: the rows of all runs in one CSV, checked."""
+"""Rule `measurements`: the rows and the calls of all runs, each in one CSV, checked."""
 
 import pandas as pd
 
 from reporting.errors import run_script
-from reporting.read import read_rows, row_schema
+from reporting.read import read_calls, read_rows, row_schema
 
 
 def main(snakemake):
-    rows = [row for path in snakemake.input for row in read_rows(path)]
-    pd.DataFrame(rows, columns=row_schema()[0]).to_csv(snakemake.output[0], index=False, lineterminator="\n")
+    rows = [row for path in snakemake.input.rows for row in read_rows(path)]
+    pd.DataFrame(rows, columns=row_schema()[0]).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
+    read_calls(snakemake.input.calls).to_csv(snakemake.output.calls, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from measurement.errors import DiffbenchError, one_line
 
 PIP = "25.0.1"
 OF_CUDA = ("nvidia-", "cuda-", "triton")
-ALWAYS = ("safetensors", "tqdm", "pyyaml")  # what the measuring program itself imports, besides the stack
+# what the measuring program itself imports, besides the stack
+ALWAYS = ("safetensors", "tqdm", "pyyaml", "psutil", "nvidia-ml-py")
 HEADER = "# torch {torch} (the build for CUDA {cuda}){dated} with the {stack}: Diffusers {diffusers}.\n"
 
 
@@ -40,12 +41,17 @@ def resolve(requirements, python, folder, *options, prefer=()):
     return dict(pin.split("==") for pin in pins)
 
 
+def is_of_cuda(package):
+    """Whether a package belongs to torch's CUDA build; the bindings of NVIDIA's management library do not."""
+    return package.startswith(OF_CUDA) and package != "nvidia-ml-py"
+
+
 def pin(torch, python, stack, prefer, folder):
     """The sorted pip lines of an environment: torch, the stack and all that they need."""
     requirements = [f"torch=={torch}", *ALWAYS, *(f"{package}=={version}" for package, version in stack.items())]
     newest = resolve(requirements, python, folder, prefer=prefer)
     generic = folder / "generic.txt"
-    pins = {package: version for package, version in newest.items() if not package.startswith(OF_CUDA)}
+    pins = {package: version for package, version in newest.items() if not is_of_cuda(package)}
     generic.write_text("".join(f"{package}=={version}\n" for package, version in pins.items() if package != "torch"))
     oldest = resolve(requirements, python, folder, "--resolution", "lowest", "--constraint", str(generic))
     lines = []
@@ -107,7 +113,7 @@ def write_release(name, release, stacks, folder, root):
         prefer = preferences(name + suffix, root)
         lines = pin(release.get("like", release["torch"]), release["python"], stack, prefer, folder)
         if "like" in release:
-            lines = [line for line in lines[1:] if not line.startswith(OF_CUDA)]
+            lines = [line for line in lines[1:] if not is_of_cuda(line.split("==")[0])]
             lines.insert(0, f"torch=={release['torch']}")
         header = HEADER.format(
             torch=release["torch"],

@@ -39,6 +39,7 @@ def resolve_config(config, root=ROOT, conda=False):
         if kind != "gpus":
             check_known(kind, config[kind], list(catalogue))
     resolved = {"seed": 0, "exclude": [], "documents": [], "tables": {}, **config}
+    check_limits(config["measurement"])
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
     for name in resolved["gpus"]:
         try:
@@ -63,6 +64,14 @@ def resolve_config(config, root=ROOT, conda=False):
         check_known(f"tables.columns[{number}].variant", [column["variant"]], resolved["variants"])
         check_known(f"tables.columns[{number}].torch", [column["torch"]], resolved["torch"])
     return resolved
+
+
+def check_limits(settings):
+    """Raises DiffbenchError where a most is below its least."""
+    for key in ("warmup_calls", "calls"):
+        least, most = settings[key], settings[f"max_{key}"]
+        if most < least:
+            raise DiffbenchError(f"config: measurement.max_{key}: found {most}, fewer than the {least} of {key}; raise it")
 
 
 def resolve_name(axis, value, config, resolved):
@@ -121,8 +130,7 @@ def define(config, cells, root=ROOT):
                 *key,
                 weights=config["weights"],
                 scale=config["scale"],
-                warmup_calls=settings["warmup_calls"],
-                calls=settings["calls"],
+                settings=settings,
                 root=root,
             )
         )

@@ -1,6 +1,7 @@
 """Measure one round of one cell: one pipeline, batch size and variant on this machine's device.
 
-Writes run.csv (one row a stage) and calls.csv (one row a call) to the output folder, whole or not at all. A measurement
+Writes run.csv (one row a stage), calls.csv (one row a call) and outputs/ (latents and image of one call a stage) to the
+output folder, whole or not at all. A measurement
 that fails (out of memory, a compilation that breaks, a crash, a time limit) is a row with its status, and exit code 0.
 A set-up that fails (wrong device, missing compiler or weights, full disk) is one line, exit code 1 and no row.
 """
@@ -17,13 +18,15 @@ from pathlib import Path
 
 from environments import read_environment
 from measurement import row
-from measurement.definition import NAME, ROOT, SCALES, WEIGHTS, digest, resolve
+from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, digest, resolve
 from measurement.device import describe_gpu, locked, resolve_auto
 from measurement.errors import DiffbenchError, SetupError
+from measurement.monitor import Monitor
 from measurement.supervise import assemble, read_events, run_child
 from measurement.toolchain import check_toolchain
 
 SCRIPTS = Path(__file__).resolve().parent
+OUTPUTS = "outputs"  # the folder of what one call made
 MEASURED = "measured"  # the file that marks a cache whose cell was measured to its end
 
 
@@ -33,7 +36,31 @@ def parse_arguments(arguments=None):
     parser.add_argument("--pipeline", required=True, help="a name of config/pipelines.yaml")
     parser.add_argument("--batch-size", required=True, type=positive_integer, help="images per prompt")
     parser.add_argument("--variant", required=True, help="a name of config/variants.yaml")
-    parser.add_argument("--output", required=True, type=Path, help="folder for run.csv and calls.csv")
+    parser.add_argument("--output", required=True, type=Path, help="folder for run.csv, calls.csv and outputs/")
+    add_place(parser)
+    parser.add_argument("--round", default=1, type=positive_integer, help="round 1 empties the cell's compiler cache")
+    parser.add_argument("--weights", default="random", choices=WEIGHTS)
+    parser.add_argument("--scale", default="tiny", choices=SCALES, help="the size of the random architectures")
+    parser.add_argument("--warmup-calls", type=positive_integer, help="calls before those measured, at the least")
+    parser.add_argument("--max-warmup-calls", type=positive_integer, help="at the most, if they do not grow steady")
+    parser.add_argument("--calls", type=positive_integer, help="measured calls, at the least")
+    parser.add_argument("--max-calls", type=positive_integer, help="at the most, if the target is not met")
+    parser.add_argument("--max-seconds", type=positive_integer, help="after which neither gets more than its least")
+    parser.add_argument(
+        "--target-percent",
+        type=optional_number,
+        help="half-width of the median's 95%% interval that ends the calls; none: 0.5 on a GPU, 2 on a CPU",
+    )
+    parser.set_defaults(**SETTINGS)
+    parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
+    parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
+    parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
+    parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")
+    return parser.parse_args(arguments)
+
+
+def add_place(parser):
+    """The arguments that say where a measurement is made: device and environment, catalogues and log."""
     parser.add_argument("--gpu", default="auto", help="a name of config/gpus.yaml, or auto: this machine's device")
     parser.add_argument(
         "--torch",
@@ -41,23 +68,13 @@ def parse_arguments(arguments=None):
         type=name,
         help="a name of envs/torch-<name>.yaml, which is checked, or installed",
     )
-    parser.add_argument("--round", default=1, type=positive_integer, help="round 1 empties the cell's compiler cache")
-    parser.add_argument("--weights", default="random", choices=WEIGHTS)
-    parser.add_argument("--scale", default="tiny", choices=SCALES, help="the size of the random architectures")
-    parser.add_argument("--warmup-calls", default=3, type=positive_integer, help="calls before those measured")
-    parser.add_argument("--calls", default=5, type=positive_integer, help="measured calls")
-    parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
-    parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
-    parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     parser.add_argument(
         "--expect",
         default="",
         help="versions that must be imported: torch=2.13.0,diffusers=0.42.1; by default those of --torch",
     )
-    parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")
     parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
-    return parser.parse_args(arguments)
 
 
 def positive_integer(text):
@@ -139,20 +156,25 @@ def child_environment(cache, device_type):
     return environment
 
 
-def measure(arguments):
-    """Measure as the arguments say and write the two files. Raises DiffbenchError; returns the rows."""
+def resolve_place(arguments):
+    """The device's name, its entry in the catalogue and the versions that must be imported. Raises DiffbenchError."""
     gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
     gpu_entry = describe_gpu(gpu, arguments.root)
     if arguments.torch != "installed" and not arguments.expect:
-        arguments.expect = read_environment(arguments.torch, arguments.root).expected()
+        return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected()
+    return gpu, gpu_entry, arguments.expect
+
+
+def measure(arguments):
+    """Measure as the arguments say and write the two files. Raises DiffbenchError; returns the rows."""
+    gpu, gpu_entry, arguments.expect = resolve_place(arguments)
     definition = resolve(
         arguments.pipeline,
         arguments.batch_size,
         arguments.variant,
         arguments.weights,
         arguments.scale,
-        arguments.warmup_calls,
-        arguments.calls,
+        {key: getattr(arguments, key) for key in SETTINGS},
         arguments.root,
     )
     found = digest(definition)
@@ -174,6 +196,7 @@ def measure(arguments):
     }
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
         rows, samples = supervise(arguments, gpu_entry, definition, identity, Path(folder))
+        row.copy_folder(Path(folder) / OUTPUTS, arguments.output / OUTPUTS)
     row.write_whole(arguments.output / "calls.csv", row.to_csv(samples, row.CALL_COLUMNS))
     row.write_whole(arguments.output / "run.csv", row.to_csv(rows, row.COLUMNS))
     return rows
@@ -188,26 +211,26 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "definition": definition,
         "environment": parse_expected(arguments.expect),
         "events": str(folder / "events.jsonl"),
+        "outputs": str(folder / OUTPUTS),
     }
+    (folder / OUTPUTS).mkdir()
     device_type = gpu_entry.get("device", "cuda")
     limits = (arguments.time_limit_s, arguments.memory_limit_mib)
     with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
+        monitor = Monitor(device_type)
         cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"])
         environment = child_environment(cache, device_type)
-        death = run_child(spec, folder / "spec.json", environment, log, lock, *limits)
+        death = run_child(spec, folder / "spec.json", environment, log, lock, *limits, monitor)
         events = read_events(spec["events"])
         if death is None and all(event["status"] == "ok" for event in events if event["event"] == "outcome"):
             (cache / MEASURED).touch()
-    for event in events:
-        if event["event"] == "setup-error":
-            raise SetupError(event["detail"])
     shared = {
         "code_revision": code_revision(arguments.root),
         "scale": definition["scale"],
         "weights": definition["weights"],
         "cache": cache_state if "compile" in definition["variant"] else None,
     }
-    return assemble(identity, shared, definition, events, death)
+    return assemble(identity, shared, definition, events, death, monitor)
 
 
 def describe(rows):
@@ -223,11 +246,14 @@ def interrupted(number, frame):
     raise KeyboardInterrupt
 
 
-def main():
-    arguments = parse_arguments()
+def run_program(work):
+    """Run a program's `work()`, which returns the lines to print once it is over; what the user can mend is one line.
+
+    Returns the exit code.
+    """
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        rows = measure(arguments)
+        lines = work()
     except DiffbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -237,9 +263,14 @@ def main():
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
         return 130
-    for line in describe(rows):
+    for line in lines:
         print(line, file=sys.stderr)
     return 0
+
+
+def main():
+    arguments = parse_arguments()
+    return run_program(lambda: describe(measure(arguments)))
 
 
 if __name__ == "__main__":

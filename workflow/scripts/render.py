@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reporting.extended import build_all_extended
 from reporting.figures import figure_paths, write_figures
 from reporting.formats import FORMATS, to_markdown
 from reporting.options import TableOptions
@@ -11,16 +12,18 @@ DEFAULT = TableOptions()
 
 
 def write_tables(summary, labels, folder, options=DEFAULT, about=None):
-    """Write tables/<gpu>-batch-<n>.<format> and tables.md into the folder; `about` heads the latter with its source."""
+    """Write tables/<gpu>-batch-<n>.<format> and tables.md into the folder, and tables/<gpu>-batch-<n>-extended.<format> and
+    extended.md; `about` heads the Markdown with its source."""
     folder = Path(folder)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    tables = build_tables(summary, labels, options)
-    for (gpu, batch_size), table in tables.items():
-        for kind in options.formats:
-            path = folder / "tables" / f"{gpu}-batch-{batch_size}.{kind}"
-            path.write_text(FORMATS[kind](table), encoding="utf-8")
     head = [f"Source: {about['source']}.\n"] if about else []
-    (folder / "tables.md").write_text("\n".join([*head, *map(to_markdown, tables.values())]), encoding="utf-8")
+    for build, suffix, name in ((build_tables, "", "tables.md"), (build_all_extended, "-extended", "extended.md")):
+        tables = build(summary, labels, options)
+        for (gpu, batch_size), table in tables.items():
+            for kind in options.formats:
+                path = folder / "tables" / f"{gpu}-batch-{batch_size}{suffix}.{kind}"
+                path.write_text(FORMATS[kind](table), encoding="utf-8")
+        (folder / name).write_text("\n".join([*head, *map(to_markdown, tables.values())]), encoding="utf-8")
 
 
 def write_all(summary, labels, baseline, folder, options=DEFAULT):

@@ -4,16 +4,24 @@ import pandas as pd
 
 from render import write_summary
 from reporting.errors import run_script
+from reporting.evidence import read_evidence
 from reporting.read import read_measurements
 from reporting.summary import CELL, summarize
+
+
+def listed(paths):
+    """A list of paths, also where Snakemake gives one path alone."""
+    return [paths] if isinstance(paths, str) else list(paths)
 
 
 def main(snakemake):
     """`params.cells` are those of the matrix; a committed dataset has none but those of its rows."""
     measurements = read_measurements([snakemake.input.rows])
+    found = snakemake.input
+    evidence = read_evidence(listed(found.calls), listed(found.fidelity), listed(found.ceilings), found.gpus)
     planned = snakemake.params.get("cells")
     cells = pd.DataFrame(planned, columns=CELL) if planned else measurements[CELL].drop_duplicates()
-    write_summary(summarize(measurements, cells, snakemake.params.baseline), snakemake.output[0])
+    write_summary(summarize(measurements, cells, snakemake.params.baseline, evidence), snakemake.output[0])
 
 
 if __name__ == "__main__":

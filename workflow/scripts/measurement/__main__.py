@@ -4,6 +4,7 @@ as JSON lines, so that its parent knows how far it came if it dies."""
 import json
 import os
 import sys
+import time
 import traceback
 
 from .errors import DiffbenchError, SetupError, one_line
@@ -19,7 +20,7 @@ class Report:
         self.stage = None
 
     def emit(self, event, **content):
-        self.file.write(json.dumps({"event": event, "stage": self.stage, **content}) + "\n")
+        self.file.write(json.dumps({"event": event, "stage": self.stage, "at_s": time.monotonic(), **content}) + "\n")
 
     def phase(self, name):
         self.emit("phase", phase=name)
@@ -82,7 +83,7 @@ def measure(spec, report):
     for description in definition["stages"]:
         report.stage = description["number"]
         try:
-            measure_stage(description, definition, device, dtype, report)
+            measure_stage(description, definition, device, dtype, report, spec["outputs"])
             status, detail = "ok", None
         except DiffbenchError:
             raise
@@ -93,6 +94,19 @@ def measure(spec, report):
                 raise SetupError(f"a disk is full: {detail}; make room") from None
         report.emit("outcome", status=status, detail=detail)
         release(device, "compile" in definition["variant"])
+
+
+def measure_ceiling(spec, report):
+    """Measure what the device can do at most. Raises SetupError for whatever goes wrong: there is no row for that."""
+    device, dtype = start(spec, report)
+    from .ceiling import ceiling_columns
+
+    try:
+        report.values(**ceiling_columns(device, dtype))
+    except Exception as error:  # whatever a driver raises, such as too little memory
+        print_failure(error)
+        detail = f"{type(error).__name__}: {one_line(error)}"
+        raise SetupError(f"the ceilings cannot be measured: {detail}; see the log") from None
 
 
 def print_failure(error):
@@ -106,7 +120,10 @@ def main(spec_path):
         spec = json.load(file)
     report = Report(spec["events"])
     try:
-        measure(spec, report)
+        if "definition" in spec:
+            measure(spec, report)
+        else:
+            measure_ceiling(spec, report)
     except DiffbenchError as error:
         report.emit("setup-error", detail=one_line(error))
         return 1

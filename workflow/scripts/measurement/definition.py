@@ -17,6 +17,14 @@ ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a random run
+SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
+    "warmup_calls": 3,
+    "max_warmup_calls": 10,
+    "calls": 6,
+    "max_calls": 50,
+    "max_seconds": 60,
+    "target_percent": None,
+}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
@@ -76,11 +84,12 @@ def architecture(name, scale, root=ROOT):
     return merged
 
 
-def resolve(pipeline, batch_size, variant, weights, scale, warmup_calls, calls, root=ROOT):
+def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT):
     """Everything that decides what a run measures, as plain data.
 
     Returns a dictionary with `stages` (each with its `architecture`, `steps` and `call`), `variant` and the settings.
-    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it.
+    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it. `settings` has the keys of
+    SETTINGS, and may have others, which are no part of it either.
     """
     stages = []
     for number, stage in enumerate(entry("pipelines", pipeline, root)["stages"], start=1):
@@ -107,8 +116,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, warmup_calls, calls, 
         "weights": weights,
         "stages": stages,
         "variant": recipe,
-        "warmup_calls": warmup_calls,
-        "calls": calls,
+        "measurement": {key: settings[key] for key in SETTINGS},
     }
 
 

@@ -26,8 +26,6 @@ def peaks_mib(device):
     except (OSError, KeyError):
         pass
     if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
         peaks["peak_allocated_mib"] = torch.cuda.max_memory_allocated(device) / MIB
         peaks["peak_reserved_mib"] = torch.cuda.max_memory_reserved(device) / MIB
-        peaks["peak_device_mib"] = (total - free) / MIB
     return peaks

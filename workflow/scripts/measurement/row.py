@@ -3,14 +3,17 @@
 import csv
 import io
 import os
+import shutil
 from pathlib import Path
 
-from .errors import SetupError
+from .errors import SetupError, one_line
 
 IDENTITY = ["gpu", "torch", "pipeline", "stage", "batch_size", "variant", "round"]
 OUTCOME = ["status", "phase", "detail", "definition"]
 RATE = [
     "calls",
+    "stopped_by",
+    "half_width_percent",
     "iterations",
     "denoiser_calls",
     "iterations_per_second",
@@ -20,8 +23,35 @@ RATE = [
     "latency_q1_s",
     "latency_q3_s",
 ]
-COLD = ["load_s", "first_call_s", "compile_s", "cache", "warmup_calls", "graphs"]
+START = [
+    "load_s",
+    "first_call_s",
+    "compile_s",
+    "startup_s",
+    "cache",
+    "warmup_calls",
+    "warmup_spread_percent",
+    "graphs",
+    "graph_breaks",
+    "recompilations",
+    "start_peak_allocated_mib",
+    "start_peak_reserved_mib",
+    "start_peak_rss_mib",
+]
 MEMORY = ["peak_allocated_mib", "peak_reserved_mib", "peak_device_mib", "peak_rss_mib"]
+WORK = ["step_gflop", "step_mib"]
+MACHINE = [
+    "energy_per_image_j",
+    "power_w",
+    "temperature_c",
+    "sm_clock_mhz",
+    "low_clock_percent",
+    "clock_limits",
+    "device_processes",
+    "other_cpu_percent",
+    "cpu_clock_mhz",
+    "cpu_clock_lowest_mhz",
+]
 PROVENANCE = [
     "device_name",
     "device_capability",
@@ -43,7 +73,19 @@ PROVENANCE = [
     "started_at",
     "code_revision",
 ]
-COLUMNS = IDENTITY + OUTCOME + RATE + COLD + MEMORY + PROVENANCE
+COLUMNS = IDENTITY + OUTCOME + RATE + START + MEMORY + WORK + MACHINE + PROVENANCE
+CEILING_COLUMNS = [
+    "gpu",
+    "torch",
+    "dtype",
+    "matmul_tflops",
+    "copy_gib_per_second",
+    "device_name",
+    "torch_version",
+    "cuda_version",
+    "threads",
+    "started_at",
+]
 CALL_COLUMNS = IDENTITY + ["definition", "kind", "call", "latency_s", "loop_s", "iterations", "denoiser_calls"]
 
 
@@ -61,6 +103,22 @@ def to_csv(rows, columns):
     writer.writeheader()
     writer.writerows({key: as_text(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def copy_folder(source, target):
+    """Put a copy of the folder at `target`, in the place of what is there: readers see all of it or nothing.
+
+    Raises SetupError where the disk is full or the folder cannot be written; nothing half-written stays.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        shutil.copytree(source, temporary)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+    except (OSError, shutil.Error) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise SetupError(f"{target}: cannot be written: {reason}; make room or mend the permissions") from None
 
 
 def write_whole(path, text):

@@ -2,23 +2,28 @@
 
 import gc
 import inspect
+import time
 
 import numpy
 import torch
 
 from .errors import Invalid, SetupError
+from .graphs import Graphs, check_graphs, stop_compile_workers
 from .inputs import make_input
 from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
+from .outputs import OutputRecorder, check_output, save_output
+from .stopping import Stopping, half_width, spread_of
 from .support import check_support
 from .timer import LoopRecorder, clock_s
-from .variant import apply_variant, compiled_graphs, stop_compile_workers
+from .variant import apply_variant
+from .work import WorkRecorder
 
 SEED = 0
 
 
 class Stage:
-    """One stage on one device: a loaded pipeline, its call's arguments and the recorder of its loop."""
+    """One stage on one device: a loaded pipeline, its call's arguments and the recorders of its loop and its output."""
 
     def __init__(self, description, definition, device, dtype):
         self.device = device
@@ -32,18 +37,22 @@ class Stage:
         }
         self.arguments["num_inference_steps"] = description["steps"]
         self.arguments[description.get("batch_argument", "num_images_per_prompt")] = self.batch_size
+        self.work = WorkRecorder(self.pipeline, modules)
         apply_variant(self.pipeline, modules, definition["variant"])
         self.recorder = LoopRecorder(self.pipeline, modules, device)
+        self.outputs = OutputRecorder(self.pipeline, modules)
 
-    def call(self, check_finite=False):
-        """One call of the pipeline with the fixed seed. Returns its sample; keeps its output."""
-        self.recorder.check_finite = check_finite
+    def call(self, record=False):
+        """One call of the pipeline with the fixed seed. Returns its sample; with `record` (no measured call) what it made is
+        looked at and kept."""
+        self.outputs.recording = record
         generator = torch.Generator(self.device).manual_seed(SEED)
         self.recorder.reset()
         start_s = clock_s(self.device)
         output = self.pipeline(**self.arguments, generator=generator)
         latency_s = clock_s(self.device) - start_s
-        self.output = output
+        if record:
+            self.outputs.images = next(iter(output.values()))
         return {
             "latency_s": latency_s,
             "loop_s": self.recorder.loop_s,
@@ -63,45 +72,27 @@ def check_description(pipeline, description):
         raise SetupError(f"config/pipelines.yaml: call: {description['class']} takes no {unknown[0]!r}; mend the name")
 
 
-def check_output(output, finite):
-    """Raises Invalid where the denoiser gave NaN or infinity, or an image of the call holds them or is the same everywhere.
-
-    `finite` is what the recorder saw in a warm-up call: a pipeline turns NaN into black pixels, where it does not show.
-    """
-    if not finite:
-        raise Invalid("the denoiser gave NaN or infinity")
-    for image in next(iter(output.values())):
-        pixels = image.float().cpu().numpy() if torch.is_tensor(image) else numpy.asarray(image)
-        if not numpy.isfinite(pixels).all():
-            raise Invalid("the image holds NaN or infinity")
-        if pixels.min() == pixels.max():
-            raise Invalid("the image is the same everywhere")
-
-
-def check_graphs(warm, final):
-    """Raises Invalid where a compiled variant compiled nothing, or compiled again after its warm-up."""
-    if warm == 0:
-        raise Invalid("the variant compiles, but no graph was compiled")
-    if final > warm:
-        raise Invalid(f"{final - warm} recompilation(s) after the warm-up")
+def rate_of(sample):
+    """Iterations per second of one call. Raises Invalid where it had none."""
+    if not sample["iterations"] or sample["loop_s"] <= 0:
+        raise Invalid("the pipeline's progress bar did not tick: no iterations to count")
+    return sample["iterations"] / sample["loop_s"]
 
 
 def summarize_calls(samples, batch_size):
-    """The rate columns of a row: medians over the measured calls.
-
-    Raises Invalid where a call had no iterations: a pipeline that does not use its progress bar cannot be measured.
-    """
-    if not all(sample["iterations"] and sample["loop_s"] > 0 for sample in samples):
-        raise Invalid("the pipeline's progress bar did not tick: no iterations to count")
-    latencies = [sample["latency_s"] for sample in samples]
-    q1, median, q3 = (float(value) for value in numpy.percentile(latencies, [25, 50, 75]))
-    rate = float(numpy.median([sample["iterations"] / sample["loop_s"] for sample in samples]))
+    """The rate columns of a row: medians over the measured calls."""
+    rates = list(map(rate_of, samples))
+    q1, median, q3 = (
+        float(value) for value in numpy.percentile([sample["latency_s"] for sample in samples], [25, 50, 75])
+    )
     denoiser_rate = float(numpy.median([sample["denoiser_calls"] / sample["loop_s"] for sample in samples]))
+    width = 100 * half_width(rates)
     return {
         "calls": len(samples),
+        "half_width_percent": width if width < float("inf") else None,
         "iterations": samples[-1]["iterations"],
         "denoiser_calls": samples[-1]["denoiser_calls"],
-        "iterations_per_second": rate,
+        "iterations_per_second": float(numpy.median(rates)),
         "denoiser_calls_per_second": denoiser_rate,
         "images_per_second": batch_size / median,
         "latency_s": median,
@@ -110,44 +101,76 @@ def summarize_calls(samples, batch_size):
     }
 
 
-def measure_stage(description, definition, device, dtype, report):
-    """Measure one stage; `report` (see __main__.Report) learns of every phase, value and sample as it comes.
+def startup_columns(samples, latency_s, compiles):
+    """What the calls before those measured took beyond as many of those; of it, what the first call did to compile."""
+    beyond = [sample["latency_s"] - latency_s for sample in samples]
+    return {"startup_s": max(0.0, sum(beyond)), "compile_s": max(0.0, beyond[0]) if compiles else None}
+
+
+def warm_up(stage, stopping, report):
+    """The first call and the warm-up. Returns their samples."""
+    report.phase("first-call")
+    samples = [stage.call(record=True)]
+    report.sample("first", 1, samples[0])
+    report.values(first_call_s=samples[0]["latency_s"])
+    report.phase("warmup")
+    while not stopping.is_warm([sample["latency_s"] for sample in samples]):
+        samples.append(stage.call(record=True))
+        report.sample("warmup", len(samples), samples[-1])
+    report.values(warmup_calls=len(samples))
+    spread = spread_of([sample["latency_s"] for sample in samples])
+    report.values(warmup_spread_percent=100 * spread if spread < float("inf") else None)
+    return samples
+
+
+def measure_calls(stage, stopping, report):
+    """The measured calls. Returns their samples."""
+    samples, rates, why = [], [], None
+    start_s = time.monotonic()
+    while why is None:
+        report.phase(f"call-{len(samples) + 1}")
+        samples.append(stage.call())
+        report.sample("call", len(samples), samples[-1])
+        rates.append(rate_of(samples[-1]))
+        why = stopping.why_stop(rates, time.monotonic() - start_s)
+    report.values(stopped_by=why)
+    return samples
+
+
+def measure_stage(description, definition, device, dtype, report, folder):
+    """Measure one stage; `report` (see __main__.Report) learns of every phase, value and sample as it comes; latents and
+    image of one call go to `folder`.
 
     Raises whatever the pipeline raises, Unsupported and Invalid.
     """
     compiles = "compile" in definition["variant"]
+    stopping = Stopping(definition["measurement"], device.type)
     reset_peaks(device)
-    graphs = compiled_graphs() if compiles else 0
+    graphs = Graphs() if compiles else None
     report.phase("load")
     check_support(description, definition["variant"], device)
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
 
-    report.phase("first-call")
-    first = stage.call(check_finite=True)
-    report.sample("first", 1, first)
-    report.values(first_call_s=first["latency_s"])
-    report.phase("warmup")
-    for number in range(2, definition["warmup_calls"] + 1):
-        report.sample("warmup", number, stage.call())
-    warm = compiled_graphs() - graphs if compiles else 0
-    report.values(warmup_calls=definition["warmup_calls"], graphs=warm if compiles else None)
+    warmup = warm_up(stage, stopping, report)
+    report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
     if compiles:
+        graphs.warm()
+        report.values(**graphs.columns())
         stop_compile_workers()
+    save_output(stage.outputs, folder, description["number"])
 
-    samples = []
-    for number in range(1, definition["calls"] + 1):
-        report.phase(f"call-{number}")
-        samples.append(stage.call())
-        report.sample("call", number, samples[-1])
+    reset_peaks(device)
+    report.emit("window", edge="start")
+    samples = measure_calls(stage, stopping, report)
+    report.emit("window", edge="end")
     report.values(**peaks_mib(device))
     if compiles:
-        check_graphs(warm, compiled_graphs() - graphs)
-    check_output(stage.output, stage.recorder.finite)
+        check_graphs(graphs)
+    check_output(stage.outputs)
     rates = summarize_calls(samples, stage.batch_size)
-    if compiles:
-        report.values(compile_s=max(0.0, first["latency_s"] - rates["latency_s"]))
+    report.values(**startup_columns(warmup, rates["latency_s"], compiles), **stage.work.columns())
     report.values(**rates)
 
 

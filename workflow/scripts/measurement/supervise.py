@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from .errors import SetupError
+
 POLL_S = 0.1
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -60,8 +62,11 @@ def kill_session(process):
     process.wait()
 
 
-def watch(process, time_limit_s, memory_limit_mib):
-    """Wait for the child. Returns None if it ended by itself, else (status, detail) after killing it at a limit."""
+def watch(process, time_limit_s, memory_limit_mib, monitor):
+    """Wait for the child while `monitor` samples the machine.
+
+    Returns None if it ended by itself, else (status, detail) after killing it at a limit.
+    """
     deadline_s = time.monotonic() + time_limit_s
     polls = 0
     while True:
@@ -71,6 +76,7 @@ def watch(process, time_limit_s, memory_limit_mib):
             return None
         except subprocess.TimeoutExpired:
             pass
+        monitor.sample(process.pid, time.monotonic())
         if time.monotonic() > deadline_s:
             kill_session(process)
             return "timeout", f"stopped at the time limit of {time_limit_s:g} s"
@@ -97,7 +103,7 @@ def describe_death(returncode, oom_kills):
     return "crashed", f"the measuring process ended with exit code {returncode} before its work was done"
 
 
-def run_child(spec, spec_path, environment, log, lock, time_limit_s, memory_limit_mib):
+def run_child(spec, spec_path, environment, log, lock, time_limit_s, memory_limit_mib, monitor):
     """Run the measuring process to its end. Returns (status, detail) if it died or was stopped, else None.
 
     `spec` is written to `spec_path`; the child's output goes to `log`; `lock` is a descriptor that the child inherits, so
@@ -115,7 +121,7 @@ def run_child(spec, spec_path, environment, log, lock, time_limit_s, memory_limi
         pass_fds=[lock],
     )
     try:
-        stopped = watch(process, time_limit_s, memory_limit_mib)
+        stopped = watch(process, time_limit_s, memory_limit_mib, monitor)
     except BaseException:
         kill_session(process)
         raise
@@ -128,7 +134,10 @@ def run_child(spec, spec_path, environment, log, lock, time_limit_s, memory_limi
 
 
 def read_events(path):
-    """The events that the child reported; a last line that was cut off by its death is left out."""
+    """The events that the child reported; a last line that was cut off by its death is left out.
+
+    Raises SetupError where the child found that it cannot measure.
+    """
     events = []
     try:
         with open(path, encoding="utf-8") as file:
@@ -137,14 +146,28 @@ def read_events(path):
                     events.append(json.loads(line))
     except FileNotFoundError:
         pass
+    for event in events:
+        if event["event"] == "setup-error":
+            raise SetupError(event["detail"])
     return events
 
 
-def assemble(identity, shared, definition, events, death):
+def machine_columns(row, events, monitor):
+    """What `monitor` saw while the calls of the row's stage were measured; nothing where they did not come to their end."""
+    edges = {
+        event["edge"]: event["at_s"] for event in events if (event["event"], event["stage"]) == ("window", row["stage"])
+    }
+    if "end" not in edges or row["status"] != "ok":
+        return {}
+    return monitor.columns(edges["start"], edges["end"], row["calls"] * row["batch_size"])
+
+
+def assemble(identity, shared, definition, events, death, monitor):
     """The rows (one a stage) and the samples of a run, from what the child reported and how it ended.
 
     `identity` holds the columns that rows and samples share, `shared` those that all rows have in common; `death` is None
-    or (status, detail). A stage that the child did not finish takes the child's death as its own outcome.
+    or (status, detail); `monitor` has watched the machine. A stage that the child did not finish takes the child's death as
+    its own outcome.
     """
     provenance = next((event["columns"] for event in events if event["event"] == "provenance"), {})
     rows, samples = [], []
@@ -165,5 +188,6 @@ def assemble(identity, shared, definition, events, death):
                 samples.append({**identity, "stage": stage["number"], **event["columns"]})
         if row["status"] == "ok":
             row["phase"] = None
+        row.update(machine_columns(row, events, monitor))
         rows.append(row)
     return rows, samples

@@ -33,8 +33,6 @@ class LoopRecorder:
         pipeline.progress_bar = self.progress_bar
         denoiser = getattr(pipeline, modules[0])
         denoiser.register_forward_pre_hook(self.count_denoiser_call)
-        denoiser.register_forward_hook(self.look_at_output)
-        self.check_finite, self.finite = False, True
         self.seen = set()
         if device.type == "cuda":
             for name in modules:
@@ -48,13 +46,6 @@ class LoopRecorder:
 
     def count_denoiser_call(self, module, arguments):
         self.denoiser_calls += 1
-
-    def look_at_output(self, module, arguments, output):
-        """In a call that asks for it (never a measured one): whether the denoiser's output is finite."""
-        if self.check_finite:
-            sample = output[0] if isinstance(output, (tuple, list)) else next(iter(output.values()), None)
-            if torch.is_tensor(sample):
-                self.finite = self.finite and bool(torch.isfinite(sample).all())
 
     def mark_step(self, module, arguments):
         """Tell CUDA graphs where a new denoising step begins: when a module is called again, the outputs of the step

@@ -31,19 +31,3 @@ def apply_variant(pipeline, modules, recipe):
         if mechanism in recipe:
             for name in modules:
                 act(pipeline, name, recipe[mechanism])
-
-
-def compiled_graphs():
-    """How many graphs this process has compiled so far."""
-    from torch._dynamo.utils import counters
-
-    return counters["stats"]["unique_graphs"]
-
-
-def stop_compile_workers():
-    """End inductor's worker processes once nothing is left to compile: they would take cores from the measured calls."""
-    try:
-        from torch._inductor.async_compile import shutdown_compile_workers
-    except ImportError:  # older releases have none of this name
-        return
-    shutdown_compile_workers()

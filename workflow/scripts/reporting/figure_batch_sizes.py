@@ -52,7 +52,7 @@ def draw_speedups_by_batch_size(summary, labels, baseline):
         return mark_speedup(row, cells.get(gpu, size, group, base_of(column, baseline)), speedup)
 
     def caption(marks):
-        spread = describe_rounds(summary, marks, ", over the baseline's median")
+        spread = describe_rounds(summary, marks)
         return [*filter(None, [" ".join(spread)]), *describe_origin(summary, cells)]
 
     rows = panel_rows(cells, cells.unique("gpu"), compared_columns(summary, baseline), mark_of, "speed-up")

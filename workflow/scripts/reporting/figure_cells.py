@@ -8,11 +8,12 @@ from .cells import OUTSIDE, print_stage
 from .labels import label_of, torch_label
 from .tables import SCALES
 
+WIDEST = 1.3  # of the largest value: an interval of few rounds may go on beyond, out of the panel
 WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
 
 
 class Mark(NamedTuple):
-    """A bar or a point: `value` with its rounds' `low` and `high`, or None each; `text` is what is written there."""
+    """A bar or a point: `value` with the `low` and `high` of its interval, or None each; `text` is what is written there."""
 
     value: float | None
     low: float | None
@@ -122,16 +123,17 @@ def mark_rate(row, factor=1.0):
     rate = row["iterations_per_second"]
     if not is_number(rate):
         return Mark(None, None, None, print_failure(row))
-    low, high = row.get("iterations_per_second_min"), row.get("iterations_per_second_max")
-    if not (row.get("rounds", 0) >= 2 and is_number(low) and is_number(high)):
+    low, high = row.get("iterations_per_second_low"), row.get("iterations_per_second_high")
+    if not (is_number(low) and is_number(high)):
         return Mark(rate * factor, None, None, print_rate(rate * factor))
     return Mark(rate * factor, low * factor, high * factor, print_rate(rate * factor))
 
 
 def mark_speedup(row, base, speedup=None):
-    """The Mark of a row's speed-up over the row `base`, with the rounds' spread over the same denominator.
+    """The Mark of a row's speed-up over the row `base`.
 
-    Its text holds the baseline's own rate: `2.03 × 21.7`. `speedup` defaults to the ratio of the two rates.
+    Its text holds the baseline's own rate: `2.03 × 21.7`, and a sign where the image is another. `speedup` is the summary's,
+    whose interval it has; by default it is the ratio of the two rates, with the rate's interval over the same denominator.
     """
     based = base is not None and is_number(base["iterations_per_second"]) and base["iterations_per_second"] > 0
     if row is None and base is not None and not based:
@@ -143,9 +145,13 @@ def mark_speedup(row, base, speedup=None):
         why = f" ({print_failure(base)})" if base is not None else ""
         return Mark(None, None, None, f"{mark.text} it/s, no baseline{why}")
     rate = base["iterations_per_second"]
-    speedup = mark.value / rate if speedup is None else speedup
-    scaled = mark_rate(row, speedup / mark.value if mark.value else 1.0)
-    return scaled._replace(text=f"{speedup:.2f} × {print_rate(rate)}")
+    sign = "⚠ other image " if row.get("fidelity") == "different" else ""
+    if speedup is None:
+        scaled = mark_rate(row, 1 / rate)
+    else:
+        low, high = (row.get(f"speedup_{end}") for end in ("low", "high"))
+        scaled = Mark(speedup, *((low, high) if is_number(low) and is_number(high) else (None, None)), "")
+    return scaled._replace(text=f"{sign}{scaled.value:.2f} × {print_rate(rate)}")
 
 
 def describe_origin(rows, cells):
@@ -198,5 +204,5 @@ def describe_rounds(rows, marks, over=""):
         counted = f"{few} round{'s' * (few > 1)}" if few == many else f"{few} to {many} rounds"
         sentences.append(f"Medians of {counted}.")
     if any(mark.low is not None for mark in marks):
-        sentences.append(f"Error bars: smallest to largest round{over}.")
+        sentences.append(f"Error bars: 95% interval{over}, by Student's t on the logarithms of the rounds.")
     return sentences

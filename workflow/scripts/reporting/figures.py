@@ -8,7 +8,9 @@ from pathlib import Path  # noqa: E402
 
 from .figure_bars import draw_rates, draw_speedups, draw_speedups_by_gpu  # noqa: E402
 from .figure_batch_sizes import draw_speedups_by_batch_size, draw_throughput  # noqa: E402
+from .figure_breakeven import draw_breakeven  # noqa: E402
 from .figure_heatmap import draw_heatmap  # noqa: E402
+from .figure_roofline import draw_roofline  # noqa: E402
 from .figure_style import styled  # noqa: E402
 
 FIGURES = {  # name of its files: function of (summary, labels, baseline) that returns a matplotlib Figure
@@ -18,6 +20,8 @@ FIGURES = {  # name of its files: function of (summary, labels, baseline) that r
     "speedup-by-batch-size": draw_speedups_by_batch_size,
     "heatmap": draw_heatmap,
     "throughput": draw_throughput,
+    "breakeven": draw_breakeven,
+    "roofline": draw_roofline,
 }
 KINDS = ("svg", "png")
 DOTS_PER_INCH, MOST_DOTS = 150, 60e6  # a PNG of a very large matrix gets fewer dots per inch

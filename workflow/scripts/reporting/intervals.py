@@ -9,8 +9,8 @@ tests/unit/test_intervals.py simulates both. One round makes no claim.
 import numpy as np
 from scipy import stats
 
-CONFIDENCE = 0.95
-SAME = 0.01  # within 1% a speed-up is none; criterion.rs calls the same its noise threshold
+from thresholds import CONFIDENCE, SAME
+
 MOST_ROUNDS = 200  # beyond them, more rounds are no advice
 
 

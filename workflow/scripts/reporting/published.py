@@ -6,7 +6,8 @@ import pandas as pd
 import yaml
 
 from .errors import ReportError
-from .summary import COLUMNS, KEY, speedups
+from .speedup import KEY, speedups
+from .summary import COLUMNS
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
 ABOUT = ("title", "source", "baseline")

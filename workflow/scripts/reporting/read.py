@@ -8,8 +8,11 @@ import fastjsonschema
 import pandas as pd
 import yaml
 
+from measurement.row import CALL_COLUMNS, IDENTITY
+
 from .errors import ReportError
 
+CALL_TEXTS = ("gpu", "torch", "pipeline", "variant", "definition", "kind")
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.yaml"
 
 
@@ -43,14 +46,11 @@ def read_rows(path):
     if not text.endswith("\n"):
         raise ReportError(f"{path}: empty or cut off in its last line; delete it and its run is measured again")
     reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    if reader.fieldnames != columns:
-        found = ", ".join((reader.fieldnames or [])[:4])
-        raise ReportError(
-            f"{path}: not a measurement CSV: its columns begin with '{found}', expected '{columns[0]}, …'"
-        )
+    check_columns(path, reader.fieldnames or [], columns)
     rows = []
     try:
         for row in reader:
+            row = {**dict.fromkeys(columns, ""), **row}
             validate(row)
             rows.append(row)
     except csv.Error as error:
@@ -62,6 +62,15 @@ def read_rows(path):
     if not rows:
         raise ReportError(f"{path}: a header without rows; delete it and its run is measured again")
     return rows
+
+
+def check_columns(path, found, columns):
+    """Raises ReportError for columns that no row has, or that are too few. A row of an older release may lack newer columns."""
+    unknown = [column for column in found if column not in columns]
+    if found[: len(IDENTITY)] != IDENTITY or unknown or len(set(found)) < len(found):
+        begin = ", ".join(found[:4])
+        problem = f"column {unknown[0]!r} is unknown" if unknown else f"its columns begin with '{begin}'"
+        raise ReportError(f"{path}: not a measurement CSV: {problem}, expected '{columns[0]}, …'")
 
 
 def expectation(error):
@@ -78,6 +87,21 @@ def to_frame(rows):
     for column in number_columns():
         frame[column] = pd.to_numeric(frame[column].replace("", None))
     return frame.astype({"batch_size": int, "stage": int, "round": int})
+
+
+def read_calls(paths):
+    """The calls of several calls.csv as one DataFrame. Raises ReportError where a file is no such CSV."""
+    frames = []
+    for path in paths:
+        try:
+            frame = pd.read_csv(path, dtype=dict.fromkeys(CALL_TEXTS, str), keep_default_na=False)
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            raise ReportError(f"{path}: not a CSV of calls: {error}; delete it and its run is measured again") from None
+        if list(frame.columns) != CALL_COLUMNS:
+            raise ReportError(f"{path}: not a CSV of calls: expected the columns {', '.join(CALL_COLUMNS[:4])}, …")
+        frames.append(frame)
+    frames = [frame for frame in frames if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CALL_COLUMNS)
 
 
 def read_measurements(paths):

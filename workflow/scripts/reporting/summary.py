@@ -3,21 +3,33 @@
 import numpy as np
 import pandas as pd
 
+from .ceilings import ceiling_columns
 from .errors import ReportError
-from .intervals import rate_interval, rounds_needed, speedup_interval, verdicts
+from .evidence import NONE
+from .fidelity import badges
+from .flags import flag_cells
+from .intervals import rate_interval
+from .speedup import CELL, KEY, compare
+from .start import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
 
-CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
-KEY = [*CELL, "stage"]
 MEDIANS = [
     "iterations_per_second",
     "denoiser_calls_per_second",
     "images_per_second",
     "latency_s",
-    "first_call_s",
-    "compile_s",
+    "graphs",
+    "graph_breaks",
+    "recompilations",
     "peak_allocated_mib",
     "peak_rss_mib",
+    "start_peak_allocated_mib",
+    "start_peak_rss_mib",
+    "energy_per_image_j",
+    "step_gflop",
+    "step_mib",
 ]
+FIDELITY = ["psnr_db", "ssim", "latents_difference", "noise_floor_db"]
+CEILING = ["achieved_tflops", "matmul_tflops", "copy_gib_per_second", "ceiling_percent"]
 PROVENANCE = [
     "device_name",
     "torch_version",
@@ -49,12 +61,21 @@ COLUMNS = [
     "speedup_high",
     "verdict",
     "rounds_needed",
+    *START_COLUMNS,
+    *BREAKEVEN_COLUMNS,
+    "fidelity",
+    *FIDELITY,
+    *CEILING,
+    "bound",
+    "price_per_1000_images_usd",
+    "flags",
     *PROVENANCE,
     "measured_on",
     "text",
     "mark",
 ]
-NUMBERS = ["speedup", "speedup_low", "speedup_high", "rounds_needed"]
+NUMBERS = [*MEDIANS, *START_COLUMNS, *BREAKEVEN_COLUMNS, *FIDELITY, *CEILING, "price_per_1000_images_usd"]
+NUMBERS += ["speedup", "speedup_low", "speedup_high", "rounds_needed", "batch_size", "stage", "rounds"]
 NUMBERS += [f"iterations_per_second_{end}" for end in ("min", "max", "low", "high")]
 OPEN = "open"
 
@@ -101,7 +122,7 @@ def join_different(values):
     return "; ".join(dict.fromkeys(str(value) for value in values if value not in ("", None) and value == value))
 
 
-def summarize(measurements, cells, baseline):
+def summarize(measurements, cells, baseline, evidence=NONE):
     """The summary of `measurements` (see read.to_frame) over `cells`, a DataFrame with the columns of CELL.
 
     Returns a DataFrame with COLUMNS in the order of `cells`; a cell without rows has status `open` and stage 1. `…_low` and
@@ -127,66 +148,39 @@ def summarize(measurements, cells, baseline):
         measured_on=groups["started_at"].agg(lambda values: join_different(sorted({value[:10] for value in values}))),
         **{column: groups[column].agg(join_different) for column in PROVENANCE},
     )
-    failures = first_failures(measurements)
-    summary = summary.join(failures)
+    summary = summary.join(start_columns(measurements, KEY)).join(flag_cells(measurements, evidence.calls).rename("flags"))
+    summary = summary.join(first_failures(measurements))
     summary["status"] = summary["status"].where(summary["rounds"] == 0, "ok")
     summary["phase"] = summary["phase"].where(summary["rounds"] == 0)
     summary = cells[CELL].drop_duplicates().merge(summary.reset_index(), on=CELL, how="left")
     missing = summary["status"].isna()
     summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN, 1, 0]
-    summary = summary.assign(**compare(summary, baseline), text="", mark="")
-    summary = summary.astype({"stage": int, "rounds": int})
+    summary = summary.astype({"stage": int, "rounds": int}).assign(text="", mark="")
+    summary = add_fidelity(summary, evidence.fidelity, baseline)
+    summary = summary.assign(
+        **compare(summary, baseline),
+        **breakeven_columns(measurements, summary, KEY, baseline),
+        **ceiling_columns(summary, evidence.ceilings),
+        price_per_1000_images_usd=summary["gpu"].map(evidence.prices_usd).astype(float)
+        / 3.6
+        / summary["images_per_second"],
+    )
     texts = summary.select_dtypes(exclude="number").columns
     summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
     return summary[COLUMNS]
 
 
-def beside_baseline(summary, baseline, columns):
-    """The `columns` of each row, and with the suffix `_base` those of the baseline's row for it; in the order of `summary`."""
-    others = [column for column in KEY if column not in baseline]
-    reference = summary
-    for column, value in baseline.items():
-        reference = reference[reference[column] == value]
-    return summary[[*others, *columns]].merge(
-        reference[[*others, *columns]], on=others, how="left", suffixes=("", "_base")
-    )
-
-
-def speedups(summary, baseline):
-    """Iterations per second over those of the baseline's cell; NaN where either has no number. Same order as `summary`."""
-    pairs = beside_baseline(summary, baseline, ["iterations_per_second"])
-    ratio = pairs["iterations_per_second"] / pairs["iterations_per_second_base"]
-    return ratio.to_numpy(dtype=float, na_value=np.nan)
-
-
-def compare(summary, baseline):
-    """The columns `speedup`, `speedup_low`, `speedup_high`, `verdict` and `rounds_needed`, in the order of `summary`.
-
-    The baseline is compared with nothing: it has a speed-up of 1, and neither interval nor verdict.
-    """
-    pairs = beside_baseline(summary, baseline, ["log_mean", "log_deviation", "rounds"])
-    values = [pairs[column].to_numpy(dtype=float, na_value=np.nan) for column in pairs.columns[-6:]]
-    speedup = speedups(summary, baseline)
-    is_baseline = np.all([summary[column] == value for column, value in baseline.items()], axis=0)
-    low, high = (np.where(is_baseline, np.nan, end) for end in speedup_interval(*values))
-    low, high = np.minimum(low, speedup), np.maximum(high, speedup)
-    verdict = verdicts(low, high)
-    needed = [
-        rounds_needed(ratio, own, base) if text == "unclear" else np.nan
-        for text, ratio, own, base in zip(verdict, speedup, values[1], values[4])
-    ]
-    return {
-        "speedup": speedup,
-        "speedup_low": low,
-        "speedup_high": high,
-        "verdict": verdict,
-        "rounds_needed": np.asarray(needed, dtype=float),
-    }
+def add_fidelity(summary, fidelity, baseline):
+    """The summary with FIDELITY and the badge `fidelity`, empty where no image was compared."""
+    if fidelity is None:
+        return summary.assign(fidelity="", **dict.fromkeys(FIDELITY, np.nan))
+    found = badges(fidelity, baseline)[[*KEY, "fidelity", *FIDELITY]]
+    return summary.merge(found, on=KEY, how="left")
 
 
 def read_summary(path):
     """A summary.csv as it was written: identity columns and texts as text, numbers as numbers."""
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in [*MEDIANS, *NUMBERS, "batch_size", "stage", "rounds"]:
+    for column in NUMBERS:
         frame[column] = pd.to_numeric(frame[column].replace("", None))
     return frame

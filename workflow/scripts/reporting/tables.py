@@ -54,10 +54,13 @@ def cell_of(rows, footnotes, options):
 
 
 def print_speedup(row):
-    """`1.56x (1.50 to 1.62), faster`: with interval and verdict where there are rounds enough for them; `-` without a number."""
+    """`1.56x (1.50 to 1.62), faster`: with interval and verdict where there are rounds enough for them; `-` without a number.
+
+    Where the image is not the baseline's, that comes first.
+    """
     if row["speedup"] != row["speedup"]:
         return OUTSIDE
-    text = f"{row['speedup']:.2f}x"
+    text = f"{'⚠ other image: ' if row['fidelity'] == 'different' else ''}{row['speedup']:.2f}x"
     if row["speedup_low"] == row["speedup_low"]:
         text += f" ({row['speedup_low']:.2f} to {row['speedup_high']:.2f}), {row['verdict']}"
     return text
@@ -102,10 +105,14 @@ def build_table(summary, gpu, batch_size, labels, options=DEFAULT):
         marks = dict.fromkeys(row["mark"] for of_column in stages.values() for row in of_column if row["mark"])
         label = " ".join([label_of(labels, "pipelines", pipeline), *marks])
         rows.append((label, cells_of(stages, columns, footnotes, options)))
-    gpu_label = label_of(labels, "gpus", gpu, next(iter(part["device_name"]), None))
-    heading = f"{gpu_label} (batch size: {batch_size})"
+    heading = heading_of(part, gpu, batch_size, labels)
     headers = headers_of(part, columns, labels, options)
     return Table(heading, headers, rows, footnotes, list(notes_of(part, labels, options)))
+
+
+def heading_of(part, gpu, batch_size, labels):
+    """`A100 (batch size: 1)`."""
+    return f"{label_of(labels, 'gpus', gpu, next(iter(part['device_name']), None))} (batch size: {batch_size})"
 
 
 def notes_of(part, labels, options):
@@ -118,6 +125,7 @@ def notes_of(part, labels, options):
     if not part["text"].any():
         yield from (labels["notes"][name] for name in part["pipeline"].unique() if name in labels["notes"])
     measured = part[part["device_name"].astype(bool)]
+    yield from warnings_of(part, labels)
     if options.speedups:
         yield from mean_speedups(part, labels)
         yield from advice_of(part, labels)
@@ -126,14 +134,24 @@ def notes_of(part, labels, options):
         yield provenance_of(measured, options.unit)
 
 
+def warnings_of(part, labels):
+    """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
+    for row in part[part["fidelity"] == "different"].to_dict("records"):
+        name = label_of(labels, "pipelines", row["pipeline"])
+        column = " ".join(name_column(part, row["torch"], row["variant"], labels))
+        of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
+        yield f"⚠ {name}, stage {row['stage']}, {column}: the image is not the baseline's{of}."
+
+
 def mean_speedups(part, labels):
     """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages."""
     first = part[(part["stage"] == 1) & part["speedup"].notna()]
     for (torch, variant), rows in first.groupby(["torch", "variant"], sort=False):
         if len(rows) > 1 and (rows["speedup"] != 1).any():
             mean = np.exp(np.log(rows["speedup"]).mean())
+            rate = np.exp(np.log(rows["iterations_per_second"]).mean())
             column = " ".join(name_column(part, torch, variant, labels))
-            yield f"Geometric mean of the speed-ups of {len(rows)} pipelines, {column}: {mean:.2f}x."
+            yield f"Geometric mean over {len(rows)} pipelines, {column}: {mean:.2f}x ({rate / mean:.3g} to {rate:.3g} it/s)."
 
 
 def advice_of(part, labels):

@@ -1,0 +1,90 @@
+"""Break-even and error bars, as the figures draw them."""
+
+import pytest
+from test_figures import beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
+
+from conftest import ROOT
+from reporting.published import read_published
+
+
+def error_bars(axes):
+    (_, _, (bars,)), *_ = axes.containers[1::2]
+    return bars.get_segments()[0][:, 0].tolist()
+
+
+def test_error_bars_are_the_intervals_of_the_summary(make_row):
+    summary = summary_of(measured_rows(make_row))
+    row = summary.iloc[0]
+    (axes, *_) = draw("rates", summary).axes
+    assert error_bars(axes) == pytest.approx([row["iterations_per_second_low"], row["iterations_per_second_high"]])
+    (axes, *_) = draw("speedup", summary).axes
+    row = summary[summary["variant"] == "compile"].iloc[0]
+    assert error_bars(axes) == pytest.approx([row["speedup_low"], row["speedup_high"]])
+
+
+def test_a_wide_interval_does_not_hide_the_bars(make_row):
+    rows = [make_row(round=number, iterations_per_second=rate) for number, rate in [(1, 10), (2, 30)]]
+    (axes,) = draw("rates", summary_of(rows)).axes
+    assert axes.get_xlim()[1] < 4 * 20 < summary_of(rows)["iterations_per_second_high"].iloc[0]
+
+
+def rows_of(make_row, eager_s=2.5):
+    """Two rounds of eager, and two of a variant that compiles: 50 s behind (10 s with a warm cache), 2 s a call."""
+    eager = [
+        make_row(
+            round=number,
+            startup_s=2,
+            latency_s=eager_s + number / 1000,
+            images_per_second=1 / (eager_s + number / 1000),
+        )
+        for number in (1, 2)
+    ]
+    compiled = [
+        make_row(
+            variant="compile",
+            round=number,
+            cache=cache,
+            startup_s=startup_s,
+            latency_s=2 + number / 1000,
+            images_per_second=1 / (2 + number / 1000),
+            iterations_per_second=25,
+        )
+        for number, (cache, startup_s) in enumerate([("cold", 52), ("warm", 12)], start=1)
+    ]
+    return eager + compiled
+
+
+def test_break_even_is_drawn_where_the_lines_cross(make_row):
+    summary = summary_of(rows_of(make_row))
+    row = summary[summary["variant"] == "compile"].iloc[0]
+    images = [row["breakeven_cold_images"], row["breakeven_warm_images"]]
+    assert images == [100, 20]
+    (axes,) = draw("breakeven", summary).axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [dot.get_xdata()[0] for dot in dots] == images
+    baseline, cold = axes.lines[0], axes.lines[1]
+    crossing = [
+        line.get_ydata()[0] + 100 / line.get_xdata()[1] * (line.get_ydata()[1] - line.get_ydata()[0])
+        for line in (baseline, cold)
+    ]
+    assert crossing[0] == pytest.approx(crossing[1])
+    assert axes.texts[0].get_text() == "cold: 100 images\nwarm: 20 images"
+    text = caption_of(draw("breakeven", summary))
+    assert "measured 2026-11-20" in text
+    assert "random weights" in text
+
+
+def test_what_never_pays_says_so(make_row):
+    (axes,) = draw("breakeven", summary_of(rows_of(make_row, eager_s=1.5))).axes
+    assert axes.texts[0].get_text() == "cold: never\nwarm: never"
+
+
+def test_without_compiled_variants_the_figure_says_why_it_is_empty():
+    published = read_published(ROOT / "resources/published/pytorch2.csv")
+    assert "no variant that compiles has been measured against its baseline" in texts_of(draw("breakeven", published))
+
+
+def test_another_image_is_marked_beside_its_bar(make_row):
+    summary = summary_of([make_row(), make_row(variant="compile", iterations_per_second=50)])
+    summary.loc[summary["variant"] == "compile", "fidelity"] = "different"
+    assert beside_bars(draw("speedup", summary).axes[0]) == ["⚠ other image 2.50 × 20.0"]

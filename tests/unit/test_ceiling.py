@@ -1,0 +1,206 @@
+"""What a device can do at most: measured for real, counted right, read back, and how near each cell comes to it."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import ROOT
+from measurement.errors import SetupError
+from measurement.row import CEILING_COLUMNS, to_csv
+from reporting.ceilings import ceiling_columns, read_ceilings
+from reporting.errors import ReportError
+from running import rows_of
+
+
+def measure_ceiling(output, *arguments):
+    """Run ceiling.py as a user would. Returns the completed process."""
+    command = [sys.executable, ROOT / "workflow/scripts/ceiling.py", *arguments, "--output", output]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=os.environ)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ceiling") / "new/CPU.csv"
+    result = measure_ceiling(path)
+    assert result.returncode == 0, result.stderr
+    return path
+
+
+def test_the_row_is_complete_and_alone(measured):
+    (row,) = rows_of(measured.parent, measured.name)
+    assert list(row) == CEILING_COLUMNS
+    assert (row["gpu"], row["torch"], row["dtype"], row["cuda_version"]) == ("CPU", "installed", "float32", "")
+    assert all(row[column] for column in CEILING_COLUMNS if column != "cuda_version")
+    assert [path.name for path in measured.parent.iterdir()] == [measured.name]
+    ceilings = read_ceilings([measured])
+    assert ceilings.loc[0, "matmul_tflops"] > 0 and ceilings.loc[0, "copy_gib_per_second"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gpu", "A100"], "error: the run is for gpu A100, but torch"),
+        (["--gpu", "B1000"], "error: unknown gpu 'B1000'"),
+        (["--expect", "torch=1.13.1"], "error: the run is for torch 1.13.1, but torch"),
+    ],
+)
+def test_a_failed_setup_is_one_line_and_no_file(tmp_path, arguments, message):
+    result = measure_ceiling(tmp_path / "CPU.csv", *arguments)
+    assert result.returncode == 1
+    (line,) = [line for line in result.stderr.splitlines() if not line.startswith("waiting for the device")]
+    assert line.startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_measurement_that_dies_is_a_failed_setup(tmp_path, monkeypatch):
+    import ceiling
+
+    monkeypatch.setattr(ceiling, "TIME_LIMIT_S", 0.0)
+    with pytest.raises(SetupError, match="the ceilings of gpu CPU: stopped at the time limit of 0 s"):
+        ceiling.measure_ceiling(ceiling.parse_arguments(["--output", str(tmp_path / "CPU.csv")]))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def ceiling(monkeypatch):
+    """The module, on matrices and copies that take no time."""
+    import measurement.ceiling
+
+    monkeypatch.setattr(measurement.ceiling, "SIZES", {"cpu": (4, 8)})
+    monkeypatch.setattr(measurement.ceiling, "COPY_BYTES", {"cpu": 2**20})
+    return measurement.ceiling
+
+
+def test_a_product_counts_as_torch_counts_it(ceiling):
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        torch.mm(torch.ones(48, 48), torch.ones(48, 48))
+    assert ceiling.matmul_flop(48) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(("seconds", "tflops"), [([0.1, 0.1], 1024e-11), ([0.1, 2.0], 128e-11), ([0.2], 64e-11)])
+def test_the_rate_is_that_of_the_best_size_that_does_not_take_too_long(ceiling, monkeypatch, seconds, tflops):
+    taken = iter(seconds)
+    monkeypatch.setattr(ceiling, "median_s", lambda work, device: (work(), next(taken))[1])
+    import torch
+
+    assert ceiling.matmul_tflops(torch.device("cpu"), torch.float32) == pytest.approx(tflops)
+    assert not list(taken)
+
+
+def test_a_copy_counts_what_is_read_and_what_is_written(ceiling, monkeypatch):
+    import torch
+
+    copied = []
+    monkeypatch.setattr(ceiling, "median_s", lambda work, device: copied.append(work().nbytes) or 0.5)
+    assert ceiling.copy_gib_per_second(torch.device("cpu"), torch.float16) == pytest.approx(2 * 2 / 1024)
+    assert copied == [2**20]
+
+
+def test_the_median_is_that_of_a_second_of_repetitions_after_a_warm_up(ceiling, monkeypatch):
+    now, steps = [0.0], iter([50, 0.3, 0.1, 0.2, 0.9, 9])
+
+    def work():
+        now[0] += next(steps)
+
+    monkeypatch.setattr(ceiling, "clock_s", lambda device: now[0])
+    assert ceiling.median_s(work, None) == pytest.approx(0.25)  # of 0.3, 0.1, 0.2 and 0.9
+    steps = iter([50, 3, 2, 1, 9])
+    assert ceiling.median_s(work, None) == pytest.approx(2)  # three at the least
+
+
+def ceiling_row(**keys):
+    row = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "matmul_tflops": 500.0, "copy_gib_per_second": 2000.0}
+    return {**dict.fromkeys(CEILING_COLUMNS, "x"), **row, **keys}
+
+
+def write(path, rows, columns=CEILING_COLUMNS):
+    path.write_text(to_csv(rows, columns), encoding="utf-8")
+    return path
+
+
+def summary_of(*rows):
+    default = {"gpu": "H200", "torch": "2.13", "dtype": "float16"}
+    work = {"step_gflop": 1000.0, "step_mib": 1024.0, "denoiser_calls_per_second": 100.0}
+    return pd.DataFrame([{**default, **work, **row} for row in rows])
+
+
+def test_percent_and_bound_by_hand():
+    ceilings = pd.DataFrame([ceiling_row(), ceiling_row(torch="2.0", matmul_tflops=250.0)])
+    summary = summary_of(
+        {},  # 2 ms of operations, 0.5 ms of bytes
+        {"step_gflop": 100.0},  # 0.2 ms of operations, 0.5 ms of bytes
+        {"torch": "2.0"},  # 4 ms of operations
+    )
+    columns = ceiling_columns(summary, ceilings)
+    assert columns["ceiling_percent"] == pytest.approx([20, 5, 40])
+    assert columns["achieved_tflops"] == pytest.approx([100, 10, 100])
+    assert columns["matmul_tflops"] == pytest.approx([500, 500, 250])
+    assert columns["copy_gib_per_second"] == pytest.approx([2000] * 3)
+    assert list(columns["bound"]) == ["compute", "memory", "compute"]
+
+
+def test_what_is_unknown_stays_empty():
+    summary = summary_of(
+        {"dtype": "float32"},
+        {"torch": "2.1"},
+        {"gpu": "A100"},
+        {"step_gflop": np.nan},
+        {"step_mib": np.nan},
+        {"denoiser_calls_per_second": np.nan},
+        {"dtype": np.nan},
+    )
+    columns = ceiling_columns(summary, pd.DataFrame([ceiling_row()]))
+    assert np.isnan(columns["ceiling_percent"]).all()
+    assert list(columns["bound"]) == ["", "", "", "", "", "compute", ""]
+    assert list(np.isnan(columns["matmul_tflops"])) == [True, True, True, False, False, False, True]
+    assert columns["achieved_tflops"][:3] == pytest.approx([100] * 3)
+    for ceilings in (None, read_ceilings([])):
+        columns = ceiling_columns(summary_of({}), ceilings)
+        assert np.isnan(columns["ceiling_percent"]).all() and list(columns["bound"]) == [""]
+
+
+def test_files_of_one_row_and_of_several_read_alike(tmp_path):
+    one = write(tmp_path / "one.csv", [ceiling_row(torch="2.10")])
+    several = write(tmp_path / "several.csv", [ceiling_row(), ceiling_row(dtype="float32")])
+    ceilings = read_ceilings([one, several])
+    assert list(ceilings["torch"]) == ["2.10", "2.13", "2.13"]
+    assert list(ceilings["matmul_tflops"]) == [500] * 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: "", "not a CSV of ceilings; delete it"),
+        (lambda text: "gpu,torch\n1,2\n", "expected the columns gpu, torch, dtype, matmul_tflops, …"),
+        (lambda text: text.splitlines()[0] + "\n", "a header without rows"),
+        (lambda text: text.replace(",500,", ",fast,"), "matmul_tflops: found 'fast', expected a number above 0"),
+        (lambda text: text.replace(",2000,", ",0,"), "copy_gib_per_second: found '0', expected a number above 0"),
+        (lambda text: text.replace(",2000,", ",inf,"), "copy_gib_per_second: found 'inf', expected a number above 0"),
+        (lambda text: text.replace("2.13", "../x"), "torch: found '../x', expected a name"),
+        (lambda text: text[: text.index(",500")] + "\n", "matmul_tflops: found '', expected a number"),
+        (lambda text: text + text.splitlines()[1] + "\n", "H200, 2.13, float16 is there twice"),
+    ],
+)
+def test_damage_is_named(tmp_path, damage, message):
+    path = write(tmp_path / "ceilings.csv", [ceiling_row()])
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    sound = write(tmp_path / "sound.csv", [ceiling_row(gpu="T4")])
+    with pytest.raises(ReportError) as caught:
+        read_ceilings([sound, path])
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "ceilings.csv"
+    path.write_bytes(b"\x80\xff\n")
+    with pytest.raises(ReportError, match="not a CSV of ceilings"):
+        read_ceilings([path])

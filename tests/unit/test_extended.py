@@ -1,0 +1,113 @@
+"""The extended table: what it adds, and that it never hides another image."""
+
+import re
+
+import numpy as np
+import pytest
+from test_breakeven_figure import rows_of
+from test_summary import summary_of
+from test_tables import LABELS
+
+from reporting.evidence import Evidence, read_prices
+from reporting.extended import build_all_extended, print_images
+from reporting.formats import to_csv, to_html, to_markdown
+from reporting.options import TableOptions
+from reporting.published import read_published
+from reporting.tables import render_tables
+
+
+def columns_of(table):
+    """{header: [text of each row]}"""
+    headers = [" ".join(lines) for lines in table.headers]
+    rows = [[label, *(cell.texts[0] for cell in cells)] for label, cells in table.rows]
+    return dict(zip(headers, map(list, zip(*rows))))
+
+
+def extended(summary):
+    (table,) = build_all_extended(summary, LABELS).values()
+    return table
+
+
+def test_a_row_has_interval_verdict_start_up_and_break_even(make_row):
+    columns = columns_of(extended(summary_of(rows_of(make_row))))
+    assert columns["Pipeline, torch, variant"] == [
+        "SD - txt2img, torch 2.0 - no compile",
+        "SD - txt2img, torch 2.0 - compile",
+    ]
+    assert columns["speed-up"][1].startswith("1.25x (1.25 to 1.25), faster")
+    assert columns["start-up cold (s)"] == ["2", "52"]
+    assert columns["start-up warm (s)"] == ["2", "12"]
+    assert re.fullmatch(r"100 \(9\d to 10\d\)", columns["break-even cold (images)"][1])
+    assert columns["break-even warm (images)"][1].startswith("20 (")
+    assert "energy (J/image)" not in columns, "what nothing is known of is left out"
+
+
+def test_numbers_of_every_kind_print(make_row):
+    rows = [make_row(energy_per_image_j=812.3, peak_rss_mib=900, start_peak_rss_mib=1200, other_cpu_percent=50)]
+    columns = columns_of(extended(summary_of(rows)))
+    assert columns["energy (J/image)"] == ["812"]
+    assert columns["peak memory starting / warm (MiB)"] == ["1200 / 900"]
+    assert columns["flags"] == ["round 1: other processes took 50% of the CPU"]
+
+
+@pytest.mark.parametrize(
+    ("images", "low", "high", "text"),
+    [
+        (np.nan, np.nan, np.nan, "-"),
+        (124.0, np.nan, np.nan, "124"),
+        (124.0, 116.0, np.inf, "124 (116 to never)"),
+        (np.inf, np.inf, np.inf, "never"),
+        (0.0, 0.0, 3.0, "at once (at once to 3)"),
+    ],
+)
+def test_break_even_in_words(images, low, high, text):
+    row = {"breakeven_cold_images": images, "breakeven_cold_images_low": low, "breakeven_cold_images_high": high}
+    assert print_images(row, "cold") == text
+
+
+def test_another_image_is_marked_wherever_its_speedup_stands(make_row):
+    summary = summary_of([make_row(), make_row(variant="compile", iterations_per_second=50)])
+    summary.loc[summary["variant"] == "compile", ["fidelity", "psnr_db"]] = ["different", 12.3]
+    columns = columns_of(extended(summary))
+    assert columns["speed-up"][1] == "⚠ other image: 2.50x"
+    assert columns["image"][1] == "⚠ different (12 dB)"
+    note = "⚠ SD - txt2img, stage 1, torch 2.0 compile: the image is not the baseline's (PSNR 12 dB)."
+    assert note in render_tables(summary, LABELS)["A100", 1], "also below the published form"
+    assert "⚠ other image: 2.50x" in render_tables(summary, LABELS, TableOptions(speedups=True))["A100", 1]
+
+
+def test_price_of_a_thousand_images(make_row, tmp_path):
+    (tmp_path / "gpus.yaml").write_text("A100: {label: A100, price_per_hour_usd: 3.6}\nT4: {label: T4}\n")
+    prices = read_prices(tmp_path / "gpus.yaml")
+    assert prices == {"A100": 3.6}
+    from test_summary import cells_of
+
+    from reporting.read import to_frame
+    from reporting.summary import summarize
+
+    rows = [make_row(images_per_second=0.5)]
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"}, Evidence(prices_usd=prices))
+    assert summary["price_per_1000_images_usd"].iloc[0] == pytest.approx(2.0), "2000 s at 3.60 an hour"
+
+
+def test_failures_keep_their_words_and_reasons(make_row):
+    table = extended(
+        summary_of([make_row(), make_row(variant="compile", status="oom", phase="call-1", detail="no memory")])
+    )
+    assert columns_of(table)["it/s"][1] == "OOM after warmup"
+    assert "SD - txt2img, compile: no memory" in table.notes
+
+
+def test_every_form_is_printed_and_hostile_labels_are_harmless(make_row):
+    labels = {**LABELS, "pipelines": {"sd-txt2img": "<script>|a"}}
+    ((_, table),) = build_all_extended(summary_of([make_row()]), labels).items()
+    assert "<script>" not in to_markdown(table) + to_html(table)
+    assert to_csv(table).startswith('"Pipeline, torch, variant",it/s')
+
+
+def test_published_numbers_have_an_extended_table_too():
+    from conftest import ROOT
+
+    tables = build_all_extended(read_published(ROOT / "resources/published/pytorch2.csv"), LABELS)
+    assert len(tables) == 15
+    assert "speed-up" in columns_of(tables["A100", 1])

@@ -1,0 +1,460 @@
+"""What runs made against what the baseline made: measures, badges, strips."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from test_figures import odd_labels
+from test_summary import cells_of
+
+from conftest import ROOT
+from measurement.row import COLUMNS, to_csv
+from reporting.errors import ReportError
+from reporting.fidelity import badge_of, badges, compare_images, compare_runs, read_fidelity, write_fidelity
+from reporting.figure_images import ALARM, AMPLIFIED
+from reporting.figure_strips import Images, draw_strip, write_strips
+from reporting.labels import read_labels
+from reporting.outputs import read_output, read_runs
+from reporting.read import to_frame
+from reporting.speedup import KEY
+from reporting.summary import summarize
+
+BASELINE = {"variant": "eager"}
+LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
+PLACE = ("A100", "2.0", "sd-txt2img", 1)
+
+
+def picture(side=16, seed=0):
+    return np.random.default_rng(seed).integers(40, 200, (side, side, 3), dtype=np.uint8)
+
+
+def shifted(image, levels):
+    """The image with every value higher by `levels`: its mean squared error is their square."""
+    return (image + levels).astype(np.uint8)
+
+
+LATENTS = np.linspace(-3, 2, 4 * 8 * 8, dtype=np.float32).reshape(4, 8, 8)
+
+
+class Runs:
+    """Run folders as a measurement leaves them."""
+
+    def __init__(self, folder, make_row):
+        self.folder, self.make_row, self.rows, self.paths = folder, make_row, [], []
+
+    def add(self, image=None, latents=None, **keys):
+        """A run with one row; image and latents of its stage, where it kept any."""
+        row = self.make_row(**keys)
+        folder = self.folder / str(len(self.paths))
+        (folder / "outputs").mkdir(parents=True)
+        if image is not None:
+            Image.fromarray(image).save(folder / "outputs" / f"stage-{row['stage']}.png")
+        if latents is not None:
+            np.save(folder / "outputs" / f"stage-{row['stage']}.npy", latents, allow_pickle=False)
+        (folder / "run.csv").write_text(to_csv([row], COLUMNS), encoding="utf-8")
+        self.rows.append(row)
+        self.paths.append(folder / "run.csv")
+        return folder / "outputs"
+
+    def compare(self, baseline=BASELINE):
+        return compare_runs(read_runs(self.paths), baseline)
+
+    def badges(self, baseline=BASELINE):
+        """The badges by (torch, variant)."""
+        return badges(self.compare(baseline), baseline).set_index(["torch", "variant"])
+
+    def summary(self, baseline=BASELINE, cells=None):
+        return summarize(to_frame(self.rows), cells_of(self.rows) if cells is None else cells, baseline)
+
+    def draw(self, labels=LABELS, baseline=BASELINE, place=PLACE, cells=None):
+        images = Images(read_runs(self.paths), self.compare(baseline), baseline)
+        return draw_strip(self.summary(baseline, cells), images, labels, baseline, place)
+
+
+@pytest.fixture
+def runs(tmp_path, make_row):
+    return Runs(tmp_path, make_row)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 12])
+def test_psnr_is_that_of_the_mean_squared_error(levels):
+    base = picture()
+    psnr_db, _ = compare_images(shifted(base, levels), base)
+    assert psnr_db == pytest.approx(10 * math.log10(255**2 / levels**2))
+
+
+def test_psnr_and_ssim_are_scikit_images():
+    base, image = picture(32), picture(32, seed=1)
+    psnr_db, ssim = compare_images(image, base)
+    assert psnr_db == pytest.approx(peak_signal_noise_ratio(base, image))
+    assert ssim == pytest.approx(structural_similarity(base, image, channel_axis=2, data_range=255))
+    assert 0 < ssim < 0.5
+
+
+def test_equal_images_have_infinite_psnr():
+    assert compare_images(picture(), picture()) == (math.inf, 1)
+
+
+@pytest.mark.parametrize("height, width, window", [(6, 9, 5), (8, 4, 3), (3, 3, 3), (7, 7, 7)])
+def test_small_images_get_a_small_window(height, width, window):
+    base = picture()[:height, :width]
+    image = shifted(base, 1)
+    image[0, 0] = 0
+    expected = structural_similarity(base, image, channel_axis=2, data_range=255, win_size=window)
+    assert compare_images(image, base)[1] == pytest.approx(expected)
+
+
+def test_an_image_without_room_for_a_window_has_no_ssim():
+    psnr_db, ssim = compare_images(shifted(picture(2), 1), picture(2))
+    assert psnr_db == pytest.approx(48.13, abs=0.01)
+    assert math.isnan(ssim)
+
+
+BELOW = {limit: float(np.nextafter(limit, 0)) for limit in (40, 30, 0.97, 25)}
+
+
+@pytest.mark.parametrize(
+    "psnr_db, ssim, identical, noise_floor_db, badge",
+    [
+        (math.inf, 1, True, math.nan, "identical"),
+        (math.inf, 1, False, math.nan, "equivalent"),  # the latents differ
+        (40, 0.5, False, math.nan, "equivalent"),
+        (BELOW[40], 1, False, math.nan, "close"),
+        (30, 0.97, False, math.nan, "close"),
+        (BELOW[30], 1, False, math.nan, "different"),
+        (35, BELOW[0.97], False, math.nan, "different"),
+        (35, math.nan, False, math.nan, "different"),
+        (25, 0.5, False, 25, "equivalent"),  # no further from it than it is from itself
+        (BELOW[25], 0.5, False, 25, "different"),
+        (39, 1, False, math.inf, "close"),
+        (math.nan, math.nan, False, math.nan, ""),
+        (math.nan, math.nan, True, math.nan, "identical"),
+    ],
+)
+def test_badge(psnr_db, ssim, identical, noise_floor_db, badge):
+    assert badge_of(psnr_db, ssim, identical, noise_floor_db) == badge
+
+
+def test_a_run_is_held_against_the_first_round_of_the_baseline(runs):
+    runs.add(shifted(picture(), 7), LATENTS, round=2)  # the files come in any order
+    runs.add(picture(), LATENTS, round=1)
+    runs.add(shifted(picture(), 2), LATENTS + np.float32(0.5), variant="compile")
+    runs.add(picture(), LATENTS, variant="compile", batch_size=4)  # no baseline there
+    rows = runs.compare().set_index(["variant", "round"])
+    assert len(rows) == 3
+    row = rows.loc["compile", 1]
+    assert row["psnr_db"] == pytest.approx(10 * math.log10(255**2 / 4))
+    assert (row["latents_difference"], row["latents_scale"]) == (pytest.approx(0.5), 3)
+    assert row["baseline_round"] == 1
+    assert not row["identical"]
+    assert rows.loc[("eager", 1), "identical"]
+    assert not rows.loc[("eager", 2), "identical"]
+
+
+def test_badges_are_those_of_the_worst_round_and_the_noise_floor_is_the_baselines(runs):
+    for number, levels in [(1, 0), (2, 20), (3, 30)]:
+        runs.add(shifted(picture(), levels), LATENTS, round=number)
+    for variant, levels in [("within", (1, 30)), ("beyond", (1, 31))]:
+        for number, level in enumerate(levels, start=1):
+            runs.add(shifted(picture(), level), LATENTS, variant=variant, round=number)
+    found = runs.badges().loc["2.0"]
+    floor = 10 * math.log10(255**2 / 30**2)
+    assert list(found["noise_floor_db"]) == [pytest.approx(floor)] * 3
+    assert dict(found["fidelity"]) == {"eager": "different", "within": "equivalent", "beyond": "different"}
+    assert found.loc["beyond", "psnr_db"] == pytest.approx(10 * math.log10(255**2 / 31**2))
+    assert found.loc["beyond", "ssim"] == pytest.approx(compare_images(shifted(picture(), 31), picture())[1])
+
+
+def test_identical_is_bit_for_bit_in_every_round_and_in_the_latents_too(runs):
+    nearly = LATENTS.copy()
+    nearly.flat[0] = np.nextafter(nearly.flat[0], np.float32(0))
+    runs.add(picture(), LATENTS)
+    runs.add(picture(), LATENTS, round=2)
+    runs.add(picture(), LATENTS, variant="same")
+    runs.add(picture(), LATENTS, variant="once")
+    runs.add(picture(), nearly, variant="once", round=2)
+    found = runs.badges().loc["2.0"]
+    assert dict(found["fidelity"]) == {"eager": "identical", "same": "identical", "once": "equivalent"}
+    assert math.isinf(found.loc["once", "psnr_db"])
+    assert 0 < found.loc["once", "latents_difference"] < 1e-6
+
+
+def test_one_round_of_the_baseline_gives_no_noise_floor_and_no_badge_of_its_own(runs):
+    runs.add(picture(), LATENTS)
+    runs.add(shifted(picture(), 3), LATENTS, variant="compile")
+    found = runs.badges().loc["2.0"]
+    assert found["noise_floor_db"].isna().all()
+    assert dict(found["fidelity"]) == {"eager": "", "compile": "close"}
+    assert math.isnan(found.loc["eager", "psnr_db"])
+
+
+def test_a_failed_first_round_of_the_baseline_gives_way_to_the_next(runs):
+    runs.add(shifted(picture(), 90), LATENTS, status="invalid", phase="call-1")
+    runs.add(picture(), LATENTS, round=2)
+    runs.add(picture(), LATENTS, variant="compile")
+    assert list(runs.compare()["baseline_round"]) == [2, 2]
+    assert runs.badges().loc[("2.0", "compile"), "fidelity"] == "identical"
+
+
+def test_without_a_baseline_there_is_no_row(runs):
+    runs.add(status="oom", phase="load")
+    runs.add(picture(), LATENTS, variant="compile")
+    assert runs.compare().empty
+    assert runs.badges().empty
+
+
+def test_failed_runs_and_runs_that_kept_nothing_have_no_row(runs):
+    runs.add(picture(), LATENTS)
+    runs.add(variant="oom", status="oom", phase="load")
+    runs.add(picture(), LATENTS, variant="invalid", status="invalid", phase="call-1")
+    runs.add(variant="older")
+    assert list(runs.compare()["variant"]) == ["eager"]
+
+
+def test_nothing_measured_is_nothing_compared():
+    fidelity = compare_runs(read_runs([]), BASELINE)
+    assert fidelity.empty and badges(fidelity, BASELINE).empty
+
+
+def test_a_baseline_may_fix_the_torch_build(runs):
+    runs.add(picture(), LATENTS)
+    runs.add(shifted(picture(), 1), LATENTS, variant="compile")
+    runs.add(shifted(picture(), 3), LATENTS, torch="2.1")
+    runs.add(shifted(picture(), 5), LATENTS, torch="2.1", variant="compile")
+
+    def distances(baseline):
+        return {
+            (row["torch"], row["variant"]): round(255 / 10 ** (row["psnr_db"] / 20))
+            for row in runs.compare(baseline).to_dict("records")
+        }
+
+    cells = [("2.0", "eager"), ("2.0", "compile"), ("2.1", "eager"), ("2.1", "compile")]
+    assert distances({"variant": "eager"}) == dict(zip(cells, [0, 1, 0, 2]))
+    assert distances({"torch": "2.0"}) == dict(zip(cells, [0, 0, 3, 4]))
+    assert distances({"torch": "2.0", "variant": "eager"}) == dict(zip(cells, [0, 1, 3, 5]))
+
+
+def test_other_sizes_are_not_compared_and_say_so(runs):
+    runs.add(picture(), LATENTS)
+    runs.add(picture(8), LATENTS[:, :4, :4], variant="small")
+    runs.add(picture(), LATENTS, variant="mixed")
+    runs.add(picture(8), LATENTS, variant="mixed", round=2)
+    found = runs.badges().loc["2.0"]
+    note = "latents of 4 x 4 x 4, the baseline's of 4 x 8 x 8; image of 8 x 8 x 3, the baseline's of 16 x 16 x 3"
+    assert found.loc["small", "note"] == note
+    assert found.loc[["small", "mixed"], ["psnr_db", "ssim"]].isna().all(axis=None)
+    assert list(found.loc[["small", "mixed"], "fidelity"]) == ["", ""]
+
+
+def test_latents_of_three_channels_are_the_pixels_where_there_is_no_image(runs):
+    latents = np.array([-1.2, -1, 0, 0.5, 1, 3], dtype=np.float32).repeat(3 * 6).reshape(6, 6, 3).transpose(2, 0, 1)
+    folder = runs.add(latents=np.ascontiguousarray(latents))
+    image = read_output(folder, 1).image
+    assert image[:, 0, 0].tolist() == [0, 0, 128, 191, 255, 255]
+    runs.add(latents=latents - np.float32(0.1), variant="compile")
+    row = runs.compare().iloc[1]
+    assert 25 < row["psnr_db"] < 35
+
+
+def test_latents_alone_are_compared_as_far_as_they_go(runs):
+    runs.add(latents=LATENTS)
+    runs.add(latents=LATENTS, variant="same")
+    runs.add(latents=LATENTS * np.float32(1.5), variant="other")
+    found = runs.badges().loc["2.0"]
+    assert list(found.loc[["same", "other"], "fidelity"]) == ["identical", ""]
+    assert found.loc["other", "latents_difference"] == pytest.approx(1.5)
+    assert found.loc["other", "note"] == "no image"
+
+
+def test_stages_are_compared_each_for_itself(runs):
+    for variant, level in [("eager", 0), ("compile", 20)]:
+        runs.add(picture(), LATENTS, variant=variant, stage=1)
+        runs.add(shifted(picture(), level), LATENTS, variant=variant, stage=2)
+    found = badges(runs.compare(), BASELINE).set_index(["variant", "stage"])["fidelity"]
+    assert (found["compile", 1], found["compile", 2]) == ("identical", "different")
+
+
+def test_a_comparison_reads_back_as_it_was_written(runs, tmp_path):
+    runs.add(picture(), LATENTS, torch="2.10")
+    runs.add(picture(8), LATENTS, torch="2.10", variant="small")
+    fidelity = runs.compare()
+    write_fidelity(fidelity, tmp_path / "fidelity.csv")
+    text = (tmp_path / "fidelity.csv").read_text()
+    assert ",inf,1,0,3,True," in text
+    found = read_fidelity(tmp_path / "fidelity.csv")
+    assert list(found["torch"]) == ["2.10", "2.10"]
+    assert found.to_csv() == fidelity.to_csv()
+    assert badges(found, BASELINE)["fidelity"].tolist() == ["", ""]
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\xff"])
+def test_a_file_that_is_no_comparison_is_told(tmp_path, text):
+    (tmp_path / "fidelity.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ReportError, match="fidelity.csv: not a comparison"):
+        read_fidelity(tmp_path / "fidelity.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n and no more", b"\x93NUMPY", b"PK\x03\x04"])
+@pytest.mark.parametrize("name", ["stage-1.png", "stage-1.npy"])
+def test_a_damaged_output_is_named(runs, name, content):
+    folder = runs.add(picture(), LATENTS)
+    (folder / name).write_bytes(content)
+    with pytest.raises(ReportError, match=f"{name}: (not|an array)"):
+        runs.compare()
+
+
+def test_pickled_latents_are_refused(runs):
+    folder = runs.add(picture(), LATENTS)
+    np.save(folder / "stage-1.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ReportError, match="not a NumPy array"):
+        runs.compare()
+
+
+def texts_of(figure):
+    return [" ".join(text.get_text().split()) for text in figure.findobj(Text) if text.get_text()]
+
+
+def panels_of(figure, row=0):
+    """{title: axes} of a row of images, or of the differences below them by the same titles."""
+    axes = [one for one in figure.axes if one.get_subplotspec().rowspan.start == row]
+    titles = [one.get_title() for one in figure.axes if one.get_subplotspec().rowspan.start == row - row % 2]
+    return dict(zip(titles, axes))
+
+
+def pixels(axes):
+    return np.asarray(axes.images[0].get_array())
+
+
+def test_a_strip_shows_images_badges_and_differences_the_baseline_first(runs):
+    runs.add(picture(), LATENTS, variant="compile")
+    runs.add(shifted(picture(), 2), LATENTS)
+    figure = runs.draw()
+    panels, below = panels_of(figure), panels_of(figure, 1)
+    assert list(panels) == ["no compile", "compile"]
+    assert (pixels(panels["no compile"]) == shifted(picture(), 2)).all()
+    assert panels["compile"].images[0].get_interpolation() == "none"
+    assert panels["no compile"].get_xlabel() == "baseline"
+    assert panels["compile"].get_xlabel().startswith("equivalent\nPSNR 42.11 dB, SSIM 0.99")
+    assert not below["no compile"].images
+    assert not any(text.get_text() for text in below["no compile"].texts)
+    assert (pixels(below["compile"]) == 2 * AMPLIFIED).all()
+    assert below["compile"].get_xlabel() == f"difference × {AMPLIFIED}, largest: 2 of 255"
+
+
+def test_a_strip_shows_the_round_that_differs_most(runs):
+    runs.add(picture(), LATENTS)
+    runs.add(shifted(picture(), 1), LATENTS, round=2)
+    for number, levels in [(1, 1), (2, 40), (3, 2)]:
+        runs.add(shifted(picture(), levels), LATENTS, variant="compile", round=number)
+    panels = panels_of(runs.draw())
+    assert (pixels(panels["no compile"]) == picture()).all()
+    assert (pixels(panels["compile"]) == shifted(picture(), 40)).all()
+    assert panels["no compile"].get_xlabel().startswith("baseline, its other rounds: equivalent\nPSNR 48.13 dB")
+
+
+def test_a_difference_cannot_be_overlooked(runs):
+    runs.add(picture(), LATENTS)
+    runs.add(picture(seed=5), LATENTS, variant="compile")
+    panels = panels_of(runs.draw())
+    label = panels["compile"].xaxis.label
+    assert label.get_text().startswith("⚠ different\nPSNR ")
+    assert (label.get_color(), label.get_fontweight()) == (ALARM, "bold")
+    assert panels["compile"].spines["left"].get_linewidth() > 3 * panels["no compile"].spines["left"].get_linewidth()
+
+
+def test_a_caption_says_where_the_images_come_from_and_that_random_weights_are_random(runs):
+    for variant in ("eager", "compile"):
+        runs.add(picture(), LATENTS, variant=variant, scale="tiny")
+    text = " ".join(runs.draw()._supxlabel.get_text().split())
+    for part in (
+        "The weights are random",
+        f"absolute difference from the baseline's, × {AMPLIFIED}.",
+        "Device: NVIDIA A100-SXM4-40GB (8 CPU threads); torch 2.0.1+cu118, Diffusers 0.31.0, float16; "
+        "miniature architectures with random weights; measured 2026-11-20.",
+    ):
+        assert part in text
+    assert "⚠" not in text
+
+
+def test_a_strip_of_pretrained_weights_claims_nothing_random(runs):
+    runs.add(picture(), LATENTS, weights="pretrained")
+    assert "random" not in runs.draw()._supxlabel.get_text()
+
+
+def test_what_failed_or_has_not_run_stands_in_the_place_of_its_image(runs, make_row):
+    runs.add(picture(), LATENTS)
+    runs.add(variant="compile", status="oom", phase="call-1")
+    runs.add(variant="older")
+    cells = cells_of([*runs.rows, make_row(variant="later")])
+    panels = panels_of(runs.draw(cells=cells))
+    words = [" ".join(text.get_text() for text in axes.texts) for axes in panels.values()]
+    assert words == ["", "OOM after warmup", "no image kept", "not yet run"]
+
+
+def test_without_an_image_of_the_baseline_a_strip_says_so(runs):
+    runs.add(status="crashed", phase="load")
+    runs.add(picture(), LATENTS, variant="compile")
+    figure = runs.draw()
+    assert {"crashed", "not compared: the baseline has no image"} <= set(texts_of(figure))
+
+
+def test_a_strip_says_that_sizes_differ(runs):
+    runs.add(picture(), LATENTS)
+    runs.add(picture(8), LATENTS, variant="small")
+    text = "not compared: image of 8 x 8 x 3, the baseline's of 16 x 16 x 3"
+    assert any(text in found for found in texts_of(runs.draw()))
+
+
+@pytest.mark.parametrize(
+    "baseline, titles",
+    [
+        ({"variant": "eager"}, ["no compile", "compile"]),
+        (
+            {"torch": "2.0", "variant": "eager"},
+            ["torch 2.0, no compile", "torch 2.1, no compile", "torch 2.1, compile"],
+        ),
+        (
+            {"torch": "2.0"},
+            ["torch 2.0, no compile", "torch 2.1, no compile", "torch 2.0, compile", "torch 2.1, compile"],
+        ),
+    ],
+)
+def test_a_strip_holds_the_baseline_of_another_torch_build(runs, baseline, titles):
+    for torch in ("2.0", "2.1"):
+        for variant in ("eager", "compile"):
+            runs.add(picture(), LATENTS, torch=torch, variant=variant)
+    figure = runs.draw(baseline=baseline, place=("A100", "2.1", "sd-txt2img", 1))
+    assert list(panels_of(figure)) == titles
+
+
+def test_stages_stand_below_each_other(runs):
+    for variant in ("eager", "compile"):
+        for stage in (1, 2):
+            runs.add(picture(seed=stage), LATENTS, pipeline="if", variant=variant, stage=stage)
+    figure = runs.draw(place=("A100", "2.0", "if", 1))
+    assert (pixels(panels_of(figure, 2)["compile"]) == picture(seed=2)).all()
+    assert {"stage 1", "stage 2"} <= set(texts_of(figure))
+
+
+def test_a_file_a_gpu_torch_build_pipeline_and_batch_size_whatever_the_labels(runs, tmp_path):
+    for keys in ({}, {"batch_size": 4}, {"torch": "2.1"}, {"gpu": "T4"}, {"pipeline": "sdxl-txt2img"}):
+        runs.add(picture(), LATENTS, **keys)
+    runs.add(shifted(picture(), 40), LATENTS, variant="compile")
+    folder = tmp_path / "strips"
+    write_strips(runs.summary(), read_runs(runs.paths), runs.compare(), odd_labels(), BASELINE, folder)
+    places = ["A100-2.0-sd-txt2img", "A100-2.0-sdxl-txt2img", "A100-2.1-sd-txt2img", "T4-2.0-sd-txt2img"]
+    names = [f"{place}-batch-1.png" for place in places] + ["A100-2.0-sd-txt2img-batch-4.png"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            assert min(image.size) > 300
+
+
+def test_images_are_found_by_the_identity_of_their_rows(runs):
+    runs.add(picture(), LATENTS)
+    images = Images(read_runs(runs.paths), runs.compare(), BASELINE)
+    (key,) = images.folders
+    assert dict(zip(KEY, key)) == {**dict(zip(KEY, [*PLACE, "eager"])), "stage": 1}

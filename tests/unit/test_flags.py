@@ -1,0 +1,76 @@
+"""Flags: what looks wrong is said, and nothing is said of what is well."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_summary import summary_of
+
+from measurement.row import CALL_COLUMNS
+from reporting.evidence import Evidence
+from reporting.flags import flag_calls
+from reporting.read import to_frame
+from reporting.summary import summarize
+
+QUIET = [1.0, 1.004, 0.998, 1.002, 0.996, 1.003, 0.999, 1.001]
+
+
+def test_quiet_calls_have_no_flag():
+    assert flag_calls(QUIET) == []
+    assert flag_calls([1.0] * 8) == []
+
+
+def test_spread_drift_and_outliers_are_flagged():
+    (spread,) = flag_calls([1.0, 1.3, 0.9, 1.25, 0.95, 1.2])
+    assert spread.startswith("spread: IQR ")
+    assert "calls grow slower (Spearman +1.00)" in flag_calls(list(np.linspace(1, 1.03, 8)))
+    assert "calls grow faster (Spearman -1.00)" in flag_calls(list(np.linspace(1.03, 1, 8)))
+    assert flag_calls([*QUIET, 2.0]) == ["1 severe outlier of 9 calls"]
+    assert flag_calls([*QUIET, 1.0105]) == ["1 mild outlier of 9 calls"]
+
+
+def test_a_trend_of_four_calls_is_not_enough():
+    assert not any("grow" in flag for flag in flag_calls([1.0, 1.001, 1.003, 1.002]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "flag"),
+    [
+        ({"warmup_spread_percent": 2.5}, "warm-up ended unsteady"),
+        ({"low_clock_percent": 30}, "throttled: SM clock under 75% of its default in 30% of the samples"),
+        ({"clock_limits": "power cap"}, "clock limited by power cap"),
+        ({"temperature_c": 88}, "hot: 88 °C"),
+        ({"device_processes": 2}, "2 other process(es) on the device"),
+        ({"other_cpu_percent": 50}, "other processes took 50% of the CPU"),
+        ({"cpu_clock_mhz": 3000, "cpu_clock_lowest_mhz": 1500}, "CPU clock fell to 50% of its median"),
+    ],
+)
+def test_what_the_machine_did_is_flagged(make_row, columns, flag):
+    assert flag in summary_of([make_row(**columns)])["flags"].iloc[0]
+
+
+def test_a_quiet_machine_has_no_flag(make_row):
+    quiet = {"warmup_spread_percent": 1.5, "low_clock_percent": 0, "temperature_c": 60, "device_processes": 0}
+    assert summary_of([make_row(**quiet, other_cpu_percent=3)])["flags"].iloc[0] == ""
+
+
+def test_flags_name_their_rounds_and_drop_nothing(make_row):
+    rows = [make_row(round=number, other_cpu_percent=50 if number > 1 else 0) for number in (1, 2, 3)]
+    row = summary_of(rows).iloc[0]
+    assert row["flags"] == "round 2, 3: other processes took 50% of the CPU"
+    assert row["rounds"] == 3
+
+
+def test_flags_of_calls_come_from_the_raw_calls(make_row):
+    row = make_row()
+    calls = pd.DataFrame(
+        [
+            {**{name: row[name] for name in CALL_COLUMNS if name in row}, "kind": kind, "call": 1, "latency_s": latency}
+            for kind, latency in [("first", 60.0), *(("call", latency) for latency in [*QUIET, 2.0])]
+        ],
+        columns=CALL_COLUMNS,
+    ).astype({"batch_size": int, "stage": int, "round": int})
+    cells = pd.DataFrame(
+        [["A100", "2.0", "sd-txt2img", 1, "eager"]], columns=["gpu", "torch", "pipeline", "batch_size", "variant"]
+    )
+    summary = summarize(to_frame([row]), cells, {"variant": "eager"}, Evidence(calls=calls))
+    assert summary["flags"].iloc[0] == "round 1: 1 severe outlier of 9 calls"

@@ -1,0 +1,63 @@
+"""docs/method.md explains every column, status, badge, verdict and threshold that there is."""
+
+import pytest
+import yaml
+
+import thresholds
+from conftest import ROOT
+from measurement.monitor import LIMITS
+from measurement.row import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
+from reporting import fidelity, summary
+
+PAGE = (ROOT / "docs/method.md").read_text(encoding="utf-8")
+ROW = yaml.safe_load((ROOT / "workflow/schemas/measurement.schema.yaml").read_text(encoding="utf-8"))["properties"]
+CONFIG = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))["properties"]
+FILES = {
+    "run.csv": COLUMNS,
+    "calls.csv": CALL_COLUMNS,
+    "fidelity.csv": fidelity.COLUMNS,
+    "ceilings": CEILING_COLUMNS,
+    "summary.csv": summary.COLUMNS,
+}
+WORDS = {
+    "statuses": [*ROW["status"]["enum"], summary.OPEN],
+    "reasons to stop": list(filter(None, ROW["stopped_by"]["enum"])),
+    "caches": list(filter(None, ROW["cache"]["enum"])),
+    "limits of a clock": list(LIMITS.values()),
+    "kinds of calls": ["first", "warmup", "call"],
+    "verdicts": ["faster", "slower", "same", "unclear"],
+    "badges": ["identical", "equivalent", "close", "different"],
+    "roofs": ["compute", "memory"],
+    "break-evens": ["at once", "never"],
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_column_is_explained(name):
+    assert not [column for column in FILES[name] if f"`{column}`" not in PAGE]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_every_word_that_is_printed_is_explained(name):
+    assert not [word for word in WORDS[name] if f"`{word}`" not in PAGE]
+
+
+def test_verdicts_and_badges_stand_in_their_tables():
+    for kind in ("verdict", "fidelity"):
+        table = PAGE.split(f"| `{kind}` | ")[-1].split("\n\n")[0]
+        assert not [word for word in WORDS["verdicts" if kind == "verdict" else "badges"] if f"`{word}`" not in table]
+
+
+def test_every_threshold_stands_with_its_value():
+    for name, value in vars(thresholds).items():
+        if name.isupper():
+            (cell,) = (line.split(" | ")[1] for line in PAGE.splitlines() if line.startswith(f"| `{name}` | "))
+            numbers = [float(word) for word in cell.split() if word[0].isdigit()]
+            assert numbers == (list(value.values()) if isinstance(value, dict) else [value]), name
+
+
+def test_the_readme_of_the_config_has_every_key():
+    readme = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    nested = {key: list(rule["properties"]) for key, rule in CONFIG.items() if key in ("measurement", "tables")}
+    keys = [f"{key}.{inner}" for key in CONFIG for inner in nested.get(key, [])]
+    assert not [key for key in [*keys, *(CONFIG.keys() - nested.keys())] if f"| `{key}` |" not in readme]

@@ -1,0 +1,41 @@
+"""A against A, for real: the baseline under another name is seldom called faster or slower."""
+
+import numpy as np
+import pytest
+
+from conftest import QUICK, Project
+from reporting.intervals import speedup_interval, verdicts
+from reporting.read import read_measurements
+from reporting.summary import read_summary
+
+ROUNDS = 10
+REPETITIONS = 4000
+
+
+@pytest.mark.slow
+def test_the_baseline_under_another_name_is_seldom_called_faster_or_slower(tmp_path):
+    project = Project(tmp_path / "project")
+    project.edit("config/variants.yaml", lambda variants: variants.update(again={**variants["eager"], "label": "again"}))
+    project.configure(
+        name="same", pipelines=["sd-txt2img"], batch_sizes=[1], rounds=ROUNDS, variants=["eager", "again"],
+        measurement={**QUICK, "warmup_calls": 3, "max_warmup_calls": 3, "calls": 6, "max_calls": 6},
+    )  # fmt: skip
+    project.snakemake()
+    folder = project.folder / "results/same"
+    summary = read_summary(folder / "summary.csv").set_index("variant")
+    assert summary.loc["again", "fidelity"] in ("identical", "equivalent")
+    assert summary.loc["again", "verdict"] in ("same", "unclear", "faster", "slower")
+
+    rates = np.log(read_measurements([folder / "measurements.csv"])["iterations_per_second"].to_numpy())
+    assert len(rates) == 2 * ROUNDS
+    generator = np.random.default_rng(1)
+    for rounds in (2, 3, 5):
+        drawn = np.array([generator.permutation(rates)[: 2 * rounds] for _ in range(REPETITIONS)])
+        moments = [
+            value
+            for part in (drawn[:, :rounds], drawn[:, rounds:])
+            for value in (part.mean(axis=1), part.std(axis=1, ddof=1), rounds)
+        ]
+        wrong = np.mean(np.isin(verdicts(*speedup_interval(*moments)), ["faster", "slower"]))
+        print(f"{rounds} rounds: {wrong:.1%} of {REPETITIONS} repetitions")
+        assert wrong < 0.05, f"{rounds} rounds: {wrong:.1%}"

@@ -1,0 +1,65 @@
+"""Measure what this machine's device can do at most: a large matrix product in the run's dtype, and a large copy.
+
+Writes one CSV with one row, whole or not at all. A set-up that fails (wrong device, wrong torch, too little memory, full
+disk) is one line, exit code 1 and no row.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import add_place, child_environment, parse_expected, resolve_place, run_program
+from measurement import row
+from measurement.device import locked
+from measurement.errors import SetupError
+from measurement.monitor import Monitor
+from measurement.supervise import read_events, run_child
+
+TIME_LIMIT_S = 600.0  # many times what the slowest device needs
+
+
+def parse_arguments(arguments=None):
+    """The command line. `--root` is for catalogues that lie elsewhere than this program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", required=True, type=Path, help="the CSV to write")
+    add_place(parser)
+    return parser.parse_args(arguments)
+
+
+def measure_ceiling(arguments):
+    """Measure in a process of its own under the device's lock and write the row. Raises SetupError; returns the row."""
+    gpu, gpu_entry, expected = resolve_place(arguments)
+    spec = {"gpu": gpu, "torch": arguments.torch, "gpu_entry": gpu_entry, "environment": parse_expected(expected)}
+    device_type = gpu_entry.get("device", "cuda")
+    with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
+        spec["events"] = str(Path(folder) / "events.jsonl")
+        environment = child_environment(Path(folder), device_type)
+        with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
+            monitor = Monitor(device_type)
+            death = run_child(spec, Path(folder) / "spec.json", environment, log, lock, TIME_LIMIT_S, None, monitor)
+        events = read_events(spec["events"])
+    if death:
+        raise SetupError(f"the ceilings of gpu {gpu}: {death[1]}; --log FILE keeps what the process printed")
+    line = {"gpu": gpu, "torch": arguments.torch}
+    for event in events:
+        line.update(event["columns"])
+    line = {column: line[column] for column in row.CEILING_COLUMNS}
+    row.write_whole(arguments.output, row.to_csv([line], row.CEILING_COLUMNS))
+    return line
+
+
+def describe(line):
+    """One line of what was measured."""
+    product, copy = line["matmul_tflops"], line["copy_gib_per_second"]
+    yield f"{line['gpu']}, torch {line['torch']}: {product:.3g} TFLOP/s in {line['dtype']}, copy at {copy:.3g} GiB/s"
+
+
+def main():
+    arguments = parse_arguments()
+    return run_program(lambda: describe(measure_ceiling(arguments)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""Rule `fidelity`: what every run made, held against what the baseline made of the same seed."""
+
+from reporting.errors import run_script
+from reporting.fidelity import compare_runs, write_fidelity
+from reporting.outputs import read_runs
+
+
+def main(snakemake):
+    """`input.runs` are the run.csv of the dataset; the outputs lie beside them."""
+    runs = read_runs(snakemake.input.runs)
+    write_fidelity(compare_runs(runs, snakemake.params.baseline), snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,0 +1,68 @@
+"""What a call made: the final latents and the image, whether they are sound, and their files."""
+
+import functools
+from pathlib import Path
+
+import numpy
+import torch
+from PIL import Image
+
+from .errors import Invalid
+
+
+class OutputRecorder:
+    """Keeps the latents of the last denoising step and watches the denoiser's output, in calls that ask for it.
+
+    Nothing of it waits for the device, and in a measured call it does nothing.
+    """
+
+    def __init__(self, pipeline, modules):
+        self.recording = False
+        self.finite, self.latents, self.images = None, None, []
+        getattr(pipeline, modules[0]).register_forward_hook(self.look_at_output)
+        step = pipeline.scheduler.step
+
+        @functools.wraps(step)  # pipelines ask for its signature
+        def recorded_step(*arguments, **keys):
+            result = step(*arguments, **keys)
+            if self.recording:
+                self.latents = result[0]
+            return result
+
+        pipeline.scheduler.step = recorded_step
+
+    def look_at_output(self, module, arguments, output):
+        if self.recording:
+            sample = output[0] if isinstance(output, (tuple, list)) else next(iter(output.values()), None)
+            if torch.is_tensor(sample):
+                finite = torch.isfinite(sample).all()
+                self.finite = finite if self.finite is None else self.finite & finite
+
+
+def pixels_of(image):
+    """An image of a call's output as an array: height x width x channels of bytes, or whatever a tensor holds."""
+    return image.float().cpu().numpy() if torch.is_tensor(image) else numpy.asarray(image)
+
+
+def check_output(outputs):
+    """Raises Invalid where the denoiser gave NaN or infinity, or an image holds them or is the same everywhere.
+
+    The denoiser's own output counts: a pipeline turns NaN into black pixels, where it does not show.
+    """
+    if outputs.finite is not None and not bool(outputs.finite):
+        raise Invalid("the denoiser gave NaN or infinity")
+    for image in outputs.images:
+        pixels = pixels_of(image)
+        if not numpy.isfinite(pixels).all():
+            raise Invalid("the image holds NaN or infinity")
+        if pixels.min() == pixels.max():
+            raise Invalid("the image is the same everywhere")
+
+
+def save_output(outputs, folder, stage):
+    """Write the first image of the batch as stage-<n>.png and its latents as stage-<n>.npy (float32)."""
+    folder = Path(folder)
+    if torch.is_tensor(outputs.latents):
+        numpy.save(folder / f"stage-{stage}.npy", outputs.latents[0].float().cpu().numpy(), allow_pickle=False)
+    if len(outputs.images) and isinstance(outputs.images[0], Image.Image):
+        outputs.images[0].save(folder / f"stage-{stage}.png")

@@ -1,0 +1,70 @@
+"""The work of a denoising step: floating-point operations, and the bytes that must move at the least."""
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map
+
+MIB = 2**20
+
+
+def shadow(value):
+    """The value with its tensors replaced by ones without memory."""
+    return tree_map(lambda leaf: torch.empty_like(leaf, device="meta") if torch.is_tensor(leaf) else leaf, value)
+
+
+def tensor_bytes(value):
+    return sum(leaf.numel() * leaf.element_size() for leaf in tree_flatten(value)[0] if torch.is_tensor(leaf))
+
+
+class WorkRecorder:
+    """Notes the shapes that each of the modules is called with, and counts what such a call takes.
+
+    Made before a variant is applied: the work is that of the plain modules, whatever a compiler makes of them.
+    """
+
+    def __init__(self, pipeline, modules):
+        self.modules = {name: getattr(pipeline, name) for name in modules}
+        self.calls = {}
+        self.handles = [
+            module.register_forward_pre_hook(self.recorder_of(name), with_kwargs=True)
+            for name, module in self.modules.items()
+        ]
+
+    def recorder_of(self, name):
+        def record(module, arguments, keys):
+            if name not in self.calls:
+                self.calls[name] = shadow(arguments), shadow(keys)
+
+        return record
+
+    def columns(self):
+        """`step_gflop` and `step_mib` of one call of each module; nothing where this torch cannot count them (2.0).
+
+        The bytes are those that no implementation can avoid: every weight, input and output once.
+        """
+        try:
+            counts = [self.count(module, *self.calls[name]) for name, module in self.modules.items()]
+        except Exception:  # a count is no part of the measurement: what a release cannot count stays empty
+            return {}
+        return {
+            "step_gflop": sum(flop for flop, _ in counts) / 1e9,
+            "step_mib": sum(moved for _, moved in counts) / MIB,
+        }
+
+    def count(self, module, arguments, keys):
+        """(floating-point operations, bytes) of a call of the module with these shapes, without computing anything."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+        from torch.utils.flop_counter import FlopCounterMode
+
+        device = next(module.parameters()).device
+        with FakeTensorMode(allow_non_fake_inputs=True):
+
+            def fake(leaf):
+                return torch.empty(leaf.shape, dtype=leaf.dtype, device=device) if torch.is_tensor(leaf) else leaf
+
+            counter = FlopCounterMode(display=False)
+            inputs = tree_map(fake, arguments), tree_map(fake, keys)
+            with torch.no_grad(), counter:
+                output = type(module).forward(module, *inputs[0], **inputs[1])
+        weights = sum(weight.numel() * weight.element_size() for weight in module.parameters())
+        output = tuple(output.values()) if isinstance(output, dict) else output
+        return counter.get_total_flops(), weights + tensor_bytes(inputs) + tensor_bytes(output)

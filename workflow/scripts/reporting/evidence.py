@@ -1,0 +1,40 @@
+"""What a summary draws on beside the rows: calls, compared images, the device's ceilings and prices."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import yaml
+
+from .ceilings import read_ceilings
+from .fidelity import read_fidelity
+from .read import read_calls
+
+
+class Evidence(NamedTuple):
+    """`calls` (read.read_calls), `fidelity` (fidelity.compare_runs) and `ceilings` (ceilings.read_ceilings), each None where
+    there is none; `prices_usd` an hour by GPU."""
+
+    calls: pd.DataFrame | None = None
+    fidelity: pd.DataFrame | None = None
+    ceilings: pd.DataFrame | None = None
+    prices_usd: dict = {}
+
+
+NONE = Evidence()
+
+
+def read_prices(path):
+    """{gpu: USD an hour} of those in config/gpus.yaml that have one."""
+    entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return {name: entry["price_per_hour_usd"] for name, entry in entries.items() if "price_per_hour_usd" in entry}
+
+
+def read_evidence(calls, fidelity, ceilings, gpus):
+    """The Evidence in these files: lists of paths, empty where there is none, and the catalogue of GPUs."""
+    return Evidence(
+        read_calls(calls) if calls else None,
+        read_fidelity(fidelity[0]) if fidelity else None,
+        read_ceilings(ceilings) if ceilings else None,
+        read_prices(gpus),
+    )

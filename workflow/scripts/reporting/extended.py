@@ -1,0 +1,118 @@
+"""The extended table: a row a pipeline, stage and column of the published form, with everything that is known of it."""
+
+import numpy as np
+
+from .cells import OUTSIDE, print_stage
+from .formats import Cell, Table
+from .labels import label_of
+from .options import TableOptions
+from .tables import heading_of, name_column, notes_of, print_speedup, table_keys
+
+DEFAULT = TableOptions()
+
+
+def known(value):
+    """Whether a value of a summary is a number."""
+    return isinstance(value, int | float) and value == value
+
+
+def print_rate(row, options):
+    """`21.70 (21.50 to 21.91)`, or what took the number's place."""
+    text = print_stage(row, options.decimals, options.unit)
+    low, high = row["iterations_per_second_low"], row["iterations_per_second_high"]
+    if options.unit != "it/s" or row["status"] != "ok" or not known(low):
+        return text
+    return f"{text} ({low:.{options.decimals}f} to {high:.{options.decimals}f})"
+
+
+def print_fidelity(row):
+    """`equivalent (52 dB)`; what differs is marked so that it is not overlooked."""
+    if not row["fidelity"]:
+        return OUTSIDE
+    decibel = f" ({row['psnr_db']:.0f} dB)" if known(row["psnr_db"]) and row["psnr_db"] < np.inf else ""
+    return f"{'⚠ ' if row['fidelity'] == 'different' else ''}{row['fidelity']}{decibel}"
+
+
+def print_images(row, state):
+    """The break-even in images with its interval: `124 (116 to 133)`, `at once`, `never`."""
+    images, low, high = (row[f"breakeven_{state}_images{end}"] for end in ("", "_low", "_high"))
+    if not known(images):
+        return OUTSIDE
+
+    def count(value):
+        return "never" if value == np.inf else "at once" if value == 0 else f"{value:.0f}"
+
+    return count(images) + (f" ({count(low)} to {count(high)})" if known(low) and low != high else "")
+
+
+def number(column, digits, unit=""):
+    """A function that prints a column with so many significant digits below 100, or `-`."""
+
+    def print_number(row):
+        value = row[column]
+        return f"{value:.0f}{unit}" if known(value) and value >= 100 else f"{value:.{digits}g}{unit}" if known(value) else OUTSIDE
+
+    return print_number
+
+
+def print_memory(row):
+    """Peak MiB of the device (of the process on a CPU) until it was warm, and warm."""
+    for name in ("peak_allocated_mib", "peak_rss_mib"):
+        if known(row[name]):
+            start = row[f"start_{name}"]
+            return f"{start:.0f} / {row[name]:.0f}" if known(start) else f"{row[name]:.0f}"
+    return OUTSIDE
+
+
+def print_ceiling(row):
+    """`34% (compute)`: of the least time that the device's ceilings allow."""
+    return f"{row['ceiling_percent']:.0f}% ({row['bound']})" if known(row["ceiling_percent"]) else OUTSIDE
+
+
+COLUMNS = {  # header: how its cells print; a column without any content is left out
+    ("speed-up",): print_speedup,
+    ("image",): print_fidelity,
+    ("start-up", "cold (s)"): number("startup_cold_s", 3),
+    ("start-up", "warm (s)"): number("startup_warm_s", 3),
+    ("break-even", "cold (images)"): lambda row: print_images(row, "cold"),
+    ("break-even", "warm (images)"): lambda row: print_images(row, "warm"),
+    ("graphs",): number("graphs", 3),
+    ("peak memory", "starting / warm (MiB)"): print_memory,
+    ("of the", "ceiling"): print_ceiling,
+    ("energy", "(J/image)"): number("energy_per_image_j", 3),
+    ("price", "(USD/1000 images)"): number("price_per_1000_images_usd", 3),
+    ("flags",): lambda row: row["flags"] or OUTSIDE,
+}
+
+
+def build_extended(summary, gpu, batch_size, labels, options=DEFAULT):
+    """The extended Table of one GPU and batch size."""
+    part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
+    rows = part.to_dict("records")
+    printed = {header: [act(row) for row in rows] for header, act in COLUMNS.items()}
+    shown = {header: texts for header, texts in printed.items() if set(texts) != {OUTSIDE}}
+    staged = set(part.loc[part["stage"] > 1, "pipeline"])
+    body = []
+    for place, row in enumerate(rows):
+        name = label_of(labels, "pipelines", row["pipeline"])
+        name += f", stage {row['stage']}" if row["pipeline"] in staged else ""
+        column = " - ".join(name_column(part, row["torch"], row["variant"], labels))
+        texts = [print_rate(row, options), *(texts[place] for texts in shown.values())]
+        body.append((f"{name}, {column}", [Cell([text]) for text in texts]))
+    notes = failures_of(rows, labels) + list(notes_of(part, labels, options._replace(speedups=True)))
+    headers = [["Pipeline, torch, variant"], [options.unit], *map(list, shown)]
+    return Table(f"{heading_of(part, gpu, batch_size, labels)}, extended", headers, body, [], notes)
+
+
+def failures_of(rows, labels):
+    """A sentence for every cell that failed otherwise than by a compile error, which has one already."""
+    return [
+        f"{label_of(labels, 'pipelines', row['pipeline'])}, {label_of(labels, 'variants', row['variant'])}: {row['detail']}"
+        for row in rows
+        if row["detail"] and row["status"] != "compile-error"
+    ]
+
+
+def build_all_extended(summary, labels, options=DEFAULT):
+    """{(gpu, batch_size): Table} of every extended table of the dataset."""
+    return {key: build_extended(summary, *key, labels, options) for key in table_keys(summary)}

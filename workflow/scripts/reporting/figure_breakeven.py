@@ -1,0 +1,121 @@
+"""When compiling pays: time against the number of images, start-up included, the baseline's line and each variant's."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from .figure_bars import PER_ROW, base_of, compared_columns
+from .figure_cells import Cells, describe_origin, describe_rounds, is_number, name_baseline
+from .figure_style import SMALL, blank, colour_of, finish, grid_of, shown, styled
+from .start import STATES
+
+WIDTH, HEIGHT = 2.0, 1.35  # inches of a panel
+STYLES = {"cold": "--", "warm": ":"}
+BEYOND = 1.6  # how far a panel goes, in the largest break-even that it shows
+FEWEST_CALLS = 10  # how far it goes at the least
+
+
+def line_of(row, state):
+    """(start-up in s, seconds an image) of a row; None where it has not been measured so."""
+    if row is None or not is_number(row[f"startup_{state}_s"]) or not is_number(row["images_per_second"]):
+        return None
+    return row[f"startup_{state}_s"], 1 / row["images_per_second"]
+
+
+def print_breakeven(row, state):
+    """`cold: 124 images`, `warm: at once`, `cold: never`; None where it is not known."""
+    images = row[f"breakeven_{state}_images"]
+    if not is_number(images):
+        return None
+    return f"{state}: " + ("never" if images == np.inf else "at once" if images == 0 else f"{images:.0f} images")
+
+
+def panels_of(cells, baseline):
+    """(title, baseline's row, {column: row}) of every panel: a GPU, torch build, batch size and pipeline with a variant that
+    has a break-even."""
+    columns = compared_columns(cells.summary, baseline)
+    for gpu in cells.unique("gpu"):
+        for size in sorted(cells.unique("batch_size", gpu=gpu)):
+            for group in cells.groups(gpu=gpu, batch_size=size):
+                for reference in dict.fromkeys(base_of(column, baseline) for column in columns):
+                    rows = {
+                        column: cells.get(gpu, size, group, column)
+                        for column in columns
+                        if base_of(column, baseline) == reference
+                    }
+                    rows = {
+                        column: row
+                        for column, row in rows.items()
+                        if row is not None and any(is_number(row[f"breakeven_{state}_images"]) for state in STATES)
+                    }
+                    if rows:
+                        torch = f"\ntorch {reference[0]}" if cells.summary["torch"].nunique() > 1 else ""
+                        title = f"{cells.name_gpu(gpu)}, batch size {size}{torch}\n{cells.name_group(group)}"
+                        yield title, cells.get(gpu, size, group, reference), rows
+
+
+def draw_panel(axes, base, rows, colours):
+    """The lines of one panel, a dot where they cross, and the numbers of images in words."""
+    size = base["batch_size"]
+    finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
+    finite = [images for images in finite if is_number(images) and images < np.inf]
+    end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
+    startup_s, image_s = line_of(base, "warm") or line_of(base, "cold")
+    axes.plot([0, end], [startup_s, startup_s + end * image_s], color="black", linewidth=1)
+    words = []
+    for column, row in rows.items():
+        for state in STATES:
+            line = line_of(row, state)
+            if line is None:
+                continue
+            axes.plot(
+                [0, end],
+                [line[0], line[0] + end * line[1]],
+                color=colours[column],
+                linestyle=STYLES[state],
+                linewidth=1.4,
+            )
+            images = row[f"breakeven_{state}_images"]
+            if is_number(images) and 0 < images < np.inf:
+                axes.plot(images, startup_s + images * image_s, "o", color=colours[column], markersize=4, zorder=5)
+            words.append(print_breakeven(row, state))
+    axes.text(0.98, 0.04, "\n".join(filter(None, words)), transform=axes.transAxes, ha="right", fontsize=SMALL)
+    axes.set_xlim(0, end)
+    axes.set_ylim(0, None)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+@styled
+def draw_breakeven(summary, labels, baseline):
+    """Time against the number of images: a panel a GPU, batch size and pipeline; solid the baseline, dashed a variant from a
+    cold compiler cache, dotted from a warm one; a dot where it has paid for itself."""
+    title = f"When compiling pays, against {name_baseline(baseline, labels)}"
+    cells = Cells(summary, labels) if len(summary) else None
+    panels = list(panels_of(cells, baseline)) if cells else []
+    if not panels:
+        return blank(title, "no variant that compiles has been measured against its baseline")
+    rows = [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
+    figure, grid = grid_of([WIDTH] * len(rows[0]), [HEIGHT + 0.25] * len(rows))
+    columns = compared_columns(summary, baseline)
+    colours = {column: colour_of(index) for index, column in enumerate(columns)}
+    for row, row_axes in zip(rows, grid):
+        for axes in row_axes[len(row) :]:
+            axes.set_visible(False)
+        for (name, base, of_column), axes in zip(row, row_axes):
+            draw_panel(axes, base, of_column, colours)
+            axes.set_title("\n".join(shown(line, 38) for line in name.split("\n")), fontsize=7)
+            axes.set_xlabel("images")
+        row_axes[0].set_ylabel("seconds")
+    handles = [(Line2D([], [], color="black", linewidth=1), name_baseline(baseline, labels))]
+    handles += [
+        (Line2D([], [], color=colours[column], linestyle=style), f"{cells.name_column(column)}, {state} cache")
+        for column in columns
+        for state, style in STYLES.items()
+    ]
+    sentence = (
+        "Start-up: what the first call and the warm-up took beyond as many warm calls; loading is left out. "
+        "Cold: round 1, with an empty compiler cache; warm: later rounds. Whole calls, text encoder and VAE included."
+    )
+    return finish(
+        figure, title, [" ".join([sentence, *describe_rounds(summary, [])]), *describe_origin(summary, cells)], handles
+    )

@@ -1,0 +1,77 @@
+"""What looks wrong with a run, one short sentence each. Nothing is dropped for it. Limits: thresholds.py."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+import thresholds as limits
+
+RUN = ["gpu", "torch", "pipeline", "batch_size", "variant", "stage", "round"]
+
+
+def flag_calls(latencies_s):
+    """Flags of the measured calls of one run, in their order."""
+    latencies_s = np.asarray(latencies_s, dtype=float)
+    if len(latencies_s) < 4:
+        return []
+    q1, median, q3 = np.percentile(latencies_s, [25, 50, 75])
+    width = q3 - q1
+    flags = []
+    if width / median > limits.SPREAD:
+        flags.append(f"spread: IQR {width / median:.0%} of the median")
+    beyond = np.maximum(q1 - latencies_s, latencies_s - q3)
+    far = int((beyond > limits.FAR_OUTLIER * width).sum())
+    mild = int((beyond > limits.OUTLIER * width).sum()) - far
+    if far:
+        flags.append(f"{far} severe outlier{'s' * (far > 1)} of {len(latencies_s)} calls")
+    if mild:
+        flags.append(f"{mild} mild outlier{'s' * (mild > 1)} of {len(latencies_s)} calls")
+    if np.ptp(latencies_s) > 0:
+        drift = stats.spearmanr(np.arange(len(latencies_s)), latencies_s)
+        if abs(drift.statistic) >= limits.DRIFT and drift.pvalue < limits.DRIFT_SIGNIFICANCE:
+            flags.append(f"calls grow {'slower' if drift.statistic > 0 else 'faster'} (Spearman {drift.statistic:+.2f})")
+    return flags
+
+
+def flag_row(row):
+    """Flags of what the run itself noted: `row` maps columns to numbers (NaN where not known) and texts."""
+    flags = []
+    if row["warmup_spread_percent"] > 100 * limits.WARMUP_SPREAD:
+        flags.append(f"warm-up ended unsteady: its last calls differ by {row['warmup_spread_percent']:.0f}%")
+    if row["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE:
+        flags.append(f"throttled: SM clock under 75% of its default in {row['low_clock_percent']:.0f}% of the samples")
+    if row["clock_limits"]:
+        flags.append(f"clock limited by {row['clock_limits']}")
+    if row["temperature_c"] >= limits.HOT_C:
+        flags.append(f"hot: {row['temperature_c']:.0f} °C")
+    if row["device_processes"] > 0:
+        flags.append(f"{row['device_processes']:.0f} other process(es) on the device")
+    if row["other_cpu_percent"] > 100 * limits.OTHER_CPU:
+        flags.append(f"other processes took {row['other_cpu_percent']:.0f}% of the CPU")
+    if row["cpu_clock_lowest_mhz"] < limits.LOW_CPU_CLOCK * row["cpu_clock_mhz"]:
+        flags.append(f"CPU clock fell to {row['cpu_clock_lowest_mhz'] / row['cpu_clock_mhz']:.0%} of its median")
+    return flags
+
+
+def flag_runs(measurements, calls):
+    """Flags of every run and stage: a Series of lists by RUN. `calls` may be None: then only what the rows say."""
+    of_calls = {}
+    if calls is not None:
+        measured = calls[calls["kind"] == "call"]
+        of_calls = {key: flag_calls(part["latency_s"]) for key, part in measured.groupby(RUN, sort=False)}
+    ok = measurements[measurements["status"] == "ok"]
+    flags = [
+        flag_row(row) + of_calls.get(key, [])
+        for key, row in zip(ok[RUN].itertuples(index=False, name=None), ok.to_dict("records"))
+    ]
+    return pd.Series(flags, index=pd.MultiIndex.from_frame(ok[RUN]), dtype=object)
+
+
+def flag_cells(measurements, calls):
+    """The flags of every cell and stage as one text: `round 2: …; round 1, 3: …`; a Series by RUN without the round."""
+    runs = flag_runs(measurements, calls).explode().dropna().rename("flag").reset_index()
+    if runs.empty:
+        return pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[]] * len(RUN[:-1]), names=RUN[:-1]))
+    told = runs.groupby([*RUN[:-1], "flag"], sort=False)["round"].agg(lambda rounds: ", ".join(map(str, rounds)))
+    texts = "round " + told + ": " + told.index.get_level_values("flag")
+    return texts.groupby(level=RUN[:-1], sort=False).agg("; ".join)

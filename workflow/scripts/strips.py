@@ -1,0 +1,19 @@
+"""Rule `strips`: the images of each pipeline side by side, one PNG a GPU, torch build, pipeline and batch size."""
+
+from reporting.errors import run_script
+from reporting.fidelity import read_fidelity
+from reporting.figure_strips import write_strips
+from reporting.labels import read_labels
+from reporting.outputs import read_runs
+from reporting.summary import read_summary
+
+
+def main(snakemake):
+    """`input.runs` are the run.csv of the dataset; the outputs lie beside them."""
+    found = snakemake.input
+    summary, runs, fidelity = read_summary(found.summary), read_runs(found.runs), read_fidelity(found.fidelity)
+    write_strips(summary, runs, fidelity, read_labels(found.catalogues), snakemake.params.baseline, snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,0 +1,27 @@
+"""Every threshold of measuring and judging, with its source; docs/method.md explains them."""
+
+CONFIDENCE = 0.95  # of every interval
+
+# When warm-up and calls end (measurement/stopping.py)
+WARMUP_WINDOW = 3  # calls that must agree; the published page warms up with 3
+WARMUP_SPREAD = 0.02  # their largest over their smallest, less 1; Georges et al. 2007: 1 to 2% in steady state
+TARGET = {"cuda": 0.005, "cpu": 0.02}  # half-width of the median's interval over the median; nvbench: 0.5%
+
+# Verdicts on speed-ups (reporting/intervals.py)
+SAME = 0.01  # criterion.rs' noise threshold
+
+# Flags (reporting/flags.py)
+SPREAD = 0.10  # IQR over median; torch.utils.benchmark warns above it
+DRIFT = 0.7  # Spearman's rank correlation of a call's latency with its number, where also
+DRIFT_SIGNIFICANCE = 0.05  # its p-value is below this
+OUTLIER, FAR_OUTLIER = 1.5, 3.0  # IQRs beyond the quartiles; Tukey 1977, criterion.rs: mild and severe
+LOW_CLOCK = 0.75  # of the default SM clock; nvbench discards a sample below it, we flag
+LOW_CLOCK_SHARE = 0.05  # of the samples
+HOT_C = 85  # degrees Celsius; data-centre GPUs slow down at 83 to 92
+OTHER_CPU = 0.10  # of the CPU time of the machine, taken by other processes
+LOW_CPU_CLOCK = 0.75  # of the fastest that the run saw
+
+# Badges of images (reporting/fidelity.py)
+EQUIVALENT_PSNR_DB = 40.0  # no difference that is seen; Netravali and Haskell 1995 count 40 dB and more as such
+CLOSE_PSNR_DB = 30.0  # vllm-omni's limits for the same image, with
+CLOSE_SSIM = 0.97  # this structural similarity (Wang et al. 2004)
