@@ -47,7 +47,7 @@ def test_numbers_of_every_kind_print(make_row):
     columns = columns_of(extended(summary_of(rows)))
     assert columns["energy (J/image)"] == ["812"]
     assert columns["peak memory starting / warm (MiB)"] == ["1200 / 900"]
-    assert columns["flags"] == ["round 1: other processes took 50% of the CPU"]
+    assert columns["flags"] == ["round 1: others took 50% of the CPU"]
 
 
 @pytest.mark.parametrize(

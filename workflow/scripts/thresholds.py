@@ -13,15 +13,15 @@ SAME = 0.01  # criterion.rs' noise threshold
 # Flags (reporting/flags.py)
 SPREAD = 0.10  # IQR over median; torch.utils.benchmark warns above it
 DRIFT = 0.7  # Spearman's rank correlation of a call's latency with its number, where also
-DRIFT_SIGNIFICANCE = 0.05  # its p-value is below this
+DRIFT_SIGNIFICANCE = 0.05  # the p-value of Kendall's tau is below this: exact, which Spearman's is not for few calls
 OUTLIER, FAR_OUTLIER = 1.5, 3.0  # IQRs beyond the quartiles; Tukey 1977, criterion.rs: mild and severe
 LOW_CLOCK = 0.75  # of the default SM clock; nvbench discards a sample below it, we flag
 LOW_CLOCK_SHARE = 0.05  # of the samples
 HOT_C = 85  # degrees Celsius; data-centre GPUs slow down at 83 to 92
 OTHER_CPU = 0.10  # of the CPU time of the machine, taken by other processes
-LOW_CPU_CLOCK = 0.75  # of the fastest that the run saw
+LOW_CPU_CLOCK = 0.75  # of the median of the run's samples
 
 # Badges of images (reporting/fidelity.py)
-EQUIVALENT_PSNR_DB = 40.0  # no difference that is seen; Netravali and Haskell 1995 count 40 dB and more as such
+EQUIVALENT_PSNR_DB = 40.0  # a common convention for no difference that is seen
 CLOSE_PSNR_DB = 30.0  # vllm-omni's limits for the same image, with
 CLOSE_SSIM = 0.97  # this structural similarity (Wang et al. 2004)

@@ -14,6 +14,7 @@ from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
 from .outputs import OutputRecorder, check_output, save_output
 from .stopping import Stopping, half_width, spread_of
+from .supervise import POLL_S
 from .support import check_support
 from .timer import LoopRecorder, clock_s
 from .variant import apply_variant
@@ -39,6 +40,7 @@ class Stage:
         self.arguments[description.get("batch_argument", "num_images_per_prompt")] = self.batch_size
         self.work = WorkRecorder(self.pipeline, modules)
         apply_variant(self.pipeline, modules, definition["variant"])
+        self.work.watch(self.pipeline)
         self.recorder = LoopRecorder(self.pipeline, modules, device)
         self.outputs = OutputRecorder(self.pipeline, modules)
 
@@ -165,6 +167,7 @@ def measure_stage(description, definition, device, dtype, report, folder):
     report.emit("window", edge="start")
     samples = measure_calls(stage, stopping, report)
     report.emit("window", edge="end")
+    time.sleep(2 * POLL_S)  # for the parent to see the end
     report.values(**peaks_mib(device))
     if compiles:
         check_graphs(graphs)

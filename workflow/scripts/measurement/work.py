@@ -18,16 +18,18 @@ def tensor_bytes(value):
 class WorkRecorder:
     """Notes the shapes that each of the modules is called with, and counts what such a call takes.
 
-    Made before a variant is applied: the work is that of the plain modules, whatever a compiler makes of them.
+    Made before a variant is applied: the work is that of the plain modules, whatever a compiler makes of them. `watch` comes
+    after: a hook within what is compiled would be compiled too.
     """
 
     def __init__(self, pipeline, modules):
         self.modules = {name: getattr(pipeline, name) for name in modules}
         self.calls = {}
-        self.handles = [
-            module.register_forward_pre_hook(self.recorder_of(name), with_kwargs=True)
-            for name, module in self.modules.items()
-        ]
+
+    def watch(self, pipeline):
+        """Note the shapes of the first call of each module, as the variant has left it."""
+        for name in self.modules:
+            getattr(pipeline, name).register_forward_pre_hook(self.recorder_of(name), with_kwargs=True)
 
     def recorder_of(self, name):
         def record(module, arguments, keys):

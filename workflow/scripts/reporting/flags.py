@@ -27,9 +27,10 @@ def flag_calls(latencies_s):
     if mild:
         flags.append(f"{mild} mild outlier{'s' * (mild > 1)} of {len(latencies_s)} calls")
     if np.ptp(latencies_s) > 0:
-        drift = stats.spearmanr(np.arange(len(latencies_s)), latencies_s)
-        if abs(drift.statistic) >= limits.DRIFT and drift.pvalue < limits.DRIFT_SIGNIFICANCE:
-            flags.append(f"calls grow {'slower' if drift.statistic > 0 else 'faster'} (Spearman {drift.statistic:+.2f})")
+        order = np.arange(len(latencies_s))
+        drift = stats.spearmanr(order, latencies_s).statistic
+        if abs(drift) >= limits.DRIFT and stats.kendalltau(order, latencies_s).pvalue < limits.DRIFT_SIGNIFICANCE:
+            flags.append(f"calls grow {'slower' if drift > 0 else 'faster'} (Spearman {drift:+.2f})")
     return flags
 
 
@@ -39,7 +40,8 @@ def flag_row(row):
     if row["warmup_spread_percent"] > 100 * limits.WARMUP_SPREAD:
         flags.append(f"warm-up ended unsteady: its last calls differ by {row['warmup_spread_percent']:.0f}%")
     if row["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE:
-        flags.append(f"throttled: SM clock under 75% of its default in {row['low_clock_percent']:.0f}% of the samples")
+        limit = f"{limits.LOW_CLOCK:.0%} of its default"
+        flags.append(f"throttled: SM clock under {limit} in {row['low_clock_percent']:.0f}% of the samples")
     if row["clock_limits"]:
         flags.append(f"clock limited by {row['clock_limits']}")
     if row["temperature_c"] >= limits.HOT_C:
@@ -47,7 +49,7 @@ def flag_row(row):
     if row["device_processes"] > 0:
         flags.append(f"{row['device_processes']:.0f} other process(es) on the device")
     if row["other_cpu_percent"] > 100 * limits.OTHER_CPU:
-        flags.append(f"other processes took {row['other_cpu_percent']:.0f}% of the CPU")
+        flags.append(f"others took {row['other_cpu_percent']:.0f}% of the CPU")
     if row["cpu_clock_lowest_mhz"] < limits.LOW_CPU_CLOCK * row["cpu_clock_mhz"]:
         flags.append(f"CPU clock fell to {row['cpu_clock_lowest_mhz'] / row['cpu_clock_mhz']:.0%} of its median")
     return flags
