@@ -17,37 +17,42 @@ def count_breaks():
     return sum(counters["graph_break"].values())
 
 
-def count_recompilations():
-    """How often a frame was compiled beyond its first time; None where this release does not count them (torch 2.0)."""
-    from torch._dynamo import convert_frame
-
-    counter = getattr(convert_frame, "FRAME_COMPILE_COUNTER", None)
-    return None if counter is None else sum(count - 1 for count in counter.values())
-
-
 class Graphs:
-    """What was compiled since this object was made."""
+    """What was compiled since this object was made. What a module compiles beyond its first call is a recompilation."""
 
     def __init__(self):
-        self.before = self.count()
+        self.before, self.breaks_before = count_graphs(), count_breaks()
+        self.recompilations, self.called = 0, set()
 
-    def count(self):
-        return {"graphs": count_graphs(), "graph_breaks": count_breaks(), "recompilations": count_recompilations()}
+    def watch(self, pipeline, modules):
+        """Count what each call of these modules, as the variant has left them, compiles."""
+        for name in modules:
+            getattr(pipeline, name).register_forward_pre_hook(self.note_start)
+            getattr(pipeline, name).register_forward_hook(self.note_end)
+
+    def note_start(self, module, arguments):
+        self.at_start = count_graphs()
+
+    def note_end(self, module, arguments, output):
+        if id(module) in self.called:
+            self.recompilations += count_graphs() - self.at_start
+        self.called.add(id(module))
 
     def columns(self):
-        """The columns of the row, of what was compiled up to now."""
-        return {name: None if value is None else value - self.before[name] for name, value in self.count().items()}
-
-    def warm(self):
-        """Remember how many graphs there are at the end of the warm-up."""
-        self.warm_graphs = count_graphs()
+        """The columns of the row, of what was compiled up to now: the end of the warm-up."""
+        self.warm = count_graphs()
+        return {
+            "graphs": self.warm - self.before,
+            "graph_breaks": count_breaks() - self.breaks_before,
+            "recompilations": self.recompilations,
+        }
 
 
 def check_graphs(graphs):
     """Raises Invalid where a compiled variant compiled nothing, or compiled again after its warm-up."""
-    if graphs.warm_graphs == graphs.before["graphs"]:
+    if graphs.warm == graphs.before:
         raise Invalid("the variant compiles, but no graph was compiled")
-    again = count_graphs() - graphs.warm_graphs
+    again = count_graphs() - graphs.warm
     if again:
         raise Invalid(f"{again} recompilation(s) after the warm-up")
 

@@ -154,11 +154,12 @@ def measure_stage(description, definition, device, dtype, report, folder):
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
+    if compiles:
+        graphs.watch(stage.pipeline, description["modules"])
 
     warmup = warm_up(stage, stopping, report)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
     if compiles:
-        graphs.warm()
         report.values(**graphs.columns())
         stop_compile_workers()
     save_output(stage.outputs, folder, description["number"])

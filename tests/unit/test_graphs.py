@@ -1,0 +1,69 @@
+"""Graphs, graph breaks and recompilations, counted on modules that dynamo compiles for real."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from measurement.errors import Invalid
+from measurement.graphs import Graphs, check_graphs
+
+
+class Plain(torch.nn.Module):
+    def forward(self, value):
+        return value * 2 + 1
+
+
+class Breaking(torch.nn.Module):
+    def forward(self, value):
+        value = value * 2
+        torch._dynamo.graph_break()
+        return value + 1
+
+
+@pytest.fixture
+def watched():
+    """A function that compiles modules and counts what they compile from then on."""
+    torch._dynamo.reset()
+
+    def watch(*modules):
+        pipeline = SimpleNamespace(
+            **{f"module{n}": torch.compile(module, backend="eager", dynamic=False) for n, module in enumerate(modules)}
+        )
+        graphs = Graphs()
+        graphs.watch(pipeline, list(vars(pipeline)))
+        return graphs, *vars(pipeline).values()
+
+    yield watch
+    torch._dynamo.reset()
+
+
+def test_two_modules_are_two_graphs_and_no_recompilation(watched):
+    graphs, first, second = watched(Plain(), Breaking())
+    for _ in range(2):
+        first(torch.ones(2))
+    assert graphs.columns() == {"graphs": 1, "graph_breaks": 0, "recompilations": 0}
+    for _ in range(2):
+        second(torch.ones(2))
+    columns = graphs.columns()
+    assert (columns["graphs"], columns["recompilations"]) == (3, 0)
+    assert columns["graph_breaks"] >= 1
+    check_graphs(graphs)
+
+
+def test_another_shape_is_a_recompilation_and_after_the_warm_up_it_is_invalid(watched):
+    graphs, module = watched(Plain())
+    module(torch.ones(2))
+    module(torch.ones(3))
+    assert graphs.columns()["recompilations"] == 1
+    check_graphs(graphs)
+    module(torch.ones(4))
+    with pytest.raises(Invalid, match="1 recompilation"):
+        check_graphs(graphs)
+
+
+def test_what_compiled_nothing_is_invalid(watched):
+    graphs, _ = watched(Plain())
+    graphs.columns()
+    with pytest.raises(Invalid, match="no graph was compiled"):
+        check_graphs(graphs)
