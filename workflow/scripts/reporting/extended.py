@@ -3,10 +3,11 @@
 import numpy as np
 
 from .cells import OUTSIDE, print_stage
+from .flags import kinds_of
 from .formats import Cell, Table
 from .labels import label_of
 from .options import TableOptions
-from .tables import heading_of, name_column, notes_of, print_speedup, table_keys
+from .tables import heading_of, name_column, name_stage, notes_of, print_speedup, table_keys
 
 DEFAULT = TableOptions()
 
@@ -78,10 +79,10 @@ COLUMNS = {  # header: how its cells print; a column without any content is left
     ("break-even", "warm (images)"): lambda row: print_images(row, "warm"),
     ("graphs",): number("graphs", 3),
     ("peak memory", "starting / warm (MiB)"): print_memory,
-    ("of the", "ceiling"): print_ceiling,
-    ("energy", "(J/image)"): number("energy_per_image_j", 3),
-    ("price", "(USD/1000 images)"): number("price_per_1000_images_usd", 3),
-    ("flags",): lambda row: row["flags"] or OUTSIDE,
+    ("share of the ceiling",): print_ceiling,
+    ("energy (J/image)",): number("energy_per_image_j", 3),
+    ("price (USD/1000 images)",): number("price_per_1000_images_usd", 3),
+    ("flags",): lambda row: ", ".join(kinds_of(row["flags"])) or OUTSIDE,
 }
 
 
@@ -91,23 +92,20 @@ def build_extended(summary, gpu, batch_size, labels, options=DEFAULT):
     rows = part.to_dict("records")
     printed = {header: [act(row) for row in rows] for header, act in COLUMNS.items()}
     shown = {header: texts for header, texts in printed.items() if set(texts) != {OUTSIDE}}
-    staged = set(part.loc[part["stage"] > 1, "pipeline"])
     body = []
     for place, row in enumerate(rows):
-        name = label_of(labels, "pipelines", row["pipeline"])
-        name += f", stage {row['stage']}" if row["pipeline"] in staged else ""
         column = " - ".join(name_column(part, row["torch"], row["variant"], labels))
         texts = [print_rate(row, options), *(texts[place] for texts in shown.values())]
-        body.append((f"{name}, {column}", [Cell([text]) for text in texts]))
-    notes = failures_of(rows, labels) + list(notes_of(part, labels, options._replace(speedups=True)))
+        body.append((f"{name_stage(row, part, labels)}, {column}", [Cell([text]) for text in texts]))
+    notes = failures_of(rows, part, labels) + list(notes_of(part, labels, options._replace(speedups=True)))
     headers = [["Pipeline, torch, variant"], [options.unit], *map(list, shown)]
     return Table(f"{heading_of(part, gpu, batch_size, labels)}, extended", headers, body, [], notes)
 
 
-def failures_of(rows, labels):
+def failures_of(rows, part, labels):
     """A sentence for every cell that failed otherwise than by a compile error, which has one already."""
     return [
-        f"{label_of(labels, 'pipelines', row['pipeline'])}, {label_of(labels, 'variants', row['variant'])}: {row['detail']}"
+        f"{name_stage(row, part, labels)}, {label_of(labels, 'variants', row['variant'])}: {row['detail']}"
         for row in rows
         if row["detail"] and row["status"] != "compile-error"
     ]

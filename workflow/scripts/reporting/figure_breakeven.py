@@ -114,7 +114,8 @@ def draw_breakeven(summary, labels, baseline):
     ]
     sentence = (
         "Start-up: what the first call and the warm-up took beyond as many warm calls; loading is left out. "
-        "Cold: with an empty compiler cache; warm: with the one that an earlier round left. Whole calls, text encoder and VAE included."
+        "Cold: with an empty compiler cache; warm: with the one that an earlier round left. "
+        "Whole calls, text encoder and VAE included."
     )
     return finish(
         figure, title, [" ".join([sentence, *describe_rounds(summary, [])]), *describe_origin(summary, cells)], handles

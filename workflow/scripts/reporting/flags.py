@@ -1,4 +1,5 @@
-"""What looks wrong with a run, one short sentence each. Nothing is dropped for it. Limits: thresholds.py."""
+"""What looks wrong with a run: pairs of a kind (`spread`, `drift`, …) and its detail. Nothing is dropped for it. Limits:
+thresholds.py."""
 
 import numpy as np
 import pandas as pd
@@ -18,19 +19,17 @@ def flag_calls(latencies_s):
     width = q3 - q1
     flags = []
     if width / median > limits.SPREAD:
-        flags.append(f"spread: IQR {width / median:.0%} of the median")
+        flags.append(("spread", f"IQR {width / median:.0%} of the median"))
     beyond = np.maximum(q1 - latencies_s, latencies_s - q3)
     far = int((beyond > limits.FAR_OUTLIER * width).sum())
     mild = int((beyond > limits.OUTLIER * width).sum()) - far
-    if far:
-        flags.append(f"{far} severe outlier{'s' * (far > 1)} of {len(latencies_s)} calls")
-    if mild:
-        flags.append(f"{mild} mild outlier{'s' * (mild > 1)} of {len(latencies_s)} calls")
+    if far or mild:
+        flags.append(("outliers", f"{mild} mild and {far} severe of {len(latencies_s)} calls"))
     if np.ptp(latencies_s) > 0:
         order = np.arange(len(latencies_s))
         drift = stats.spearmanr(order, latencies_s).statistic
         if abs(drift) >= limits.DRIFT and stats.kendalltau(order, latencies_s).pvalue < limits.DRIFT_SIGNIFICANCE:
-            flags.append(f"calls grow {'slower' if drift > 0 else 'faster'} (Spearman {drift:+.2f})")
+            flags.append(("drift", f"calls grow {'slower' if drift > 0 else 'faster'}, Spearman {drift:+.2f}"))
     return flags
 
 
@@ -38,20 +37,20 @@ def flag_row(row):
     """Flags of what the run itself noted: `row` maps columns to numbers (NaN where not known) and texts."""
     flags = []
     if row["warmup_spread_percent"] > 100 * limits.WARMUP_SPREAD:
-        flags.append(f"warm-up ended unsteady: its last calls differ by {row['warmup_spread_percent']:.0f}%")
+        flags.append(("warm-up", f"ended unsteady, its last calls differ by {row['warmup_spread_percent']:.0f}%"))
     if row["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE:
         limit = f"{limits.LOW_CLOCK:.0%} of its default"
-        flags.append(f"throttled: SM clock under {limit} in {row['low_clock_percent']:.0f}% of the samples")
+        flags.append(("throttled", f"SM clock under {limit} in {row['low_clock_percent']:.0f}% of the samples"))
     if row["clock_limits"]:
-        flags.append(f"clock limited by {row['clock_limits']}")
+        flags.append(("clock", f"limited by {row['clock_limits']}"))
     if row["temperature_c"] >= limits.HOT_C:
-        flags.append(f"hot: {row['temperature_c']:.0f} °C")
+        flags.append(("hot", f"{row['temperature_c']:.0f} °C"))
     if row["device_processes"] > 0:
-        flags.append(f"{row['device_processes']:.0f} other process(es) on the device")
+        flags.append(("shared device", f"{row['device_processes']:.0f} other process(es) on it"))
     if row["other_cpu_percent"] > 100 * limits.OTHER_CPU:
-        flags.append(f"others took {row['other_cpu_percent']:.0f}% of the CPU")
+        flags.append(("shared CPU", f"others took {row['other_cpu_percent']:.0f}% of it"))
     if row["cpu_clock_lowest_mhz"] < limits.LOW_CPU_CLOCK * row["cpu_clock_mhz"]:
-        flags.append(f"CPU clock fell to {row['cpu_clock_lowest_mhz'] / row['cpu_clock_mhz']:.0%} of its median")
+        flags.append(("CPU clock", f"fell to {row['cpu_clock_lowest_mhz'] / row['cpu_clock_mhz']:.0%} of its median"))
     return flags
 
 
@@ -70,10 +69,17 @@ def flag_runs(measurements, calls):
 
 
 def flag_cells(measurements, calls):
-    """The flags of every cell and stage as one text: `round 2: …; round 1, 3: …`; a Series by RUN without the round."""
+    """The flags of every cell and stage as one text: `spread (round 2): …; drift (round 1, 3): …`; a Series by RUN without
+    the round."""
     runs = flag_runs(measurements, calls).explode().dropna().rename("flag").reset_index()
     if runs.empty:
         return pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[]] * len(RUN[:-1]), names=RUN[:-1]))
     told = runs.groupby([*RUN[:-1], "flag"], sort=False)["round"].agg(lambda rounds: ", ".join(map(str, rounds)))
-    texts = "round " + told + ": " + told.index.get_level_values("flag")
+    kinds, details = zip(*told.index.get_level_values("flag"))
+    texts = pd.Series(kinds, told.index) + " (round " + told + "): " + pd.Series(details, told.index)
     return texts.groupby(level=RUN[:-1], sort=False).agg("; ".join)
+
+
+def kinds_of(flags):
+    """The kinds in such a text, without rounds and details."""
+    return list(dict.fromkeys(flag.split(" (")[0] for flag in flags.split("; ") if flag))

@@ -50,15 +50,15 @@ def verdicts(low, high):
     return np.select(conditions, ["", "same", "faster", "slower"], "unclear")
 
 
-def rounds_needed(ratio, deviation, base_deviation):
+def rounds_needed(ratio, deviation, base_deviation, more_than=1):
     """How many rounds of each cell would settle an unclear speed-up, if its ratio and deviations are what they seem.
 
-    The interval must then leave 1 outside, or lie within 1%, whichever is nearer. Returns 0 where more than MOST_ROUNDS
-    would be needed.
+    The interval must then leave 1 outside, or lie within 1%, whichever is nearer. They are more than the rounds that left it
+    unclear. Returns 0 where more than MOST_ROUNDS would be needed.
     """
     distance = abs(np.log(ratio))
     target = max(distance, SAME - distance)
-    rounds = np.arange(2, MOST_ROUNDS + 1)
+    rounds = np.arange(more_than + 1, MOST_ROUNDS + 1)
     spread = np.hypot(deviation, base_deviation)
     enough = half_width(spread, rounds, 2 * rounds - 2) <= target
     return int(rounds[enough][0]) if enough.any() else 0

@@ -7,7 +7,7 @@ import yaml
 
 from .errors import ReportError
 from .speedup import KEY, speedups
-from .summary import COLUMNS
+from .summary import COLUMNS, NUMBERS
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
 ABOUT = ("title", "source", "baseline")
@@ -54,4 +54,6 @@ def read_published(path):
         rounds=0,
     )
     summary = summary.assign(**about["columns"], detail="", definition="", device_name="", torch_version="", threads="")
+    texts = [column for column in COLUMNS if column not in NUMBERS]
+    summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
     return summary.assign(speedup=speedups(summary, about["baseline"]))

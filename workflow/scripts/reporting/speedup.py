@@ -38,9 +38,10 @@ def compare(summary, baseline):
     low, high = (np.where(is_baseline, np.nan, end) for end in speedup_interval(*values))
     low, high = np.minimum(low, speedup), np.maximum(high, speedup)
     verdict = verdicts(low, high)
+    fewest = np.fmin(values[2], values[5])
     needed = [
-        rounds_needed(ratio, own, base) if text == "unclear" else np.nan
-        for text, ratio, own, base in zip(verdict, speedup, values[1], values[4])
+        rounds_needed(ratio, own, base, more_than=rounds) if text == "unclear" else np.nan
+        for text, ratio, own, base, rounds in zip(verdict, speedup, values[1], values[4], fewest)
     ]
     return {
         "speedup": speedup,

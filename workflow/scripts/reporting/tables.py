@@ -137,10 +137,9 @@ def notes_of(part, labels, options):
 def warnings_of(part, labels):
     """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
     for row in part[part["fidelity"] == "different"].to_dict("records"):
-        name = label_of(labels, "pipelines", row["pipeline"])
         column = " ".join(name_column(part, row["torch"], row["variant"], labels))
         of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
-        yield f"⚠ {name}, stage {row['stage']}, {column}: the image is not the baseline's{of}."
+        yield f"⚠ {name_stage(row, part, labels)}, {column}: the image is not the baseline's{of}."
 
 
 def mean_speedups(part, labels):
@@ -158,12 +157,19 @@ def advice_of(part, labels):
     """A sentence that says how many rounds would settle each speed-up that is unclear."""
     unclear = part[part["verdict"] == "unclear"]
     advice = [
-        f"{label_of(labels, 'pipelines', row['pipeline'])}, {' '.join(name_column(part, row['torch'], row['variant'], labels))}: "
+        f"{name_stage(row, part, labels)}, {' '.join(name_column(part, row['torch'], row['variant'], labels))}: "
         + (f"{row['rounds_needed']:.0f} rounds" if row["rounds_needed"] else f"more than {MOST_ROUNDS} rounds")
         for row in unclear.to_dict("records")
     ]
     if advice:
         yield f"Unclear: the interval holds 1; what would settle it, if all is as it seems: {'; '.join(advice)}."
+
+
+def name_stage(row, part, labels):
+    """`IF, stage 2`; the pipeline's name alone where it has one stage."""
+    name = label_of(labels, "pipelines", row["pipeline"])
+    staged = (part.loc[part["pipeline"] == row["pipeline"], "stage"] > 1).any()
+    return f"{name}, stage {row['stage']}" if staged else name
 
 
 def listed(values):
