@@ -184,7 +184,7 @@ def test_files_of_one_row_and_of_several_read_alike(tmp_path):
         (lambda text: text.replace(",2000,", ",0,"), "copy_gib_per_second: found '0', expected a number above 0"),
         (lambda text: text.replace(",2000,", ",inf,"), "copy_gib_per_second: found 'inf', expected a number above 0"),
         (lambda text: text.replace("2.13", "../x"), "torch: found '../x', expected a name"),
-        (lambda text: text[: text.index(",500")] + "\n", "matmul_tflops: found '', expected a number"),
+        (lambda text: text[: text.index(",500")] + "\n", "cut off in its last line"),
         (lambda text: text + text.splitlines()[1] + "\n", "H200, 2.13, float16 is there twice"),
     ],
 )
@@ -204,3 +204,22 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path.write_bytes(b"\x80\xff\n")
     with pytest.raises(ReportError, match="not a CSV of ceilings"):
         read_ceilings([path])
+
+
+def test_what_a_device_cannot_do_is_no_ceiling_and_stops_nothing(monkeypatch, tmp_path):
+    """As where a torch build has no kernel for the GPU: its cells say so themselves."""
+    import torch
+
+    from measurement import ceiling
+
+    def refuse(*arguments):
+        raise RuntimeError("no kernel image is available for execution on the device")
+
+    monkeypatch.setattr(ceiling, "matmul_tflops", refuse)
+    monkeypatch.setattr(ceiling, "COPY_BYTES", {"cpu": 2**20})
+    columns = ceiling.ceiling_columns(torch.device("cpu"), torch.float32)
+    assert columns["matmul_tflops"] is None
+    assert columns["copy_gib_per_second"] > 0
+    path = write(tmp_path / "ceilings.csv", [ceiling_row(matmul_tflops="")])
+    found = read_ceilings([path])
+    assert found["matmul_tflops"].isna().all()

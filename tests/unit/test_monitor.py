@@ -14,7 +14,7 @@ SPIN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() 
 
 
 class Nvml:
-    """A driver that tells of a device with a default SM clock of 1000 MHz; what it lacks it refuses as NVML does."""
+    """A driver that tells of a device with a largest SM clock of 1000 MHz; what it lacks it refuses as NVML does."""
 
     NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0
 
@@ -41,7 +41,7 @@ class Nvml:
 def watched(seconds=(0, 1, 2, 3), **samples):
     """A Monitor that has sampled such a device at these times."""
     gpu = Gpu.__new__(Gpu)
-    gpu.nvml, gpu.handle, gpu.default_mhz = Nvml(**samples), None, 1000
+    gpu.nvml, gpu.handle, gpu.largest_mhz = Nvml(**samples), None, 1000
     monitor = Monitor("none")
     monitor.gpu = gpu
     for at_s in seconds:
@@ -84,6 +84,28 @@ def test_a_foreign_process_on_the_device_is_counted_and_our_own_is_not():
         assert alone.columns(0, 3, 1)["device_processes"] == 0
     finally:
         own.kill()
+
+
+def test_pids_of_the_host_are_not_taken_for_another_run():
+    """A container's driver may know the run by a pid that nobody here has."""
+    users = [SimpleNamespace(pid=10**9)]
+    assert watched(nvmlDeviceGetComputeRunningProcesses=[users] * 4).columns(0, 3, 1)["device_processes"] == 0
+    users.append(SimpleNamespace(pid=10**9 + 1))
+    assert watched(nvmlDeviceGetComputeRunningProcesses=[users] * 4).columns(0, 3, 1)["device_processes"] == 1
+
+
+def test_a_clock_that_cannot_be_read_loses_nothing_else(monkeypatch):
+    import psutil
+
+    def refuse():
+        raise NotImplementedError("can't find current frequency file")
+
+    monkeypatch.setattr(psutil, "cpu_freq", refuse)
+    monitor = Monitor("cpu")
+    monitor.sample(os.getpid(), 1.0)
+    (sample,) = monitor.samples
+    assert sample["cpu_clock_mhz"] is None
+    assert sample["total_s"] > 0
 
 
 def test_what_the_driver_does_not_tell_is_left_empty():

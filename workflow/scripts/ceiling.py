@@ -52,8 +52,10 @@ def measure_ceiling(arguments):
 
 def describe(line):
     """One line of what was measured."""
-    product, copy = line["matmul_tflops"], line["copy_gib_per_second"]
-    yield f"{line['gpu']}, torch {line['torch']}: {product:.3g} TFLOP/s in {line['dtype']}, copy at {copy:.3g} GiB/s"
+    product, copy = (
+        f"{line[name]:.3g}" if line[name] else "unknown" for name in ("matmul_tflops", "copy_gib_per_second")
+    )
+    yield f"{line['gpu']}, torch {line['torch']}: {product} TFLOP/s in {line['dtype']}, copy at {copy} GiB/s"
 
 
 def main():

@@ -1,6 +1,7 @@
 """What a device can do at most, measured as a user could: a large matrix product and a large copy."""
 
 import statistics
+import traceback
 
 import torch
 
@@ -41,9 +42,14 @@ def matmul_tflops(device, dtype):
     for size in SIZES[device.type]:
         if 8 * seconds > LONGEST_S:  # twice the size: eight times the work
             break
-        one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-        product = torch.empty_like(one)
-        seconds = median_s(lambda: torch.mm(one, other, out=product), device)  # noqa: B023 (called at once)
+        try:
+            one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+            product = torch.empty_like(one)
+            seconds = median_s(lambda: torch.mm(one, other, out=product), device)  # noqa: B023 (called at once)
+        except RuntimeError:
+            if not best:
+                raise
+            break  # too large for what memory there is
         best = max(best, matmul_flop(size) / seconds / 1e12)
     return best
 
@@ -57,8 +63,13 @@ def copy_gib_per_second(device, dtype):
 
 
 def ceiling_columns(device, dtype):
-    """The columns `matmul_tflops` and `copy_gib_per_second`."""
-    return {
-        "matmul_tflops": matmul_tflops(device, dtype),
-        "copy_gib_per_second": copy_gib_per_second(device, dtype),
-    }
+    """The columns `matmul_tflops` and `copy_gib_per_second`; None for what this torch cannot do on this device, or what finds
+    too little memory: its cells have their own statuses, and no share of a ceiling."""
+    columns = {}
+    for name, measure in (("matmul_tflops", matmul_tflops), ("copy_gib_per_second", copy_gib_per_second)):
+        try:
+            columns[name] = measure(device, dtype)
+        except RuntimeError:
+            traceback.print_exc()
+            columns[name] = None
+    return columns

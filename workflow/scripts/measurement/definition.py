@@ -91,7 +91,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
     At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it. `settings` has the keys of
     SETTINGS, and may have others, which are no part of it either.
     """
-    stages = []
+    stages, target = [], settings["target_percent"]
     for number, stage in enumerate(entry("pipelines", pipeline, root)["stages"], start=1):
         if batch_size > 1 and not stage.get("batched", True):
             continue
@@ -116,7 +116,10 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         "weights": weights,
         "stages": stages,
         "variant": recipe,
-        "measurement": {key: settings[key] for key in SETTINGS},
+        "measurement": {
+            **{key: settings[key] for key in SETTINGS},
+            "target_percent": None if target is None else float(target),
+        },
     }
 
 

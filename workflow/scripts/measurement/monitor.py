@@ -27,15 +27,13 @@ class Gpu:
         self.nvml = pynvml
         pynvml.nvmlInit()
         self.handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        self.default_mhz = self.read("nvmlDeviceGetDefaultApplicationsClock", pynvml.NVML_CLOCK_SM)
-        if not self.default_mhz:  # devices without application clocks
-            self.default_mhz = self.read("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM)
+        self.largest_mhz = self.read("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM)
 
     def read(self, function, *arguments):
-        """What a function of NVML says of the device; None where the device or the driver cannot say it."""
+        """What a function of NVML says of the device; None where the device, the driver or the package cannot say it."""
         try:
             return getattr(self.nvml, function)(self.handle, *arguments)
-        except (self.nvml.NVMLError, AttributeError):
+        except Exception:  # NVMLError, a driver that lacks the function: no reason to lose a measurement
             return None
 
     def sample(self, process):
@@ -45,9 +43,6 @@ class Gpu:
             reasons = self.read("nvmlDeviceGetCurrentClocksThrottleReasons")
         memory = self.read("nvmlDeviceGetMemoryInfo")
         users = self.read("nvmlDeviceGetComputeRunningProcesses")
-        others = {user.pid for user in users or ()} - {process.pid}
-        if others:
-            others -= {child.pid for child in process.children(recursive=True)}
         return {
             "sm_clock_mhz": self.read("nvmlDeviceGetClockInfo", self.nvml.NVML_CLOCK_SM),
             "power_mw": self.read("nvmlDeviceGetPowerUsage"),
@@ -55,8 +50,27 @@ class Gpu:
             "temperature_c": self.read("nvmlDeviceGetTemperature", self.nvml.NVML_TEMPERATURE_GPU),
             "limits": reasons,
             "used_bytes": None if memory is None else memory.used,
-            "others": None if users is None else len(others),
+            "others": None if users is None else count_others({user.pid for user in users}, process),
         }
+
+
+def count_others(users, process):
+    """How many of the pids are not of the run that `process` leads.
+
+    In a container a driver may give the pids of the host, among which the run's own cannot be told: then it counts as one.
+    """
+    others = users - {process.pid}
+    if others:
+        others -= {child.pid for child in process.children(recursive=True)}
+    return len(others) - (1 if others and others == users else 0)
+
+
+def cpu_clock_mhz():
+    """The CPU's clock as the machine tells it, the mean over its CPUs; None where it does not."""
+    try:
+        return psutil.cpu_freq().current
+    except Exception:  # psutil reads files that differ from machine to machine
+        return None
 
 
 def find_gpu():
@@ -88,8 +102,7 @@ class Monitor:
                 sample["own_s"] = own.user + own.system
                 sample["idle_s"] = total.idle + getattr(total, "iowait", 0.0)
                 sample["total_s"] = sum(total) - getattr(total, "guest", 0.0) - getattr(total, "guest_nice", 0.0)
-                clock = psutil.cpu_freq()
-                sample["cpu_clock_mhz"] = clock.current if clock else None
+                sample["cpu_clock_mhz"] = cpu_clock_mhz()
         except (psutil.Error, OSError):
             return  # the run has just ended, or the machine does not tell
         self.samples.append(sample)
@@ -113,8 +126,8 @@ class Monitor:
         clocks = self.values("sm_clock_mhz", start_s, end_s)
         if clocks:
             columns["sm_clock_mhz"] = float(numpy.median(clocks))
-            if self.gpu.default_mhz:
-                low = numpy.asarray(clocks) < LOW_CLOCK * self.gpu.default_mhz
+            if self.gpu.largest_mhz:
+                low = numpy.asarray(clocks) < LOW_CLOCK * self.gpu.largest_mhz
                 columns["low_clock_percent"] = 100 * float(low.mean())
         for name, values in (
             ("temperature_c", self.values("temperature_c", start_s, end_s)),

@@ -35,7 +35,7 @@ def half_width(rates):
 
 
 class Stopping:
-    """The rule of one stage. `settings` are the definition's `measurement`; `clock_s` is read once a call."""
+    """The rule of one stage. `settings` are the definition's `measurement`."""
 
     def __init__(self, settings, device_type):
         self.settings = settings

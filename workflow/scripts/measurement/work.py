@@ -15,6 +15,19 @@ def tensor_bytes(value):
     return sum(leaf.numel() * leaf.element_size() for leaf in tree_flatten(value)[0] if torch.is_tensor(leaf))
 
 
+def attention_flop(query_shape, key_shape, value_shape, *arguments, out_shape=None, **keys):
+    """Floating-point operations of an attention kernel, by torch's own formula."""
+    from torch.utils.flop_counter import sdpa_flop_count
+
+    return sdpa_flop_count(query_shape, key_shape, value_shape)
+
+
+def attention_formulas():
+    """The formula for the attention kernel of CPUs, which torch lacks (pytorch#195460); its name is as new as the kernel."""
+    kernel = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+    return {} if kernel is None else {kernel: attention_flop}
+
+
 class WorkRecorder:
     """Notes the shapes that each of the modules is called with, and counts what such a call takes.
 
@@ -63,7 +76,7 @@ class WorkRecorder:
             def fake(leaf):
                 return torch.empty(leaf.shape, dtype=leaf.dtype, device=device) if torch.is_tensor(leaf) else leaf
 
-            counter = FlopCounterMode(display=False)
+            counter = FlopCounterMode(display=False, custom_mapping=attention_formulas())
             inputs = tree_map(fake, arguments), tree_map(fake, keys)
             with torch.no_grad(), counter:
                 output = type(module).forward(module, *inputs[0], **inputs[1])

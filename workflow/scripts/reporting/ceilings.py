@@ -37,14 +37,17 @@ def read_file(path):
         raise ReportError(f"{path}: not a CSV of ceilings: expected the columns {', '.join(CEILING_COLUMNS[:4])}, …")
     if not len(frame):
         raise ReportError(f"{path}: a header without rows; {again}")
+    if (frame["started_at"] == "").any():
+        raise ReportError(f"{path}: cut off in its last line; {again}")
     for column in DEVICE:
         for value in frame[column]:
             if not NAME.match(value):
                 raise ReportError(f"{path}: {column}: found {value[:60]!r}, expected a name; {again}")
     for column in LIMITS:
         numbers = pd.to_numeric(frame[column], errors="coerce")
-        for text in frame.loc[~(np.isfinite(numbers) & (numbers > 0)), column]:
-            raise ReportError(f"{path}: {column}: found {text[:60]!r}, expected a number above 0; {again}")
+        wrong = ~(np.isfinite(numbers) & (numbers > 0)) & (frame[column] != "")
+        for text in frame.loc[wrong, column]:
+            raise ReportError(f"{path}: {column}: found {text[:60]!r}, expected a number above 0, or none; {again}")
         frame[column] = numbers
     return frame
 
