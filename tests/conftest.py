@@ -92,7 +92,7 @@ def project(tmp_path):
 @pytest.fixture
 def make_row():
     """A measurement row as text; keys replace its columns."""
-    from measurement.row import COLUMNS
+    from columns import COLUMNS
 
     def make(**keys):
         row = dict.fromkeys(COLUMNS, "")

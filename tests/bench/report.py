@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 
 import pandas as pd  # noqa: E402
 
-from measurement.row import COLUMNS  # noqa: E402
+from columns import COLUMNS  # noqa: E402
 from reporting.labels import read_labels  # noqa: E402
 from reporting.read import read_measurements  # noqa: E402
 from reporting.summary import CELL, summarize  # noqa: E402

@@ -88,3 +88,29 @@ def test_another_image_is_marked_beside_its_bar(make_row):
     summary = summary_of([make_row(), make_row(variant="compile", iterations_per_second=50)])
     summary.loc[summary["variant"] == "compile", "fidelity"] = "different"
     assert beside_bars(draw("speedup", summary).axes[0]) == ["⚠ other image 2.50 × 20.0"]
+    assert "⚠ 2.50" in texts_of(draw("heatmap", summary))
+    assert "⚠ other image" in texts_of(draw("speedup-by-batch-size", summary))
+
+
+def test_another_image_is_marked_where_it_breaks_even(make_row):
+    summary = summary_of(rows_of(make_row))
+    summary.loc[summary["variant"] == "compile", "fidelity"] = "different"
+    (axes,) = draw("breakeven", summary).axes
+    assert axes.texts[0].get_text().startswith("⚠ other image, cold: 100 images")
+
+
+def test_a_baseline_that_compiles_has_a_line_for_each_start(make_row):
+    keys = {"variant": "compile", "images_per_second": 0.5}
+    rows = [
+        make_row(torch=torch, torch_version=torch, round=number, cache=cache, startup_s=startup_s, **{**keys, **own})
+        for torch, starts, own in (
+            ("2.0", (60, 20), {"latency_s": 2.0}),
+            ("2.1", (100, 25), {"latency_s": 1.0, "images_per_second": 1}),
+        )
+        for number, (cache, startup_s) in enumerate(zip(("cold", "warm"), starts), start=1)
+    ]
+    (axes,) = draw("breakeven", summary_of(rows, baseline={"torch": "2.0"}), baseline={"torch": "2.0"}).axes
+    cold, warm = (line for line in axes.lines if line.get_color() == "black")
+    assert (cold.get_ydata()[0], warm.get_ydata()[0]) == (60, 20)
+    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "o"]
+    assert dots == [(40, 140), (5, 30)], "on the lines of the same start"

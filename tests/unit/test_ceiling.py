@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from columns import CEILING_COLUMNS
 from conftest import ROOT
 from measurement.errors import SetupError
-from measurement.row import CEILING_COLUMNS, to_csv
+from measurement.row import to_csv
 from reporting.ceilings import ceiling_columns, read_ceilings
 from reporting.errors import ReportError
 from running import rows_of

@@ -10,8 +10,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from test_figures import odd_labels
 from test_summary import cells_of
 
+from columns import COLUMNS
 from conftest import ROOT
-from measurement.row import COLUMNS, to_csv
+from measurement.row import to_csv
 from reporting.errors import ReportError
 from reporting.fidelity import badge_of, badges, compare_images, compare_runs, read_fidelity, write_fidelity
 from reporting.figure_images import ALARM, AMPLIFIED

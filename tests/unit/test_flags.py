@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from test_summary import summary_of
 
-from measurement.row import CALL_COLUMNS
+from columns import CALL_COLUMNS
 from reporting.evidence import Evidence
 from reporting.flags import flag_calls
 from reporting.read import to_frame
@@ -37,7 +37,12 @@ def test_a_trend_of_four_calls_is_not_enough():
     ("columns", "flag"),
     [
         ({"warmup_spread_percent": 2.5}, "warm-up (round 1): ended unsteady"),
-        ({"low_clock_percent": 30}, "throttled (round 1): SM clock under 75% of its default in 30% of the samples"),
+        ({"warmup_calls": 2}, "warm-up (round 1): too short to be seen to be steady: 2 call(s)"),
+        (
+            {"stopped_by": "max-calls", "half_width_percent": 7.25},
+            "target (round 1): median known to ±7.2% at max-calls",
+        ),
+        ({"low_clock_percent": 30}, "throttled (round 1): SM clock under 75% of its largest in 30% of the samples"),
         ({"clock_limits": "power cap"}, "clock (round 1): limited by power cap"),
         ({"temperature_c": 88}, "hot (round 1): 88 °C"),
         ({"device_processes": 2}, "shared device (round 1): 2 other process(es) on it"),
@@ -50,7 +55,14 @@ def test_what_the_machine_did_is_flagged(make_row, columns, flag):
 
 
 def test_a_quiet_machine_has_no_flag(make_row):
-    quiet = {"warmup_spread_percent": 1.5, "low_clock_percent": 0, "temperature_c": 60, "device_processes": 0}
+    quiet = {
+        "warmup_spread_percent": 1.5,
+        "warmup_calls": 3,
+        "stopped_by": "target",
+        "low_clock_percent": 0,
+        "temperature_c": 60,
+        "device_processes": 0,
+    }
     assert summary_of([make_row(**quiet, other_cpu_percent=3)])["flags"].iloc[0] == ""
 
 

@@ -46,12 +46,15 @@ def test_the_interval_of_a_speedup_covers_it_and_few_same_pairs_are_called_diffe
 
 def calls_of(generator, distribution, rounds, between, calls=8, within=0.02):
     """Logarithms of latencies, shape (repetitions, rounds, calls): what all calls share in a process deviates by
-    `between` times the deviation of the calls within one."""
+    `between` times the deviation of the calls within one. Those that drift have in each process another slope."""
     shape = (4000, rounds, calls)
     noise = {
         "normal": lambda: np.log1p(generator.normal(0, within, shape)),
-        "log-normal": lambda: generator.normal(0, within, shape),
-        "drifting": lambda: generator.normal(0, within, shape) + np.linspace(-within, within, calls),
+        "log-normal": lambda: generator.normal(0, 10 * within, shape),
+        "drifting": lambda: (
+            generator.normal(0, within, shape)
+            + generator.normal(0, 3 * within, (*shape[:2], 1)) * np.linspace(0, 1, calls)
+        ),
     }[distribution]()
     return noise + generator.normal(0, between * within, (*shape[:2], 1))
 
@@ -69,10 +72,8 @@ def test_intervals_cover_calls_within_rounds(rounds, between, distribution):
     low, high = speedup_interval(*own, *base)
     assert np.mean((low <= 1) & (high >= 1)) >= 0.93
     assert np.mean(np.isin(verdicts(low, high), ["faster", "slower"])) < 0.065, "A against A"
-    ratio = 1.05
-    found = verdicts(low * ratio, high * ratio)
-    wrong = np.isin(found, ["slower", "same"])
-    assert np.mean(wrong) < 0.05, "5% faster is called slower or the same"
+    wrong = np.isin(verdicts(low * 1.012, high * 1.012), ["slower", "same"])
+    assert np.mean(wrong) < 0.05, "1.2% faster is called slower or the same"
 
 
 def test_intervals_are_those_of_scipy():

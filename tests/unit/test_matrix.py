@@ -91,7 +91,10 @@ def test_exclude_takes_partial_cells_out():
         ({"exclude": [{"pipeline": "sdxl"}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
         ({"exclude": [{"variant": "eager"}, {"variant": "compile"}]}, "exclude leaves no cell"),
         ({"measurement": {"calls": 5, "warmup_calls": 3}}, "measurement: missing key max_warmup_calls"),
-        ({"measurement": {**CONFIG["measurement"], "calls": 99}}, "measurement.max_calls: found 30, fewer than the 99 of calls"),
+        (
+            {"measurement": {**CONFIG["measurement"], "calls": 99}},
+            "measurement.max_calls: found 30, fewer than the 99 of calls",
+        ),
         (
             {"measurement": {**CONFIG["measurement"], "max_warmup_calls": 2}},
             "measurement.max_warmup_calls: found 2, fewer than the 3 of warmup_calls",
@@ -123,6 +126,18 @@ def test_what_a_random_run_does_not_use_is_no_part_of_its_definition(tmp_path):
         file.read_text(encoding="utf-8").replace("revision: null", f"revision: {'a' * 40}"), encoding="utf-8"
     )
     assert Plan(CONFIG, tmp_path).definitions == Plan(CONFIG).definitions
+
+
+def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a_point():
+    from measure import parse_arguments
+    from measurement.definition import SETTINGS, digest, resolve
+
+    settings = {**CONFIG["measurement"], "target_percent": 1}
+    plan = Plan(changed(measurement=settings))
+    options = [f"--{key.replace('_', '-')}={settings[key]}" for key in SETTINGS]
+    arguments = parse_arguments(["--pipeline=if", "--batch-size=1", "--variant=eager", "--output=/tmp/none", *options])
+    found = resolve("if", 1, "eager", "random", "tiny", {key: getattr(arguments, key) for key in SETTINGS})
+    assert digest(found) == plan.definitions["if", 1, "eager"]
 
 
 def test_definitions_tell_variants_batches_and_settings_apart():

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 import thresholds
+from columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 from conftest import ROOT
 from measurement.monitor import LIMITS
-from measurement.row import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 from reporting import fidelity, summary
 
 PAGE = (ROOT / "docs/method.md").read_text(encoding="utf-8")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from measurement.row import COLUMNS, to_csv
+from columns import COLUMNS
+from measurement.row import to_csv
 from reporting.errors import ReportError
 from reporting.read import read_measurements, row_schema
 

@@ -28,6 +28,7 @@ REPORTING = (
         BASE / "workflow/scripts" / f"{name}.py"
         for name in (
             "collect",
+            "columns",
             "compare",
             "draw",
             "fidelity",

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from columns import CEILING_COLUMNS
 from measure import add_place, child_environment, parse_expected, resolve_place, run_program
 from measurement import row
 from measurement.device import locked
@@ -45,8 +46,8 @@ def measure_ceiling(arguments):
     line = {"gpu": gpu, "torch": arguments.torch}
     for event in events:
         line.update(event["columns"])
-    line = {column: line[column] for column in row.CEILING_COLUMNS}
-    row.write_whole(arguments.output, row.to_csv([line], row.CEILING_COLUMNS))
+    line = {column: line[column] for column in CEILING_COLUMNS}
+    row.write_whole(arguments.output, row.to_csv([line], CEILING_COLUMNS))
     return line
 
 

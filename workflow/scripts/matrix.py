@@ -71,7 +71,9 @@ def check_limits(settings):
     for key in ("warmup_calls", "calls"):
         least, most = settings[key], settings[f"max_{key}"]
         if most < least:
-            raise DiffbenchError(f"config: measurement.max_{key}: found {most}, fewer than the {least} of {key}; raise it")
+            raise DiffbenchError(
+                f"config: measurement.max_{key}: found {most}, fewer than the {least} of {key}; raise it"
+            )
 
 
 def resolve_name(axis, value, config, resolved):

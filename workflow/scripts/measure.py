@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from columns import CALL_COLUMNS, COLUMNS
 from environments import read_environment
 from measurement import row
 from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, digest, resolve
@@ -197,8 +198,8 @@ def measure(arguments):
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
         rows, samples = supervise(arguments, gpu_entry, definition, identity, Path(folder))
         row.copy_folder(Path(folder) / OUTPUTS, arguments.output / OUTPUTS)
-    row.write_whole(arguments.output / "calls.csv", row.to_csv(samples, row.CALL_COLUMNS))
-    row.write_whole(arguments.output / "run.csv", row.to_csv(rows, row.COLUMNS))
+    row.write_whole(arguments.output / "calls.csv", row.to_csv(samples, CALL_COLUMNS))
+    row.write_whole(arguments.output / "run.csv", row.to_csv(rows, COLUMNS))
     return rows
 
 

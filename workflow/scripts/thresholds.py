@@ -9,13 +9,15 @@ TARGET = {"cuda": 0.005, "cpu": 0.02}  # half-width of the median's interval ove
 
 # Verdicts on speed-ups (reporting/intervals.py)
 SAME = 0.01  # criterion.rs' noise threshold
+MOST_ROUNDS = 200  # beyond them, more rounds are no advice
 
 # Flags (reporting/flags.py)
+FEWEST_CALLS = 4  # below them the calls of a run say nothing of spread, outliers and drift
 SPREAD = 0.10  # IQR over median; torch.utils.benchmark warns above it
 DRIFT = 0.7  # Spearman's rank correlation of a call's latency with its number, where also
 DRIFT_SIGNIFICANCE = 0.05  # the p-value of Kendall's tau is below this: exact, which Spearman's is not for few calls
 OUTLIER, FAR_OUTLIER = 1.5, 3.0  # IQRs beyond the quartiles; Tukey 1977, criterion.rs: mild and severe
-LOW_CLOCK = 0.75  # of the default SM clock; nvbench discards a sample below it, we flag
+LOW_CLOCK = 0.75  # of the largest SM clock, nvbench's default clock; it discards a sample below it, we flag
 LOW_CLOCK_SHARE = 0.05  # of the samples
 HOT_C = 85  # degrees Celsius; data-centre GPUs slow down at 83 to 92
 OTHER_CPU = 0.10  # of the CPU time of the machine, taken by other processes

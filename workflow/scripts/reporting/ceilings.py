@@ -1,13 +1,15 @@
 """How near to the limit: the work of a denoising step against what the device was measured to do at most."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
-from measurement.definition import NAME
-from measurement.row import CEILING_COLUMNS
+from columns import CEILING_COLUMNS
 
 from .errors import ReportError
 
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 DEVICE = ["gpu", "torch", "dtype"]
 LIMITS = ["matmul_tflops", "copy_gib_per_second"]
 
@@ -41,7 +43,7 @@ def read_file(path):
         raise ReportError(f"{path}: cut off in its last line; {again}")
     for column in DEVICE:
         for value in frame[column]:
-            if not NAME.match(value):
+            if not NAME.fullmatch(value):
                 raise ReportError(f"{path}: {column}: found {value[:60]!r}, expected a name; {again}")
     for column in LIMITS:
         numbers = pd.to_numeric(frame[column], errors="coerce")

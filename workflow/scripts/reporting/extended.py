@@ -51,7 +51,13 @@ def number(column, digits, unit=""):
 
     def print_number(row):
         value = row[column]
-        return f"{value:.0f}{unit}" if known(value) and value >= 100 else f"{value:.{digits}g}{unit}" if known(value) else OUTSIDE
+        return (
+            f"{value:.0f}{unit}"
+            if known(value) and value >= 100
+            else f"{value:.{digits}g}{unit}"
+            if known(value)
+            else OUTSIDE
+        )
 
     return print_number
 

@@ -67,10 +67,10 @@ def limit_of(marks):
     """Where the axis must end for the bars and what is written beside them to fit into a panel."""
     width = PANEL * 72 - 4
     longest = longest_of(marks)
-    ends = [
-        (min(mark.high or mark.value or 0, longest), min(text_width(mark.text), 0.7 * width)) for mark in marks
-    ]
-    return max([(max((end for end, _ in ends), default=0) or 1) * 1.02, *(end * width / (width - text) for end, text in ends)])
+    ends = [(min(mark.high or mark.value or 0, longest), min(text_width(mark.text), 0.7 * width)) for mark in marks]
+    return max(
+        [(max((end for end, _ in ends), default=0) or 1) * 1.02, *(end * width / (width - text) for end, text in ends)]
+    )
 
 
 def draw_panels(title, caption, cells, panels, columns, mark_of, xlabel, share_limit):

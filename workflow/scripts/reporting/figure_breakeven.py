@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from .figure_bars import PER_ROW, base_of, compared_columns
-from .figure_cells import Cells, describe_origin, describe_rounds, is_number, name_baseline
+from .figure_cells import SIGN, Cells, describe_origin, describe_rounds, is_number, name_baseline
 from .figure_style import SMALL, blank, colour_of, finish, grid_of, shown, styled
 from .start import STATES
 
@@ -27,7 +27,8 @@ def print_breakeven(row, state):
     images = row[f"breakeven_{state}_images"]
     if not is_number(images):
         return None
-    return f"{state}: " + ("never" if images == np.inf else "at once" if images == 0 else f"{images:.0f} images")
+    sign = f"{SIGN} other image, " if row.get("fidelity") == "different" else ""
+    return f"{sign}{state}: " + ("never" if images == np.inf else "at once" if images == 0 else f"{images:.0f} images")
 
 
 def panels_of(cells, baseline):
@@ -60,8 +61,11 @@ def draw_panel(axes, base, rows, colours):
     finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
     finite = [images for images in finite if is_number(images) and images < np.inf]
     end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
-    startup_s, image_s = line_of(base, "warm") or line_of(base, "cold")
-    axes.plot([0, end], [startup_s, startup_s + end * image_s], color="black", linewidth=1)
+    own = {state: line_of(base, state) for state in STATES}
+    for state, line in own.items():
+        if line is not None:
+            style = "-" if len(set(own.values())) == 1 else STYLES[state]
+            axes.plot([0, end], [line[0], line[0] + end * line[1]], color="black", linewidth=1, linestyle=style)
     words = []
     for column, row in rows.items():
         for state in STATES:
@@ -77,7 +81,7 @@ def draw_panel(axes, base, rows, colours):
             )
             images = row[f"breakeven_{state}_images"]
             if is_number(images) and 0 < images < np.inf:
-                axes.plot(images, startup_s + images * image_s, "o", color=colours[column], markersize=4, zorder=5)
+                axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
             words.append(print_breakeven(row, state))
     axes.text(0.98, 0.04, "\n".join(filter(None, words)), transform=axes.transAxes, ha="right", fontsize=SMALL)
     axes.set_xlim(0, end)
@@ -87,7 +91,7 @@ def draw_panel(axes, base, rows, colours):
 
 @styled
 def draw_breakeven(summary, labels, baseline):
-    """Time against the number of images: a panel a GPU, batch size and pipeline; solid the baseline, dashed a variant from a
+    """Time against the number of images: a panel a GPU, batch size and pipeline; black the baseline, dashed what starts from a
     cold compiler cache, dotted from a warm one; a dot where it has paid for itself."""
     title = f"When compiling pays, against {name_baseline(baseline, labels)}"
     cells = Cells(summary, labels) if len(summary) else None

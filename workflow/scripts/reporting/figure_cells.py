@@ -9,16 +9,19 @@ from .labels import label_of, torch_label
 from .tables import SCALES
 
 WIDEST = 1.3  # of the largest value: an interval of few rounds may go on beyond, out of the panel
+SIGN = "⚠"  # where an image is not the baseline's
 WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
 
 
 class Mark(NamedTuple):
-    """A bar or a point: `value` with the `low` and `high` of its interval, or None each; `text` is what is written there."""
+    """A bar or a point: `value` with the `low` and `high` of its interval, or None each; `text` is what is written there,
+    and `sign` what must not be overlooked beside a value without text."""
 
     value: float | None
     low: float | None
     high: float | None
     text: str
+    sign: str = ""
 
 
 def is_number(value):
@@ -145,13 +148,14 @@ def mark_speedup(row, base, speedup=None):
         why = f" ({print_failure(base)})" if base is not None else ""
         return Mark(None, None, None, f"{mark.text} it/s, no baseline{why}")
     rate = base["iterations_per_second"]
-    sign = "⚠ other image " if row.get("fidelity") == "different" else ""
+    sign = SIGN if row.get("fidelity") == "different" else ""
+    words = f"{sign} other image " if sign else ""
     if speedup is None:
         scaled = mark_rate(row, 1 / rate)
     else:
         low, high = (row.get(f"speedup_{end}") for end in ("low", "high"))
         scaled = Mark(speedup, *((low, high) if is_number(low) and is_number(high) else (None, None)), "")
-    return scaled._replace(text=f"{sign}{scaled.value:.2f} × {print_rate(rate)}")
+    return scaled._replace(text=f"{words}{scaled.value:.2f} × {print_rate(rate)}", sign=sign)
 
 
 def describe_origin(rows, cells):

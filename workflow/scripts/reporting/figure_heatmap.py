@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 
 from .cells import OUTSIDE
 from .figure_bars import base_of, title_of
-from .figure_cells import Cells, describe_origin, describe_rounds, mark_speedup
+from .figure_cells import SIGN, Cells, describe_origin, describe_rounds, mark_speedup
 from .figure_style import SMALL, blank, finish, grid_of, shown, styled
 
 WIDTH, HEIGHT = 0.85, 0.42  # inches of a cell
@@ -34,7 +34,7 @@ def draw_cells(axes, marks, scale):
     for y, row in enumerate(marks):
         for x, mark in enumerate(row):
             dark = mark.value is not None and sum(colours(scale(mark.value))[:3]) < 1.6
-            text = shown(mark.text if mark.value is None else f"{mark.value:.2f}", 13, 3)
+            text = shown(mark.text if mark.value is None else f"{mark.sign} {mark.value:.2f}".strip(), 13, 3)
             size = SMALL if mark.value is None else 9
             colour = "white" if dark else "black"
             if mark.value is None and mark.text != OUTSIDE:
@@ -84,5 +84,6 @@ def draw_heatmap(summary, labels, baseline):
         )
         axes.tick_params(length=0)
     title = title_of(summary, labels, baseline, f" of {cells.name_column(column)}")
-    caption = [*filter(None, [" ".join(describe_rounds(part, []))]), *describe_origin(part, cells)]
+    signs = [f"{SIGN}: another image." for rows in marks.values() for row in rows for mark in row if mark.sign][:1]
+    caption = [*filter(None, [" ".join([*describe_rounds(part, []), *signs])]), *describe_origin(part, cells)]
     return finish(figure, title, caption)

@@ -66,6 +66,14 @@ def draw_points(axes, lines, styles, count):
         values = [float("nan") if mark.value is None else mark.value for mark in marks]
         axes.plot([x + shift for x in range(count)], values, **styles[name], markersize=4, linewidth=1)
         for x, mark in enumerate(marks):
+            if mark.sign:
+                axes.annotate(
+                    f"{mark.sign} other image",
+                    (x + shift, mark.value),
+                    (4, 3),
+                    textcoords="offset points",
+                    fontsize=SMALL,
+                )
             if mark.low is not None:
                 spread = [[mark.value - mark.low], [mark.high - mark.value]]
                 axes.errorbar(x + shift, mark.value, spread, color=styles[name]["color"], linewidth=0.7, capsize=1.5)

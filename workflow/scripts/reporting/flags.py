@@ -13,7 +13,7 @@ RUN = ["gpu", "torch", "pipeline", "batch_size", "variant", "stage", "round"]
 def flag_calls(latencies_s):
     """Flags of the measured calls of one run, in their order."""
     latencies_s = np.asarray(latencies_s, dtype=float)
-    if len(latencies_s) < 4:
+    if len(latencies_s) < limits.FEWEST_CALLS:
         return []
     q1, median, q3 = np.percentile(latencies_s, [25, 50, 75])
     width = q3 - q1
@@ -37,9 +37,19 @@ def flag_row(row):
     """Flags of what the run itself noted: `row` maps columns to numbers (NaN where not known) and texts."""
     flags = []
     if row["warmup_spread_percent"] > 100 * limits.WARMUP_SPREAD:
-        flags.append(("warm-up", f"ended unsteady, its last calls differ by {row['warmup_spread_percent']:.0f}%"))
+        spread = min(row["warmup_spread_percent"], 100)
+        flags.append(
+            ("warm-up", f"ended unsteady, its last calls differ by {spread:.0f}%{' or more' * (spread == 100)}")
+        )
+    if row["warmup_calls"] < limits.WARMUP_WINDOW:
+        flags.append(("warm-up", f"too short to be seen to be steady: {row['warmup_calls']:.0f} call(s)"))
+    if row["stopped_by"] in ("max-calls", "max-seconds"):
+        known = (
+            f"to ±{row['half_width_percent']:.1f}% " if row["half_width_percent"] == row["half_width_percent"] else ""
+        )
+        flags.append(("target", f"median known {known}at {row['stopped_by']}"))
     if row["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE:
-        limit = f"{limits.LOW_CLOCK:.0%} of its default"
+        limit = f"{limits.LOW_CLOCK:.0%} of its largest"
         flags.append(("throttled", f"SM clock under {limit} in {row['low_clock_percent']:.0f}% of the samples"))
     if row["clock_limits"]:
         flags.append(("clock", f"limited by {row['clock_limits']}"))

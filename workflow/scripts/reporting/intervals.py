@@ -9,9 +9,7 @@ tests/unit/test_intervals.py simulates both. One round makes no claim.
 import numpy as np
 from scipy import stats
 
-from thresholds import CONFIDENCE, SAME
-
-MOST_ROUNDS = 200  # beyond them, more rounds are no advice
+from thresholds import CONFIDENCE, MOST_ROUNDS, SAME
 
 
 def half_width(deviation, rounds, degrees=None):

@@ -8,7 +8,7 @@ import fastjsonschema
 import pandas as pd
 import yaml
 
-from measurement.row import CALL_COLUMNS, IDENTITY
+from columns import CALL_COLUMNS, IDENTITY
 
 from .errors import ReportError
 

@@ -148,7 +148,9 @@ def summarize(measurements, cells, baseline, evidence=NONE):
         measured_on=groups["started_at"].agg(lambda values: join_different(sorted({value[:10] for value in values}))),
         **{column: groups[column].agg(join_different) for column in PROVENANCE},
     )
-    summary = summary.join(start_columns(measurements, KEY)).join(flag_cells(measurements, evidence.calls).rename("flags"))
+    summary = summary.join(start_columns(measurements, KEY)).join(
+        flag_cells(measurements, evidence.calls).rename("flags")
+    )
     summary = summary.join(first_failures(measurements))
     summary["status"] = summary["status"].where(summary["rounds"] == 0, "ok")
     summary["phase"] = summary["phase"].where(summary["rounds"] == 0)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from thresholds import MOST_ROUNDS
+
 from .builds import differences_of, releases_of
 from .cells import FOOTNOTED, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
-from .intervals import MOST_ROUNDS
 from .labels import label_of, torch_label
 from .options import UNITS, TableOptions, value_of
 
@@ -150,7 +151,10 @@ def mean_speedups(part, labels):
             mean = np.exp(np.log(rows["speedup"]).mean())
             rate = np.exp(np.log(rows["iterations_per_second"]).mean())
             column = " ".join(name_column(part, torch, variant, labels))
-            yield f"Geometric mean over {len(rows)} pipelines, {column}: {mean:.2f}x ({rate / mean:.3g} to {rate:.3g} it/s)."
+            others = (rows["fidelity"] == "different").sum()
+            warning = f" ⚠ {others} of them with another image." if others else ""
+            rates = f"{rate / mean:.3g} to {rate:.3g} it/s"
+            yield f"Geometric mean over {len(rows)} pipelines, {column}: {mean:.2f}x ({rates}).{warning}"
 
 
 def advice_of(part, labels):

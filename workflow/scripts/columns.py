@@ -1,0 +1,81 @@
+"""The columns of the CSVs that measuring writes and reporting reads."""
+
+IDENTITY = ["gpu", "torch", "pipeline", "stage", "batch_size", "variant", "round"]
+OUTCOME = ["status", "phase", "detail", "definition"]
+RATE = [
+    "calls",
+    "stopped_by",
+    "half_width_percent",
+    "iterations",
+    "denoiser_calls",
+    "iterations_per_second",
+    "denoiser_calls_per_second",
+    "images_per_second",
+    "latency_s",
+    "latency_q1_s",
+    "latency_q3_s",
+]
+START = [
+    "load_s",
+    "first_call_s",
+    "compile_s",
+    "startup_s",
+    "cache",
+    "warmup_calls",
+    "warmup_spread_percent",
+    "graphs",
+    "graph_breaks",
+    "recompilations",
+    "start_peak_allocated_mib",
+    "start_peak_reserved_mib",
+    "start_peak_rss_mib",
+]
+MEMORY = ["peak_allocated_mib", "peak_reserved_mib", "peak_device_mib", "peak_rss_mib"]
+WORK = ["step_gflop", "step_mib"]
+MACHINE = [
+    "energy_per_image_j",
+    "power_w",
+    "temperature_c",
+    "sm_clock_mhz",
+    "low_clock_percent",
+    "clock_limits",
+    "device_processes",
+    "other_cpu_percent",
+    "cpu_clock_mhz",
+    "cpu_clock_lowest_mhz",
+]
+PROVENANCE = [
+    "device_name",
+    "device_capability",
+    "driver_version",
+    "cuda_version",
+    "cudnn_version",
+    "torch_version",
+    "triton_version",
+    "diffusers_version",
+    "transformers_version",
+    "accelerate_version",
+    "python_version",
+    "threads",
+    "dtype",
+    "scale",
+    "weights",
+    "revision",
+    "steps",
+    "started_at",
+    "code_revision",
+]
+COLUMNS = IDENTITY + OUTCOME + RATE + START + MEMORY + WORK + MACHINE + PROVENANCE
+CEILING_COLUMNS = [
+    "gpu",
+    "torch",
+    "dtype",
+    "matmul_tflops",
+    "copy_gib_per_second",
+    "device_name",
+    "torch_version",
+    "cuda_version",
+    "threads",
+    "started_at",
+]
+CALL_COLUMNS = IDENTITY + ["definition", "kind", "call", "latency_s", "loop_s", "iterations", "denoiser_calls"]
