@@ -2,6 +2,8 @@
 
 import pytest
 
+from reporting.figures import FIGURES
+
 PAGE = """# Torch 2.0\r
 \r
 Compiled, SD txt2img runs at <!-- diffbench:begin cell dataset=pytorch2 gpu=A100 batch_size=1 pipeline=sd-txt2img \
