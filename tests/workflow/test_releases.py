@@ -165,8 +165,8 @@ def test_the_measuring_program_passes_its_tests_with_the_oldest_stack_and_the_ne
 
 
 def lacking(name):
-    """Tests of pipelines that a stack lacks."""
-    return "not sdxl" if name == "2.0-paper" else "test"
+    """Which tests a stack can pass: Diffusers 0.17 loads no SDXL, and torch 2.0 counts no operations."""
+    return "not sdxl and not work_of_a_step" if name == "2.0-paper" else "test"
 
 
 def test_the_plain_command_needs_no_torch(tmp_path):
