@@ -145,7 +145,7 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     results = project.folder / "results"
-    while len(list(results.glob("**/run.csv"))) < 1:
+    while len(list(results.glob("**/measure.log"))) < 2:  # the second run is on
         time.sleep(0.2)
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
