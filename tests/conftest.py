@@ -127,3 +127,11 @@ def make_row():
         return row
 
     return make
+
+
+@pytest.fixture
+def runs(tmp_path, make_row):
+    """Run folders to add to, and what becomes of them."""
+    from kept import Runs
+
+    return Runs(tmp_path, make_row)

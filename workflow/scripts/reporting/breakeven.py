@@ -21,6 +21,11 @@ def breakeven_images(startup_s, base_startup_s, image_s, base_image_s, batch_siz
     return np.where(np.isnan(gained_s) | np.isnan(behind_s), np.nan, images)
 
 
+def count_images(images):
+    """A break-even in words: `124`, `at once`, `never`."""
+    return "never" if images == NEVER else "at once" if images == 0 else f"{images:.0f}"
+
+
 def draw_means(generator, mean, deviation, rounds):
     """DRAWS values that the true mean may have, given the mean and deviation of so many rounds: the generalized pivot of a
     normal mean (Weerahandi 1993), of logarithms here. Shape (DRAWS,); where one round is all there is, that value itself."""

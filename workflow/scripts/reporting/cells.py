@@ -7,6 +7,11 @@ FOOTNOTED = ("unsupported", "timeout", "crashed", "invalid")
 OUTSIDE = "-"
 
 
+def is_number(value):
+    """Whether a value of a summary's row is a number, and not the NaN that stands for none."""
+    return isinstance(value, int | float) and value == value
+
+
 def ordinal(number):
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")

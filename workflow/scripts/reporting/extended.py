@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .cells import OUTSIDE, print_stage
+from .breakeven import count_images
+from .cells import OUTSIDE, is_number, print_stage
 from .flags import kinds_of
 from .formats import Cell, Table
 from .labels import label_of
@@ -12,16 +13,11 @@ from .tables import heading_of, name_column, name_stage, notes_of, print_speedup
 DEFAULT = TableOptions()
 
 
-def known(value):
-    """Whether a value of a summary is a number."""
-    return isinstance(value, int | float) and value == value
-
-
 def print_rate(row, options):
     """`21.70 (21.50 to 21.91)`, or what took the number's place."""
     text = print_stage(row, options.decimals, options.unit)
     low, high = row["iterations_per_second_low"], row["iterations_per_second_high"]
-    if options.unit != "it/s" or row["status"] != "ok" or not known(low):
+    if options.unit != "it/s" or row["status"] != "ok" or not is_number(low):
         return text
     return f"{text} ({low:.{options.decimals}f} to {high:.{options.decimals}f})"
 
@@ -30,34 +26,27 @@ def print_fidelity(row):
     """`equivalent (52 dB)`; what differs is marked so that it is not overlooked."""
     if not row["fidelity"]:
         return OUTSIDE
-    decibel = f" ({row['psnr_db']:.0f} dB)" if known(row["psnr_db"]) and row["psnr_db"] < np.inf else ""
+    decibel = f" ({row['psnr_db']:.0f} dB)" if is_number(row["psnr_db"]) and row["psnr_db"] < np.inf else ""
     return f"{'⚠ ' if row['fidelity'] == 'different' else ''}{row['fidelity']}{decibel}"
 
 
 def print_images(row, state):
     """The break-even in images with its interval: `124 (116 to 133)`, `at once`, `never`."""
     images, low, high = (row[f"breakeven_{state}_images{end}"] for end in ("", "_low", "_high"))
-    if not known(images):
+    if not is_number(images):
         return OUTSIDE
-
-    def count(value):
-        return "never" if value == np.inf else "at once" if value == 0 else f"{value:.0f}"
-
-    return count(images) + (f" ({count(low)} to {count(high)})" if known(low) and low != high else "")
+    interval = f" ({count_images(low)} to {count_images(high)})" if is_number(low) and low != high else ""
+    return count_images(images) + interval
 
 
-def number(column, digits, unit=""):
+def number(column, digits):
     """A function that prints a column with so many significant digits below 100, or `-`."""
 
     def print_number(row):
         value = row[column]
-        return (
-            f"{value:.0f}{unit}"
-            if known(value) and value >= 100
-            else f"{value:.{digits}g}{unit}"
-            if known(value)
-            else OUTSIDE
-        )
+        if not is_number(value):
+            return OUTSIDE
+        return f"{value:.0f}" if value >= 100 else f"{value:.{digits}g}"
 
     return print_number
 
@@ -65,15 +54,15 @@ def number(column, digits, unit=""):
 def print_memory(row):
     """Peak MiB of the device (of the process on a CPU) until it was warm, and warm."""
     for name in ("peak_allocated_mib", "peak_rss_mib"):
-        if known(row[name]):
+        if is_number(row[name]):
             start = row[f"start_{name}"]
-            return f"{start:.0f} / {row[name]:.0f}" if known(start) else f"{row[name]:.0f}"
+            return f"{start:.0f} / {row[name]:.0f}" if is_number(start) else f"{row[name]:.0f}"
     return OUTSIDE
 
 
 def print_ceiling(row):
     """`34% (compute)`: of the least time that the device's ceilings allow."""
-    return f"{row['ceiling_percent']:.0f}% ({row['bound']})" if known(row["ceiling_percent"]) else OUTSIDE
+    return f"{row['ceiling_percent']:.0f}% ({row['bound']})" if is_number(row["ceiling_percent"]) else OUTSIDE
 
 
 COLUMNS = {  # header: how its cells print; a column without any content is left out

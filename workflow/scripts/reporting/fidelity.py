@@ -8,7 +8,7 @@ from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
 from .errors import ReportError
 from .outputs import Output, kept_runs, read_output
-from .speedup import KEY
+from .speedup import KEY, is_baseline
 
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
 COLUMNS = [*KEY, "round", "baseline_round", *MEASURES, "identical", "note"]
@@ -58,11 +58,6 @@ def compare_outputs(output, base):
         else:
             columns["latents_difference"] = float(np.abs(own - other).max())
     return {**columns, "identical": all(map(equal_bits, output, base)), "note": "; ".join(notes)}
-
-
-def is_baseline(frame, baseline):
-    """Which rows are the baseline's own: an array of booleans."""
-    return np.all([frame[column] == value for column, value in baseline.items()], axis=0)
 
 
 def compare_runs(runs, baseline):

@@ -1,9 +1,9 @@
 """When compiling pays: time against the number of images, start-up included, the baseline's line and each variant's."""
 
-import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from .breakeven import NEVER, count_images
 from .figure_bars import PER_ROW, base_of, compared_columns
 from .figure_cells import SIGN, Cells, describe_origin, describe_rounds, is_number, name_baseline
 from .figure_style import SMALL, blank, colour_of, finish, grid_of, shown, styled
@@ -28,7 +28,8 @@ def print_breakeven(row, state):
     if not is_number(images):
         return None
     sign = f"{SIGN} other image, " if row.get("fidelity") == "different" else ""
-    return f"{sign}{state}: " + ("never" if images == np.inf else "at once" if images == 0 else f"{images:.0f} images")
+    unit = " images" if 0 < images < NEVER else ""
+    return f"{sign}{state}: {count_images(images)}{unit}"
 
 
 def panels_of(cells, baseline):
@@ -59,7 +60,7 @@ def draw_panel(axes, base, rows, colours):
     """The lines of one panel, a dot where they cross, and the numbers of images in words."""
     size = base["batch_size"]
     finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
-    finite = [images for images in finite if is_number(images) and images < np.inf]
+    finite = [images for images in finite if is_number(images) and images < NEVER]
     end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
     own = {state: line_of(base, state) for state in STATES}
     for state, line in own.items():
@@ -80,7 +81,7 @@ def draw_panel(axes, base, rows, colours):
                 linewidth=1.4,
             )
             images = row[f"breakeven_{state}_images"]
-            if is_number(images) and 0 < images < np.inf:
+            if is_number(images) and 0 < images < NEVER:
                 axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
             words.append(print_breakeven(row, state))
     axes.text(0.98, 0.04, "\n".join(filter(None, words)), transform=axes.transAxes, ha="right", fontsize=SMALL)

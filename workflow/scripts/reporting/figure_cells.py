@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from .builds import differences_of
-from .cells import OUTSIDE, print_stage
+from .cells import OUTSIDE, is_number, print_stage
 from .labels import label_of, torch_label
 from .tables import SCALES
 
@@ -22,10 +22,6 @@ class Mark(NamedTuple):
     high: float | None
     text: str
     sign: str = ""
-
-
-def is_number(value):
-    return isinstance(value, int | float) and value == value
 
 
 def print_rate(rate):

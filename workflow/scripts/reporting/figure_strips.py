@@ -4,7 +4,7 @@ from pathlib import Path
 
 from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
-from .fidelity import badges, is_baseline
+from .fidelity import badges
 from .figure_bars import base_of
 from .figure_cells import Cells, describe_origin
 from .figure_images import AMPLIFIED, describe_badge, difference_of, draw_difference, draw_panel, words_for
@@ -12,7 +12,7 @@ from .figure_style import finish, grid_of, shown, styled
 from .figures import DOTS_PER_INCH, save_figure
 from .labels import label_of, torch_label
 from .outputs import kept_runs, read_output
-from .speedup import KEY
+from .speedup import KEY, is_baseline
 
 PLACE = ["gpu", "torch", "pipeline", "batch_size"]  # of a strip
 SMALLEST, LARGEST = 2.0, 3.4  # inches: the side of an image

@@ -8,12 +8,15 @@ CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
 KEY = [*CELL, "stage"]
 
 
+def is_baseline(frame, baseline):
+    """Which rows are the baseline's own: an array of booleans."""
+    return np.all([frame[column] == value for column, value in baseline.items()], axis=0)
+
+
 def beside_baseline(summary, baseline, columns):
     """The `columns` of each row, and with the suffix `_base` those of the baseline's row for it; in the order of `summary`."""
     others = [column for column in KEY if column not in baseline]
-    reference = summary
-    for column, value in baseline.items():
-        reference = reference[reference[column] == value]
+    reference = summary[is_baseline(summary, baseline)]
     return summary[[*others, *columns]].merge(
         reference[[*others, *columns]], on=others, how="left", suffixes=("", "_base")
     )
@@ -34,14 +37,14 @@ def compare(summary, baseline):
     pairs = beside_baseline(summary, baseline, ["log_mean", "log_deviation", "rounds"])
     values = [pairs[column].to_numpy(dtype=float, na_value=np.nan) for column in pairs.columns[-6:]]
     speedup = speedups(summary, baseline)
-    is_baseline = np.all([summary[column] == value for column, value in baseline.items()], axis=0)
-    low, high = (np.where(is_baseline, np.nan, end) for end in speedup_interval(*values))
+    own = is_baseline(summary, baseline)
+    low, high = (np.where(own, np.nan, end) for end in speedup_interval(*values))
     low, high = np.minimum(low, speedup), np.maximum(high, speedup)
     verdict = verdicts(low, high)
     fewest = np.fmin(values[2], values[5])
     needed = [
-        rounds_needed(ratio, own, base, more_than=rounds) if text == "unclear" else np.nan
-        for text, ratio, own, base, rounds in zip(verdict, speedup, values[1], values[4], fewest)
+        rounds_needed(ratio, deviation, base, more_than=rounds) if text == "unclear" else np.nan
+        for text, ratio, deviation, base, rounds in zip(verdict, speedup, values[1], values[4], fewest)
     ]
     return {
         "speedup": speedup,
