@@ -32,6 +32,7 @@ include: "workflow/rules/plan.smk"
 include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/documents.smk"
 
 
 rule all:

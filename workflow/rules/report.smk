@@ -15,7 +15,6 @@ MAKES:
     results/<dataset>/summary.csv          one row a cell and stage: median over rounds, speed-up against the baseline
     results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them, extended.md with more columns
     results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
-    results/<name>/comparison/*.md         published and measured side by side
     results/<name>/so_far/                 the same, of what has been measured so far
 """
 
@@ -250,61 +249,3 @@ rule measured:
     input:
         [f"results/{dataset}/tables.md" for dataset in MEASURED],
         [figure_files(dataset) for dataset in MEASURED],
-
-
-rule comparison:
-    """Put the published tables and the config's measured dataset side by side, with their ratio."""
-    input:
-        expand(RESULTS / "comparison" / "{dataset}.md", dataset=PUBLISHED),
-
-
-rule compare:
-    """Compare the config's measured dataset with a published one, where their cells correspond."""
-    input:
-        measured=RESULTS / "summary.csv",
-        published="results/{dataset}/summary.csv",
-        about=BASE / "resources/published/{dataset}.yaml",
-        catalogues=CATALOGUES,
-        code=REPORTING,
-    output:
-        RESULTS / "comparison" / "{dataset}.md",
-    log:
-        RESULTS / "logs" / "comparison-{dataset}.log",
-    conda:
-        REPORT_ENVIRONMENT
-    message:
-        "Compare with {wildcards.dataset}: {output}"
-    script:
-        "../scripts/compare.py"
-
-
-rule documents:
-    """Fill the marked spaces of the config's documents from the datasets that they name."""
-    input:
-        summaries=[f"results/{dataset}/summary.csv" for dataset in DOCUMENTED],
-        figures=[figure_files(dataset) for dataset in DOCUMENTED],
-        abouts=list(ABOUTS.values()),
-        catalogues=CATALOGUES,
-    log:
-        RESULTS / "logs" / "documents.log",
-    conda:
-        REPORT_ENVIRONMENT
-    params:
-        documents=DOCUMENTS,
-        datasets=DOCUMENTED,
-        abouts=ABOUTS,
-        check=False,
-    message:
-        "Fill the documents: {params.documents}"
-    script:
-        "../scripts/document.py"
-
-
-use rule documents as documents_check with:
-    log:
-        RESULTS / "logs" / "documents_check.log",
-    params:
-        documents=DOCUMENTS,
-        datasets=DOCUMENTED,
-        abouts=ABOUTS,
-        check=True,

@@ -1,0 +1,70 @@
+"""
+Documents: the published numbers beside one's own, and the marked spaces of Markdown files.
+
+REQUIRES:
+
+    results/<dataset>/summary.csv          of every dataset that is compared or named in a document
+
+MAKES:
+
+    results/<name>/comparison/*.md         published and measured side by side
+    the marked spaces of the config's `documents`
+"""
+
+
+rule comparison:
+    """Put the published tables and the config's measured dataset side by side, with their ratio."""
+    input:
+        expand(RESULTS / "comparison" / "{dataset}.md", dataset=PUBLISHED),
+
+
+rule compare:
+    """Compare the config's measured dataset with a published one, where their cells correspond."""
+    input:
+        measured=RESULTS / "summary.csv",
+        published="results/{dataset}/summary.csv",
+        about=BASE / "resources/published/{dataset}.yaml",
+        catalogues=CATALOGUES,
+        code=REPORTING,
+    output:
+        RESULTS / "comparison" / "{dataset}.md",
+    log:
+        RESULTS / "logs" / "comparison-{dataset}.log",
+    conda:
+        REPORT_ENVIRONMENT
+    message:
+        "Compare with {wildcards.dataset}: {output}"
+    script:
+        "../scripts/compare.py"
+
+
+rule documents:
+    """Fill the marked spaces of the config's documents from the datasets that they name."""
+    input:
+        summaries=[f"results/{dataset}/summary.csv" for dataset in DOCUMENTED],
+        figures=[figure_files(dataset) for dataset in DOCUMENTED],
+        abouts=list(ABOUTS.values()),
+        catalogues=CATALOGUES,
+    log:
+        RESULTS / "logs" / "documents.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        documents=DOCUMENTS,
+        datasets=DOCUMENTED,
+        abouts=ABOUTS,
+        check=False,
+    message:
+        "Fill the documents: {params.documents}"
+    script:
+        "../scripts/document.py"
+
+
+use rule documents as documents_check with:
+    log:
+        RESULTS / "logs" / "documents_check.log",
+    params:
+        documents=DOCUMENTS,
+        datasets=DOCUMENTED,
+        abouts=ABOUTS,
+        check=True,
