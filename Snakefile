@@ -47,5 +47,9 @@ rule all:
         "All is measured, tables and figures are made"
 
 
+onstart:
+    refuse_cluster()
+
+
 onsuccess:
     show_tables()

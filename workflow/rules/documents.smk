@@ -12,6 +12,12 @@ MAKES:
 """
 
 
+localrules:
+    compare,
+    documents,
+    documents_check,
+
+
 rule comparison:
     """Put the published tables and the config's measured dataset side by side, with their ratio."""
     input:

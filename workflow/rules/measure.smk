@@ -30,16 +30,16 @@ rule measure:
     priority: lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards)
     conda:
         lambda wildcards: environment_of(wildcards.torch)
-    # a run has the device to itself, so on a CPU it may use every core that Snakemake was given
-    threads: workflow.cores
+    threads: job_threads
     resources:
+        **allocation(),
         # here and not among the params: none of these gives a finished run another meaning
         prepare=lambda wildcards: prepare_command(wildcards.torch),
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/measure.py"),
         time_limit_s=SETTINGS["time_limit_s"],
         memory_limit_mib=lambda wildcards: str(SETTINGS.get("memory_limit_mib")),
-        run=lambda wildcards: f"{PLAN.number(wildcards)} of {len(PLAN.runs)}",
+        run=lambda wildcards: PLAN.number(wildcards),
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
         environment=lambda wildcards: PLAN.expected(wildcards.torch),
@@ -48,7 +48,8 @@ rule measure:
         scale=PLAN.config["scale"],
         stopping=" ".join(f"--{key.replace('_', '-')} {SETTINGS[key]}" for key in STOPPING),
     message:
-        "Run {resources.run}: {wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
+        f"Run {{resources.run}} of {len(PLAN.runs)}: "
+        "{wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
     shell:
         "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --pipeline {wildcards.pipeline:q} --batch-size {wildcards.batch_size} --variant {wildcards.variant:q}"
@@ -56,6 +57,7 @@ rule measure:
         " --weights {params.weights:q} --scale {params.scale:q}"
         " {params.stopping}"
         " --time-limit-s {resources.time_limit_s} --memory-limit-mib {resources.memory_limit_mib}"
+        " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
         " --definition {params.definition:q} --expect {params.environment:q}"
         " --output {params.folder:q} --log {log:q}"
 
@@ -72,8 +74,9 @@ rule ceiling:
     priority: len(PLAN.runs) + 1
     conda:
         lambda wildcards: environment_of(wildcards.torch)
-    threads: workflow.cores
+    threads: job_threads
     resources:
+        **allocation(),
         prepare=lambda wildcards: prepare_command(wildcards.torch),
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/ceiling.py"),

@@ -13,6 +13,7 @@ from measurement.definition import SETTINGS as STOPPING, read_yaml
 from snakemake.settings.types import DeploymentMethod
 
 from environments import environment_path
+from jobs import check_cluster, job_of, requests
 from matrix import CELL, INSTALLED, NAME_PATTERN, RUN, Plan
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -56,6 +57,37 @@ wildcard_constraints:
     batch_size="[1-9][0-9]*",
     round="[1-9][0-9]*",
     pins="[0-9a-f]{12}",
+
+
+def on_cluster():
+    """Whether this process submits its jobs to a cluster, or is such a job."""
+    return workflow.remote_exec or not workflow.local_exec
+
+
+def job_threads(wildcards):
+    """A run has the device to itself, so on a CPU it may use every core that Snakemake was given, or that its job has."""
+    return job_of(PLAN.gpus.get(wildcards.gpu, {}))["cpus"] if on_cluster() else workflow.cores
+
+
+def allocation():
+    """The resources of a job that measures: the device, memory and run time, which grow with the attempt, and what to ask Slurm
+    for. Memory and run time are 0 where no cluster gives any."""
+
+    def job(key):
+        return lambda wildcards, attempt: on_cluster() * job_of(PLAN.gpus.get(wildcards.gpu, {}))[key] * attempt
+
+    asked = {name: lambda wildcards, of=of: of.get(wildcards.gpu) for name, of in requests(PLAN.gpus).items()}
+    return {"device": 1, "mem_mb": job("memory_mib"), "runtime": job("minutes"), **asked}
+
+
+def refuse_cluster():
+    """Stop where a cluster is asked for what it cannot measure."""
+    arrays = getattr(workflow.executor_settings, "array_jobs", None)
+    try:
+        if on_cluster():
+            check_cluster(config["gpus"], PLAN.gpus, arrays)
+    except DiffbenchError as error:
+        sys.exit(f"error: {error}")
 
 
 def run_files(name):

@@ -43,6 +43,19 @@ REPORTING = (
 )
 
 
+# on a cluster too: they take seconds, and a queue takes longer
+localrules:
+    measurements,
+    fidelity,
+    summary,
+    published_summary,
+    measured_summary,
+    tables,
+    figures,
+    strips,
+    so_far,
+
+
 rule measurements:
     """Put the rows of all runs into one file, and their calls into another."""
     input:

@@ -46,6 +46,8 @@ MACHINE = [
 ]
 PROVENANCE = [
     "device_name",
+    "device_id",
+    "device_memory_mib",
     "device_capability",
     "driver_version",
     "cuda_version",

@@ -34,10 +34,9 @@ def resolve_config(config, root=ROOT, conda=False):
     Raises DiffbenchError in one line for whatever is wrong with it.
     """
     check(config, "config", "config")
-    for kind in ("gpus", "pipelines", "variants"):
-        catalogue = read_catalogue(kind, root)
-        if kind != "gpus":
-            check_known(kind, config[kind], list(catalogue))
+    read_catalogue("gpus", root)
+    for kind in ("pipelines", "variants"):
+        check_known(kind, config[kind], list(read_catalogue(kind, root)))
     resolved = {"seed": 0, "exclude": [], "documents": [], "tables": {}, **config}
     check_limits(config["measurement"])
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
@@ -152,12 +151,13 @@ def installed_versions():
 
 
 class Plan:
-    """What a config asks for on this machine: `config` (resolved), `cells`, `runs`, the definition of each cell and the
-    `environments` of its torch builds. `conda`: whether conda builds them."""
+    """What a config asks for on this machine: `config` (resolved), `cells`, `runs`, the definition of each cell, the `gpus` and
+    the `environments` of its torch builds. `conda`: whether conda builds them."""
 
     def __init__(self, config, root=ROOT, conda=False):
         self.config = resolve_config(config, root, conda)
         builds = [name for name in self.config["torch"] if name != INSTALLED]
+        self.gpus = {name: describe_gpu(name, root) for name in self.config["gpus"]}
         self.environments = {name: read_environment(name, root) for name in builds}
         self.cells = expand(self.config)
         self.runs = expand_rounds(self.cells, self.config["rounds"], self.config["seed"])

@@ -14,13 +14,14 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from columns import CALL_COLUMNS, COLUMNS
 from environments import read_environment
-from measurement import row
+from measurement import allocation, row
 from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, digest, resolve
-from measurement.device import describe_gpu, locked, resolve_auto
+from measurement.device import describe_gpu, device_id, locked, resolve_auto
 from measurement.errors import DiffbenchError, SetupError
 from measurement.monitor import Monitor
 from measurement.supervise import assemble, read_events, run_child
@@ -55,6 +56,8 @@ def parse_arguments(arguments=None):
     parser.set_defaults(**SETTINGS)
     parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
     parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
+    parser.add_argument("--allocated-mib", default=0, type=int, help="of the cluster's job; the run's limit stays below it")
+    parser.add_argument("--allocated-minutes", default=0, type=int, help="the same of its run time; 0: no such job")
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")
     return parser.parse_args(arguments)
@@ -118,15 +121,16 @@ def private_folder(path):
     return path
 
 
-def cell_cache(arguments, gpu, definition):
-    """The folder of the cell's own compiler cache, and whether it is `cold` or `warm`. Call it under the device's lock.
+def cell_cache(arguments, gpu, definition, device):
+    """The folder of the cell's own compiler cache, and whether it is `cold` or `warm`. Call it under the device's lock: each
+    `device` has its own, for jobs on two GPUs of one node hold two locks.
 
     Round 1 empties it, and so does a later round that finds another definition, release or dataset in it, or none that
     was measured to its end: warm means that the same cell has been measured with this cache.
     """
     base = arguments.cache or Path(os.environ.get("DIFFBENCH_CACHE") or default_cache())
     parts = (gpu, arguments.torch, arguments.pipeline, arguments.batch_size, arguments.variant, arguments.scale)
-    place = digest([str(arguments.output.resolve().parent), sys.prefix, definition, arguments.expect])
+    place = digest([str(arguments.output.resolve().parent), sys.prefix, definition, arguments.expect, device])
     folder = private_folder(base) / ("-".join(map(str, parts)) + "-" + place)
     state = "warm" if arguments.round > 1 and (folder / MEASURED).is_file() else "cold"
     if state == "cold":
@@ -161,6 +165,8 @@ def resolve_place(arguments):
     """The device's name, its entry in the catalogue and the versions that must be imported. Raises DiffbenchError."""
     gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
     gpu_entry = describe_gpu(gpu, arguments.root)
+    if gpu_entry.get("untested"):
+        print(f"gpu {gpu}: devices of this kind are untested: look twice at what is measured", file=sys.stderr)
     if arguments.torch != "installed" and not arguments.expect:
         return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected()
     return gpu, gpu_entry, arguments.expect
@@ -216,10 +222,12 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
     }
     (folder / OUTPUTS).mkdir()
     device_type = gpu_entry.get("device", "cuda")
-    limits = (arguments.time_limit_s, arguments.memory_limit_mib)
+    asked = (arguments.time_limit_s, arguments.memory_limit_mib, arguments.allocated_mib, arguments.allocated_minutes)
+    asked_at_s = time.monotonic()
     with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
+        limits = allocation.limits(*asked, time.monotonic() - asked_at_s)
         monitor = Monitor(device_type)
-        cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"])
+        cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"], device_id(device_type))
         environment = child_environment(cache, device_type)
         death = run_child(spec, folder / "spec.json", environment, log, lock, *limits, monitor)
         events = read_events(spec["events"])

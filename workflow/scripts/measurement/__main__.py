@@ -46,7 +46,8 @@ def choose_device(spec):
             "of torch, or hide the GPU with CUDA_VISIBLE_DEVICES= to measure the CPU"
         )
     device = torch.device("cuda", 0) if kind == "cuda" else torch.device(kind)
-    check_device(spec["gpu"], spec["gpu_entry"], read_device(device)["device_name"])
+    found = read_device(device)
+    check_device(spec["gpu"], spec["gpu_entry"], found["device_name"], found.get("device_memory_mib"))
     return device
 
 

@@ -39,7 +39,7 @@ def matmul_tflops(device, dtype):
     (H. He 2024, "Strangely, matrix multiplications on GPUs run faster when given 'predictable' data").
     """
     best, seconds = 0.0, 0.0
-    for size in SIZES[device.type]:
+    for size in SIZES.get(device.type, SIZES["cpu"]):
         if 8 * seconds > LONGEST_S:  # twice the size: eight times the work
             break
         try:
@@ -57,9 +57,10 @@ def matmul_tflops(device, dtype):
 def copy_gib_per_second(device, dtype):
     """GiB/s of a copy within the device's memory, bytes read and bytes written counted (as STREAM does; McCalpin 1995)."""
     element_bytes = torch.empty(0, dtype=dtype).element_size()
-    source = torch.ones(COPY_BYTES[device.type] // element_bytes, dtype=dtype, device=device)
+    copied_bytes = COPY_BYTES.get(device.type, COPY_BYTES["cpu"])
+    source = torch.ones(copied_bytes // element_bytes, dtype=dtype, device=device)
     target = torch.ones_like(source)  # written to once: memory that nobody has touched is not there yet
-    return 2 * COPY_BYTES[device.type] / 2**30 / median_s(lambda: target.copy_(source), device)
+    return 2 * copied_bytes / 2**30 / median_s(lambda: target.copy_(source), device)
 
 
 def ceiling_columns(device, dtype):

@@ -2,6 +2,7 @@
 taken before torch is."""
 
 import fcntl
+import hashlib
 import os
 import re
 import subprocess
@@ -15,10 +16,11 @@ from .errors import DiffbenchError, SetupError
 
 HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that leave no GPU
 LOCK_FOLDER = Path("/tmp")  # the same for every user and job of the machine, whatever their TMPDIR
+MEMORY_RANGE = (0.83, 1.02)  # of what is sold: drivers and ECC keep some of it (T4: 14.6 of 16 GiB)
 
 
 def cpu_name():
-    """The processor's name as Linux gives it, or the machine's architecture."""
+    """The processor's name as Linux or macOS gives it (Apple's chips, whose GPU has no other), or the machine's architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
@@ -26,7 +28,12 @@ def cpu_name():
                     return line.split(":", 1)[1].strip()
     except OSError:
         pass
-    return os.uname().machine
+    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        name = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        name = ""
+    return name or os.uname().machine
 
 
 def query_nvidia(*fields):
@@ -91,21 +98,36 @@ def describe_gpu(name, root=ROOT):
     raise DiffbenchError(f"unknown gpu {name!r}; config/gpus.yaml has: {', '.join(gpus)}, and auto is this machine's")
 
 
-def check_device(name, entry, device_name):
+def check_device(name, entry, device_name, memory_mib=None):
     """Refuse a device that is not the one named. Raises SetupError with what was found."""
-    pattern = entry.get("pattern")
+    pattern, memory_gib = entry.get("pattern"), entry.get("memory_gib")
     if pattern and not re.search(pattern, device_name):
         raise SetupError(f"the run is for gpu {name}, but this device is {device_name!r}; run it where a {name} is")
+    least, most = (share * memory_gib * 1024 if memory_gib else None for share in MEMORY_RANGE)
+    if memory_gib and memory_mib and not least <= memory_mib <= most:
+        found = f"{memory_mib / 1024:.1f} GiB, expected {memory_gib:g} GB as config/gpus.yaml says"
+        raise SetupError(f"the run is for gpu {name}, but this {device_name!r} has {found}; run it where a {name} is")
+
+
+def device_identity(device_type):
+    """What tells this device from another of the machine: a GPU's UUID, or what CUDA_VISIBLE_DEVICES says; `cpu`."""
+    if device_type == "cpu":
+        return "cpu"
+    found = query_nvidia("uuid")
+    return found[0] if found else os.environ.get("CUDA_VISIBLE_DEVICES", device_type).split(",")[0]
+
+
+def device_id(device_type):
+    """Eight hexadecimal digits that tell one device from another, also on another machine, and name none."""
+    identity = device_identity(device_type)
+    if not identity.startswith(("GPU-", "MIG-")):  # a UUID is one of its own wherever it is seen
+        identity = f"{os.uname().nodename} {identity}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
 
 
 def lock_path(device_type):
     """The lock file of the device, the same for every user of the machine."""
-    identity = "cpu"
-    if device_type != "cpu":
-        found = query_nvidia("uuid")
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", device_type).split(",")[0]
-        identity = found[0] if found else visible
-    safe = re.sub(r"[^A-Za-z0-9-]", "-", identity)
+    safe = re.sub(r"[^A-Za-z0-9-]", "-", device_identity(device_type))
     folder = LOCK_FOLDER if LOCK_FOLDER.is_dir() else Path(tempfile.gettempdir())
     return folder / f"diffbench-{safe}.lock"
 
