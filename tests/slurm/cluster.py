@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,8 +17,9 @@ PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 ETC = Path("/etc/slurm")
 NODES = {"node-a": ("a100", 2), "node-t": ("t4", 1), "node-v": ("v100", 1)}  # node: (GPU type, how many)
 TIMEOUT_S = 60
+NAME = "ClusterName=diffbench-tests"
 CONFIG = """\
-ClusterName=diffbench-tests
+{name}
 SlurmctldHost={host}(127.0.0.1)
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmctldPort={ctld_port}
@@ -62,7 +64,8 @@ def reason_not_to():
     missing = [program for program in PROGRAMS if not shutil.which(program)]
     if missing:
         return f"{', '.join(missing)} missing: apt install slurmctld slurmd slurm-client munge"
-    if (ETC / "slurm.conf").exists():
+    found = ETC / "slurm.conf"
+    if found.exists() and NAME not in found.read_text(encoding="utf-8"):
         return f"{ETC}/slurm.conf exists: this machine has a Slurm that is not the tests'"
     return None
 
@@ -96,10 +99,10 @@ def wait_for(condition, what, timeout_s=TIMEOUT_S):
 
 
 class Cluster:
-    """A running Slurm; `folder` holds all that it writes."""
+    """A running Slurm; `folder` holds all that it writes. Munge wants one that everybody may enter."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="diffbench-slurm-"))
 
     def start(self):
         for name in ("state", "munge", "devices", *(f"spool.{node}" for node in NODES)):
@@ -124,7 +127,7 @@ class Cluster:
             gres.append(f"NodeName={node} Name=gpu Type={kind} File={files}")
             address = f"NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
             nodes.append(f"NodeName={node} {address} CPUs=8 RealMemory=64000 Gres=gpu:{kind}:{count} Feature={kind}")
-        text = CONFIG.format(host=host, ctld_port=ctld_port, folder=self.folder, nodes="\n".join(nodes))
+        text = CONFIG.format(name=NAME, host=host, ctld_port=ctld_port, folder=self.folder, nodes="\n".join(nodes))
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "gres.conf").write_text("\n".join(gres) + "\n")
         ETC.mkdir(exist_ok=True)
@@ -158,9 +161,13 @@ class Cluster:
             if job["NodeList"] == node:
                 kill_job_processes(job["JobId"])
 
+    def scancel(self, jobs):
+        run("scancel", *(job["JobId"] for job in jobs))
+
     def jobs(self, state=None):
         """What `scontrol show job` tells of every job, as dictionaries; only those in `state` if one is given."""
-        blocks = run("scontrol", "show", "job", "--details", "--oneliner").splitlines()
+        command = ["scontrol", "show", "job", "--details", "--oneliner"]
+        blocks = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()  # no job: exit code 1
         jobs = [dict(word.split("=", 1) for word in block.split() if "=" in word) for block in blocks]
         return [job for job in jobs if "JobId" in job and state in (None, job["JobState"])]
 
@@ -174,6 +181,7 @@ class Cluster:
                 continue
         for name in ("slurm.conf", "gres.conf"):
             (ETC / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def kill_job_processes(job_id):

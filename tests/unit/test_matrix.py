@@ -6,8 +6,9 @@ import shutil
 import pytest
 import yaml
 
+from columns import CELL
 from conftest import ROOT
-from matrix import CELL, Plan, expand, expand_rounds, resolve_config
+from matrix import Plan, expand, expand_rounds, resolve_config
 from measurement.errors import DiffbenchError
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
+from columns import CELL
 from reporting.errors import ReportError
 from reporting.read import to_frame
-from reporting.summary import CELL, summarize
+from reporting.summary import summarize
 
 BASELINE = {"variant": "eager"}
 

@@ -6,12 +6,15 @@ MAKES:
     .environments/torch-<name>/                           the environment, where uv makes it; conda has a place of its own
     results/<name>/environments/torch-<name>.<pins>.txt   every package that it holds; <pins> is a hash of the file's pins
 
+Pinned weights of the hub are fetched here too, for runs are offline; they go to the hub's own cache (HF_HOME).
+
 `installed` is the Python that runs Snakemake and has no environment of ours.
 """
 
 
 localrules:
     environment,
+    fetch,
 
 
 rule environment:
@@ -30,3 +33,34 @@ rule environment:
         "Environment of torch {wildcards.torch}"
     shell:
         "{resources.build} --record {output:q} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}"
+
+
+rule weights:
+    """Fetch the pinned weights that the config's pipelines need, on a machine with network; with random weights, none."""
+    input:
+        [str(FETCHED).format(torch=torch) for torch in PLAN.config["torch"] if PLAN.config["weights"] == "pretrained"],
+    message:
+        f"All {PLAN.config['weights']} weights are there"
+
+
+rule fetch:
+    """Fetch the weights with a torch build's own Diffusers, which knows what it will load."""
+    input:
+        environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
+    output:
+        # not kept: the hub's cache says what is there
+        temp(touch(FETCHED)),
+    log:
+        RESULTS / "logs" / "weights-{torch}.log",
+    conda:
+        lambda wildcards: environment_of(wildcards.torch)
+    resources:
+        python=lambda wildcards: python_of(wildcards.torch),
+        script=str(BASE / "workflow/scripts/weights.py"),
+    params:
+        pipelines=PLAN.config["pipelines"],
+        dtypes=sorted({"float32" if gpu.get("device") == "cpu" else "float16" for gpu in PLAN.gpus.values()}),
+    message:
+        "Fetch weights with torch {wildcards.torch}: {params.pipelines}"
+    shell:
+        "{resources.python:q} {resources.script:q} {params.pipelines:q} --dtypes {params.dtypes:q} 2>&1 | tee {log:q}"

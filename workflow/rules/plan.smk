@@ -14,11 +14,12 @@ from snakemake.settings.types import DeploymentMethod
 
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
-from matrix import CELL, INSTALLED, NAME_PATTERN, RUN, Plan
+from columns import CELL
+from matrix import INSTALLED, NAME_PATTERN, RUN, Plan
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 try:
-    PLAN = Plan(config, conda=CONDA)
+    PLAN = Plan(config, conda=CONDA, external=not workflow.remote_exec)
 except DiffbenchError as error:
     sys.exit(f"error: {error}")
 
@@ -29,6 +30,7 @@ RUNS = Paramspace(PLAN.runs[RUN], filename_params=[])
 STARTED = time.time()
 ENVIRONMENT_RECORD = str(RESULTS / "environments/torch-{torch}.{pins}.txt")
 CEILING = RESULTS / "ceilings/gpu~{gpu}/torch~{torch}.csv"
+FETCHED = RESULTS / "weights/torch~{torch}"
 PUBLISHED = sorted(path.stem for path in BASE.glob("resources/published/*.csv"))
 MEASURED = sorted(path.parent.name for path in BASE.glob("resources/measured/*/measurements.csv"))
 FIGURES = [
@@ -93,6 +95,12 @@ def refuse_cluster():
 def run_files(name):
     """The file of every run of the matrix, in the order of its cells and rounds."""
     return [RESULTS / "runs" / instance / name for instance in RUNS.instance_patterns]
+
+
+def external_files(kind):
+    """The files of one kind (`rows`, `calls`, `fidelity`, `ceilings`) that other machines have sent."""
+    files = [getattr(source, kind) for source in PLAN.sources]
+    return files if kind == "rows" else [path for paths in files for path in paths]
 
 
 def ceiling_files():

@@ -16,6 +16,7 @@ MAKES:
     results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them, extended.md with more columns
     results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
     results/<name>/so_far/                 the same, of what has been measured so far
+    results/<name>/<name>.zip              the rows and calls of what has been measured so far, for another machine
 """
 
 REPORT_ENVIRONMENT = str(BASE / "envs" / "report.yaml")
@@ -54,13 +55,14 @@ localrules:
     figures,
     strips,
     so_far,
+    bundle,
 
 
 rule measurements:
-    """Put the rows of all runs into one file, and their calls into another."""
+    """Put the rows of all runs, and those of other machines, into one file, and their calls into another."""
     input:
-        rows=run_files("run.csv"),
-        calls=run_files("calls.csv"),
+        rows=run_files("run.csv") + external_files("rows"),
+        calls=run_files("calls.csv") + external_files("calls"),
     output:
         rows=RESULTS / "measurements.csv",
         calls=RESULTS / "calls.csv",
@@ -99,8 +101,8 @@ rule summary:
     input:
         rows=RESULTS / "measurements.csv",
         calls=RESULTS / "calls.csv",
-        fidelity=RESULTS / "fidelity.csv",
-        ceilings=ceiling_files(),
+        fidelity=[RESULTS / "fidelity.csv"] + external_files("fidelity"),
+        ceilings=ceiling_files() + external_files("ceilings"),
         gpus=BASE / "config/gpus.yaml",
         code=REPORTING,
     output:
@@ -110,7 +112,7 @@ rule summary:
     conda:
         REPORT_ENVIRONMENT
     params:
-        cells=PLAN.cells[CELL].values.tolist(),
+        cells=PLAN.all_cells()[CELL].values.tolist(),
         baseline=PLAN.config["baseline"],
     message:
         "Summarize: {output}"
@@ -239,15 +241,33 @@ rule so_far:
         REPORT_ENVIRONMENT
     params:
         runs=run_files("run.csv"),
+        external={kind: external_files(kind) for kind in ("rows", "calls", "fidelity", "ceilings")},
         folder=RESULTS / "so_far",
         ceilings=ceiling_files(),
         gpus=BASE / "config/gpus.yaml",
-        cells=PLAN.cells.values.tolist(),
+        cells=PLAN.all_cells().values.tolist(),
         baseline=PLAN.config["baseline"],
         options=PLAN.config["tables"],
         catalogues=CATALOGUES,
     script:
         "../scripts/so_far.py"
+
+
+rule bundle:
+    """Pack what has been measured so far into one archive, to be unpacked and named as `external` on another machine."""
+    log:
+        RESULTS / "logs" / "bundle.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        runs=run_files("run.csv"),
+        ceilings=ceiling_files(),
+        environments=[path for torch in PLAN.config["torch"] for path in [environment_record(torch)] if path],
+        cells=PLAN.cells.values.tolist(),
+        config=PLAN.config,
+        archive=RESULTS / f"{PLAN.config['name']}.zip",
+    script:
+        "../scripts/bundle.py"
 
 
 rule published:

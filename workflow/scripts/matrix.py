@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from checking import check, read_catalogue
+from columns import CELL
 from environments import environment_names, newest_current, read_environment
+from external import external_cells, find_sources
 from measurement.definition import ROOT, digest, resolve
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
 
-CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
 RUN = [*CELL, "round"]
 AXES = {"gpu": "gpus", "torch": "torch", "pipeline": "pipelines", "batch_size": "batch_sizes", "variant": "variants"}
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -37,7 +38,7 @@ def resolve_config(config, root=ROOT, conda=False):
     read_catalogue("gpus", root)
     for kind in ("pipelines", "variants"):
         check_known(kind, config[kind], list(read_catalogue(kind, root)))
-    resolved = {"seed": 0, "exclude": [], "documents": [], "tables": {}, **config}
+    resolved = {"seed": 0, "exclude": [], "documents": [], "external": [], "tables": {}, **config}
     check_limits(config["measurement"])
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
     for name in resolved["gpus"]:
@@ -152,9 +153,13 @@ def installed_versions():
 
 class Plan:
     """What a config asks for on this machine: `config` (resolved), `cells`, `runs`, the definition of each cell, the `gpus` and
-    the `environments` of its torch builds. `conda`: whether conda builds them."""
+    the `environments` of its torch builds; `sources` and `external_cells` are what other machines have measured. `conda`: whether
+    conda builds environments; `external`: whether to read those sources.
 
-    def __init__(self, config, root=ROOT, conda=False):
+    Raises DiffbenchError in one line for whatever is wrong with the config or what it names.
+    """
+
+    def __init__(self, config, root=ROOT, conda=False, external=True):
         self.config = resolve_config(config, root, conda)
         builds = [name for name in self.config["torch"] if name != INSTALLED]
         self.gpus = {name: describe_gpu(name, root) for name in self.config["gpus"]}
@@ -167,6 +172,12 @@ class Plan:
         self.cells = self.cells.assign(
             definition=[self.definitions[key] for key in zip(*(self.cells[axis] for axis in CELL[2:]))]
         )
+        self.sources = find_sources(self.config["external"]) if external else []
+        self.external_cells = external_cells(self.sources, self.config, self.runs, root)
+
+    def all_cells(self):
+        """The cells of the matrix and those that other machines have measured, each with its definition."""
+        return pd.concat([self.cells, self.external_cells], ignore_index=True)
 
     def definition(self, wildcards):
         """The definition hash of a run's cell; a run outside the matrix has none."""

@@ -56,7 +56,9 @@ def parse_arguments(arguments=None):
     parser.set_defaults(**SETTINGS)
     parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
     parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
-    parser.add_argument("--allocated-mib", default=0, type=int, help="of the cluster's job; the run's limit stays below it")
+    parser.add_argument(
+        "--allocated-mib", default=0, type=int, help="of the cluster's job; the run's limit stays below it"
+    )
     parser.add_argument("--allocated-minutes", default=0, type=int, help="the same of its run time; 0: no such job")
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")

@@ -4,35 +4,36 @@ from pathlib import Path
 
 import pandas as pd
 
+from columns import CELL
 from render import write_all
-from reporting.ceilings import read_ceilings
 from reporting.errors import run_script
-from reporting.evidence import Evidence, read_prices
+from reporting.evidence import read_evidence
 from reporting.fidelity import compare_runs
 from reporting.figure_strips import write_strips
 from reporting.labels import read_labels
 from reporting.options import read_options
-from reporting.outputs import read_runs
-from reporting.read import read_calls
-from reporting.summary import CELL, summarize
+from reporting.outputs import current_runs, read_runs
+from reporting.read import read_measurements
+from reporting.summary import summarize
 
 
 def main(snakemake):
-    """Reads the run.csv of every planned run that exists; writes to the folder `snakemake.params.folder`."""
-    runs, folder = snakemake.params.runs, Path(snakemake.params.folder)
+    """Reads the run.csv of every planned run that exists, and what other machines have sent; writes to the folder
+    `snakemake.params.folder`."""
+    runs, folder, external = snakemake.params.runs, Path(snakemake.params.folder), snakemake.params.external
     done = [Path(path) for path in runs if Path(path).is_file()]
-    measurements = read_runs(done)
     definitions = pd.DataFrame(snakemake.params.cells, columns=[*CELL, "definition"])
-    current = measurements.merge(definitions, on=[*CELL, "definition"])
+    current = current_runs(read_runs(done), definitions)
     print(f"{len(current.drop_duplicates([*CELL, 'round']))} of {len(runs)} runs are measured")
     fidelity = compare_runs(current, snakemake.params.baseline)
-    evidence = Evidence(
-        read_calls([path.with_name("calls.csv") for path in done]),
-        fidelity,
-        read_ceilings([path for path in snakemake.params.ceilings if Path(path).is_file()]),
-        read_prices(snakemake.params.gpus),
-    )
-    summary = summarize(current, definitions, snakemake.params.baseline, evidence)
+    evidence = read_evidence(
+        [*(path.with_name("calls.csv") for path in done), *external["calls"]],
+        external["fidelity"],
+        [*(path for path in snakemake.params.ceilings if Path(path).is_file()), *external["ceilings"]],
+        snakemake.params.gpus,
+    ).with_fidelity(fidelity)
+    rows = pd.concat([current, read_measurements(external["rows"])], ignore_index=True)
+    summary = summarize(rows, definitions, snakemake.params.baseline, evidence)
     options, labels = read_options(snakemake.params.options), read_labels(snakemake.params.catalogues)
     write_all(summary, labels, snakemake.params.baseline, folder, options)
     write_strips(summary, current, fidelity, labels, snakemake.params.baseline, folder / "strips")

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
+from columns import CELL
 from render import write_summary
 from reporting.errors import run_script
 from reporting.evidence import read_evidence
 from reporting.read import read_measurements
-from reporting.summary import CELL, summarize
+from reporting.summary import summarize
 
 
 def listed(paths):

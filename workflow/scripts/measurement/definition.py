@@ -96,6 +96,8 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         if batch_size > 1 and not stage.get("batched", True):
             continue
         stage = copy.deepcopy(stage)
+        for source in [stage, *stage.get("components", {}).values()]:
+            source.pop("gated", None)  # who may fetch it, no part of what is measured
         stage["number"] = number
         name = stage.pop("architecture")
         if weights == "random":

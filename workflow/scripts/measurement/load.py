@@ -98,9 +98,10 @@ def create_pipeline(stage, device, dtype):
     return pipeline_class(**parts, **optional)
 
 
-def download_options(source, dtype):
-    """Arguments of `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, nothing fetched."""
-    options = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": True}
+def download_options(source, dtype, fetch=False):
+    """Arguments of `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, nothing fetched unless
+    `fetch` says so."""
+    options = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": not fetch}
     if Path(source["hub_id"]).is_dir():
         return options
     if not source.get("revision"):
@@ -120,17 +121,22 @@ def from_pretrained(class_path, source, dtype, **components):
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         where = f"{source['hub_id']} at revision {source.get('revision') or '(a folder)'}"
         raise SetupError(
-            f"weights of {where} cannot be loaded as safetensors from this machine: {one_line(error)}"
+            f"weights of {where} cannot be loaded as safetensors from this machine: {one_line(error)}; "
+            "`snakemake --cores 1 weights` fetches them, on a machine with network"
         ) from None
+
+
+def dropped_components(stage):
+    """The components of a stage's pipeline that are neither fetched nor loaded."""
+    accepted = inspect.signature(find_class(stage["class"]).__init__).parameters
+    return [name for name in ["safety_checker", "watermarker", *stage.get("drop", [])] if name in accepted]
 
 
 def load_pretrained(stage, device, dtype):
     """A stage's pipeline with pretrained weights that are already on this machine; the safety checker is left out."""
     accepted = inspect.signature(find_class(stage["class"]).__init__).parameters
     parts = {name: from_pretrained(part["class"], part, dtype) for name, part in stage.get("components", {}).items()}
-    for name in ["safety_checker", "watermarker", *stage.get("drop", [])]:
-        if name in accepted:
-            parts[name] = None
+    parts.update(dict.fromkeys(dropped_components(stage)))
     if "requires_safety_checker" in accepted:
         parts["requires_safety_checker"] = False
     return from_pretrained(stage["class"], stage, dtype, **parts).to(device)

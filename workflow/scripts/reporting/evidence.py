@@ -20,6 +20,10 @@ class Evidence(NamedTuple):
     ceilings: pd.DataFrame | None = None
     prices_usd: dict = {}
 
+    def with_fidelity(self, fidelity):
+        """The same with these compared images too."""
+        return self._replace(fidelity=pd.concat([frame for frame in (self.fidelity, fidelity) if frame is not None]))
+
 
 NONE = Evidence()
 
@@ -34,7 +38,7 @@ def read_evidence(calls, fidelity, ceilings, gpus):
     """The Evidence in these files: lists of paths, empty where there is none, and the catalogue of GPUs."""
     return Evidence(
         read_calls(calls) if calls else None,
-        read_fidelity(fidelity[0]) if fidelity else None,
+        pd.concat(map(read_fidelity, fidelity), ignore_index=True) if fidelity else None,
         read_ceilings(ceilings) if ceilings else None,
         read_prices(gpus),
     )

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from columns import CELL
+
 from .errors import ReportError
 from .read import read_rows, to_frame
 
@@ -29,6 +31,12 @@ def read_runs(paths):
         rows += found
         folders += [str(path.parent / FOLDER)] * len(found)
     return to_frame(rows).assign(outputs=pd.Series(folders, dtype=str))
+
+
+def current_runs(runs, definitions):
+    """The rows of `runs` whose cell has the same definition in `definitions`, a DataFrame with the columns of CELL and
+    `definition`: what was measured under an older one is left out."""
+    return runs.merge(definitions, on=[*CELL, "definition"])
 
 
 def files_of(folder, stage):

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from columns import CELL
+
 from .intervals import rounds_needed, speedup_interval, verdicts
 
-CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
 KEY = [*CELL, "stage"]
 
 

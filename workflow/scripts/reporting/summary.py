@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 
+from columns import CELL
+
 from .ceilings import ceiling_columns
 from .errors import ReportError
 from .evidence import NONE
 from .fidelity import badges
 from .flags import flag_cells
 from .intervals import rate_interval
-from .speedup import CELL, KEY, compare
+from .speedup import KEY, compare
 from .start import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
 
 MEDIANS = [

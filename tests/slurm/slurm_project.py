@@ -1,0 +1,70 @@
+"""Projects whose GPUs are the nodes of the tests' Slurm."""
+
+import re
+import signal
+import subprocess
+
+from conftest import QUICK, Project
+
+# This machine has no GPU: a node's name stands in for what the driver would report, and the CPU measures. `hang` is for a run
+# that takes longer than its job.
+STAND_IN = """
+
+def cpu_name():
+    names = {"node-a": "NVIDIA A100-SXM4-40GB", "node-t": "Tesla T4", "node-v": "Tesla V100-SXM2-16GB"}
+    return names[os.environ["SLURMD_NODENAME"]]
+
+
+if Path("hang").exists() and Path("hang").read_text() in " ".join(sys.argv):
+    import time
+
+    time.sleep(600)
+"""
+JOB = {"cpus": 2, "memory_mib": 3000, "minutes": 5}
+LIMITS = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 5, "--latency-wait", 10]
+
+
+class ClusterProject(Project):
+    """A project on the cluster. Snakemake is started as the README says, with what suits a Slurm without accounting."""
+
+    def __init__(self, folder, **config):
+        super().__init__(folder)
+        self.edit("config/gpus.yaml", self.stand_in)
+        device = self.folder / "workflow/scripts/measurement/device.py"
+        device.write_text(device.read_text(encoding="utf-8") + STAND_IN, encoding="utf-8")
+        defaults = {"gpus": ["A100", "T4", "V100"], "pipelines": ["sd-txt2img"], "batch_sizes": [1], "rounds": 1}
+        self.configure(**{**defaults, "variants": ["eager"], "measurement": QUICK, **config})
+
+    def stand_in(self, gpus):
+        for name in ("A100", "T4", "V100"):
+            gpus[name].update(device="cpu", job=dict(JOB))
+
+    def command(self, *arguments):
+        command = super().command(*arguments)
+        place = command.index("--cores")
+        return [*command[:place], "--profile", "profiles/slurm", *map(str, LIMITS), *command[place + 2 :]]
+
+    def start(self, *arguments):
+        """Start Snakemake in the background; what it prints goes to `snakemake.log`."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=open(self.folder / "snakemake.log", "w"),
+            stderr=subprocess.STDOUT,
+            # a shell that starts the tests in the background has them ignore what Ctrl-C sends
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    def switch_on(self, *keys):
+        """Uncomment keys of the profile."""
+        path = self.folder / "profiles/slurm/config.yaml"
+        text, count = re.subn(f"^# ({'|'.join(keys)}):", r"\1:", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert count == len(keys)
+        path.write_text(text, encoding="utf-8")
+
+    def runs(self):
+        """(gpu, batch size, round) of every run that is measured."""
+        found = self.folder.glob("results/*/runs/**/run.csv")
+        pattern = r"gpu~([^/]+)/.*batch_size~(\d+)/.*round~(\d+)/"
+        return {re.search(pattern, str(path)).groups() for path in found}

@@ -1,0 +1,160 @@
+"""The matrix on a real Slurm with three GPU types: what each job is given, and what becomes of the rest when some fail."""
+
+import os
+import signal
+
+import pytest
+from cluster import Cluster, reason_not_to, wait_for
+from slurm_project import ClusterProject
+
+from running import rows_of
+
+DEVICES = {"A100": "NVIDIA A100-SXM4-40GB", "T4": "Tesla T4", "V100": "Tesla V100-SXM2-16GB"}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A running Slurm."""
+    reason = reason_not_to()
+    if reason:
+        pytest.skip(f"no Slurm to test with: {reason}")
+    cluster = Cluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def measured(cluster, tmp_path_factory):
+    """A project after a whole run; its A100 is one that a site grants by gres, its V100 has rounds in one allocation."""
+    project = ClusterProject(tmp_path_factory.mktemp("matrix") / "project", name="matrix")
+    project.edit("config/gpus.yaml", lambda gpus: gpus["A100"].update(slurm={"gres": "gpu:a100:1"}))
+    before = {job["JobId"] for job in cluster.jobs()}
+    project.output = project.snakemake().output
+    project.jobs = [job for job in cluster.jobs() if job["JobId"] not in before]
+    return project
+
+
+def jobs_of(jobs, gpu):
+    return [job for job in jobs if f"_{gpu}_" in job["Comment"]]
+
+
+def test_every_job_is_given_the_gpu_type_of_its_cell(measured):
+    assert len(measured.jobs) == 3 + 3, "runs and ceilings, nothing else"
+    for gpu in DEVICES:
+        jobs = jobs_of(measured.jobs, gpu)
+        assert [job["JOB_GRES"] for job in jobs] == [f"gpu:{gpu.lower()}:1"] * 2
+        assert {(job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) for job in jobs} == {
+            ("2", "3000M", "00:05:00")
+        }
+
+
+def test_the_rows_come_back_with_the_device_that_measured(measured):
+    rows = rows_of(measured.folder / "results/matrix", "measurements.csv")
+    assert {row["gpu"]: row["device_name"] for row in rows} == DEVICES
+    assert {row["status"] for row in rows} == {"ok"}
+    assert "### V100 (batch size: 1)" in measured.output
+
+
+def test_each_job_keeps_its_log(measured):
+    logs = list(measured.folder.glob(".snakemake/slurm_logs/rule_measure/*/*.log"))
+    assert len(logs) == 3
+    assert all("it/s" in log.read_text(encoding="utf-8") for log in logs)
+
+
+def test_a_run_on_another_device_than_it_names_is_refused(cluster, tmp_path):
+    """One GPU is asked for by the name of another; one has too little memory for any run; the third is as it should be."""
+    project = ClusterProject(tmp_path / "project", name="refused")
+
+    def mislead(gpus):
+        gpus["T4"]["slurm"] = {"gpu_model": "a100"}
+        gpus["V100"]["job"]["memory_mib"] = 1300
+
+    project.edit("config/gpus.yaml", mislead)
+    result = project.snakemake("--retries", 0, check=False)
+    assert result.returncode != 0
+    found = "error: the run is for gpu T4, but this device is 'NVIDIA A100-SXM4-40GB'; run it where a T4 is"
+    (log,) = project.folder.glob(".snakemake/slurm_logs/rule_measure/T4*/*.log")
+    assert found in log.read_text(encoding="utf-8")
+    assert project.runs() == {("A100", "1", "1"), ("V100", "1", "1")}, "no row for a device that is not the one named"
+    (row,) = rows_of(next(project.folder.glob("results/refused/runs/gpu~V100/**/run.csv")).parent)
+    assert (row["status"], row["detail"]) == ("oom", "stopped above the memory limit of 300 MiB of host memory")
+
+
+def test_rounds_of_a_cell_can_share_one_allocation(cluster, tmp_path):
+    project = ClusterProject(tmp_path / "project", name="grouped", gpus=["V100"], rounds=2)
+    project.switch_on("groups", "group-components", "set-resource-scopes", "resources")
+    before = {job["JobId"] for job in cluster.jobs()}
+    project.snakemake()
+    (job,) = [job for job in cluster.jobs() if job["JobId"] not in before and "ceiling" not in job["Comment"]]
+    assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) == ("2", "3000M", "00:10:00"), "one after the other"
+    assert project.runs() == {("V100", "1", "1"), ("V100", "1", "2")}
+
+
+@pytest.mark.slow
+def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp_path):
+    """A cancelled job, a dead node, a job out of time and a controller that is away, all in one matrix."""
+    project = ClusterProject(tmp_path / "project", name="failures", batch_sizes=[1, 2])
+    project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=2))
+    # one run of the T4 takes longer than its job, and its parent cannot tell
+    (project.folder / "hang").write_text("--batch-size 2 --variant eager --gpu T4")
+    before = {job["JobId"] for job in cluster.jobs()}
+
+    def new_jobs(gpu, batch_size, state):
+        mark = f"rule_measure_wildcards_{gpu}_installed_sd-txt2img_{batch_size}_"
+        return [job for job in cluster.jobs(state) if job["JobId"] not in before and mark in job["Comment"]]
+
+    process = project.start("--retries", 0)
+    try:
+        wait_for(lambda: new_jobs("A100", 2, "RUNNING"), "the A100's second run", 120)
+        cluster.scancel(new_jobs("A100", 2, "RUNNING"))
+        wait_for(lambda: new_jobs("V100", 2, "RUNNING"), "the V100's second run", 120)
+        cluster.kill_node("node-v")
+        cluster.kill("slurmctld")
+        wait_for(lambda: len(project.runs()) >= 1, "a run that ends while the controller is away", 120)
+        cluster.start_controller()
+        wait_for(lambda: new_jobs("T4", 2, "TIMEOUT"), "the T4's second run to be out of time", 300)
+        wait_for(lambda: ("A100", "1", "1") in project.runs() and ("T4", "1", "1") in project.runs(), "the others", 120)
+        assert process.poll() is None, "Snakemake waits for the node"
+    finally:
+        os.kill(process.pid, signal.SIGINT)
+        process.wait(timeout=120)
+    finished = project.runs()
+    assert finished >= {("A100", "1", "1"), ("T4", "1", "1")}
+    assert not finished & {("A100", "2", "1"), ("T4", "2", "1"), ("V100", "2", "1")}
+    assert project.planned() == 6 - len(finished)
+    output = project.snakemake("so_far").output
+    assert f"{len(finished)} of 6 runs are measured" in output
+    assert "…" in output.split("### A100 (batch size: 2)")[1].split("###")[0]
+    cluster.start_node("node-v")
+    (project.folder / "hang").unlink()
+    times = {path: path.stat().st_mtime_ns for path in project.folder.glob("results/**/run.csv")}
+    project.snakemake()
+    assert len(project.runs()) == 6
+    assert all(path.stat().st_mtime_ns == time for path, time in times.items()), "what was measured is kept"
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments", "message"),
+    [
+        ({}, ["--slurm-array-jobs", "measure"], "error: slurm-array-jobs: found 'measure', expected none"),
+        ({"gpus": ["auto"]}, [], "error: config: gpus: auto is the device of the machine that submits"),
+        (
+            {"gpus": ["RTX-4090-Laptop"]},
+            [],
+            "error: config/gpus.yaml: RTX-4090-Laptop does not say what to ask Slurm for",
+        ),
+    ],
+)
+def test_what_a_cluster_cannot_measure_is_refused_before_anything_is_submitted(
+    cluster, tmp_path, config, arguments, message
+):
+    project = ClusterProject(tmp_path / "project", **config)
+    before = len(cluster.jobs())
+    result = project.snakemake(*arguments, check=False)
+    assert result.returncode != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert len(cluster.jobs()) == before

@@ -1,0 +1,117 @@
+"""Measurements of other machines: what is joined, and what is refused because it cannot be told which counts."""
+
+import copy
+
+import pytest
+import yaml
+
+from columns import COLUMNS
+from conftest import ROOT
+from matrix import Plan
+from measurement.errors import DiffbenchError
+from measurement.row import to_csv
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+CELL = {"gpu": "T4", "torch": "2.1", "pipeline": "sd-txt2img", "batch_size": 4, "variant": "eager", "scale": "tiny"}
+
+
+@pytest.fixture
+def write(tmp_path, make_row):
+    """Writes a CSV of one row of another machine; keys replace its columns."""
+    definition = Plan(CONFIG).definitions["sd-txt2img", 4, "eager"]
+
+    def write(name, **keys):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(to_csv([make_row(**{**CELL, "definition": definition, **keys})], COLUMNS), encoding="utf-8")
+        return path
+
+    return write
+
+
+def plan(*external, **keys):
+    return Plan({**copy.deepcopy(CONFIG), "external": [str(path) for path in external], **keys})
+
+
+def test_cells_of_another_machine_are_reported_and_not_scheduled(write):
+    found = plan(write("a.csv"), write("b/measurements.csv", gpu="A100").parent)
+    assert found.external_cells["gpu"].tolist() == ["T4", "A100"]
+    assert set(found.runs["gpu"]) == {"CPU"}
+    cells = found.all_cells()
+    assert len(cells) == 24 + 2
+    assert cells["definition"].notna().all()
+
+
+def test_what_lies_beside_the_rows_comes_along(write):
+    rows = write("one/measurements.csv")
+    for name in ("calls.csv", "fidelity.csv", "ceilings.csv", "ceilings/gpu~T4/torch~2.1.csv"):
+        (rows.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (rows.parent / name).write_text("")
+    (source,) = plan(rows.parent).sources
+    assert [path.name for path in source.calls + source.fidelity] == ["calls.csv", "fidelity.csv"]
+    assert [path.name for path in source.ceilings] == ["ceilings.csv", "torch~2.1.csv"]
+
+
+def test_a_folder_of_runs_and_a_glob_name_the_same_files_once(write, tmp_path):
+    write("node/round~1/run.csv")
+    write("node/round~2/run.csv", round=2)
+    assert len(plan(tmp_path / "node").sources) == 2
+    assert len(plan(tmp_path / "node", tmp_path / "*/**/run.csv").sources) == 2
+
+
+def test_one_measurement_from_two_sources_is_refused(write):
+    with pytest.raises(DiffbenchError) as error:
+        plan(write("a.csv"), write("b.csv"))
+    assert "b.csv:2: T4, 2.1, sd-txt2img, batch size 4, eager, stage 1, round 1 is also in" in str(error.value)
+    assert "a.csv:2: one measurement from two sources; keep one of them" in str(error.value)
+
+
+def test_another_round_of_the_same_cell_is_joined(write):
+    assert len(plan(write("a.csv"), write("b.csv", round=2)).external_cells) == 1
+
+
+def test_a_run_that_this_config_has_too_is_refused(write):
+    path = write("a.csv", gpu="CPU", torch="installed")
+    with pytest.raises(
+        DiffbenchError, match="is also a run of this config: one measurement from two sources; take CPU out"
+    ):
+        plan(path)
+    assert len(plan(path, exclude=[{"pipeline": "sd-txt2img", "batch_size": 4}]).external_cells) == 1
+
+
+def test_another_definition_is_refused(write):
+    with pytest.raises(DiffbenchError) as error:
+        plan(write("a.csv", definition="0123456789ab"))
+    assert "a.csv:2: T4, 2.1, sd-txt2img, batch size 4, eager, stage 1, round 1: found definition 0123456789ab" in str(
+        error.value
+    )
+    with pytest.raises(
+        DiffbenchError, match="it was measured with another `measurement`, `weights`, `scale` or catalogue"
+    ):
+        plan(write("b.csv"), measurement={**CONFIG["measurement"], "max_calls": 31})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda folder, write: folder / "nowhere.csv",
+            "nowhere.csv: no such file or folder; name a CSV of measurements",
+        ),
+        (lambda folder, write: folder, "has neither measurements.csv nor a run.csv"),
+        (lambda folder, write: write("a.csv", pipeline="sd-turbo"), "a.csv:2: unknown pipeline 'sd-turbo'"),
+        (lambda folder, write: write("a.csv", gpu="../../etc"), "a.csv:2: gpu: found '../../etc'"),
+    ],
+)
+def test_what_names_no_measurement_is_told_with_its_place(write, tmp_path, make, message):
+    with pytest.raises(DiffbenchError) as error:
+        plan(make(tmp_path, write))
+    assert str(error.value).startswith("config: external: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_foreign_csv_is_told(write, tmp_path):
+    (tmp_path / "foreign.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DiffbenchError, match="not a measurement CSV"):
+        plan(tmp_path / "foreign.csv")

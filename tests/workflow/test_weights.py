@@ -1,0 +1,90 @@
+"""Pretrained weights: fetched once with network, measured without; the hub is a stand-in on this machine."""
+
+import pytest
+from hub import Hub
+
+from conftest import QUICK, Project
+from running import rows_of
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A hub with a miniature pipeline, its ControlNet in a repository of its own, and files that nobody needs."""
+    import torch
+
+    from measurement.definition import resolve
+    from measurement.load import create_pipeline
+
+    folder = tmp_path_factory.mktemp("hub")
+    (stage,) = resolve("sd-controlnet", 1, "eager", "random", "tiny")["stages"]
+    pipeline = create_pipeline(stage, torch.device("cpu"), torch.float32)
+    pipeline.save_pretrained(folder / "pipeline", safe_serialization=True)
+    pipeline.controlnet.save_pretrained(folder / "controlnet", safe_serialization=True)
+    (folder / "pipeline/unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "pipeline/photograph.png").write_bytes(b"large")
+    hub = Hub()
+    hub.add("mini/pipeline", folder / "pipeline", REVISION)
+    hub.add("mini/controlnet", folder / "controlnet", REVISION, gated=True)
+    yield hub
+    hub.shutdown()
+
+
+@pytest.fixture
+def pretrained(hub, tmp_path):
+    """A project with pretrained weights of that hub, and an environment whose cache is empty."""
+    project = Project(tmp_path / "project")
+
+    def point(pipelines):
+        stage = pipelines["sd-controlnet"]["stages"][0]
+        stage.update(hub_id="mini/pipeline", revision=REVISION, steps=2)
+        stage["call"]["image"]["size"] = 64
+        stage["components"]["controlnet"].update(hub_id="mini/controlnet", revision=REVISION, gated=True)
+
+    project.edit("config/pipelines.yaml", point)
+    project.configure(
+        name="pretrained", weights="pretrained", scale="full", pipelines=["sd-controlnet"], batch_sizes=[1],
+        variants=["eager"], rounds=1, measurement=QUICK,
+    )  # fmt: skip
+    project.environment = {"HF_HOME": str(tmp_path / "cache"), "HF_ENDPOINT": hub.url, "HF_TOKEN": ""}
+    hub.asked.clear()
+    return project
+
+
+def test_weights_are_fetched_once_and_measured_offline(pretrained, hub):
+    run = pretrained.run_folder("sd-controlnet")
+    early = pretrained.snakemake(run / "run.csv", check=False, environment=pretrained.environment)
+    assert early.returncode != 0
+    assert "`snakemake --cores 1 weights` fetches them" in early.output
+    assert hub.asked == [], "a run asks no network"
+
+    without = pretrained.snakemake("weights", check=False, environment=pretrained.environment)
+    assert without.returncode != 0
+    assert "error: mini/controlnet is gated: accept its licence on the hub, and set HF_TOKEN" in without.output
+
+    environment = {**pretrained.environment, "HF_TOKEN": hub.token}
+    pretrained.snakemake("weights", environment=environment)
+    fetched = {path.rpartition("/")[2] for path in hub.asked if "/resolve/" in path}
+    assert "diffusion_pytorch_model.safetensors" in fetched
+    assert not fetched & {"diffusion_pytorch_model.bin", "photograph.png"}
+
+    hub.asked.clear()
+    pretrained.snakemake(run / "run.csv", environment=pretrained.environment)
+    assert hub.asked == []
+    (row,) = rows_of(pretrained.folder / run)
+    assert (row["status"], row["weights"], row["revision"]) == ("ok", "pretrained", REVISION)
+
+
+def test_a_hub_that_cannot_be_reached_is_told(pretrained):
+    environment = {**pretrained.environment, "HF_TOKEN": "x", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    result = pretrained.snakemake("weights", check=False, environment=environment)
+    assert result.returncode != 0
+    assert f"error: weights of mini/controlnet at revision {REVISION} cannot be fetched: " in result.output
+    assert "Traceback" not in result.output
+
+
+def test_random_weights_need_none(project):
+    output = project.snakemake("weights").output
+    assert "All random weights are there" in output
+    assert "Fetch" not in output

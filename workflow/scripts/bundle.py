@@ -1,0 +1,79 @@
+"""Rule `bundle`: what has been measured so far in one archive, with the config and what the environments hold."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from columns import CELL
+from reporting.ceilings import read_ceilings
+from reporting.errors import ReportError, run_script
+from reporting.fidelity import compare_runs, write_fidelity
+from reporting.outputs import current_runs, read_runs
+from reporting.read import read_calls, read_rows, row_schema
+from reporting.tables import listed
+
+LOCAL = ("external", "documents")  # keys of the config that name files of this machine
+COMMAND = "snakemake --cores 1 --configfile config.yaml"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in the archive, so that the same dataset is the same archive
+
+
+def to_text(frame):
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def to_yaml(content):
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def about(current, config, count):
+    """What about.yaml says of the dataset: the keys that a committed dataset has."""
+    source = (
+        f"measured with diffbench {listed(current['code_revision'])} on {listed(sorted(current['started_at'].str[:10]))}: "
+        f"{count}; {listed(current['device_name'])}"
+    )
+    return {"title": config["name"], "source": source, "command": COMMAND, "baseline": config["baseline"]}
+
+
+def collect(params):
+    """{name: text} of the archive's files, and how many runs are in it. Raises ReportError where nothing has been measured."""
+    done = [Path(path) for path in params.runs if Path(path).is_file()]
+    runs = read_runs(done)
+    current = current_runs(runs, pd.DataFrame(params.cells, columns=[*CELL, "definition"]))
+    if current.empty:
+        raise ReportError(f"{params.config['name']}: none of its {len(params.runs)} runs is measured; measure first")
+    kept = set(current["outputs"])
+    paths = [path for path in done if str(path.parent / "outputs") in kept]
+    rows = [row for path in paths for row in read_rows(path)]
+    fidelity = io.StringIO()
+    write_fidelity(compare_runs(current, params.config["baseline"]), fidelity)
+    count = f"{len(paths)} of {len(params.runs)} runs"
+    files = {
+        "measurements.csv": to_text(pd.DataFrame(rows, columns=row_schema()[0])),
+        "calls.csv": to_text(read_calls([path.with_name("calls.csv") for path in paths])),
+        "fidelity.csv": fidelity.getvalue(),
+        "ceilings.csv": to_text(read_ceilings([path for path in params.ceilings if Path(path).is_file()])),
+        "config.yaml": to_yaml({key: value for key, value in params.config.items() if key not in LOCAL}),
+        "about.yaml": to_yaml(about(current, params.config, count)),
+    }
+    records = [Path(path) for path in params.environments if Path(path).is_file()]
+    files.update({f"environments/{path.name}": path.read_text(encoding="utf-8") for path in records})
+    return files, count
+
+
+def main(snakemake):
+    """Writes the archive `params.archive`, whose files lie in a folder of the dataset's name."""
+    archive = Path(snakemake.params.archive)
+    files, count = collect(snakemake.params)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in files.items():
+            file.writestr(zipfile.ZipInfo(f"{archive.stem}/{name}", EPOCH), text, zipfile.ZIP_DEFLATED)
+    archive.write_bytes(content.getvalue())
+    print(f"{archive}: {count}, {len(content.getvalue()) / 1024:.0f} KiB")
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,0 +1,123 @@
+"""Measurements of other machines: what `external` of a config names, held against the config, nothing merged silently."""
+
+import glob
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from columns import CELL, IDENTITY
+from measurement.definition import digest, resolve
+from measurement.errors import DiffbenchError
+from reporting.errors import ReportError
+from reporting.read import read_rows
+
+HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
+
+
+class Source(NamedTuple):
+    """A CSV of measurements and the files beside it, each a list of one or none (`ceilings`: any number)."""
+
+    rows: Path
+    calls: list
+    fidelity: list
+    ceilings: list
+
+
+def find_sources(patterns):
+    """The Sources that `patterns` (CSVs, folders, globs) name, each file once. Raises DiffbenchError for one that names none."""
+    sources = {}
+    for pattern in patterns:
+        # glob.glob and not Path.glob, which takes no absolute pattern
+        there = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+        paths = [Path(path) for path in there]
+        files = [file for path in paths for file in (files_in(path) if path.is_dir() else [path])]
+        if not files:
+            found = f"{paths[0]} has neither measurements.csv nor a run.csv" if paths else "no such file or folder"
+            raise DiffbenchError(f"config: external: {pattern}: {found}; {HINT}")
+        for file in files:
+            sources.setdefault(file.resolve(), source_of(file))
+    return list(sources.values())
+
+
+def files_in(folder):
+    """The CSVs of measurements in a folder: measurements.csv, else the runs below it."""
+    collected = folder / "measurements.csv"
+    return [collected] if collected.is_file() else sorted(folder.rglob("run.csv"))
+
+
+def source_of(rows):
+    """The Source of a CSV of measurements."""
+    beside = {name: [path] if (path := rows.with_name(f"{name}.csv")).is_file() else [] for name in Source._fields[1:]}
+    beside["ceilings"] += sorted(rows.parent.glob("ceilings/*/*.csv"))
+    return Source(rows, **beside)
+
+
+def read_sources(sources):
+    """The rows of all Sources, as text, with the columns of IDENTITY, `definition` and `place` (`FILE:LINE`).
+
+    Raises DiffbenchError where a file is no CSV of measurements, or a row stands in two places.
+    """
+    rows = []
+    for source in sources:
+        try:
+            found = read_rows(source.rows)
+        except (ReportError, OSError) as error:
+            raise DiffbenchError(f"config: external: {error}") from None
+        rows += [{**row, "place": f"{source.rows}:{line}"} for line, row in enumerate(found, start=2)]
+    frame = pd.DataFrame(rows, columns=[*IDENTITY, "definition", "place"])
+    again = frame[frame.duplicated(IDENTITY, keep=False)]
+    if len(again):
+        first, other = again.loc[(again[IDENTITY] == again.iloc[0][IDENTITY]).all(axis=1), "place"][:2]
+        raise DiffbenchError(
+            f"config: external: {other}: {describe(again.iloc[0])} is also in {first}: one measurement from two sources; "
+            "keep one of them"
+        )
+    return frame
+
+
+def describe(row):
+    """`A100, 2.0, if, batch size 4, eager, stage 1, round 2`."""
+    return (
+        f"{row['gpu']}, {row['torch']}, {row['pipeline']}, batch size {row['batch_size']}, {row['variant']}, "
+        f"stage {row['stage']}, round {row['round']}"
+    )
+
+
+def check_definitions(frame, config, root):
+    """Raises DiffbenchError for the first row whose definition is not what this config and these catalogues give."""
+    definitions = {}
+    for row in frame.to_dict("records"):
+        key = (row["pipeline"], int(row["batch_size"]), row["variant"])
+        if key not in definitions:
+            try:
+                definition = resolve(*key, config["weights"], config["scale"], config["measurement"], root)
+            except DiffbenchError as error:
+                raise DiffbenchError(f"config: external: {row['place']}: {error}") from None
+            definitions[key] = digest(definition)
+        if row["definition"] != definitions[key]:
+            raise DiffbenchError(
+                f"config: external: {row['place']}: {describe(row)}: found definition {row['definition']}, expected "
+                f"{definitions[key]}: it was measured with another `measurement`, `weights`, `scale` or catalogue; take the "
+                "config that came with it, or leave it out"
+            )
+
+
+def external_cells(sources, config, runs, root):
+    """The cells of the Sources, a DataFrame with the columns of CELL and `definition`: none of them is scheduled here.
+
+    `runs` are the config's own. Raises DiffbenchError for a row that is also one of them, that stands in two places, or that
+    was measured under another definition.
+    """
+    frame = read_sources(sources)
+    check_definitions(frame, config, root)
+    own = pd.MultiIndex.from_frame(runs[[*CELL, "round"]].astype(str))
+    both = frame[pd.MultiIndex.from_frame(frame[[*CELL, "round"]]).isin(own)]
+    if len(both):
+        row = both.iloc[0]
+        raise DiffbenchError(
+            f"config: external: {row['place']}: {describe(row)} is also a run of this config: one measurement from two "
+            f"sources; take {row['gpu']} out of `gpus`, or the cell out by `exclude`, or leave the file out"
+        )
+    cells = frame[[*CELL, "definition"]].drop_duplicates()
+    return cells.assign(batch_size=cells["batch_size"].astype(int)).reset_index(drop=True)

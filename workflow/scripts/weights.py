@@ -1,0 +1,72 @@
+"""Fetch the pinned weights of pipelines into the cache of the Hugging Face hub, for runs that are offline.
+
+Only what a run loads is fetched: safetensors, in the dtype's variant, without the components that are left out. A model that is
+gated needs a token in HF_TOKEN.
+"""
+
+import argparse
+import os
+import sys
+
+from measure import run_program
+from measurement.definition import entry
+from measurement.errors import SetupError, one_line
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pipelines", nargs="+", help="names of config/pipelines.yaml")
+    parser.add_argument("--dtypes", nargs="+", default=["float16"], choices=("float16", "float32"))
+    return parser.parse_args(arguments)
+
+
+def check_token(sources):
+    """Raises SetupError where a model is gated and there is no token."""
+    gated = [source["hub_id"] for source in sources if source.get("gated")]
+    if gated and not os.environ.get("HF_TOKEN"):
+        raise SetupError(
+            f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it"
+        )
+
+
+def fetch_stage(stage, dtype):
+    """Fetch a stage's pipeline and the components that come from elsewhere. Raises SetupError where one cannot be had."""
+    from measurement.load import download_options, dropped_components, find_class
+
+    components = stage.get("components", {})
+    for source in [*components.values(), stage]:
+        options = download_options(source, dtype, fetch=True)  # refuses what has no pinned revision
+        if "revision" not in options:
+            continue  # a folder of this machine
+        try:
+            if source is stage:
+                without = dict.fromkeys([*components, *dropped_components(stage)])
+                find_class(stage["class"]).download(source["hub_id"], **options, **without)
+            else:
+                find_class(source["class"]).from_pretrained(source["hub_id"], **options)
+        except Exception as error:  # whatever the hub, the network or a disk raises
+            where = f"{source['hub_id']} at revision {source['revision']}"
+            raise SetupError(
+                f"weights of {where} cannot be fetched: {type(error).__name__}: {one_line(error)}"
+            ) from None
+        yield f"{source['hub_id']}, {str(dtype).replace('torch.', '')}: fetched"
+
+
+def fetch(arguments):
+    """Fetch all that the pipelines need; yields a line for each repository."""
+    stages = [stage for name in arguments.pipelines for stage in entry("pipelines", name)["stages"]]
+    check_token([source for stage in stages for source in [stage, *stage.get("components", {}).values()]])
+    import torch
+
+    for dtype in arguments.dtypes:
+        for stage in stages:
+            yield from fetch_stage(stage, getattr(torch, dtype))
+
+
+def main():
+    arguments = parse_arguments()
+    return run_program(lambda: list(fetch(arguments)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
