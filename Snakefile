@@ -41,7 +41,7 @@ rule all:
     """Measure the whole matrix; make its tables and figures (the default)."""
     default_target: True
     input:
-        run_files("run.csv"),  # also where all that is made of them is there: a deleted run is measured again
+        lambda wildcards: run_files("run.csv"),  # also where all that is made of them is there: a deleted run is measured again
         RESULTS / "tables.md",
         figure_files(PLAN.config["name"]),
         RESULTS / "strips",
@@ -51,6 +51,10 @@ rule all:
 
 onstart:
     refuse_cluster()
+
+
+onerror:
+    show_errors()
 
 
 onsuccess:

@@ -3,6 +3,9 @@
 import re
 import signal
 import subprocess
+from itertools import product
+
+import yaml
 
 from conftest import QUICK, Project
 
@@ -62,6 +65,20 @@ class ClusterProject(Project):
         text, count = re.subn(f"^# ({'|'.join(keys)}):", r"\1:", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert count == len(keys)
         path.write_text(text, encoding="utf-8")
+
+    def measure(self, *arguments, check=True):
+        """Measure the config's runs and nothing else."""
+        config = yaml.safe_load((self.folder / "config/config.yaml").read_text(encoding="utf-8"))
+        cells = product(config["gpus"], config["batch_sizes"], range(1, config["rounds"] + 1))
+        path = "results/{}/runs/gpu~{}/torch~installed/pipeline~sd-txt2img/batch_size~{}/variant~eager/round~{}/run.csv"
+        return self.snakemake(*arguments, *(path.format(config["name"], *cell) for cell in cells), check=check)
+
+    def finished(self):
+        """(gpu, batch size) of every run that Snakemake has seen end well, by what it printed so far."""
+        text = (self.folder / "snakemake.log").read_text(encoding="utf-8")
+        runs = re.findall(r"Job (\d+): Run .* batch size (\d+), .* on ([A-Z0-9]+),", text)
+        done = set(re.findall(r"Finished jobid: (\d+)", text))
+        return {(gpu, batch_size) for job, batch_size, gpu in runs if job in done}
 
     def runs(self):
         """(gpu, batch size, round) of every run that is measured."""

@@ -65,20 +65,20 @@ def test_each_job_keeps_its_log(measured):
 
 
 def test_a_run_on_another_device_than_it_names_is_refused(cluster, tmp_path):
-    """One GPU is asked for by the name of another; one has too little memory for any run; the third is as it should be."""
-    project = ClusterProject(tmp_path / "project", name="refused")
+    """One GPU is asked for by the name of another; one has too little memory for any run."""
+    project = ClusterProject(tmp_path / "project", name="refused", gpus=["T4", "V100"])
 
     def mislead(gpus):
         gpus["T4"]["slurm"] = {"gpu_model": "a100"}
         gpus["V100"]["job"]["memory_mib"] = 1300
 
     project.edit("config/gpus.yaml", mislead)
-    result = project.snakemake("--retries", 0, check=False)
+    result = project.measure("--retries", 0, check=False)
     assert result.returncode != 0
     found = "error: the run is for gpu T4, but this device is 'NVIDIA A100-SXM4-40GB'; run it where a T4 is"
-    (log,) = project.folder.glob(".snakemake/slurm_logs/rule_measure/T4*/*.log")
-    assert found in log.read_text(encoding="utf-8")
-    assert project.runs() == {("A100", "1", "1"), ("V100", "1", "1")}, "no row for a device that is not the one named"
+    (told,) = [line for line in result.output.splitlines() if found in line]
+    assert "gpu~T4/torch~installed/pipeline~sd-txt2img/batch_size~1/variant~eager/round~1/measure.log: error: " in told
+    assert project.runs() == {("V100", "1", "1")}, "no row for a device that is not the one named"
     (row,) = rows_of(next(project.folder.glob("results/refused/runs/gpu~V100/**/run.csv")).parent)
     assert (row["status"], row["detail"]) == ("oom", "stopped above the memory limit of 300 MiB of host memory")
 
@@ -87,8 +87,8 @@ def test_rounds_of_a_cell_can_share_one_allocation(cluster, tmp_path):
     project = ClusterProject(tmp_path / "project", name="grouped", gpus=["V100"], rounds=2)
     project.switch_on("groups", "group-components", "set-resource-scopes", "resources")
     before = {job["JobId"] for job in cluster.jobs()}
-    project.snakemake()
-    (job,) = [job for job in cluster.jobs() if job["JobId"] not in before and "ceiling" not in job["Comment"]]
+    project.measure()
+    (job,) = [job for job in cluster.jobs() if job["JobId"] not in before]
     assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) == ("2", "3000M", "00:10:00"), "one after the other"
     assert project.runs() == {("V100", "1", "1"), ("V100", "1", "2")}
 
@@ -96,10 +96,12 @@ def test_rounds_of_a_cell_can_share_one_allocation(cluster, tmp_path):
 @pytest.mark.slow
 def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp_path):
     """A cancelled job, a dead node, a job out of time and a controller that is away, all in one matrix."""
-    project = ClusterProject(tmp_path / "project", name="failures", batch_sizes=[1, 2])
-    project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=2))
-    # one run of the T4 takes longer than its job, and its parent cannot tell
-    (project.folder / "hang").write_text("--batch-size 2 --variant eager --gpu T4")
+    project = ClusterProject(
+        tmp_path / "project", name="failures", batch_sizes=[1, 2], exclude=[{"gpu": "T4", "batch_size": 1}]
+    )
+    project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=1))
+    # the T4's run takes longer than its job, and its parent cannot tell
+    (project.folder / "hang").write_text("--gpu T4")
     before = {job["JobId"] for job in cluster.jobs()}
 
     def new_jobs(gpu, batch_size, state):
@@ -115,24 +117,25 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
         cluster.kill("slurmctld")
         wait_for(lambda: len(project.runs()) >= 1, "a run that ends while the controller is away", 120)
         cluster.start_controller()
-        wait_for(lambda: new_jobs("T4", 2, "TIMEOUT"), "the T4's second run to be out of time", 300)
-        wait_for(lambda: ("A100", "1", "1") in project.runs() and ("T4", "1", "1") in project.runs(), "the others", 120)
+        wait_for(lambda: new_jobs("T4", 2, "TIMEOUT"), "the T4's run to be out of time", 300)
+        wait_for(lambda: ("A100", "1") in project.finished(), "the A100's first run", 120)
         assert process.poll() is None, "Snakemake waits for the node"
     finally:
         os.kill(process.pid, signal.SIGINT)
         process.wait(timeout=120)
     finished = project.runs()
-    assert finished >= {("A100", "1", "1"), ("T4", "1", "1")}
+    assert ("A100", "1", "1") in finished
     assert not finished & {("A100", "2", "1"), ("T4", "2", "1"), ("V100", "2", "1")}
-    assert project.planned() == 6 - len(finished)
+    assert project.planned() == 5 - len(finished)
     output = project.snakemake("so_far").output
-    assert f"{len(finished)} of 6 runs are measured" in output
+    assert f"{len(finished)} of 5 runs are measured" in output
     assert "…" in output.split("### A100 (batch size: 2)")[1].split("###")[0]
     cluster.start_node("node-v")
     (project.folder / "hang").unlink()
+    project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=5))
     times = {path: path.stat().st_mtime_ns for path in project.folder.glob("results/**/run.csv")}
     project.snakemake()
-    assert len(project.runs()) == 6
+    assert len(project.runs()) == 5
     assert all(path.stat().st_mtime_ns == time for path, time in times.items()), "what was measured is kept"
 
 

@@ -87,3 +87,11 @@ def test_flags_of_calls_come_from_the_raw_calls(make_row):
     )
     summary = summarize(to_frame([row]), cells, {"variant": "eager"}, Evidence(calls=calls))
     assert summary["flags"].iloc[0] == "outliers (round 1): 0 mild and 1 severe of 9 calls"
+
+
+def test_rounds_on_different_devices_are_flagged(make_row):
+    ids = ("00000000", "11111111", "00000000")
+    rows = [make_row(round=number, device_id=id) for number, id in enumerate(ids, start=1)]
+    assert summary_of(rows)["flags"].tolist() == ["devices (round 1, 2, 3): measured on 2 different ones"]
+    assert summary_of(rows[::2])["flags"].tolist() == [""]
+    assert summary_of([rows[0], make_row(round=2)])["flags"].tolist() == [""], "an older row has no device_id"

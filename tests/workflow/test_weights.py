@@ -1,9 +1,9 @@
 """Pretrained weights: fetched once with network, measured without; the hub is a stand-in on this machine."""
 
 import pytest
-from hub import Hub
 
 from conftest import QUICK, Project
+from hub import Hub
 from running import rows_of
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"

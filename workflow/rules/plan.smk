@@ -7,6 +7,7 @@ Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 import re
 import shlex
 import time
+from functools import cache
 
 from measurement.definition import SETTINGS as STOPPING, read_yaml
 
@@ -92,9 +93,13 @@ def refuse_cluster():
         sys.exit(f"error: {error}")
 
 
+@cache
 def run_files(name):
-    """The file of every run of the matrix, in the order of its cells and rounds."""
-    return [RESULTS / "runs" / instance / name for instance in RUNS.instance_patterns]
+    """The file of every run of the matrix, in the order of its cells and rounds.
+
+    Rules ask for it when a job of theirs is planned: a job on a cluster reads this file too, and needs none of the other runs.
+    """
+    return [f"{RESULTS}/runs/{instance}/{name}" for instance in RUNS.instance_patterns]
 
 
 def external_files(kind):
@@ -158,6 +163,16 @@ def show_tables():
     if (RESULTS / "tables.md").is_file() and (RESULTS / "tables.md").stat().st_mtime >= STARTED:
         print((RESULTS / "tables.md").read_text(encoding="utf-8"))
         print(f"Results: {RESULTS}/")
+
+
+def show_errors():
+    """Print why jobs on a cluster could not measure: they have no terminal. A job that the cluster ended has no such line."""
+    logs = [*run_files("measure.log"), *(str(Path(path).with_suffix(".log")) for path in ceiling_files())]
+    for log in map(Path, logs if on_cluster() else []):
+        if log.is_file() and log.stat().st_mtime >= STARTED:
+            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
+            if last and last[0].startswith("error: "):
+                print(f"{log}: {last[0]}", file=sys.stderr)
 
 
 def environment_of(torch):

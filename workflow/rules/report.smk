@@ -61,8 +61,8 @@ localrules:
 rule measurements:
     """Put the rows of all runs, and those of other machines, into one file, and their calls into another."""
     input:
-        rows=run_files("run.csv") + external_files("rows"),
-        calls=run_files("calls.csv") + external_files("calls"),
+        rows=lambda wildcards: run_files("run.csv") + external_files("rows"),
+        calls=lambda wildcards: run_files("calls.csv") + external_files("calls"),
     output:
         rows=RESULTS / "measurements.csv",
         calls=RESULTS / "calls.csv",
@@ -79,8 +79,8 @@ rule measurements:
 rule fidelity:
     """Compare the latents and images that every run made with those of the baseline."""
     input:
-        runs=run_files("run.csv"),
-        outputs=run_files("outputs"),
+        runs=lambda wildcards: run_files("run.csv"),
+        outputs=lambda wildcards: run_files("outputs"),
         code=REPORTING,
     output:
         RESULTS / "fidelity.csv",
@@ -112,7 +112,7 @@ rule summary:
     conda:
         REPORT_ENVIRONMENT
     params:
-        cells=PLAN.all_cells()[CELL].values.tolist(),
+        cells=lambda wildcards: PLAN.all_cells()[CELL].values.tolist(),
         baseline=PLAN.config["baseline"],
     message:
         "Summarize: {output}"
@@ -213,8 +213,8 @@ rule figures:
 rule strips:
     """Put the images of each pipeline side by side, with badges and differences."""
     input:
-        runs=run_files("run.csv"),
-        outputs=run_files("outputs"),
+        runs=lambda wildcards: run_files("run.csv"),
+        outputs=lambda wildcards: run_files("outputs"),
         fidelity=RESULTS / "fidelity.csv",
         summary=RESULTS / "summary.csv",
         catalogues=CATALOGUES,
@@ -240,12 +240,12 @@ rule so_far:
     conda:
         REPORT_ENVIRONMENT
     params:
-        runs=run_files("run.csv"),
+        runs=lambda wildcards: run_files("run.csv"),
         external={kind: external_files(kind) for kind in ("rows", "calls", "fidelity", "ceilings")},
         folder=RESULTS / "so_far",
         ceilings=ceiling_files(),
         gpus=BASE / "config/gpus.yaml",
-        cells=PLAN.all_cells().values.tolist(),
+        cells=lambda wildcards: PLAN.all_cells().values.tolist(),
         baseline=PLAN.config["baseline"],
         options=PLAN.config["tables"],
         catalogues=CATALOGUES,
@@ -260,10 +260,10 @@ rule bundle:
     conda:
         REPORT_ENVIRONMENT
     params:
-        runs=run_files("run.csv"),
+        runs=lambda wildcards: run_files("run.csv"),
         ceilings=ceiling_files(),
         environments=[path for torch in PLAN.config["torch"] for path in [environment_record(torch)] if path],
-        cells=PLAN.cells.values.tolist(),
+        cells=lambda wildcards: PLAN.cells.values.tolist(),
         config=PLAN.config,
         archive=RESULTS / f"{PLAN.config['name']}.zip",
     script:

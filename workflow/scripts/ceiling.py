@@ -61,7 +61,7 @@ def describe(line):
 
 def main():
     arguments = parse_arguments()
-    return run_program(lambda: describe(measure_ceiling(arguments)))
+    return run_program(lambda: describe(measure_ceiling(arguments)), arguments.log)
 
 
 if __name__ == "__main__":

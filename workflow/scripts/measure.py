@@ -257,8 +257,9 @@ def interrupted(number, frame):
     raise KeyboardInterrupt
 
 
-def run_program(work):
-    """Run a program's `work()`, which returns the lines to print once it is over; what the user can mend is one line.
+def run_program(work, log=None):
+    """Run a program's `work()`, which returns the lines to print once it is over; what the user can mend is one line, also in
+    `log`, the path of a file, for a job on a cluster has no terminal.
 
     Returns the exit code.
     """
@@ -266,11 +267,9 @@ def run_program(work):
     try:
         lines = work()
     except DiffbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return tell(f"error: {error}", log)
     except OSError as error:
-        print(f"error: {error.filename or 'a file'}: {error.strerror}; mend the path or make room", file=sys.stderr)
-        return 1
+        return tell(f"error: {error.filename or 'a file'}: {error.strerror}; mend the path or make room", log)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
         return 130
@@ -279,9 +278,20 @@ def run_program(work):
     return 0
 
 
+def tell(text, log):
+    """Print what the user can mend, and add it to the log. Returns exit code 1."""
+    print(text, file=sys.stderr)
+    try:
+        with open(log or os.devnull, "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError:
+        pass  # it has been printed
+    return 1
+
+
 def main():
     arguments = parse_arguments()
-    return run_program(lambda: describe(measure(arguments)))
+    return run_program(lambda: describe(measure(arguments)), arguments.log)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -43,10 +44,20 @@ class UniqueKeyLoader(yaml.SafeLoader):
 def read_yaml(path):
     """The mapping in a YAML file. Raises DiffbenchError with file and line where it is none."""
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DiffbenchError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except UnicodeDecodeError as error:
+        raise DiffbenchError(f"{path}: not a text file in UTF-8: {error}; save it as one") from None
+    return copy.deepcopy(parse_yaml(text, path))
+
+
+@lru_cache(maxsize=None)  # a plan reads each catalogue once a cell
+def parse_yaml(text, path):
+    """The mapping in the text of a YAML file, shared: not to be changed. Raises DiffbenchError with file and line."""
+    try:
+        content = yaml.load(text, Loader=UniqueKeyLoader)
+    except (yaml.YAMLError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or error

@@ -64,6 +64,13 @@ def flag_row(row):
     return flags
 
 
+def flag_devices(ok):
+    """For every row of `ok`, a list with a flag where the rounds of its cell and stage were measured on different devices."""
+    known = ok["device_id"].where(ok["device_id"].astype(bool))
+    devices = known.groupby([ok[key] for key in RUN[:-1]], sort=False).transform("nunique")
+    return [[("devices", f"measured on {count} different ones")] if count > 1 else [] for count in devices]
+
+
 def flag_runs(measurements, calls):
     """Flags of every run and stage: a Series of lists by RUN. `calls` may be None: then only what the rows say."""
     of_calls = {}
@@ -72,8 +79,10 @@ def flag_runs(measurements, calls):
         of_calls = {key: flag_calls(part["latency_s"]) for key, part in measured.groupby(RUN, sort=False)}
     ok = measurements[measurements["status"] == "ok"]
     flags = [
-        flag_row(row) + of_calls.get(key, [])
-        for key, row in zip(ok[RUN].itertuples(index=False, name=None), ok.to_dict("records"))
+        flag_row(row) + of_calls.get(key, []) + of_devices
+        for key, row, of_devices in zip(
+            ok[RUN].itertuples(index=False, name=None), ok.to_dict("records"), flag_devices(ok)
+        )
     ]
     return pd.Series(flags, index=pd.MultiIndex.from_frame(ok[RUN]), dtype=object)
 

@@ -9,11 +9,13 @@ NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
 
 
 def read_labels(paths):
-    """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), and the pipelines' notes."""
-    labels = {"notes": {}}
+    """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), the pipelines' notes and the GPUs that are
+    `untested`."""
+    labels = {"notes": {}, "untested": set()}
     for path in map(Path, paths):
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         labels[path.stem] = {name: entry["label"] for name, entry in entries.items()}
+        labels["untested"] |= {name for name, entry in entries.items() if entry.get("untested")}
         if path.stem == "pipelines":
             labels["notes"] = {name: entry["note"] for name, entry in entries.items() if "note" in entry}
     return labels

@@ -127,6 +127,8 @@ def notes_of(part, labels, options):
         yield from (labels["notes"][name] for name in part["pipeline"].unique() if name in labels["notes"])
     measured = part[part["device_name"].astype(bool)]
     yield from warnings_of(part, labels)
+    if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
+        yield "Devices of this kind are untested: nobody of the project has one, so look twice at these numbers."
     if options.speedups:
         yield from mean_speedups(part, labels)
         yield from advice_of(part, labels)

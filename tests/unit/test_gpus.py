@@ -1,0 +1,143 @@
+"""Which card is which: names as drivers report them, and what a job for each asks a cluster for."""
+
+import re
+
+import pytest
+import yaml
+
+from checking import check, read_catalogue
+from conftest import ROOT
+from jobs import check_cluster, job_of, requests
+from measurement import device
+from measurement.allocation import limits
+from measurement.device import check_device, label_device
+from measurement.errors import DiffbenchError, SetupError
+from reporting.labels import read_labels
+from reporting.read import to_frame
+from reporting.summary import summarize
+from reporting.tables import render_tables
+
+GPUS = read_catalogue("gpus")
+NAMES = {  # as nvidia-smi and torch report them: the entry that `auto` takes
+    "NVIDIA A100-SXM4-40GB": "A100-40GB-SXM",
+    "NVIDIA A100-SXM4-80GB": "A100-80GB-SXM",
+    "NVIDIA A100-PCIE-40GB": "A100-40GB-PCIe",
+    "NVIDIA A100 80GB PCIe": "A100-80GB-PCIe",
+    "NVIDIA A100-SXM4-40GB MIG 3g.20gb": "A100-MIG-3g.20gb",
+    "A100-SXM-64GB": "A100",
+    "Tesla V100-SXM2-16GB": "V100-16GB",
+    "Tesla V100S-PCIE-32GB": "V100-32GB",
+    "Tesla T4": "T4",
+    "NVIDIA A10G": "A10G",
+    "NVIDIA L4": "L4",
+    "NVIDIA L40S": "L40S",
+    "NVIDIA GeForce RTX 3090": "RTX-3090",
+    "NVIDIA GeForce RTX 3090 Ti": "RTX-3090-Ti",
+    "NVIDIA GeForce RTX 4090": "RTX-4090",
+    "NVIDIA GeForce RTX 4090 D": "RTX-4090-D",
+    "NVIDIA GeForce RTX 4090 Laptop GPU": "RTX-4090-Laptop",
+    "NVIDIA H100 80GB HBM3": "H100-SXM",
+    "NVIDIA H100 PCIe": "H100-PCIe",
+    "NVIDIA H100 NVL": "H100-NVL",
+    "NVIDIA H200": "H200",
+    "NVIDIA H200 NVL": "H200-NVL",
+    "AMD Instinct MI300X": "MI300X",
+    # nobody's: labelled by their own names
+    "NVIDIA L40": "L40",
+    "NVIDIA A10": "A10",
+    "NVIDIA A100-SXM4-40GB MIG 1g.5gb": "A100-SXM4-40GB-MIG-1g.5gb",
+    "NVIDIA H100 80GB HBM3 MIG 1g.10gb": "H100-80GB-HBM3-MIG-1g.10gb",
+    "NVIDIA GH200 480GB": "GH200-480GB",
+    "NVIDIA GeForce RTX 3080 Laptop GPU": "RTX-3080-Laptop-GPU",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_card_has_its_own_label(name):
+    assert label_device(name, GPUS) == NAMES[name]
+
+
+def test_a_pattern_of_a_family_takes_all_its_cards_but_no_slice_and_no_laptop():
+    for family in ("A100", "V100", "H100"):
+        fits = {name for name in NAMES if re.search(GPUS[family]["pattern"], name)}
+        assert fits == {name for name in NAMES if re.search(rf"\b{family}S?\b", name) and "MIG" not in name}
+
+
+@pytest.mark.parametrize(
+    "key", [{"slurm": {"gpu": 2}}, {"slurm": {}}, {"job": {"cpus": 0}}, {"slurm": {"gres": "gpu:1; rm"}}]
+)
+def test_what_slurm_does_not_know_is_refused(key):
+    with pytest.raises(DiffbenchError, match="config/gpus.yaml: X"):
+        check({"X": {"label": "X", **key}}, "gpus", "config/gpus.yaml")
+
+
+def test_memory_tells_cards_of_one_name_apart():
+    entry = {"pattern": "RTX 3080", "memory_gib": 10}
+    check_device("RTX-3080-10GB", entry, "NVIDIA GeForce RTX 3080", 9.77 * 1024)
+    with pytest.raises(
+        SetupError, match="has 11.8 GiB, expected 10 GB as config/gpus.yaml says; run it where a RTX-3080-10GB"
+    ):
+        check_device("RTX-3080-10GB", entry, "NVIDIA GeForce RTX 3080", 11.77 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "memory_gib"), [("T4", 14.56), ("H200", 139.8), ("A100-40GB-SXM", 39.4), ("L4", 22.0), ("H100-NVL", 93.1)]
+)
+def test_what_a_driver_reports_of_the_memory_sold_is_enough(name, memory_gib):
+    check_device(name, {"memory_gib": GPUS[name]["memory_gib"]}, "any", memory_gib * 1024)
+
+
+def test_a_device_is_told_from_another_and_not_named(monkeypatch):
+    seen = []
+    for uuid in ("GPU-1", "GPU-2", "GPU-1"):
+        monkeypatch.setattr(device, "query_nvidia", lambda *fields, uuid=uuid: [uuid])
+        seen.append(device.device_id("cuda"))
+    assert seen[0] == seen[2] != seen[1]
+    assert all(re.fullmatch("[0-9a-f]{8}", id) for id in [*seen, device.device_id("cpu")])
+
+
+def test_a_job_asks_for_the_gpu_of_its_cell_and_for_nothing_that_another_asks_for():
+    gres = {"label": "A100", "slurm": {"gres": "gpu:a100:1", "slurm_partition": "big"}}
+    asked = requests({"A100": gres, "T4": GPUS["T4"], "CPU": GPUS["CPU"]})
+    assert {name: of["A100"] for name, of in asked.items() if of["A100"]} == gres["slurm"]
+    assert {name: of["T4"] for name, of in asked.items() if of["T4"]} == {"gpu": 1, "gpu_model": "t4"}
+    assert not any(of["CPU"] for of in asked.values())
+    assert job_of({"job": {"minutes": 5}}) == {"cpus": 4, "memory_mib": 32000, "minutes": 5}
+
+
+def test_every_gpu_of_the_published_matrix_can_be_asked_for():
+    names = yaml.safe_load((ROOT / "config/full.yaml").read_text(encoding="utf-8"))["gpus"]
+    check_cluster(names, {name: GPUS[name] for name in names}, None)
+
+
+def test_the_limits_of_a_run_lie_below_its_allocation():
+    assert limits(3600, None, 0, 0, 0) == (3600, None), "no allocation"
+    assert limits(3600, None, 32000, 60, 0) == (3600 - 90, 31000)
+    assert limits(600, 2000, 32000, 60, 100) == (600, 2000), "smaller limits of the config stay"
+    assert limits(3600, 40000, 32000, 60, 100) == (3600 - 90 - 100, 31000), "waiting for the device counts"
+
+
+@pytest.mark.parametrize(
+    ("allocated", "message"),
+    [
+        (
+            (0, 1, 0),
+            "the job's allocation is 1 minutes, of which 90 s are not the run's; raise `job` in config/gpus.yaml",
+        ),
+        ((900, 0, 0), "the job's allocation is 900 MiB, of which 1000 MiB are not the run's"),
+        ((0, 10, 400), "the device was busy for 400 s of the job's 10 minutes; start the run again"),
+    ],
+)
+def test_an_allocation_that_leaves_too_little_is_told_and_makes_no_row(allocated, message):
+    with pytest.raises(SetupError) as error:
+        limits(3600, None, *allocated)
+    assert message in str(error.value)
+
+
+def test_devices_that_nobody_has_tested_are_said_to_be(make_row):
+    labels = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
+    for gpu, told in (("MI300X", True), ("A100", False)):
+        row = make_row(gpu=gpu)
+        cells = to_frame([row])[["gpu", "torch", "pipeline", "batch_size", "variant"]]
+        (text,) = render_tables(summarize(to_frame([row]), cells, {"variant": "eager"}), labels).values()
+        assert ("Devices of this kind are untested" in text) == told
