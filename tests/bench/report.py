@@ -13,10 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 
 import pandas as pd  # noqa: E402
 
-from columns import COLUMNS  # noqa: E402
+from columns import CELL, COLUMNS  # noqa: E402
 from reporting.labels import read_labels  # noqa: E402
 from reporting.read import read_measurements  # noqa: E402
-from reporting.summary import CELL, summarize  # noqa: E402
+from reporting.summary import summarize  # noqa: E402
 from reporting.tables import render_tables  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

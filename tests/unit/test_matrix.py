@@ -70,6 +70,7 @@ def test_exclude_takes_partial_cells_out():
         ({"gpus": ["A1000"]}, "gpus: unknown gpu 'A1000'"),
         ({"gpus": ["auto", "CPU"]}, "name the same thing twice"),
         ({"gpus": None}, "gpus: found None"),
+        ({"gpus": []}, "gpus: found [], expected a list of one or more"),
         ({"torch": ["1.13"]}, "torch: unknown name '1.13'"),
         ({"torch": [2.1]}, "torch[0]: found 2.1 (a number: quote it, as in '2.1')"),
         ({"name": 2.10}, "name: found 2.1 (a number: quote it"),

@@ -60,6 +60,10 @@ def test_another_machine_reports_it_beside_its_own(sent, tmp_path):
     summary = rows_of(project.folder / "results/receiver/so_far", "summary.csv")
     assert [(row["gpu"], row["status"]) for row in summary] == [("T4", "open"), ("CPU", "ok")]
     assert summary[1]["ceiling_percent"], "its ceilings came along"
+    project.configure(gpus=[])
+    assert project.planned() == 0
+    assert "### CPU (batch size: 1)" in project.snakemake().output
+    assert "### T4" not in (project.folder / "results/receiver/tables.md").read_text(encoding="utf-8")
     project.configure(gpus=["CPU"])
     refused = project.snakemake("-n", check=False)
     assert refused.returncode != 0

@@ -40,6 +40,8 @@ def resolve_config(config, root=ROOT, conda=False):
         check_known(kind, config[kind], list(read_catalogue(kind, root)))
     resolved = {"seed": 0, "exclude": [], "documents": [], "external": [], "tables": {}, **config}
     check_limits(config["measurement"])
+    if not config["gpus"] and not resolved["external"]:
+        raise DiffbenchError("config: gpus: found [], expected a list of one or more: `external` has none either")
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
     for name in resolved["gpus"]:
         try:
@@ -91,7 +93,7 @@ def check_baseline(config):
 
 
 def expand(config):
-    """The matrix: a DataFrame with the columns of CELL, one row a cell, in the order of the config.
+    """The matrix: a DataFrame with the columns of CELL, one row a cell, in the order of the config; none without a GPU.
 
     Raises DiffbenchError where `exclude` names what the matrix lacks, or leaves nothing of it.
     """
@@ -104,7 +106,7 @@ def expand(config):
                 raise DiffbenchError(f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it")
             hit &= cells[axis] == value
         cells = cells[~hit]
-    if cells.empty:
+    if cells.empty and config["gpus"]:
         raise DiffbenchError("config: exclude leaves no cell of the matrix; remove some of it")
     return cells.reset_index(drop=True)
 

@@ -1,0 +1,120 @@
+"""What the bookkeeping costs: planning and running matrices whose runs do nothing, beside as many empty rules of Snakemake.
+
+Prints the table of docs/scale.md. Each figure is of one start of Snakemake; the two of a row follow one another.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from conftest import Project  # noqa: E402
+
+# In the place of measure.py and ceiling.py: a row as a measurement writes it, without measuring.
+NOTHING = """
+import csv, os, sys
+from pathlib import Path
+
+from columns import {columns}
+
+given = {{key[2:].replace("-", "_"): value for key, value in zip(sys.argv[1::2], sys.argv[2::2])}}
+row = dict.fromkeys({columns}, "")
+row.update({{key: value for key, value in given.items() if key in row}}, {row})
+output = Path(given["output"])
+{before}
+with open(output, "w") as file:
+    writer = csv.DictWriter(file, {columns})
+    writer.writeheader()
+    writer.writerow(row)
+"""
+ROW = (
+    'stage="1", status="ok", iterations_per_second="1.5", latency_s="1", images_per_second="1", scale="tiny", '
+    'weights="random", device_name="none", torch_version="none", started_at="2026-01-01T00:00:00Z"'
+)
+CEILING_ROW = 'matmul_tflops="1", copy_gib_per_second="1", dtype="none", started_at="2026-01-01T00:00:00Z"'
+BEFORE = """
+from columns import CALL_COLUMNS
+(output / "outputs").mkdir(parents=True, exist_ok=True)
+(output / "calls.csv").write_text(",".join(CALL_COLUMNS) + "\\n")
+output = output / "run.csv"
+"""
+EMPTY = """
+rule all:
+    input: expand("done/{{number}}", number=range({count}))
+
+rule empty:
+    output: touch("done/{{number}}")
+    shell: "true"
+"""
+AXES = {
+    "gpus": ["A100", "V100", "T4", "RTX-3090", "RTX-4090"],
+    "pipelines": ["sd-txt2img", "sd-img2img", "sd-inpaint", "sd-controlnet", "sdxl-txt2img"],
+    "variants": ["eager", "compile"],
+}
+SHAPES = {
+    100: ([1], 2),
+    1_000: ([1, 2, 4, 8], 5),
+    10_000: ([1, 2, 4, 8], 50),
+    50_000: ([1, 2, 4, 8], 250),
+}  # batch sizes, rounds
+EXECUTED = (100, 1_000)
+
+
+def make_project(folder, count):
+    """A project whose matrix has `count` runs, none of which measures anything."""
+    project = Project(folder)
+    scripts = project.folder / "workflow/scripts"
+    (scripts / "measure.py").write_text(NOTHING.format(columns="COLUMNS", row=ROW, before=BEFORE))
+    (scripts / "ceiling.py").write_text(NOTHING.format(columns="CEILING_COLUMNS", row=CEILING_ROW, before=""))
+    batch_sizes, rounds = SHAPES[count]
+    project.configure(name="scale", torch=["installed"], batch_sizes=batch_sizes, rounds=rounds, documents=[], **AXES)
+    return project.folder
+
+
+def make_empty(folder, count):
+    """A workflow of `count` empty rules."""
+    folder.mkdir()
+    (folder / "Snakefile").write_text(EMPTY.format(count=count))
+    return folder
+
+
+def run(folder, *arguments):
+    """(seconds, MiB at the most) of one start of Snakemake in the folder."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--quiet", "all", *arguments]
+    start_s = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"error: {folder}: snakemake ended with {status}: {errors[-2000:]}")
+    return time.perf_counter() - start_s, usage.ru_maxrss / 1024
+
+
+def main():
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="diffbench-scale-") as scratch:
+        for count in SHAPES:
+            ours, empty = (
+                make_project(Path(scratch) / f"ours-{count}", count),
+                make_empty(Path(scratch) / f"empty-{count}", count),
+            )
+            for what, arguments in (
+                (("planned", ["-n"]), ("executed", [])) if count in EXECUTED else (("planned", ["-n"]),)
+            ):
+                (ours_s, ours_mib), (empty_s, empty_mib) = run(ours, *arguments), run(empty, *arguments)
+                rows.append(
+                    [f"{count:,} {what}", ours_s, empty_s, ours_s / empty_s, 1e3 * ours_s / count, ours_mib, empty_mib]
+                )
+                print(*rows[-1], file=sys.stderr)
+    columns = ["runs", "s", "empty rules, s", "ratio", "ms a run", "MiB", "empty rules, MiB"]
+    formats = ("", ".1f", ".1f", ".2f", ".1f", ".0f", ".0f")
+    print(pd.DataFrame(rows, columns=columns).to_markdown(index=False, floatfmt=formats))
+
+
+if __name__ == "__main__":
+    main()
