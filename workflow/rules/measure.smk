@@ -38,7 +38,7 @@ rule measure:
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/measure.py"),
         time_limit_s=SETTINGS["time_limit_s"],
-        memory_limit_mib=lambda wildcards: str(SETTINGS.get("memory_limit_mib")),
+        memory_limit_mib=str(SETTINGS.get("memory_limit_mib")),
         run=lambda wildcards: PLAN.number(wildcards),
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),

@@ -1,6 +1,7 @@
 """From the config to the matrix: the cells to measure, their rounds, and the order in which they run."""
 
 import difflib
+from functools import cache
 from importlib import metadata
 
 import numpy as np
@@ -142,6 +143,7 @@ def define(config, cells, root=ROOT):
     }
 
 
+@cache  # a plan asks for it once a run
 def installed_versions():
     """`torch=…,diffusers=…,transformers=…` of the Python that runs Snakemake; a package that is missing is left out."""
     found = []
@@ -166,6 +168,7 @@ class Plan:
         builds = [name for name in self.config["torch"] if name != INSTALLED]
         self.gpus = {name: describe_gpu(name, root) for name in self.config["gpus"]}
         self.environments = {name: read_environment(name, root) for name in builds}
+        self.pinned = {name: environment.digest() for name, environment in self.environments.items()}
         self.cells = expand(self.config)
         self.runs = expand_rounds(self.cells, self.config["rounds"], self.config["seed"])
         self.definitions = define(self.config, self.cells, root)
@@ -192,7 +195,7 @@ class Plan:
 
     def pins(self, torch):
         """A hash of all that the torch build's environment pins; none for the Python that runs Snakemake."""
-        return self.environments[torch].digest() if torch in self.environments else ""
+        return self.pinned.get(torch, "")
 
     def number(self, wildcards):
         """The run's place in the order, from 1."""
