@@ -17,7 +17,7 @@ test: setup
 	$(BIN)/python -m pytest tests -m "not slow"
 
 test-all: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --durations=25
 
 lint: setup
 	$(BIN)/ruff check .
