@@ -1,5 +1,7 @@
 """Published and measured rates side by side, with their ratio, where their cells correspond."""
 
+import pandas as pd
+
 from .cells import OUTSIDE, print_stage
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
@@ -20,7 +22,8 @@ def corresponding(published, measured):
     """
     ours = measured[(measured["scale"] == "full") & (measured["status"] == "ok")]
     pairs = published[published["scale"] == "full"].merge(ours, on=MATCH, suffixes=("_p", "_m"))
-    return pairs.assign(ratio=pairs["iterations_per_second_m"] / pairs["iterations_per_second_p"])
+    ratio = pairs["iterations_per_second_m"] / pairs["iterations_per_second_p"]
+    return pd.concat([pairs, ratio.rename("ratio")], axis=1)
 
 
 def header(part, side, labels, variant):
