@@ -17,7 +17,7 @@ from conftest import Project  # noqa: E402
 
 # In the place of measure.py and ceiling.py: a row as a measurement writes it, without measuring.
 NOTHING = """
-import csv, os, sys
+import csv, sys
 from pathlib import Path
 
 from columns import {columns}

@@ -17,9 +17,8 @@ PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 ETC = Path("/etc/slurm")
 NODES = {"node-a": ("a100", 2), "node-t": ("t4", 1), "node-v": ("v100", 1)}  # node: (GPU type, how many)
 TIMEOUT_S = 60
-NAME = "ClusterName=diffbench-tests"
 CONFIG = """\
-{name}
+ClusterName=diffbench-tests
 SlurmctldHost={host}(127.0.0.1)
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmctldPort={ctld_port}
@@ -64,9 +63,15 @@ def reason_not_to():
     missing = [program for program in PROGRAMS if not shutil.which(program)]
     if missing:
         return f"{', '.join(missing)} missing: apt install slurmctld slurmd slurm-client munge"
-    found = ETC / "slurm.conf"
-    if found.exists() and NAME not in found.read_text(encoding="utf-8"):
-        return f"{ETC}/slurm.conf exists: this machine has a Slurm that is not the tests'"
+    for name in ("slurm.conf", "gres.conf"):
+        found = ETC / name
+        if found.exists() and not found.is_symlink():
+            return f"{found} exists: this machine has a Slurm that is not the tests'"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            os.mknod(Path(folder) / "device", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    except OSError as error:
+        return f"device files cannot be made: {error.strerror}"
     return None
 
 
@@ -127,7 +132,7 @@ class Cluster:
             gres.append(f"NodeName={node} Name=gpu Type={kind} File={files}")
             address = f"NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
             nodes.append(f"NodeName={node} {address} CPUs=8 RealMemory=64000 Gres=gpu:{kind}:{count} Feature={kind}")
-        text = CONFIG.format(name=NAME, host=host, ctld_port=ctld_port, folder=self.folder, nodes="\n".join(nodes))
+        text = CONFIG.format(host=host, ctld_port=ctld_port, folder=self.folder, nodes="\n".join(nodes))
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "gres.conf").write_text("\n".join(gres) + "\n")
         ETC.mkdir(exist_ok=True)

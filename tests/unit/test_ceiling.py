@@ -127,7 +127,7 @@ def write(path, rows, columns=CEILING_COLUMNS):
 
 
 def summary_of(*rows):
-    default = {"gpu": "H200", "torch": "2.13", "dtype": "float16"}
+    default = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "device_name": "x"}
     work = {"step_gflop": 1000.0, "step_mib": 1024.0, "denoiser_calls_per_second": 100.0}
     return pd.DataFrame([{**default, **work, **row} for row in rows])
 
@@ -186,7 +186,6 @@ def test_files_of_one_row_and_of_several_read_alike(tmp_path):
         (lambda text: text.replace(",2000,", ",inf,"), "copy_gib_per_second: found 'inf', expected a number above 0"),
         (lambda text: text.replace("2.13", "../x"), "torch: found '../x', expected a name"),
         (lambda text: text[: text.index(",500")] + "\n", "cut off in its last line"),
-        (lambda text: text + text.splitlines()[1] + "\n", "H200, 2.13, float16 is there twice"),
     ],
 )
 def test_damage_is_named(tmp_path, damage, message):
@@ -224,3 +223,15 @@ def test_what_a_device_cannot_do_is_no_ceiling_and_stops_nothing(monkeypatch, tm
     path = write(tmp_path / "ceilings.csv", [ceiling_row(matmul_tflops="")])
     found = read_ceilings([path])
     assert found["matmul_tflops"].isna().all()
+
+
+def test_of_two_devices_of_one_name_the_larger_ceiling_stands(tmp_path):
+    one = write(tmp_path / "one.csv", [ceiling_row(matmul_tflops=400.0, copy_gib_per_second=2100.0)])
+    two = write(tmp_path / "two.csv", [ceiling_row(), ceiling_row(device_name="another", matmul_tflops=900.0)])
+    found = read_ceilings([one, two]).set_index("device_name")[["matmul_tflops", "copy_gib_per_second"]]
+    assert found.loc["x"].tolist() == [500, 2100]
+    assert found.loc["another"].tolist() == [900, 2000]
+    percent = ceiling_columns(
+        summary_of({"device_name": "x"}, {"device_name": "x; another"}), read_ceilings([one, two])
+    )
+    assert list(np.isnan(percent["ceiling_percent"])) == [False, True], "of one device, not of two in one row"

@@ -1,6 +1,7 @@
 """Measurements of other machines: what is joined, and what is refused because it cannot be told which counts."""
 
 import copy
+import os
 
 import pytest
 import yaml
@@ -111,7 +112,44 @@ def test_what_names_no_measurement_is_told_with_its_place(write, tmp_path, make,
     assert "\n" not in str(error.value)
 
 
-def test_a_foreign_csv_is_told(write, tmp_path):
-    (tmp_path / "foreign.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DiffbenchError, match="not a measurement CSV"):
-        plan(tmp_path / "foreign.csv")
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("foreign.csv", "a,b\n1,2\n", "not a measurement CSV"),
+        ("quotes.csv", '"abc"d,e\n', "quotes.csv:1: not valid CSV"),
+        ("cut.csv", "gpu,torch", "cut off in its last line; have it sent again, or leave it out"),
+        ("bundle.zip", "PK", "found an archive, expected its folder; unpack it and name that"),
+    ],
+)
+def test_a_foreign_file_is_told(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DiffbenchError) as error:
+        plan(tmp_path / name)
+    assert message in str(error.value)
+
+
+def test_bundles_side_by_side_in_one_folder_are_found(write, tmp_path):
+    write("bundles/a/mine/measurements.csv")
+    write("bundles/b/mine/measurements.csv", round=2)
+    assert len(plan(tmp_path / "bundles").sources) == 2
+
+
+def test_a_collection_older_than_its_runs_is_refused(write):
+    collected, run = write("results/measurements.csv"), write("results/runs/round~2/run.csv", round=2)
+    os.utime(collected, (1, 1))
+    with pytest.raises(DiffbenchError, match=f"measurements.csv: older than {run}; finish there"):
+        plan(collected.parent)
+
+
+def test_own_results_are_no_other_machine(write, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DiffbenchError, match="is of this config's own results; choose another `name`"):
+        plan(write("results/quickstart/measurements.csv"))
+
+
+def test_ceilings_of_a_folder_of_runs_come_along(write, tmp_path):
+    write("node/runs/round~1/run.csv")
+    (tmp_path / "node/ceilings/gpu~T4").mkdir(parents=True)
+    (tmp_path / "node/ceilings/gpu~T4/torch~2.1.csv").write_text("")
+    (source,) = plan(tmp_path / "node").sources
+    assert len(source.ceilings) == 1

@@ -95,3 +95,11 @@ def test_rounds_on_different_devices_are_flagged(make_row):
     assert summary_of(rows)["flags"].tolist() == ["devices (round 1, 2, 3): measured on 2 different ones"]
     assert summary_of(rows[::2])["flags"].tolist() == [""]
     assert summary_of([rows[0], make_row(round=2)])["flags"].tolist() == [""], "an older row has no device_id"
+
+
+def test_a_baseline_on_another_device_is_flagged(make_row):
+    base = make_row(device_id="00000000")
+    other = make_row(variant="compile", device_id="11111111")
+    assert summary_of([base, other])["flags"].tolist() == ["", "devices (baseline): measured on another one"]
+    assert summary_of([base, make_row(variant="compile", device_id="00000000")])["flags"].tolist() == ["", ""]
+    assert summary_of([make_row(), other])["flags"].tolist() == ["", ""], "an older baseline has no device_id"

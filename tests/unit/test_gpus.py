@@ -9,7 +9,7 @@ from checking import check, read_catalogue
 from conftest import ROOT
 from jobs import check_cluster, job_of, requests
 from measurement import device
-from measurement.allocation import limits
+from measurement.allocation import ORIGIN, limits
 from measurement.device import check_device, label_device
 from measurement.errors import DiffbenchError, SetupError
 from reporting.labels import read_labels
@@ -25,8 +25,12 @@ NAMES = {  # as nvidia-smi and torch report them: the entry that `auto` takes
     "NVIDIA A100 80GB PCIe": "A100-80GB-PCIe",
     "NVIDIA A100-SXM4-40GB MIG 3g.20gb": "A100-MIG-3g.20gb",
     "A100-SXM-64GB": "A100",
-    "Tesla V100-SXM2-16GB": "V100-16GB",
-    "Tesla V100S-PCIE-32GB": "V100-32GB",
+    "Tesla V100-SXM2-16GB": "V100-16GB-SXM",
+    "Tesla V100-SXM3-32GB": "V100-32GB-SXM",
+    "Tesla V100-PCIE-16GB": "V100-16GB-PCIe",
+    "Tesla V100-PCIE-32GB": "V100-32GB-PCIe",
+    "Tesla V100S-PCIE-32GB": "V100S",
+    "Tesla V100-DGXS-32GB": "V100",
     "Tesla T4": "T4",
     "NVIDIA A10G": "A10G",
     "NVIDIA L4": "L4",
@@ -48,6 +52,11 @@ NAMES = {  # as nvidia-smi and torch report them: the entry that `auto` takes
     "NVIDIA A100-SXM4-40GB MIG 1g.5gb": "A100-SXM4-40GB-MIG-1g.5gb",
     "NVIDIA H100 80GB HBM3 MIG 1g.10gb": "H100-80GB-HBM3-MIG-1g.10gb",
     "NVIDIA GH200 480GB": "GH200-480GB",
+    "GRID A100-10C": "GRID-A100-10C",
+    "GRID V100-8Q": "GRID-V100-8Q",
+    "GRID T4-4Q": "GRID-T4-4Q",
+    "NVIDIA L4-24Q": "L4-24Q",
+    "NVIDIA H100-20C": "H100-20C",
     "NVIDIA GeForce RTX 3080 Laptop GPU": "RTX-3080-Laptop-GPU",
 }
 
@@ -60,11 +69,19 @@ def test_each_card_has_its_own_label(name):
 def test_a_pattern_of_a_family_takes_all_its_cards_but_no_slice_and_no_laptop():
     for family in ("A100", "V100", "H100"):
         fits = {name for name in NAMES if re.search(GPUS[family]["pattern"], name)}
-        assert fits == {name for name in NAMES if re.search(rf"\b{family}S?\b", name) and "MIG" not in name}
+        cards = {name for name in NAMES if re.search(rf"\b{family}S?\b", name)}
+        assert fits == {name for name in cards if "MIG" not in name and not re.search(r"-\d+[CQ]$", name)}
 
 
 @pytest.mark.parametrize(
-    "key", [{"slurm": {"gpu": 2}}, {"slurm": {}}, {"job": {"cpus": 0}}, {"slurm": {"gres": "gpu:1; rm"}}]
+    "key",
+    [
+        {"slurm": {"gpu": 2}},
+        {"slurm": {}},
+        {"job": {"cpus": 0}},
+        {"slurm": {"gres": "gpu:1; rm"}},
+        {"slurm": {"gpu_model": "a100-sxm4"}},
+    ],
 )
 def test_what_slurm_does_not_know_is_refused(key):
     with pytest.raises(DiffbenchError, match="config/gpus.yaml: X"):
@@ -73,6 +90,8 @@ def test_what_slurm_does_not_know_is_refused(key):
 
 def test_memory_tells_cards_of_one_name_apart():
     entry = {"pattern": "RTX 3080", "memory_gib": 10}
+    gpus = {"RTX-3080-10GB": entry, "RTX-3080-12GB": {**entry, "memory_gib": 12}}
+    assert label_device("NVIDIA GeForce RTX 3080", gpus, 12288) == "RTX-3080-12GB", "as auto does"
     check_device("RTX-3080-10GB", entry, "NVIDIA GeForce RTX 3080", 9.77 * 1024)
     with pytest.raises(
         SetupError, match="has 11.8 GiB, expected 10 GB as config/gpus.yaml says; run it where a RTX-3080-10GB"
@@ -111,10 +130,10 @@ def test_every_gpu_of_the_published_matrix_can_be_asked_for():
 
 
 def test_the_limits_of_a_run_lie_below_its_allocation():
-    assert limits(3600, None, 0, 0, 0) == (3600, None), "no allocation"
-    assert limits(3600, None, 32000, 60, 0) == (3600 - 90, 31000)
-    assert limits(600, 2000, 32000, 60, 100) == (600, 2000), "smaller limits of the config stay"
-    assert limits(3600, 40000, 32000, 60, 100) == (3600 - 90 - 100, 31000), "waiting for the device counts"
+    assert limits(3600, None, 0, 0, 0) == (3600, None, "", ""), "no allocation"
+    assert limits(3600, None, 32000, 60, 0) == (3600 - 90, 31000, ORIGIN, ORIGIN)
+    assert limits(600, 2000, 32000, 60, 100) == (600, 2000, "", ""), "smaller limits of the config stay"
+    assert limits(3600, 40000, 32000, 60, 100)[:2] == (3600 - 90 - 100, 31000), "waiting for the device counts"
 
 
 @pytest.mark.parametrize(
@@ -122,9 +141,9 @@ def test_the_limits_of_a_run_lie_below_its_allocation():
     [
         (
             (0, 1, 0),
-            "the job's allocation is 1 minutes, of which 90 s are not the run's; raise `job` in config/gpus.yaml",
+            "the job's allocation is 1 min, of which 90 s are not the run's; raise `job` in config/gpus.yaml",
         ),
-        ((900, 0, 0), "the job's allocation is 900 MiB, of which 1000 MiB are not the run's"),
+        ((1100, 0, 0), "the job's allocation is 1100 MiB, of which 1000 MiB are not the run's"),
         ((0, 10, 400), "the device was busy for 400 s of the job's 10 minutes; start the run again"),
     ],
 )

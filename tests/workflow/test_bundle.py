@@ -18,11 +18,13 @@ def sent(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("sender") / "project")
     project.configure(name="sender", **{**CONFIG, "rounds": 2})
     project.empty = project.snakemake("bundle", check=False)
-    project.snakemake(
-        project.run_folder("sd-txt2img") / "run.csv", "results/sender/ceilings/gpu~CPU/torch~installed.csv"
-    )
-    project.output = project.snakemake("bundle").output
     project.archive = project.folder / "results/sender/sender.zip"
+    project.snakemake(project.run_folder("sd-txt2img") / "run.csv")
+    project.snakemake("bundle")
+    with zipfile.ZipFile(project.archive) as archive:
+        project.without_ceilings = archive.namelist()
+    project.snakemake("results/sender/ceilings/gpu~CPU/torch~installed.csv")
+    project.output = project.snakemake("bundle").output
     return project
 
 
@@ -34,6 +36,7 @@ def test_a_bundle_holds_what_was_measured_and_how(sent):
         f"sender/{name}"
         for name in ("measurements.csv", "calls.csv", "fidelity.csv", "ceilings.csv", "config.yaml", "about.yaml")
     }
+    assert set(sent.without_ceilings) == set(files) - {"sender/ceilings.csv"}
     (row,) = csv.DictReader(files["sender/measurements.csv"].splitlines())
     assert row == rows_of(sent.folder / sent.run_folder("sd-txt2img"))[0], "as it was measured, digit by digit"
     assert len(files["sender/calls.csv"].splitlines()) == 1 + 1 + 2, "header, warm-up, calls"
@@ -43,7 +46,7 @@ def test_a_bundle_holds_what_was_measured_and_how(sent):
 
 def test_nothing_measured_is_told(sent):
     assert sent.empty.returncode != 0
-    assert "error: sender: none of its 2 runs is measured; measure first" in sent.empty.output
+    assert "error: sender: none of its own 2 runs is measured; measure first" in sent.empty.output
 
 
 def test_another_machine_reports_it_beside_its_own(sent, tmp_path):

@@ -38,7 +38,11 @@ rule environment:
 rule weights:
     """Fetch the pinned weights that the config's pipelines need, on a machine with network; with random weights, none."""
     input:
-        [str(FETCHED).format(torch=torch) for torch in PLAN.config["torch"] if PLAN.config["weights"] == "pretrained"],
+        [
+            str(FETCHED).format(torch=torch)
+            for torch in PLAN.config["torch"]
+            if PLAN.gpus and PLAN.config["weights"] == "pretrained"
+        ],
     message:
         f"All {PLAN.config['weights']} weights are there"
 

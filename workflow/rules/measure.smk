@@ -87,4 +87,5 @@ rule ceiling:
     shell:
         "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q}"
+        " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
         " --output {output:q} --log {log:q}"

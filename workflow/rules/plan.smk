@@ -105,7 +105,7 @@ def run_files(name):
 def external_files(kind):
     """The files of one kind (`rows`, `calls`, `fidelity`, `ceilings`) that other machines have sent."""
     files = [getattr(source, kind) for source in PLAN.sources]
-    return files if kind == "rows" else [path for paths in files for path in paths]
+    return files if kind == "rows" else list(dict.fromkeys(path for paths in files for path in paths))
 
 
 def ceiling_files():

@@ -43,7 +43,10 @@ def collect(params):
     runs = read_runs(done)
     current = current_runs(runs, pd.DataFrame(params.cells, columns=[*CELL, "definition"]))
     if current.empty:
-        raise ReportError(f"{params.config['name']}: none of its {len(params.runs)} runs is measured; measure first")
+        raise ReportError(
+            f"{params.config['name']}: none of its own {len(params.runs)} runs is measured; measure first (what `external` "
+            "names is not packed)"
+        )
     kept = set(current["outputs"])
     paths = [path for path in done if str(path.parent / "outputs") in kept]
     rows = [row for path in paths for row in read_rows(path)]
@@ -54,10 +57,12 @@ def collect(params):
         "measurements.csv": to_text(pd.DataFrame(rows, columns=row_schema()[0])),
         "calls.csv": to_text(read_calls([path.with_name("calls.csv") for path in paths])),
         "fidelity.csv": fidelity.getvalue(),
-        "ceilings.csv": to_text(read_ceilings([path for path in params.ceilings if Path(path).is_file()])),
         "config.yaml": to_yaml({key: value for key, value in params.config.items() if key not in LOCAL}),
         "about.yaml": to_yaml(about(current, params.config, count)),
     }
+    ceilings = [path for path in params.ceilings if Path(path).is_file()]
+    if ceilings:
+        files["ceilings.csv"] = to_text(read_ceilings(ceilings))
     records = [Path(path) for path in params.environments if Path(path).is_file()]
     files.update({f"environments/{path.name}": path.read_text(encoding="utf-8") for path in records})
     return files, count

@@ -8,11 +8,12 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from columns import CEILING_COLUMNS
 from measure import add_place, child_environment, parse_expected, resolve_place, run_program
-from measurement import row
+from measurement import allocation, row
 from measurement.device import locked
 from measurement.errors import SetupError
 from measurement.monitor import Monitor
@@ -37,9 +38,12 @@ def measure_ceiling(arguments):
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
         spec["events"] = str(Path(folder) / "events.jsonl")
         environment = child_environment(Path(folder), device_type)
+        asked_at_s = time.monotonic()
         with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
+            allocated = (arguments.allocated_mib, arguments.allocated_minutes)
+            limits = allocation.limits(TIME_LIMIT_S, None, *allocated, time.monotonic() - asked_at_s)
             monitor = Monitor(device_type)
-            death = run_child(spec, Path(folder) / "spec.json", environment, log, lock, TIME_LIMIT_S, None, monitor)
+            death = run_child(spec, Path(folder) / "spec.json", environment, log, lock, limits, monitor)
         events = read_events(spec["events"])
     if death:
         raise SetupError(f"the ceilings of gpu {gpu}: {death[1]}; --log FILE keeps what the process printed")

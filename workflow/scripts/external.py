@@ -24,30 +24,52 @@ class Source(NamedTuple):
     ceilings: list
 
 
-def find_sources(patterns):
-    """The Sources that `patterns` (CSVs, folders, globs) name, each file once. Raises DiffbenchError for one that names none."""
+def find_sources(patterns, own):
+    """The Sources that `patterns` (CSVs, folders, globs) name, each file once.
+
+    Raises DiffbenchError for a pattern that names none, for a file below `own`, the folder of this config's results, and for a
+    collected file that is older than a run beside it.
+    """
     sources = {}
     for pattern in patterns:
+        pattern = str(Path(pattern).expanduser())
         # glob.glob and not Path.glob, which takes no absolute pattern
         there = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
         paths = [Path(path) for path in there]
-        files = [file for path in paths for file in (files_in(path) if path.is_dir() else [path])]
-        if not files:
-            found = f"{paths[0]} has neither measurements.csv nor a run.csv" if paths else "no such file or folder"
-            raise DiffbenchError(f"config: external: {pattern}: {found}; {HINT}")
-        for file in files:
-            sources.setdefault(file.resolve(), source_of(file))
+        found = [source for path in paths for source in (sources_in(path) if path.is_dir() else [source_of(path)])]
+        if not found:
+            problem = f"{paths[0]} has neither measurements.csv nor a run.csv" if paths else "no such file or folder"
+            raise DiffbenchError(f"config: external: {pattern}: {problem}; {HINT}")
+        for source in found:
+            if Path(own).resolve() in source.rows.resolve().parents:
+                raise DiffbenchError(
+                    f"config: external: {source.rows}: is of this config's own results; choose another `name`"
+                )
+            sources.setdefault(source.rows.resolve(), source)
     return list(sources.values())
 
 
-def files_in(folder):
-    """The CSVs of measurements in a folder: measurements.csv, else the runs below it."""
-    collected = folder / "measurements.csv"
-    return [collected] if collected.is_file() else sorted(folder.rglob("run.csv"))
+def sources_in(folder):
+    """The Sources in a folder: every measurements.csv in it, else the runs, the first of which has the folder's ceilings."""
+    collected = sorted(folder.rglob("measurements.csv"))
+    for path in collected:
+        newer = [run for run in path.parent.rglob("run.csv") if run.stat().st_mtime > path.stat().st_mtime]
+        if newer:
+            raise DiffbenchError(
+                f"config: external: {path}: older than {newer[0]}; finish there (`snakemake --cores 1`), or pack a bundle"
+            )
+    found = [source_of(path) for path in collected or sorted(folder.rglob("run.csv"))]
+    if found and not collected:
+        found[0] = found[0]._replace(ceilings=sorted(folder.glob("ceilings/*/*.csv")))
+    return found
 
 
 def source_of(rows):
-    """The Source of a CSV of measurements."""
+    """The Source of a CSV of measurements. Raises DiffbenchError for an archive."""
+    if rows.suffix == ".zip":
+        raise DiffbenchError(
+            f"config: external: {rows}: found an archive, expected its folder; unpack it and name that"
+        )
     beside = {name: [path] if (path := rows.with_name(f"{name}.csv")).is_file() else [] for name in Source._fields[1:]}
     beside["ceilings"] += sorted(rows.parent.glob("ceilings/*/*.csv"))
     return Source(rows, **beside)
@@ -61,9 +83,11 @@ def read_sources(sources):
     rows = []
     for source in sources:
         try:
-            found = read_rows(source.rows)
-        except (ReportError, OSError) as error:
+            found = read_rows(source.rows, remedy="have it sent again, or leave it out")
+        except ReportError as error:
             raise DiffbenchError(f"config: external: {error}") from None
+        except OSError as error:
+            raise DiffbenchError(f"config: external: {source.rows}: cannot be read: {error.strerror}") from None
         rows += [{**row, "place": f"{source.rows}:{line}"} for line, row in enumerate(found, start=2)]
     frame = pd.DataFrame(rows, columns=[*IDENTITY, "definition", "place"])
     again = frame[frame.duplicated(IDENTITY, keep=False)]
@@ -99,7 +123,7 @@ def check_definitions(frame, config, root):
             raise DiffbenchError(
                 f"config: external: {row['place']}: {describe(row)}: found definition {row['definition']}, expected "
                 f"{definitions[key]}: it was measured with another `measurement`, `weights`, `scale` or catalogue; take the "
-                "config that came with it, or leave it out"
+                "config that came with it and the catalogues of its code_revision, or leave it out"
             )
 
 

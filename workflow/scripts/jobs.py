@@ -16,9 +16,9 @@ def requests(entries):
     A resource that one of them has is there for all, with None where it is not asked for.
     """
     asked = {
-        name: {**({} if "gres" in slurm or entry.get("device") == "cpu" else {"gpu": 1}), **slurm}
+        name: {**({"gpu": 1} if "gpu_model" in slurm or is_gpu and "gres" not in slurm else {}), **slurm}
         for name, entry in entries.items()
-        for slurm in [entry.get("slurm", {})]
+        for slurm, is_gpu in [(entry.get("slurm", {}), entry.get("device") != "cpu")]
     }
     resources = dict.fromkeys(resource for request in asked.values() for resource in request)
     return {resource: {name: request.get(resource) for name, request in asked.items()} for resource in resources}

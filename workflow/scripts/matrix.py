@@ -3,6 +3,7 @@
 import difflib
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -177,7 +178,7 @@ class Plan:
         self.cells = self.cells.assign(
             definition=[self.definitions[key] for key in zip(*(self.cells[axis] for axis in CELL[2:]))]
         )
-        self.sources = find_sources(self.config["external"]) if external else []
+        self.sources = find_sources(self.config["external"], Path("results") / self.config["name"]) if external else []
         self.external_cells = external_cells(self.sources, self.config, self.runs, root)
 
     def all_cells(self):

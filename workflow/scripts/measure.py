@@ -56,10 +56,6 @@ def parse_arguments(arguments=None):
     parser.set_defaults(**SETTINGS)
     parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
     parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
-    parser.add_argument(
-        "--allocated-mib", default=0, type=int, help="of the cluster's job; the run's limit stays below it"
-    )
-    parser.add_argument("--allocated-minutes", default=0, type=int, help="the same of its run time; 0: no such job")
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")
     return parser.parse_args(arguments)
@@ -79,6 +75,10 @@ def add_place(parser):
         default="",
         help="versions that must be imported: torch=2.13.0,diffusers=0.42.1; by default those of --torch",
     )
+    parser.add_argument(
+        "--allocated-mib", default=0, type=int, help="of the cluster's job; the run's limit stays below it"
+    )
+    parser.add_argument("--allocated-minutes", default=0, type=int, help="the same of its run time; 0: no such job")
     parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
 
@@ -231,7 +231,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         monitor = Monitor(device_type)
         cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"], device_id(device_type))
         environment = child_environment(cache, device_type)
-        death = run_child(spec, folder / "spec.json", environment, log, lock, *limits, monitor)
+        death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor)
         events = read_events(spec["events"])
         if death is None and all(event["status"] == "ok" for event in events if event["event"] == "outcome"):
             (cache / MEASURED).touch()

@@ -7,10 +7,11 @@ gated needs a token in HF_TOKEN.
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from measure import run_program
 from measurement.definition import entry
-from measurement.errors import SetupError, one_line
+from measurement.errors import SetupError, Unsupported, one_line
 
 
 def parse_arguments(arguments=None):
@@ -22,7 +23,7 @@ def parse_arguments(arguments=None):
 
 def check_token(sources):
     """Raises SetupError where a model is gated and there is no token."""
-    gated = [source["hub_id"] for source in sources if source.get("gated")]
+    gated = [source["hub_id"] for source in sources if source.get("gated") and not Path(source["hub_id"]).is_dir()]
     if gated and not os.environ.get("HF_TOKEN"):
         raise SetupError(
             f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it"
@@ -35,15 +36,18 @@ def fetch_stage(stage, dtype):
 
     components = stage.get("components", {})
     for source in [*components.values(), stage]:
+        if Path(source["hub_id"]).is_dir():
+            continue
         options = download_options(source, dtype, fetch=True)  # refuses what has no pinned revision
-        if "revision" not in options:
-            continue  # a folder of this machine
         try:
             if source is stage:
                 without = dict.fromkeys([*components, *dropped_components(stage)])
                 find_class(stage["class"]).download(source["hub_id"], **options, **without)
             else:
                 find_class(source["class"]).from_pretrained(source["hub_id"], **options)
+        except Unsupported as error:
+            yield f"{source['hub_id']}: nothing to fetch: {error}"
+            return
         except Exception as error:  # whatever the hub, the network or a disk raises
             where = f"{source['hub_id']} at revision {source['revision']}"
             raise SetupError(
@@ -53,19 +57,32 @@ def fetch_stage(stage, dtype):
 
 
 def fetch(arguments):
-    """Fetch all that the pipelines need; yields a line for each repository."""
+    """Fetch all that the pipelines need, and say so for each repository; what cannot be had is told at the end.
+
+    Raises SetupError where something could not be had.
+    """
     stages = [stage for name in arguments.pipelines for stage in entry("pipelines", name)["stages"]]
     check_token([source for stage in stages for source in [stage, *stage.get("components", {}).values()]])
     import torch
 
+    problems = {}
     for dtype in arguments.dtypes:
         for stage in stages:
-            yield from fetch_stage(stage, getattr(torch, dtype))
+            try:
+                for line in fetch_stage(stage, getattr(torch, dtype)):
+                    print(line, flush=True)
+            except SetupError as error:
+                problems[str(error)] = error
+    for problem in list(problems)[:-1]:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        raise list(problems.values())[-1]
+    return []
 
 
 def main():
     arguments = parse_arguments()
-    return run_program(lambda: list(fetch(arguments)))
+    return run_program(lambda: fetch(arguments))
 
 
 if __name__ == "__main__":

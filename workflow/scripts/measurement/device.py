@@ -56,13 +56,28 @@ def query_nvidia(*fields):
     return [text.strip() for text in lines[0].split(",")] if lines else None
 
 
-def label_device(device_name, gpus):
-    """The name in config/gpus.yaml whose pattern the device's name matches, or a name made from the device's own."""
+def has_memory(entry, memory_mib):
+    """Whether a device with so much memory (None: unknown) is what the entry says."""
+    least, most = (share * 1024 * entry.get("memory_gib", 0) for share in MEMORY_RANGE)
+    return memory_mib is None or not most or least <= memory_mib <= most
+
+
+def label_device(device_name, gpus, memory_mib=None):
+    """The first name in config/gpus.yaml whose pattern and memory fit the device, or a name made from the device's own."""
     for name, entry in gpus.items():
-        if "pattern" in entry and re.search(entry["pattern"], device_name):
+        if "pattern" in entry and re.search(entry["pattern"], device_name) and has_memory(entry, memory_mib):
             return name
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", re.sub(r"^NVIDIA (GeForce )?", "", device_name)).strip("-.")
     return slug if NAME.match(slug) else "GPU"
+
+
+def query_gpu():
+    """(name, MiB or None) of the first visible NVIDIA GPU; None where there is none."""
+    found = query_nvidia("name", "memory.total")
+    if not found:
+        return None
+    memory = re.match(r"(\d+) MiB\Z", found[-1])
+    return found[0], int(memory.group(1)) if memory else None
 
 
 def hides_gpus():
@@ -78,13 +93,13 @@ def resolve_auto(root=ROOT):
     """
     if hides_gpus():
         return "CPU"
-    found = query_nvidia("name")
+    found = query_gpu()
     if found is None and (os.environ.get("CUDA_VISIBLE_DEVICES") or Path("/dev/nvidiactl").exists()):
         raise SetupError(
             "gpu auto: there is an NVIDIA GPU, but nvidia-smi does not name it; name it in `gpus`, or hide it with "
             "CUDA_VISIBLE_DEVICES= to measure the CPU"
         )
-    return label_device(found[0], catalogue("gpus", root)) if found else "CPU"
+    return label_device(found[0], catalogue("gpus", root), found[1]) if found else "CPU"
 
 
 def describe_gpu(name, root=ROOT):
@@ -92,20 +107,19 @@ def describe_gpu(name, root=ROOT):
     gpus = catalogue("gpus", root)
     if name in gpus:
         return gpus[name]
-    found = query_nvidia("name")
-    if found and label_device(found[0], gpus) == name:
+    found = query_gpu()
+    if found and label_device(found[0], gpus, found[1]) == name:
         return {"label": found[0], "pattern": re.escape(found[0])}
     raise DiffbenchError(f"unknown gpu {name!r}; config/gpus.yaml has: {', '.join(gpus)}, and auto is this machine's")
 
 
 def check_device(name, entry, device_name, memory_mib=None):
     """Refuse a device that is not the one named. Raises SetupError with what was found."""
-    pattern, memory_gib = entry.get("pattern"), entry.get("memory_gib")
+    pattern = entry.get("pattern")
     if pattern and not re.search(pattern, device_name):
         raise SetupError(f"the run is for gpu {name}, but this device is {device_name!r}; run it where a {name} is")
-    least, most = (share * memory_gib * 1024 if memory_gib else None for share in MEMORY_RANGE)
-    if memory_gib and memory_mib and not least <= memory_mib <= most:
-        found = f"{memory_mib / 1024:.1f} GiB, expected {memory_gib:g} GB as config/gpus.yaml says"
+    if not has_memory(entry, memory_mib):
+        found = f"{memory_mib / 1024:.1f} GiB, expected {entry['memory_gib']:g} GB as config/gpus.yaml says"
         raise SetupError(f"the run is for gpu {name}, but this {device_name!r} has {found}; run it where a {name} is")
 
 

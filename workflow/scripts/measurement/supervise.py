@@ -62,12 +62,12 @@ def kill_session(process):
     process.wait()
 
 
-def watch(process, time_limit_s, memory_limit_mib, monitor):
-    """Wait for the child while `monitor` samples the machine.
+def watch(process, limits, monitor):
+    """Wait for the child within its Limits (allocation.py) while `monitor` samples the machine.
 
     Returns None if it ended by itself, else (status, detail) after killing it at a limit.
     """
-    deadline_s = time.monotonic() + time_limit_s
+    deadline_s = time.monotonic() + limits.time_s
     polls = 0
     while True:
         polls += 1
@@ -79,11 +79,12 @@ def watch(process, time_limit_s, memory_limit_mib, monitor):
         monitor.sample(process.pid, time.monotonic())
         if time.monotonic() > deadline_s:
             kill_session(process)
-            return "timeout", f"stopped at the time limit of {time_limit_s:g} s"
-        look = memory_limit_mib and polls % MEMORY_POLLS == 0
-        if look and resident_mib(process.pid) > memory_limit_mib:
+            return "timeout", f"stopped at the time limit of {limits.time_s:g} s{limits.time_origin}"
+        look = limits.memory_mib and polls % MEMORY_POLLS == 0
+        if look and resident_mib(process.pid) > limits.memory_mib:
             kill_session(process)
-            return "oom", f"stopped above the memory limit of {memory_limit_mib:g} MiB of host memory"
+            limit = f"{limits.memory_mib:g} MiB of host memory"
+            return "oom", f"stopped above the memory limit of {limit}{limits.memory_origin}"
 
 
 def signal_name(number):
@@ -103,7 +104,7 @@ def describe_death(returncode, oom_kills):
     return "crashed", f"the measuring process ended with exit code {returncode} before its work was done"
 
 
-def run_child(spec, spec_path, environment, log, lock, time_limit_s, memory_limit_mib, monitor):
+def run_child(spec, spec_path, environment, log, lock, limits, monitor):
     """Run the measuring process to its end. Returns (status, detail) if it died or was stopped, else None.
 
     `spec` is written to `spec_path`; the child's output goes to `log`; `lock` is a descriptor that the child inherits, so
@@ -121,7 +122,7 @@ def run_child(spec, spec_path, environment, log, lock, time_limit_s, memory_limi
         pass_fds=[lock],
     )
     try:
-        stopped = watch(process, time_limit_s, memory_limit_mib, monitor)
+        stopped = watch(process, limits, monitor)
     except BaseException:
         kill_session(process)
         raise

@@ -10,22 +10,21 @@ from columns import CEILING_COLUMNS
 from .errors import ReportError
 
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
-DEVICE = ["gpu", "torch", "dtype"]
+DEVICE = ["gpu", "torch", "dtype", "device_name"]
 LIMITS = ["matmul_tflops", "copy_gib_per_second"]
 
 
 def read_ceilings(paths):
     """The ceilings of several CSVs (see ceiling.py) as one DataFrame, LIMITS as float, the rest as text.
 
-    Raises ReportError in one line that names the file where it is damaged or foreign, or has a device and torch build for a
-    second time.
+    Of devices of one name, measured with one torch build, the larger of each ceiling stands: both could do it. Raises
+    ReportError in one line that names the file where it is damaged or foreign.
     """
     frames = [pd.DataFrame(columns=CEILING_COLUMNS).astype(dict.fromkeys(LIMITS, float)), *map(read_file, paths)]
     ceilings = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    for number in np.flatnonzero(ceilings.duplicated(DEVICE)):
-        path = [path for path, frame in zip(paths, frames[1:]) for _ in range(len(frame))][number]
-        raise ReportError(f"{path}: {', '.join(ceilings.loc[number, DEVICE])} is there twice; keep one of its rows")
-    return ceilings
+    first = {column: "first" for column in CEILING_COLUMNS if column not in [*DEVICE, *LIMITS]}
+    largest = ceilings.groupby(DEVICE, sort=False, as_index=False).agg({**dict.fromkeys(LIMITS, "max"), **first})
+    return largest[CEILING_COLUMNS]
 
 
 def read_file(path):
@@ -41,7 +40,7 @@ def read_file(path):
         raise ReportError(f"{path}: a header without rows; {again}")
     if (frame["started_at"] == "").any():
         raise ReportError(f"{path}: cut off in its last line; {again}")
-    for column in DEVICE:
+    for column in DEVICE[:3]:
         for value in frame[column]:
             if not NAME.fullmatch(value):
                 raise ReportError(f"{path}: {column}: found {value[:60]!r}, expected a name; {again}")
@@ -60,7 +59,7 @@ def ceiling_columns(summary, ceilings):
     The least time of a denoising step is that of its operations at the rate of the matrix product or that of its bytes at
     the rate of the copy, whichever is longer: `bound` says which (`compute`, `memory`, or "" where it is unknown).
     `ceiling_percent` is the least time over the time taken (the roofline model; Williams, Waterman and Patterson 2009). What
-    is unknown is NaN; a ceiling of another dtype is none, and so is None for `ceilings`.
+    is unknown is NaN; a ceiling of another dtype or of a device of another name is none, and so is None for `ceilings`.
     """
     ceilings = read_ceilings([]) if ceilings is None else ceilings
     limits = summary[DEVICE].merge(ceilings[[*DEVICE, *LIMITS]], on=DEVICE, how="left")

@@ -4,6 +4,7 @@ from .options import UNITS, value_of
 
 FAILED = {"compile-error": "❌", "unsupported": "n/a", "open": "…"}
 FOOTNOTED = ("unsupported", "timeout", "crashed", "invalid")
+HOST_MEMORY = "host memory"  # in the detail of a row that ran out of it
 OUTSIDE = "-"
 
 

@@ -7,6 +7,8 @@ from scipy import stats
 
 import thresholds as limits
 
+from .speedup import beside_baseline
+
 RUN = ["gpu", "torch", "pipeline", "batch_size", "variant", "stage", "round"]
 
 
@@ -69,6 +71,14 @@ def flag_devices(ok):
     known = ok["device_id"].where(ok["device_id"].astype(bool))
     devices = known.groupby([ok[key] for key in RUN[:-1]], sort=False).transform("nunique")
     return [[("devices", f"measured on {count} different ones")] if count > 1 else [] for count in devices]
+
+
+def flag_baselines(summary, baseline):
+    """For every row of `summary`, with `device_ids` as text, a flag where its baseline was measured on another device."""
+    devices = beside_baseline(summary, baseline, ["device_ids"])
+    known = (devices["device_ids"].fillna("") != "") & (devices["device_ids_base"].fillna("") != "")
+    other = known & (devices["device_ids"] != devices["device_ids_base"])
+    return ["devices (baseline): measured on another one" if flag else "" for flag in other]
 
 
 def flag_runs(measurements, calls):

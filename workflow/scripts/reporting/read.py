@@ -32,8 +32,8 @@ def number_columns():
     ]
 
 
-def read_rows(path):
-    """The rows of one measurement CSV as dictionaries of text.
+def read_rows(path, remedy="delete it and its run is measured again"):
+    """The rows of one measurement CSV as dictionaries of text. `remedy` is what to do about a file that is damaged.
 
     Raises ReportError that names file and line where the file is empty, cut off, foreign, or holds what no row may hold.
     """
@@ -42,25 +42,25 @@ def read_rows(path):
         with open(path, encoding="utf-8", newline="") as file:
             text = file.read()
     except UnicodeDecodeError:
-        raise ReportError(f"{path}: not a text file in UTF-8; delete it and its run is measured again") from None
+        raise ReportError(f"{path}: not a text file in UTF-8; {remedy}") from None
     if not text.endswith("\n"):
-        raise ReportError(f"{path}: empty or cut off in its last line; delete it and its run is measured again")
+        raise ReportError(f"{path}: empty or cut off in its last line; {remedy}")
     reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    check_columns(path, reader.fieldnames or [], columns)
     rows = []
     try:
+        check_columns(path, reader.fieldnames or [], columns)
         for row in reader:
             row = {**dict.fromkeys(columns, ""), **row}
             validate(row)
             rows.append(row)
     except csv.Error as error:
-        raise ReportError(f"{path}:{reader.line_num}: not valid CSV: {error}") from None
+        raise ReportError(f"{path}:{max(reader.line_num, 1)}: not valid CSV: {error}") from None
     except fastjsonschema.JsonSchemaValueException as error:
         column = error.path[-1] if len(error.path) > 1 else "row"
         found = f"found {str(error.value)[:60]!r}, " if len(error.path) > 1 else ""
         raise ReportError(f"{path}:{reader.line_num}: {column}: {found}expected {expectation(error)}") from None
     if not rows:
-        raise ReportError(f"{path}: a header without rows; delete it and its run is measured again")
+        raise ReportError(f"{path}: a header without rows; {remedy}")
     return rows
 
 

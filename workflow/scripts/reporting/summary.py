@@ -9,7 +9,7 @@ from .ceilings import ceiling_columns
 from .errors import ReportError
 from .evidence import NONE
 from .fidelity import badges
-from .flags import flag_cells
+from .flags import flag_baselines, flag_cells
 from .intervals import rate_interval
 from .speedup import KEY, compare
 from .start import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
@@ -148,6 +148,7 @@ def summarize(measurements, cells, baseline, evidence=NONE):
         rounds=rates["count"],
         definition=groups["definition"].first(),
         measured_on=groups["started_at"].agg(lambda values: join_different(sorted({value[:10] for value in values}))),
+        device_ids=groups["device_id"].agg(lambda values: join_different(sorted(values))),
         **{column: groups[column].agg(join_different) for column in PROVENANCE},
     )
     summary = summary.join(start_columns(measurements, KEY)).join(
@@ -161,7 +162,9 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN, 1, 0]
     summary = summary.astype({"stage": int, "rounds": int}).assign(text="", mark="")
     summary = add_fidelity(summary, evidence.fidelity, baseline)
+    flags = zip(summary["flags"].fillna(""), flag_baselines(summary, baseline))
     summary = summary.assign(
+        flags=["; ".join(filter(None, pair)) for pair in flags],
         **compare(summary, baseline),
         **breakeven_columns(measurements, summary, KEY, baseline),
         **ceiling_columns(summary, evidence.ceilings),

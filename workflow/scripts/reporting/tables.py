@@ -5,7 +5,7 @@ import numpy as np
 from thresholds import MOST_ROUNDS
 
 from .builds import differences_of, releases_of
-from .cells import FOOTNOTED, OUTSIDE, best_value, merge_stages, print_stage
+from .cells import FOOTNOTED, HOST_MEMORY, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
 from .options import UNITS, TableOptions, value_of
@@ -46,7 +46,9 @@ def cell_of(rows, footnotes, options):
     texts = [print_stage(row, options.decimals, options.unit) for row in rows]
     numbers = []
     for row in rows:
-        note = row["detail"] if row["status"] in (*FOOTNOTED, "ok") else ""
+        # out of the machine's memory, not the device's: that is no property of the GPU
+        told = row["status"] in (*FOOTNOTED, "ok") or HOST_MEMORY in row["detail"]
+        note = row["detail"] if told else ""
         if note and note not in footnotes:
             footnotes.append(note)
         if note and footnotes.index(note) + 1 not in numbers:
