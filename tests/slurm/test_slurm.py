@@ -29,7 +29,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def measured(cluster, tmp_path_factory):
-    """A project after a whole run; its A100 is one that a site grants by gres, its V100 has rounds in one allocation."""
+    """A project after a whole run; its A100 is one that a site grants by gres."""
     project = ClusterProject(tmp_path_factory.mktemp("matrix") / "project", name="matrix")
     project.edit("config/gpus.yaml", lambda gpus: gpus["A100"].update(slurm={"gres": "gpu:a100:1"}))
     before = {job["JobId"] for job in cluster.jobs()}

@@ -13,9 +13,9 @@ from measurement.definition import SETTINGS as STOPPING, read_yaml
 
 from snakemake.settings.types import DeploymentMethod
 
+from columns import CELL
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
-from columns import CELL
 from matrix import INSTALLED, NAME_PATTERN, RUN, Plan
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
