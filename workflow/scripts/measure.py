@@ -20,7 +20,7 @@ from pathlib import Path
 from columns import CALL_COLUMNS, COLUMNS
 from environments import read_environment
 from measurement import allocation, row
-from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, digest, resolve
+from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, compiles, digest, resolve
 from measurement.device import describe_gpu, device_id, locked, resolve_auto
 from measurement.errors import DiffbenchError, SetupError
 from measurement.monitor import Monitor
@@ -192,7 +192,7 @@ def measure(arguments):
             f"{arguments.pipeline}: its definition is {found}, but the workflow planned {arguments.definition}: "
             "the catalogues changed since it started; start it again"
         )
-    if "compile" in definition["variant"]:
+    if compiles(definition["variant"]):
         check_toolchain()
     identity = {
         "gpu": gpu,
@@ -239,7 +239,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "code_revision": code_revision(arguments.root),
         "scale": definition["scale"],
         "weights": definition["weights"],
-        "cache": cache_state if "compile" in definition["variant"] else None,
+        "cache": cache_state if compiles(definition["variant"]) else None,
     }
     return assemble(identity, shared, definition, events, death, monitor)
 

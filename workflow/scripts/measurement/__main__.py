@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 
+from .definition import compiles
 from .errors import DiffbenchError, SetupError, one_line
 from .failure import classify, is_full_disk
 from .supervise import die_with_parent
@@ -89,12 +90,12 @@ def measure(spec, report):
         except DiffbenchError:
             raise
         except Exception as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
-            status, detail = classify(error, "compile" in definition["variant"])
+            status, detail = classify(error, compiles(definition["variant"]))
             print_failure(error)
             if is_full_disk(error):
                 raise SetupError(f"a disk is full: {detail}; make room") from None
         report.emit("outcome", status=status, detail=detail)
-        release(device, "compile" in definition["variant"])
+        release(device, compiles(definition["variant"]))
 
 
 def measure_ceiling(spec, report):

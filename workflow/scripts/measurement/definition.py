@@ -17,6 +17,7 @@ from .errors import DiffbenchError
 ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
+COMPILING = ("compile", "regional")  # the mechanisms of a variant that compile
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a random run
 SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
     "warmup_calls": 3,
@@ -134,6 +135,11 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
             "target_percent": None if target is None else float(target),
         },
     }
+
+
+def compiles(recipe):
+    """Whether a variant's recipe compiles anything."""
+    return any(mechanism in recipe for mechanism in COMPILING)
 
 
 def digest(definition):

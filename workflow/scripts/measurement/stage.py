@@ -7,6 +7,7 @@ import time
 import numpy
 import torch
 
+from .definition import compiles
 from .errors import Invalid, SetupError
 from .graphs import Graphs, check_graphs, stop_compile_workers
 from .inputs import make_input
@@ -103,10 +104,10 @@ def summarize_calls(samples, batch_size):
     }
 
 
-def startup_columns(samples, latency_s, compiles):
+def startup_columns(samples, latency_s, compiled):
     """What the calls before those measured took beyond as many of those; of it, what the first call did to compile."""
     beyond = [sample["latency_s"] - latency_s for sample in samples]
-    return {"startup_s": max(0.0, sum(beyond)), "compile_s": max(0.0, beyond[0]) if compiles else None}
+    return {"startup_s": max(0.0, sum(beyond)), "compile_s": max(0.0, beyond[0]) if compiled else None}
 
 
 def warm_up(stage, stopping, report):
@@ -145,21 +146,21 @@ def measure_stage(description, definition, device, dtype, report, folder):
 
     Raises whatever the pipeline raises, Unsupported and Invalid.
     """
-    compiles = "compile" in definition["variant"]
+    compiled = compiles(definition["variant"])
     stopping = Stopping(definition["measurement"], device.type)
     reset_peaks(device)
-    graphs = Graphs() if compiles else None
+    graphs = Graphs() if compiled else None
     report.phase("load")
     check_support(description, definition["variant"], device)
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
-    if compiles:
+    if compiled:
         graphs.watch(stage.pipeline, description["modules"])
 
     warmup = warm_up(stage, stopping, report)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
-    if compiles:
+    if compiled:
         report.values(**graphs.columns())
         stop_compile_workers()
     save_output(stage.outputs, folder, description["number"])
@@ -170,11 +171,11 @@ def measure_stage(description, definition, device, dtype, report, folder):
     report.emit("window", edge="end")
     time.sleep(2 * POLL_S)  # for the parent to see the end
     report.values(**peaks_mib(device))
-    if compiles:
+    if compiled:
         check_graphs(graphs)
     check_output(stage.outputs)
     rates = summarize_calls(samples, stage.batch_size)
-    report.values(**startup_columns(warmup, rates["latency_s"], compiles), **stage.work.columns())
+    report.values(**startup_columns(warmup, rates["latency_s"], compiled), **stage.work.columns())
     report.values(**rates)
 
 

@@ -5,6 +5,7 @@ import re
 
 import torch
 
+from .definition import compiles
 from .errors import Unsupported, one_line
 from .load import find_class
 
@@ -62,6 +63,6 @@ def check_classes(stage):
 def check_support(stage, recipe, device):
     """Raises Unsupported for what can be known before the stage is loaded."""
     check_kernels(device)
-    if "compile" in recipe:
+    if compiles(recipe):
         check_compile()
     check_classes(stage)
