@@ -310,6 +310,7 @@ def test_regional_compilation_is_measured_where_there_are_blocks_and_n_a_elsewhe
     assert "finds no blocks to compile in this UNet2DConditionModel" in first["detail"]
     assert (upscaler["status"], upscaler["graph_breaks"], upscaler["recompilations"]) == ("ok", "0", "0")
     assert int(upscaler["graphs"]) >= 1
+    assert float(upscaler["step_gflop"]) > 0
 
 
 @pytest.mark.parametrize(
@@ -322,6 +323,8 @@ def test_another_attention_is_another_computation_of_the_same(tmp_path, txt2img,
         assert (row["status"], method in row["detail"]) == ("unsupported", True)
         return
     assert (row["status"], row["cache"]) == ("ok", ""), row["detail"]
+    (base,) = rows_of(txt2img)
+    assert (row["step_gflop"], row["step_mib"]) == (base["step_gflop"], base["step_mib"]), "the work is the same"
     baseline, latents = (np.load(folder / "outputs/stage-1.npy", allow_pickle=False) for folder in (txt2img, tmp_path))
     assert np.allclose(latents, baseline, atol=1e-3), "beyond rounding"
     assert variant == "fused" or not np.array_equal(latents, baseline), "the same bits: it had no effect"

@@ -37,6 +37,8 @@ class WorkRecorder:
 
     def __init__(self, pipeline, modules):
         self.modules = {name: getattr(pipeline, name) for name in modules}
+        # a variant may add weights that take the place of others (fused projections)
+        self.weight_bytes = {name: tensor_bytes(list(module.parameters())) for name, module in self.modules.items()}
         self.calls = {}
 
     def watch(self, pipeline):
@@ -57,7 +59,7 @@ class WorkRecorder:
         The bytes are those that no implementation can avoid: every weight, input and output once.
         """
         try:
-            counts = [self.count(module, *self.calls[name]) for name, module in self.modules.items()]
+            counts = [self.count(name, *self.calls[name]) for name in self.modules]
         except Exception:  # a count is no part of the measurement: what a release cannot count stays empty
             return {}
         return {
@@ -65,11 +67,15 @@ class WorkRecorder:
             "step_mib": sum(moved for _, moved in counts) / MIB,
         }
 
-    def count(self, module, arguments, keys):
-        """(floating-point operations, bytes) of a call of the module with these shapes, without computing anything."""
+    def count(self, name, arguments, keys):
+        """(floating-point operations, bytes) of a call of a module with these shapes, without computing anything. Its blocks
+        are not compiled any more after it: call it once all is measured."""
         from torch._subclasses.fake_tensor import FakeTensorMode
         from torch.utils.flop_counter import FlopCounterMode
 
+        module = self.modules[name]
+        for layer in module.modules():
+            layer._compiled_call_impl = None  # what nn.Module.compile has set
         device = next(module.parameters()).device
         with FakeTensorMode(allow_non_fake_inputs=True):
 
@@ -80,6 +86,5 @@ class WorkRecorder:
             inputs = tree_map(fake, arguments), tree_map(fake, keys)
             with torch.no_grad(), counter:
                 output = type(module).forward(module, *inputs[0], **inputs[1])
-        weights = sum(weight.numel() * weight.element_size() for weight in module.parameters())
         output = tuple(output.values()) if isinstance(output, dict) else output
-        return counter.get_total_flops(), weights + tensor_bytes(inputs) + tensor_bytes(output)
+        return counter.get_total_flops(), self.weight_bytes[name] + tensor_bytes(inputs) + tensor_bytes(output)
