@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from columns import CELL, IDENTITY
-from measurement.definition import digest, resolve
+from measurement.definition import planned_digest
 from measurement.errors import DiffbenchError
 from reporting.errors import ReportError
 from reporting.read import read_rows
@@ -115,10 +115,9 @@ def check_definitions(frame, config, root):
         key = (row["pipeline"], int(row["batch_size"]), row["variant"])
         if key not in definitions:
             try:
-                definition = resolve(*key, config["weights"], config["scale"], config["measurement"], root)
+                definitions[key] = planned_digest(config, *key, root)
             except DiffbenchError as error:
                 raise DiffbenchError(f"config: external: {row['place']}: {error}") from None
-            definitions[key] = digest(definition)
         if row["definition"] != definitions[key]:
             raise DiffbenchError(
                 f"config: external: {row['place']}: {describe(row)}: found definition {row['definition']}, expected "

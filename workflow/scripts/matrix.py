@@ -12,7 +12,7 @@ from checking import check, read_catalogue
 from columns import CELL
 from environments import environment_names, newest_current, read_environment
 from external import external_cells, find_sources
-from measurement.definition import ROOT, digest, resolve
+from measurement.definition import ROOT, planned_digest
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
 
@@ -128,20 +128,8 @@ def expand_rounds(cells, rounds, seed):
 
 def define(config, cells, root=ROOT):
     """The definition hash of every (pipeline, batch_size, variant) of the matrix."""
-    settings = config["measurement"]
     keys = cells[["pipeline", "batch_size", "variant"]].drop_duplicates().itertuples(index=False)
-    return {
-        tuple(key): digest(
-            resolve(
-                *key,
-                weights=config["weights"],
-                scale=config["scale"],
-                settings=settings,
-                root=root,
-            )
-        )
-        for key in keys
-    }
+    return {tuple(key): planned_digest(config, *key, root) for key in keys}
 
 
 @cache  # a plan asks for it once a run

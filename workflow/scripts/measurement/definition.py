@@ -137,6 +137,13 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
     }
 
 
+def planned_digest(config, pipeline, batch_size, variant, root=ROOT):
+    """The definition hash that a config gives to a cell's pipeline, batch size and variant. Raises DiffbenchError."""
+    return digest(
+        resolve(pipeline, batch_size, variant, config["weights"], config["scale"], config["measurement"], root)
+    )
+
+
 def compiles(recipe):
     """Whether a variant's recipe compiles anything."""
     return any(mechanism in recipe for mechanism in COMPILING)
