@@ -11,44 +11,73 @@ from .errors import SetupError
 CLIP_CONTEXT = 77
 
 
-def make_image(size, seed=0):
-    """A PIL image, RGB, size x size pixels: smooth random colours, the same for the same seed."""
+KINDS = ("image", "mask", "normal", "ones", "repeat")
+
+
+def make_image(height, width, seed=0):
+    """A PIL image, RGB, of these pixels: smooth random colours, the same for the same seed."""
     from PIL import Image
 
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand((1, 3, 8, 8), generator=generator)
-    smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear", align_corners=False)
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
     pixels = (smooth[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
-    return Image.frombytes("RGB", (size, size), bytes(pixels.flatten().tolist()))
+    return Image.frombytes("RGB", (width, height), bytes(pixels.flatten().tolist()))
 
 
-def make_mask(size):
-    """A PIL image, 8-bit grey, size x size pixels: white (to be painted) in the middle half, black around it."""
+def make_mask(height, width):
+    """A PIL image, 8-bit grey, of these pixels: white (to be painted) in the middle half, black around it."""
     from PIL import Image, ImageDraw
 
-    mask = Image.new("L", (size, size), 0)
-    ImageDraw.Draw(mask).rectangle((size // 4, size // 4, 3 * size // 4 - 1, 3 * size // 4 - 1), fill=255)
+    mask = Image.new("L", (width, height), 0)
+    ImageDraw.Draw(mask).rectangle((width // 4, height // 4, 3 * width // 4 - 1, 3 * height // 4 - 1), fill=255)
     return mask
 
 
-def make_input(value, image_size, device, dtype):
-    """The value of one argument of a call: itself, or what its `make:` describes.
+class InputMaker:
+    """Makes the arguments of a call. `size` is the image's (height, width) in pixels, for images and masks that name none, or
+    None; `batch` in a shape stands for `batch_size`."""
 
-    `image_size` is the pipeline's own size in pixels, for images and masks that name no `size`.
-    """
-    if not (isinstance(value, dict) and "make" in value):
-        return value
-    kind, size, seed = value["make"], value.get("size", image_size), value.get("seed", 0)
-    if size is None and kind != "normal":
-        raise SetupError(f"an input says 'make: {kind}', but the pipeline has no size of its own; give it a 'size'")
-    if kind == "image":
-        return make_image(size, seed)
-    if kind == "mask":
-        return make_mask(size)
-    if kind == "normal":
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(value["shape"], generator=generator).to(device, dtype)
-    raise SetupError(f"an input says 'make: {kind}'; expected image, mask or normal")
+    def __init__(self, size, batch_size, device, dtype):
+        self.size, self.batch_size, self.device, self.dtype = size, batch_size, device, dtype
+
+    def make(self, value):
+        """The value of one argument: itself, or what its `make:` describes. Raises SetupError where that cannot be made."""
+        if not (isinstance(value, dict) and "make" in value):
+            return value
+        kind = value["make"]
+        if kind not in KINDS:
+            raise SetupError(f"an input says 'make: {kind}'; expected one of {', '.join(KINDS)}")
+        return getattr(self, "make_" + kind)(value)
+
+    def size_of(self, value):
+        if "size" in value:
+            return value["size"], value["size"]
+        if self.size is None:
+            reason = f"an input says 'make: {value['make']}', but the pipeline has no size of its own"
+            raise SetupError(f"{reason}; give it a 'size'")
+        return self.size
+
+    def shape_of(self, value):
+        return [self.batch_size if length == "batch" else length for length in value["shape"]]
+
+    def make_image(self, value):
+        return make_image(*self.size_of(value), value.get("seed", 0))
+
+    def make_mask(self, value):
+        return make_mask(*self.size_of(value))
+
+    def make_normal(self, value):
+        generator = torch.Generator().manual_seed(value.get("seed", 0))
+        return torch.randn(self.shape_of(value), generator=generator).to(self.device, self.dtype)
+
+    def make_ones(self, value):
+        """A mask of tokens as a tokenizer gives it, none of them padding."""
+        return torch.ones(self.shape_of(value), dtype=torch.int64, device=self.device)
+
+    def make_repeat(self, value):
+        """A list with the value once for each image of the batch."""
+        return [self.make(value["value"])] * self.batch_size
 
 
 def byte_symbols():

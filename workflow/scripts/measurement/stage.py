@@ -10,7 +10,7 @@ import torch
 from .definition import compiles
 from .errors import Invalid, SetupError
 from .graphs import Graphs, check_graphs, stop_compile_workers
-from .inputs import make_input
+from .inputs import InputMaker
 from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
 from .outputs import OutputRecorder, check_output, save_output
@@ -33,12 +33,12 @@ class Stage:
         self.pipeline = load_pipeline(description, definition["weights"], device, dtype)
         modules = description["modules"]
         check_description(self.pipeline, description)
-        image_size = native_image_size(self.pipeline)
-        self.arguments = {
-            name: make_input(value, image_size, device, dtype) for name, value in description["call"].items()
-        }
+        maker = InputMaker(image_size(self.pipeline, description["call"]), self.batch_size, device, dtype)
+        self.arguments = {name: maker.make(value) for name, value in description["call"].items()}
         self.arguments["num_inference_steps"] = description["steps"]
-        self.arguments[description.get("batch_argument", "num_images_per_prompt")] = self.batch_size
+        batch_argument = description.get("batch_argument", "num_images_per_prompt")
+        if batch_argument is not None:  # without one the inputs carry the batch
+            self.arguments[batch_argument] = self.batch_size
         self.work = WorkRecorder(self.pipeline, modules)
         apply_variant(self.pipeline, modules, definition["variant"])
         self.work.watch(self.pipeline)
@@ -62,6 +62,13 @@ class Stage:
             "iterations": self.recorder.iterations,
             "denoiser_calls": self.recorder.denoiser_calls,
         }
+
+
+def image_size(pipeline, call):
+    """(height, width) in pixels of the call's images: as the call says, else the pipeline's own; None if unknown."""
+    native = native_image_size(pipeline)
+    size = call.get("height", native), call.get("width", native)
+    return None if None in size else size
 
 
 def check_description(pipeline, description):
