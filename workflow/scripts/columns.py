@@ -33,6 +33,7 @@ START = [
 ]
 MEMORY = ["peak_allocated_mib", "peak_reserved_mib", "peak_device_mib", "peak_rss_mib"]
 WORK = ["step_gflop", "step_mib"]
+EVIDENCE = ["evidence"]
 MACHINE = [
     "energy_per_image_j",
     "power_w",
@@ -68,7 +69,7 @@ PROVENANCE = [
     "started_at",
     "code_revision",
 ]
-COLUMNS = IDENTITY + OUTCOME + RATE + START + MEMORY + WORK + MACHINE + PROVENANCE
+COLUMNS = IDENTITY + OUTCOME + RATE + START + MEMORY + WORK + EVIDENCE + MACHINE + PROVENANCE
 CEILING_COLUMNS = [
     "gpu",
     "torch",

@@ -78,14 +78,14 @@ def start(spec, report):
 
 def measure(spec, report):
     """Measure every stage of the run; a stage that fails leaves its status and does not stop the next."""
-    device, dtype = start(spec, report)
+    device, _ = start(spec, report)
     from .stage import measure_stage, release
 
     definition = spec["definition"]
     for description in definition["stages"]:
         report.stage = description["number"]
         try:
-            measure_stage(description, definition, device, dtype, report, spec["outputs"])
+            measure_stage(description, definition, device, report, spec["outputs"])
             status, detail = "ok", None
         except DiffbenchError:
             raise

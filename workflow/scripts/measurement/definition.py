@@ -17,7 +17,8 @@ from .errors import DiffbenchError
 ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
-COMPILING = ("compile", "regional")  # the mechanisms of a variant that compile
+COMPILING = ("compile", "regional", "compile_vae", "compile_text_encoder")  # the mechanisms of a variant that compile
+PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a random run
 SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
     "warmup_calls": 3,
@@ -96,6 +97,22 @@ def architecture(name, scale, root=ROOT):
     return merged
 
 
+def recipe_of(variant, root=ROOT):
+    """What a variant applies: its entry merged over the one that it names as `base`, less what it sets to null and what is only
+    printed. Raises DiffbenchError for a base that is unknown or leads back to the variant."""
+    merged, seen = {}, []
+    while variant is not None:
+        if variant in seen:
+            raise DiffbenchError(
+                f"config/variants.yaml: {seen[0]}: its bases lead back to {variant}; end them in one without base"
+            )
+        seen.append(variant)
+        own = entry("variants", variant, root)
+        merged = {**own, **merged, "base": own.get("base")}
+        variant = own.get("base")
+    return {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
+
+
 def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT):
     """Everything that decides what a run measures, as plain data.
 
@@ -104,6 +121,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
     SETTINGS, and may have others, which are no part of it either.
     """
     stages, target = [], settings["target_percent"]
+    recipe = recipe_of(variant, root)
     for number, stage in enumerate(entry("pipelines", pipeline, root)["stages"], start=1):
         if batch_size > 1 and not stage.get("batched", True):
             continue
@@ -122,8 +140,8 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
             raise DiffbenchError(
                 f"weights: pretrained weights of {stage['hub_id']} are no miniature: set 'scale: full'"
             )
+        stage["steps"] = min(stage["steps"], recipe.get("scheduler", {}).get("steps", stage["steps"]))
         stages.append(stage)
-    recipe = {key: value for key, value in entry("variants", variant, root).items() if key not in ("label", "note")}
     return {
         "batch_size": batch_size,
         "scale": scale,

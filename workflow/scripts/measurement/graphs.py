@@ -22,21 +22,27 @@ class Graphs:
 
     def __init__(self):
         self.before, self.breaks_before = count_graphs(), count_breaks()
-        self.recompilations, self.called = 0, set()
+        self.recompilations, self.compiled = 0, {}
 
-    def watch(self, pipeline, modules):
-        """Count what each call of these modules, as the variant has left them, compiles."""
-        for name in modules:
-            getattr(pipeline, name).register_forward_pre_hook(self.note_start)
-            getattr(pipeline, name).register_forward_hook(self.note_end)
+    def watch(self, modules):
+        """Count what each call of these modules (name to module), as the variant has left them, compiles."""
+        for name, module in modules.items():
+            self.compiled[name] = None  # not called yet
+            module.register_forward_pre_hook(self.note_start)
+            module.register_forward_hook(self.counter_of(name))
 
     def note_start(self, module, arguments):
         self.at_start = count_graphs()
 
-    def note_end(self, module, arguments, output):
-        if id(module) in self.called:
-            self.recompilations += count_graphs() - self.at_start
-        self.called.add(id(module))
+    def counter_of(self, name):
+        def note_end(module, arguments, output):
+            more = count_graphs() - self.at_start
+            if self.compiled[name] is None:
+                self.compiled[name] = more
+            else:
+                self.recompilations += more
+
+        return note_end
 
     def columns(self):
         """The columns of the row, of what was compiled up to now: the end of the warm-up."""
@@ -49,12 +55,18 @@ class Graphs:
 
 
 def check_graphs(graphs):
-    """Raises Invalid where a compiled variant compiled nothing, or compiled again after its warm-up."""
-    if graphs.warm == graphs.before:
-        raise Invalid("the variant compiles, but no graph was compiled")
+    """The evidence that a compiled variant compiled: the graphs of each module.
+
+    Raises Invalid where a module compiled nothing or was never called, or where something was compiled again after the warm-up.
+    """
+    for name, count in graphs.compiled.items():
+        if not count:
+            reason = "no graph was compiled for it" if count == 0 else "it was never called"
+            raise Invalid(f"the variant compiles {name}, but {reason}")
     again = count_graphs() - graphs.warm
     if again:
         raise Invalid(f"{again} recompilation(s) after the warm-up")
+    return "graphs: " + ", ".join(f"{count} of {name}" for name, count in graphs.compiled.items())
 
 
 def stop_compile_workers():

@@ -14,11 +14,12 @@ from .inputs import InputMaker
 from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
 from .outputs import OutputRecorder, check_output, save_output
+from .precision import choose_dtype, precision_evidence
 from .stopping import Stopping, half_width, spread_of
 from .supervise import POLL_S
 from .support import check_support
 from .timer import LoopRecorder, clock_s
-from .variant import apply_variant
+from .variant import Variant
 from .work import WorkRecorder
 
 SEED = 0
@@ -40,7 +41,9 @@ class Stage:
         if batch_argument is not None:  # without one the inputs carry the batch
             self.arguments[batch_argument] = self.batch_size
         self.work = WorkRecorder(self.pipeline, modules)
-        apply_variant(self.pipeline, modules, definition["variant"])
+        precision = precision_evidence(getattr(self.pipeline, modules[0]), definition["variant"])
+        self.variant = Variant(self.pipeline, description, definition["variant"], device, self.batch_size)
+        self.variant.evidence += [precision] if precision else []
         self.work.watch(self.pipeline)
         self.recorder = LoopRecorder(self.pipeline, modules, device)
         self.outputs = OutputRecorder(self.pipeline, modules)
@@ -52,7 +55,8 @@ class Stage:
         generator = torch.Generator(self.device).manual_seed(SEED)
         self.recorder.reset()
         start_s = clock_s(self.device)
-        output = self.pipeline(**self.arguments, generator=generator)
+        with self.variant.around_call():
+            output = self.pipeline(**self.arguments, generator=generator)
         latency_s = clock_s(self.device) - start_s
         if record:
             self.outputs.images = next(iter(output.values()))
@@ -147,7 +151,7 @@ def measure_calls(stage, stopping, report):
     return samples
 
 
-def measure_stage(description, definition, device, dtype, report, folder):
+def measure_stage(description, definition, device, report, folder):
     """Measure one stage; `report` (see __main__.Report) learns of every phase, value and sample as it comes; latents and
     image of one call go to `folder`.
 
@@ -159,11 +163,14 @@ def measure_stage(description, definition, device, dtype, report, folder):
     graphs = Graphs() if compiled else None
     report.phase("load")
     check_support(description, definition["variant"], device)
+    dtype = choose_dtype(description, definition["variant"], device)
+    report.values(dtype=str(dtype).replace("torch.", ""))
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
+    report.values(evidence="; ".join(stage.variant.evidence))
     if compiled:
-        graphs.watch(stage.pipeline, description["modules"])
+        graphs.watch(stage.variant.compiled)
 
     warmup = warm_up(stage, stopping, report)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
@@ -179,10 +186,13 @@ def measure_stage(description, definition, device, dtype, report, folder):
     time.sleep(2 * POLL_S)  # for the parent to see the end
     report.values(**peaks_mib(device))
     if compiled:
-        check_graphs(graphs)
+        stage.variant.evidence.append(check_graphs(graphs))
+    report.values(evidence=stage.variant.confirm(stage.call))
     check_output(stage.outputs)
     rates = summarize_calls(samples, stage.batch_size)
-    report.values(**startup_columns(warmup, rates["latency_s"], compiled), **stage.work.columns())
+    report.values(**startup_columns(warmup, rates["latency_s"], compiled))
+    if "quantization" not in definition["variant"]:
+        report.values(**stage.work.columns())
     report.values(**rates)
 
 

@@ -1,86 +1,76 @@
-"""Applying a variant to a stage's modules. Each mechanism takes the pipeline, the module's name and its setting."""
+"""Applying a variant to a stage's pipeline, and what shows that it took effect.
 
-import re
+A mechanism is a function of the Variant and its setting in config/variants.yaml. It returns its evidence, if that is there as
+soon as it is applied, and adds to `checks` what can be looked at only once calls were made. It raises Unsupported where this
+release, device or model cannot do it, Invalid where it had no effect.
+"""
 
-import diffusers
-import torch
+import contextlib
 
-from .errors import Invalid, SetupError, Unsupported, one_line
-
-MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
-
-
-def set_memory_format(pipeline, name, setting):
-    """Lay out the module's weights as the setting says."""
-    if setting not in MEMORY_FORMATS:
-        raise SetupError(f"memory_format {setting!r} is unknown; expected one of {', '.join(MEMORY_FORMATS)}")
-    getattr(pipeline, name).to(memory_format=MEMORY_FORMATS[setting])
-
-
-ATTENTION = {  # setting: (Diffusers' own method, what the class of every processor is then called)
-    "default": ("set_default_attn_processor", re.compile(r"Attn(AddedKV)?Processor\Z")),
-    "fused": ("fuse_qkv_projections", re.compile("Fused")),
-}
-
-
-def set_attention(pipeline, name, setting):
-    """Have the module attend as the setting says: `default`, without scaled dot-product attention, or `fused`, with the
-    projections to query, key and value in one.
-
-    Raises Unsupported where this release of Diffusers or the module cannot, Invalid where it had no effect.
-    """
-    if setting not in ATTENTION:
-        raise SetupError(f"attention {setting!r} is unknown; expected one of {', '.join(ATTENTION)}")
-    method, expected = ATTENTION[setting]
-    module = getattr(pipeline, name)
-    kind = type(module).__name__
-    if not hasattr(module, method):
-        raise Unsupported(f"Diffusers {diffusers.__version__} has no {method} for {kind}")
-    try:
-        getattr(module, method)()
-    except ValueError as error:
-        raise Unsupported(f"Diffusers {diffusers.__version__}, {kind}: {one_line(error, 120)}") from None
-    found = sorted({type(processor).__name__ for processor in module.attn_processors.values()})
-    if not found or not all(map(expected.match, found)):
-        raise Invalid(f"attention {setting} had no effect on {kind}: it attends by {', '.join(found) or 'nothing'}")
-
-
-def compile_module(pipeline, name, setting):
-    """Replace the module by its compiled form, as the published code does."""
-    setattr(pipeline, name, torch.compile(getattr(pipeline, name), **setting))
-
-
-def compile_blocks(pipeline, name, setting):
-    """Compile the module's repeated blocks, each kind once, and leave the rest as it is (regional compilation).
-
-    Raises Unsupported where this release of Diffusers cannot, or finds no block in the module that it knows to repeat.
-    """
-    module = getattr(pipeline, name)
-    kind = type(module).__name__
-    compile_repeated_blocks = getattr(module, "compile_repeated_blocks", None)
-    if compile_repeated_blocks is None:
-        raise Unsupported(f"Diffusers {diffusers.__version__} has no compile_repeated_blocks for {kind}")
-    try:
-        compile_repeated_blocks(**setting)
-    except ValueError as error:
-        reason = f"Diffusers {diffusers.__version__} finds no blocks to compile in this {kind}"
-        raise Unsupported(f"{reason}: {one_line(error, 120)}") from None
-
+from .attention import attention_evidence, set_attention, set_attention_backend, set_sdpa_backend
+from .caching import enable_caching
+from .compilation import compile_blocks, compile_denoiser, compile_text_encoders, compile_vae
+from .cudagraph import capture_graphs
+from .errors import SetupError
+from .options import enable_inference_mode, offload, replace_scheduler, save_vae_memory, set_memory_format
+from .quantization import quantize
 
 MECHANISMS = {  # in the order in which they are applied
+    "scheduler": replace_scheduler,
     "attention": set_attention,
+    "attention_backend": set_attention_backend,
+    "sdpa_backend": set_sdpa_backend,
     "memory_format": set_memory_format,
+    "quantization": quantize,
+    "caching": enable_caching,
+    "vae": save_vae_memory,
+    "offload": offload,
+    "grad": enable_inference_mode,
     "regional": compile_blocks,
-    "compile": compile_module,
+    "compile": compile_denoiser,
+    "compile_vae": compile_vae,
+    "compile_text_encoder": compile_text_encoders,
+    "cuda_graph": capture_graphs,
 }
+ON_LOADING = ("dtype",)  # see precision.py
 
 
-def apply_variant(pipeline, modules, recipe):
-    """Apply every mechanism of the recipe to every module, the compilation last."""
-    unknown = sorted(set(recipe) - set(MECHANISMS))
-    if unknown:
-        raise SetupError(f"config/variants.yaml: unknown mechanism {unknown[0]!r}; expected {', '.join(MECHANISMS)}")
-    for mechanism, act in MECHANISMS.items():
-        if mechanism in recipe:
-            for name in modules:
-                act(pipeline, name, recipe[mechanism])
+class Variant:
+    """A recipe of config/variants.yaml applied to the modules of a loaded pipeline.
+
+    `description` is the stage's; `compiled` maps the names of what is compiled to the modules that are called; `contexts` are
+    makers of context managers to enter around a call.
+    """
+
+    def __init__(self, pipeline, description, recipe, device, batch_size):
+        unknown = sorted(set(recipe) - set(MECHANISMS) - set(ON_LOADING))
+        if unknown:
+            raise SetupError(
+                f"config/variants.yaml: unknown mechanism {unknown[0]!r}; expected {', '.join(MECHANISMS)}"
+            )
+        self.pipeline, self.description, self.recipe = pipeline, description, recipe
+        self.device, self.batch_size = device, batch_size
+        self.compiled, self.contexts, self.checks, self.evidence = {}, [], [], []
+        for mechanism, act in MECHANISMS.items():
+            if mechanism in recipe:
+                told = act(self, recipe[mechanism])
+                self.evidence += [told] if told else []
+
+    def modules(self):
+        """{name: module} of the stage's modules as they are now, the denoiser first."""
+        return {name: getattr(self.pipeline, name) for name in self.description["modules"]}
+
+    def around_call(self):
+        """What a call has to be made in: a context manager."""
+        stack = contextlib.ExitStack()
+        for make in self.contexts:
+            stack.enter_context(make())
+        return stack
+
+    def confirm(self, call):
+        """All evidence, once the calls were measured, as one text. `call` makes another call of the pipeline.
+
+        Raises Invalid where a mechanism turns out to have had no effect.
+        """
+        told = self.evidence + [check(call) for check in self.checks] + [attention_evidence(self, call)]
+        return "; ".join(filter(None, told))

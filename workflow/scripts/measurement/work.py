@@ -54,7 +54,8 @@ class WorkRecorder:
         return record
 
     def columns(self):
-        """`step_gflop` and `step_mib` of one call of each module; nothing where this torch cannot count them (2.0).
+        """`step_gflop` and `step_mib` of one call of each module; nothing where this torch cannot count them (2.0), or where the
+        weights are quantized: then they are neither those operations nor those bytes.
 
         The bytes are those that no implementation can avoid: every weight, input and output once.
         """
@@ -74,6 +75,8 @@ class WorkRecorder:
         from torch.utils.flop_counter import FlopCounterMode
 
         module = self.modules[name]
+        if getattr(module, "is_cache_enabled", False):
+            module.disable_cache()
         for layer in module.modules():
             layer._compiled_call_impl = None  # what nn.Module.compile has set
         device = next(module.parameters()).device

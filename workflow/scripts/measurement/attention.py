@@ -1,0 +1,177 @@
+"""How the denoiser attends: its processors, the backend of scaled dot-product attention, the kernels that were really used."""
+
+import re
+
+import diffusers
+import torch
+
+from .errors import Invalid, Unsupported, one_line
+from .options import name_of
+
+PROCESSORS = {  # setting: (Diffusers' own method, what the class of every processor is then called)
+    "default": ("set_default_attn_processor", re.compile(r"Attn(AddedKV)?Processor\Z")),
+    "fused": ("fuse_qkv_projections", re.compile("Fused")),
+    "xformers": ("enable_xformers_memory_efficient_attention", re.compile("XFormers")),
+}
+SDPA_KERNELS = {  # setting: (name in torch.nn.attention.SDPBackend, argument of torch 2.0's sdp_kernel, kernels of a profile)
+    "flash": ("FLASH_ATTENTION", "enable_flash", ("flash", "flash_for_cpu")),
+    "efficient": ("EFFICIENT_ATTENTION", "enable_mem_efficient", ("efficient",)),
+    "cudnn": ("CUDNN_ATTENTION", None, ("cudnn",)),
+    "math": ("MATH", "enable_math", ("math",)),
+}
+ON_GPU = ("efficient", "cudnn")
+FUSED_KERNEL = re.compile(
+    r"aten::_scaled_dot_product_(?:fused_)?(\w+?)_attention(_for_cpu|_math|_overrideable)?\Z|aten::_scaled_dot_product_attention_(math)\Z"
+)
+OTHER_KERNEL = re.compile(r"(flash_attn|_flash_attn_3|xformers|sageattn|sage|aiter)", re.I)
+NO_KERNEL = re.compile(r"No (available kernel|viable backend)", re.I)
+
+
+def processors_of(module):
+    return sorted({name_of(processor) for processor in getattr(module, "attn_processors", {}).values()})
+
+
+def set_attention(variant, setting):
+    """Have the modules attend as the setting says: `default`, without scaled dot-product attention; `fused`, with the projections
+    to query, key and value in one; `xformers`, by that library's kernels. The evidence is the class of the processors."""
+    method, expected = PROCESSORS[setting]
+    told = []
+    for module in variant.modules().values():
+        kind, before = name_of(module), processors_of(module)
+        if not hasattr(module, method):
+            raise Unsupported(f"Diffusers {diffusers.__version__} has no {method} for {kind}")
+        try:
+            getattr(module, method)()
+        except (ValueError, ImportError, NotImplementedError) as error:
+            raise Unsupported(f"Diffusers {diffusers.__version__}, {kind}: {one_line(error, 120)}") from None
+        found = processors_of(module)
+        if not found or not all(map(expected.search, found)):
+            if found == before:
+                raise Unsupported(
+                    f"Diffusers {diffusers.__version__} has for {kind} no other than {', '.join(found) or 'none'}"
+                )
+            raise Invalid(f"attention {setting} had no effect on {kind}: it attends by {', '.join(found) or 'nothing'}")
+        told += found
+    return f"attention by {', '.join(sorted(set(told)))}"
+
+
+def set_attention_backend(variant, setting):
+    """Have the modules attend by one of the backends that Diffusers dispatches to, such as `flash` (flash-attention 2)."""
+    told = 0
+    for module in variant.modules().values():
+        kind = name_of(module)
+        if not hasattr(module, "set_attention_backend"):
+            raise Unsupported(f"Diffusers {diffusers.__version__} has no set_attention_backend for {kind}")
+        try:
+            module.set_attention_backend(setting)
+        except (ValueError, ImportError, RuntimeError, NotImplementedError) as error:
+            raise Unsupported(f"attention backend {setting}: {one_line(error, 120)}") from None
+        taken = [
+            layer
+            for layer in module.modules()
+            if getattr(getattr(layer, "processor", None), "_attention_backend", None) == setting
+        ]
+        if not taken:
+            raise Unsupported(f"the attention processors of {kind} take no backend: {', '.join(processors_of(module))}")
+        told += len(taken)
+    return f"attention backend {setting} in {told} layers"
+
+
+def sdpa_context(setting):
+    """A maker of the context manager that leaves scaled dot-product attention this one kernel."""
+    name, argument, _ = SDPA_KERNELS[setting]
+    try:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+    except ImportError:  # before torch 2.3
+        if argument is None:
+            raise Unsupported(f"torch {torch.__version__} has no {setting} attention") from None
+        settings = {other: other == argument for _, other, _ in SDPA_KERNELS.values() if other}
+        return lambda: torch.backends.cuda.sdp_kernel(**settings)
+    if not hasattr(SDPBackend, name):
+        raise Unsupported(f"torch {torch.__version__} has no {setting} attention")
+    return lambda: sdpa_kernel([getattr(SDPBackend, name)])
+
+
+def set_sdpa_backend(variant, setting):
+    """Leave scaled dot-product attention one kernel, in the stage's modules alone: the VAE's heads may be too wide for it."""
+    if setting in ON_GPU and variant.device.type != "cuda":
+        raise Unsupported(f"{setting} attention runs on CUDA devices alone")
+    make = sdpa_context(setting)
+    for module in variant.modules().values():
+        module.forward = within(make, module.forward, setting)
+
+
+def within(make, forward, setting):
+    """`forward` in the context that `make` makes."""
+
+    def attend(*arguments, **keys):
+        try:
+            with make():
+                return forward(*arguments, **keys)
+        except RuntimeError as error:
+            if NO_KERNEL.search(str(error)):
+                raise Unsupported(f"{setting} attention cannot do these shapes: {one_line(error, 160)}") from None
+            raise
+
+    return attend
+
+
+class StepDone(Exception):
+    """Ends a call of the pipeline once its first denoiser call was profiled."""
+
+
+def profile_step(module, call):
+    """The names in torch's profile of the module's first call in a call of the pipeline, which ends there."""
+    from torch.profiler import ProfilerActivity, profile
+
+    gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    profiler = profile(activities=[ProfilerActivity.CPU, *gpu])
+
+    def begin(module, arguments):
+        profiler.start()
+
+    def end(module, arguments, output):
+        profiler.stop()
+        raise StepDone
+
+    handles = [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
+    try:
+        call()
+    except StepDone:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {event.key: event.count for event in profiler.key_averages()}
+
+
+def kernels_of(names):
+    """{kernel: how often} of the attention kernels among the names of a profile."""
+    kernels = {}
+    for name, count in names.items():
+        match = FUSED_KERNEL.match(name)
+        if match:
+            kernels["".join(part for part in match.groups() if part)] = count
+        elif OTHER_KERNEL.search(name):
+            kernels[name[:60]] = count
+    return kernels
+
+
+def attention_evidence(variant, call):
+    """The attention kernels in a profile of one denoiser call, as text.
+
+    Where the variant forces a kernel, raises Invalid if another was used; where it does not, a profile that fails says nothing.
+    """
+    forced = variant.recipe.get("sdpa_backend")
+    try:
+        kernels = kernels_of(profile_step(next(iter(variant.modules().values())), call))
+    except Exception:
+        if forced:
+            raise
+        return None
+    told = ", ".join(f"{count} x {name}" for name, count in sorted(kernels.items())) or "none that is fused"
+    if forced:
+        expected = SDPA_KERNELS[forced][2]
+        if not kernels or not set(kernels) <= set(expected):
+            raise Invalid(f"{forced} attention had no effect: attention kernels of a denoising step: {told}")
+    return f"attention kernels of a denoising step: {told}"

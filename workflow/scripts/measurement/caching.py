@@ -1,0 +1,67 @@
+"""Caching across denoising steps, by Diffusers' enable_cache, and how much of the work it saved."""
+
+import contextlib
+import inspect
+
+import diffusers
+import torch
+
+from .errors import Invalid, Unsupported, one_line
+from .load import find_class
+from .options import name_of
+
+
+def enable_caching(variant, setting):
+    """Enable the cache whose configuration class of Diffusers the setting names (`config`), with its `options`."""
+    name, denoiser = next(iter(variant.modules().items()))
+    if not hasattr(denoiser, "enable_cache"):
+        raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_cache for {name_of(denoiser)}")
+    make = find_class(setting["config"])
+    options = dict(setting.get("options", {}))
+    if "current_timestep_callback" in inspect.signature(make).parameters:
+        options["current_timestep_callback"] = lambda: variant.pipeline.current_timestep
+    try:
+        denoiser.enable_cache(make(**options))
+    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        reason = f"{setting['config']} does not work on {name_of(denoiser)}"
+        raise Unsupported(f"{reason}: {type(error).__name__}: {one_line(error, 120)}") from None
+    variant.checks.append(lambda call: count_hits(variant, denoiser, call))
+    return f"caching by {setting['config']}"
+
+
+def count_hits(variant, denoiser, call):
+    """The share of the denoiser's linear layers that a call of the pipeline did not have to compute, as text. What was compiled
+    runs eagerly meanwhile. Raises Invalid where it computed all of them."""
+    counts = []
+
+    def begin(module, arguments):
+        counts.append(0)
+
+    def count(module, arguments, output):
+        if counts:
+            counts[-1] += 1
+
+    layers = [layer for layer in denoiser.modules() if isinstance(layer, torch.nn.Linear)]
+    handles = [next(iter(variant.modules().values())).register_forward_pre_hook(begin)]
+    handles += [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with eagerly(bool(variant.compiled)):
+            call()
+    finally:
+        for handle in handles:
+            handle.remove()
+    saved = 1 - sum(counts) / (len(counts) * max(counts))
+    if saved <= 0:
+        raise Invalid(
+            f"the cache was never hit: every linear layer was computed in all of {len(counts)} denoiser calls"
+        )
+    return f"{saved:.0%} of the linear layers' calls saved by the cache in {len(counts)} denoiser calls"
+
+
+def eagerly(compiled):
+    """A context in which what was compiled runs as it is written. Raises Unsupported where this torch has none (before 2.6)."""
+    if not compiled:
+        return contextlib.nullcontext()
+    if not hasattr(getattr(torch, "compiler", None), "set_stance"):
+        raise Unsupported(f"torch {torch.__version__} cannot show the cache hits of what is compiled: it takes 2.6")
+    return torch.compiler.set_stance("force_eager")

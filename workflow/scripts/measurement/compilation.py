@@ -1,0 +1,93 @@
+"""Compiling the denoiser, its repeated blocks, the VAE's decoder and the text encoders."""
+
+import diffusers
+import torch
+
+from .errors import SetupError, Unsupported, one_line
+from .options import name_of
+
+
+def compile_denoiser(variant, setting):
+    """Replace the stage's modules by their compiled forms, as the published code does; `setting` is torch.compile's."""
+    check_backend(setting, variant.device)
+    for name, module in variant.modules().items():
+        setattr(variant.pipeline, name, torch.compile(module, **setting))
+        variant.compiled[name] = getattr(variant.pipeline, name)
+
+
+def check_backend(setting, device):
+    """Raises Unsupported for what torch compiles on NVIDIA GPUs alone."""
+    if setting.get("backend") == "cudagraphs" and device.type != "cuda":
+        raise Unsupported("torch's backend cudagraphs captures CUDA graphs: this device has none")
+
+
+def compile_vae(variant, setting):
+    """Compile the VAE's decoder."""
+    decoder = getattr(getattr(variant.pipeline, "vae", None), "decoder", None)
+    if decoder is None:
+        raise Unsupported(f"{name_of(variant.pipeline)} has no VAE with a decoder")
+    variant.pipeline.vae.decoder = torch.compile(decoder, **setting)
+    variant.compiled["vae.decoder"] = variant.pipeline.vae.decoder
+
+
+def compile_text_encoders(variant, setting):
+    """Compile every text encoder that the pipeline has."""
+    names = [name for name in ("text_encoder", "text_encoder_2", "text_encoder_3") if hasattr(variant.pipeline, name)]
+    encoders = {name: getattr(variant.pipeline, name) for name in names if getattr(variant.pipeline, name) is not None}
+    if not encoders:
+        raise Unsupported(f"{name_of(variant.pipeline)} is given embeddings here: there is no text encoder to compile")
+    for name, encoder in encoders.items():
+        setattr(variant.pipeline, name, torch.compile(encoder, **setting))
+        variant.compiled[name] = getattr(variant.pipeline, name)
+
+
+def compile_blocks(variant, setting):
+    """Compile the modules' repeated blocks, each kind once, and leave the rest as it is (regional compilation): by Diffusers' own
+    method, or, with `by: accelerate`, by accelerate's.
+
+    Raises Unsupported where this release cannot, or finds no block in a module that it knows to repeat.
+    """
+    options = {key: value for key, value in setting.items() if key != "by"}
+    by = setting.get("by", "diffusers")
+    if by not in BLOCKS:
+        raise SetupError(f"config/variants.yaml: regional.by: found {by!r}, expected one of {', '.join(BLOCKS)}")
+    told = []
+    for name, module in variant.modules().items():
+        told.append(BLOCKS[by](variant, name, module, options))
+        variant.compiled[name] = getattr(variant.pipeline, name)
+    return f"regional by {by}: {', '.join(told)}"
+
+
+def compile_by_diffusers(variant, name, module, options):
+    """Diffusers' compile_repeated_blocks; the catalogue's `blocks` stand in where the class names none that the model has."""
+    compile_repeated_blocks = getattr(module, "compile_repeated_blocks", None)
+    if compile_repeated_blocks is None:
+        raise Unsupported(f"Diffusers {diffusers.__version__} has no compile_repeated_blocks for {name_of(module)}")
+    present = {name_of(layer) for layer in module.modules()}
+    if not present.intersection(getattr(module, "_repeated_blocks", None) or ()):
+        module._repeated_blocks = [kind for kind in variant.description.get("blocks", []) if kind in present]
+    try:
+        compile_repeated_blocks(**options)
+    except ValueError as error:
+        reason = f"Diffusers {diffusers.__version__} finds no blocks to compile in this {name_of(module)}"
+        raise Unsupported(f"{reason}: {one_line(error, 120)}") from None
+    blocks = [name_of(layer) for layer in module.modules() if name_of(layer) in module._repeated_blocks]
+    return f"{len(blocks)} {' and '.join(sorted(set(blocks)))} of {name}"
+
+
+def compile_by_accelerate(variant, name, module, options):
+    """accelerate's compile_regions: blocks that stand in lists."""
+    try:
+        from accelerate.utils import compile_regions
+    except ImportError:
+        raise Unsupported("this release of accelerate has no compile_regions") from None
+    try:
+        setattr(variant.pipeline, name, compile_regions(module, **options))
+    except Exception as error:  # whatever it raises for a model that it was not made for
+        reason = f"accelerate's compile_regions fails on {name_of(module)}"
+        raise Unsupported(f"{reason}: {type(error).__name__}: {one_line(error, 120)}") from None
+    compiled = [part for part in getattr(variant.pipeline, name).modules() if hasattr(part, "_orig_mod")]
+    return f"{len(compiled)} regions of {name}"
+
+
+BLOCKS = {"diffusers": compile_by_diffusers, "accelerate": compile_by_accelerate}

@@ -1,0 +1,115 @@
+"""The small mechanisms: scheduler, memory format, memory saving of the VAE, offloading, inference mode."""
+
+import inspect
+
+import diffusers
+import torch
+
+from .errors import Invalid, SetupError, Unsupported, one_line
+from .load import find_class
+
+MEMORY_FORMATS = {  # of weights with 4 and with 5 dimensions
+    "channels_last": {4: torch.channels_last, 5: torch.channels_last_3d},
+    "contiguous": {4: torch.contiguous_format, 5: torch.contiguous_format},
+}
+
+
+def name_of(module):
+    return type(module).__name__
+
+
+def replace_scheduler(variant, setting):
+    """Put another scheduler of Diffusers in the place of the pipeline's, with its configuration; `config` adds to it. How many
+    steps it takes is part of the definition (`steps`). Raises Unsupported where it is of another family of noise schedules."""
+    pipeline = variant.pipeline
+    found, scheduler = pipeline.scheduler, find_class(setting["class"])
+    needed = ["beta_schedule", *(["use_flow_sigmas"] if found.config.get("use_flow_sigmas") else [])]
+    accepted = inspect.signature(scheduler.__init__).parameters
+    if "beta_schedule" not in found.config or not set(needed).issubset(accepted):
+        raise Unsupported(f"{name_of(pipeline)} cannot take {setting['class']} in the place of {name_of(found)}")
+    pipeline.scheduler = scheduler.from_config(found.config, **setting.get("config", {}))
+    return f"scheduler {name_of(pipeline.scheduler)}, {variant.description['steps']} steps"
+
+
+def set_memory_format(variant, setting):
+    """Lay out the convolutions' weights as the setting says; the evidence is how many there are."""
+    counted = 0
+    for module in variant.modules().values():
+        for weight in module.parameters():
+            memory_format = MEMORY_FORMATS[setting].get(weight.dim())
+            if memory_format:
+                weight.data = weight.data.contiguous(memory_format=memory_format)
+                counted += weight.is_contiguous(memory_format=memory_format)
+    if setting == "contiguous" and not counted:
+        raise Unsupported("the model has no convolution: a memory format changes nothing")
+    return f"{setting} weights of {counted} convolutions"
+
+
+def save_vae_memory(variant, setting):
+    """Have the VAE decode image by image (`slicing`) or tile by tile (`tiling`); the evidence is how often its decoder is called
+    in a call of the pipeline."""
+    vae = getattr(variant.pipeline, "vae", None)
+    if vae is None:
+        raise Unsupported(f"{name_of(variant.pipeline)} has no VAE")
+    if setting == "slicing" and variant.batch_size == 1:
+        raise Unsupported("a batch of 1 image has nothing to slice")
+    enable = getattr(vae, f"enable_{setting}", None)
+    if enable is None:
+        raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_{setting} for {name_of(vae)}")
+    enable()
+
+    def count_decodings(call):
+        calls = []
+        handle = vae.decoder.register_forward_pre_hook(lambda module, arguments: calls.append(1))
+        try:
+            call()
+        finally:
+            handle.remove()
+        if len(calls) < 2:
+            raise Invalid(f"VAE {setting} had no effect: its decoder was called once for the whole batch and image")
+        return f"VAE {setting}: its decoder called {len(calls)} times"
+
+    variant.checks.append(count_decodings)
+
+
+OFFLOADING = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}
+
+
+def offload(variant, setting):
+    """Keep the weights in the host's memory while they are not used, by whole models or layer by layer."""
+    if variant.device.type == "cpu":
+        raise Unsupported("the weights are in the host's memory: there is nothing to offload")
+    try:
+        getattr(variant.pipeline, OFFLOADING[setting])(device=variant.device)
+    except (ImportError, ValueError, NotImplementedError) as error:
+        raise Unsupported(f"{name_of(variant.pipeline)} cannot be offloaded: {one_line(error, 120)}") from None
+
+    def look_at_weights(call):
+        places = {str(weight.device.type) for weight in next(iter(variant.modules().values())).parameters()}
+        if variant.device.type in places:
+            raise Invalid(f"offload {setting} had no effect: weights of the denoiser stay on the device")
+        return f"offload {setting}: weights of the denoiser on {', '.join(sorted(places))} between calls"
+
+    variant.checks.append(look_at_weights)
+
+
+def enable_inference_mode(variant, setting):
+    """Call the pipeline in torch's inference mode; of itself it calls in no_grad."""
+    if setting != "inference_mode":
+        raise SetupError(f"config/variants.yaml: grad: found {setting!r}, expected inference_mode")
+    variant.contexts.append(torch.inference_mode)
+    seen = []
+
+    def look_at_output(module, arguments, output):
+        if not seen:
+            first = output[0] if isinstance(output, (tuple, list)) else next(iter(output.values()))
+            seen.append(torch.is_tensor(first) and first.is_inference())
+
+    next(iter(variant.modules().values())).register_forward_hook(look_at_output)
+
+    def confirm(call):
+        if not any(seen):
+            raise Invalid("inference mode had no effect: the denoiser's output is no inference tensor")
+        return "the denoiser's output is an inference tensor"
+
+    variant.checks.append(confirm)

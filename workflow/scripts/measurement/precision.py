@@ -1,0 +1,36 @@
+"""The dtype that a stage is loaded in, and TF32."""
+
+import torch
+
+from .errors import Unsupported
+
+TF32 = "tf32"
+HALF = "half"  # the catalogue entry's own, also on a CPU
+
+
+def choose_dtype(description, recipe, device):
+    """The dtype of a stage's weights: the variant's, else the one of its catalogue entry (float16 where it names none); on a CPU
+    float32, unless the variant names one. Allows or forbids TF32 where the variant names float32 or TF32.
+
+    Raises Unsupported for TF32 on a device without it.
+    """
+    asked = recipe.get("dtype")
+    if asked == TF32 and not has_tf32(device):
+        raise Unsupported("this device has no TF32: NVIDIA GPUs have it from compute capability 8.0 on")
+    if asked in (TF32, "float32") and device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = asked == TF32
+    own = description.get("dtype", "float16")
+    named = {None: "float32" if device.type == "cpu" else own, TF32: "float32", HALF: own}
+    return getattr(torch, named.get(asked, asked))
+
+
+def has_tf32(device):
+    return device.type == "cuda" and not torch.version.hip and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def precision_evidence(module, recipe):
+    """The dtypes of the module's weights, if the variant names one."""
+    if "dtype" not in recipe:
+        return None
+    found = sorted({str(weight.dtype).replace("torch.", "") for weight in module.parameters()})
+    return f"dtype {', '.join(found)}" + (" with TF32" if recipe["dtype"] == TF32 else "")
