@@ -5,6 +5,7 @@
 #   snakemake --cores 1 weights      fetch pretrained weights, on a machine with network
 #   snakemake --cores 1 published    tables and figures of the published datasets
 #   snakemake --cores 1 measured     tables and figures of the committed measurements
+#   snakemake --cores 1 catalogue    which pipeline runs with which variant, as far as it was measured
 #   snakemake --cores 1 comparison   published and measured side by side
 #   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
 import sys

@@ -9,10 +9,12 @@ MAKES:
 
     results/<name>/comparison/*.md         published and measured side by side
     the marked spaces of the config's `documents`
+    results/<name>/catalogue.md            which pipeline runs with which variant
 """
 
 
 localrules:
+    catalogue,
     compare,
     documents,
     documents_check,
@@ -74,3 +76,19 @@ use rule documents as documents_check with:
         datasets=DOCUMENTED,
         abouts=ABOUTS,
         check=True,
+
+
+rule catalogue:
+    """Print which pipeline runs with which variant, as far as it was measured: n/a with its reason."""
+    input:
+        rows=[BASE / "resources/measured" / dataset / "measurements.csv" for dataset in MEASURED],
+        catalogues=CATALOGUES,
+    log:
+        RESULTS / "logs" / "catalogue.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        runs=lambda wildcards: run_files("run.csv"),
+        path=RESULTS / "catalogue.md",
+    script:
+        "../scripts/catalogue.py"

@@ -9,13 +9,15 @@ NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
 
 
 def read_labels(paths):
-    """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), the pipelines' notes and the GPUs that are
-    `untested`."""
-    labels = {"notes": {}, "untested": set()}
+    """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), the pipelines' notes, the variants' groups and
+    the GPUs that are `untested`."""
+    labels = {"notes": {}, "groups": {}, "untested": set()}
     for path in map(Path, paths):
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         labels[path.stem] = {name: entry["label"] for name, entry in entries.items()}
         labels["untested"] |= {name for name, entry in entries.items() if entry.get("untested")}
+        if path.stem == "variants":
+            labels["groups"] = {name: entry["group"] for name, entry in entries.items()}
         if path.stem == "pipelines":
             labels["notes"] = {name: entry["note"] for name, entry in entries.items() if "note" in entry}
     return labels

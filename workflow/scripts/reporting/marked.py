@@ -1,12 +1,14 @@
-"""What stands in a document's marked space: a table, all tables, a figure, or one cell of a dataset."""
+"""What stands in a document's marked space: a table, all tables, a figure, one cell of a dataset, or what runs in it."""
 
 import difflib
 import os
 from pathlib import Path
 from urllib.parse import quote
 
+from .catalogue import build_catalogue
 from .cells import OUTSIDE, merge_stages, print_stage
 from .errors import ReportError
+from .formats import to_markdown
 from .labels import escape, label_of
 from .tables import provenance_of, render_table, render_tables, table_keys
 
@@ -14,6 +16,7 @@ OPTIONS = {  # kind: (options it needs, options it may have)
     "table": ({"dataset", "gpu", "batch_size"}, {"heading"}),
     "tables": ({"dataset"}, set()),
     "figure": ({"dataset", "name"}, set()),
+    "catalogue": ({"dataset"}, set()),
     "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"stage"}),
 }
 
@@ -69,6 +72,9 @@ class Renderer:
 
     def tables(self, marker, summary, labels):
         return "\n".join(render_tables(summary, labels).values())
+
+    def catalogue(self, marker, summary, labels):
+        return "\n".join(map(to_markdown, build_catalogue(summary, labels)))
 
     def figure(self, marker, summary, labels):
         """An image link, relative to the document, with what it shows as alternative text."""

@@ -1,0 +1,66 @@
+"""Which pipeline runs with which variant, as far as it was measured: tables of pipelines x variants, one a group of variants."""
+
+from .builds import releases_of
+from .cells import FAILED, merge_stages, print_oom
+from .formats import Cell, Table
+from .tables import SCALES, listed
+
+RUNS, NOT_YET = "runs", "…"
+
+
+def print_status(row):
+    """`runs`, or what stands in the place of a number."""
+    if row["status"] == "ok":
+        return RUNS
+    return print_oom(row["phase"]) if row["status"] == "oom" else FAILED.get(row["status"], row["status"])
+
+
+def known_stages(rows):
+    """{(pipeline, variant): [row of each stage]} of rows or of a summary: of several rows of one stage one that is ok, else the
+    newest. What was not measured is left out."""
+    rows = rows[~rows["status"].isin(["open", ""])]
+    rows = rows.assign(ok=rows["status"] == "ok").sort_values(["ok", "measured_on"], kind="stable")
+    last = rows.drop_duplicates(["pipeline", "variant", "stage"], keep="last").sort_values("stage", kind="stable")
+    return {key: part.to_dict("records") for key, part in last.groupby(["pipeline", "variant"], sort=False)}
+
+
+def cell_of(stages, footnotes):
+    """A Cell that says whether the stages run; adds to `footnotes` why not."""
+    if not stages:
+        return Cell([NOT_YET])
+    reasons = dict.fromkeys(row["detail"] for row in stages if row["status"] != "ok" and row["detail"])
+    footnotes.extend(reason for reason in reasons if reason not in footnotes)
+    numbers = [footnotes.index(reason) + 1 for reason in reasons]
+    texts = list(map(print_status, stages))
+    return Cell(texts[:1] if len(set(texts)) == 1 else merge_stages(texts), numbers)
+
+
+def build_catalogue(rows, labels):
+    """The Tables of all pipelines and variants of the catalogues, a table for each group of variants.
+
+    `rows` are measurement rows with `measured_on` or a summary; `labels` as labels.read_labels gives them.
+    """
+    stages, note = known_stages(rows), note_of(rows)
+    for group in dict.fromkeys(labels["groups"].values()):
+        variants = [name for name in labels["variants"] if labels["groups"].get(name) == group]
+        footnotes = []
+        body = [
+            (label, [cell_of(stages.get((pipeline, variant)), footnotes) for variant in variants])
+            for pipeline, label in labels["pipelines"].items()
+        ]
+        headers = [["Pipeline"], *([labels["variants"][variant]] for variant in variants)]
+        yield Table(f"{group[0].upper()}{group[1:]}", headers, body, footnotes, [note] if note else [])
+
+
+def note_of(rows):
+    """What the marks mean, and on what the rows were measured."""
+    rows = rows[rows["device_name"].astype(bool)]
+    if not len(rows):
+        return ""
+    scale = " and ".join(SCALES.get(scale, scale) for scale in rows["scale"].unique())
+    return (
+        f"runs: was measured, by one of the devices at the least; {NOT_YET} not measured yet. "
+        f"Devices: {listed(rows['device_name'])}; {releases_of(rows)}, Diffusers {listed(rows['diffusers_version'])}; "
+        f"{scale} with {' and '.join(rows['weights'].unique())} weights; "
+        f"measured {listed(sorted(rows['measured_on'].unique()))}."
+    )
