@@ -7,14 +7,19 @@ import torch
 
 from .errors import Invalid, SetupError, Unsupported, one_line
 
-MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+MEMORY_FORMATS = {  # setting: {rank of a weight: its layout}; 4 is a convolution's, 5 that of one over frames
+    "channels_last": {4: torch.channels_last, 5: torch.channels_last_3d},
+    "contiguous": {4: torch.contiguous_format, 5: torch.contiguous_format},
+}
 
 
 def set_memory_format(pipeline, name, setting):
-    """Lay out the module's weights as the setting says."""
+    """Lay out the module's weights as the setting says; `Module.to` takes one layout, which must fit every rank."""
     if setting not in MEMORY_FORMATS:
         raise SetupError(f"memory_format {setting!r} is unknown; expected one of {', '.join(MEMORY_FORMATS)}")
-    getattr(pipeline, name).to(memory_format=MEMORY_FORMATS[setting])
+    for weight in getattr(pipeline, name).parameters():
+        if weight.dim() in MEMORY_FORMATS[setting]:
+            weight.data = weight.data.to(memory_format=MEMORY_FORMATS[setting][weight.dim()])
 
 
 ATTENTION = {  # setting: (Diffusers' own method, what the class of every processor is then called)
