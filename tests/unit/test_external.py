@@ -100,7 +100,7 @@ def test_another_definition_is_refused(write):
             "nowhere.csv: no such file or folder; name a CSV of measurements",
         ),
         (lambda folder, write: folder, "has neither measurements.csv nor a run.csv"),
-        (lambda folder, write: write("a.csv", pipeline="sd-turbo"), "a.csv:2: unknown pipeline 'sd-turbo'"),
+        (lambda folder, write: write("a.csv", pipeline="sd-9"), "a.csv:2: unknown pipeline 'sd-9'"),
         (lambda folder, write: write("a.csv", gpu="../../etc"), "a.csv:2: gpu: found '../../etc'"),
     ],
 )

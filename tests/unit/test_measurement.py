@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -335,3 +336,14 @@ def test_projections_that_cannot_be_fused_are_n_a(tmp_path):
     (row,) = rows_of(tmp_path)
     assert row["status"] == "unsupported"
     assert "fuse_qkv_projections" in row["detail"]
+
+
+def test_weights_of_convolutions_over_frames_have_a_layout_of_their_own():
+    import torch
+
+    from measurement.variant import set_memory_format
+
+    module = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.Conv2d(4, 4, 3), torch.nn.Linear(4, 4))
+    set_memory_format(SimpleNamespace(unet=module), "unet", "channels_last")
+    assert module[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert module[1].weight.is_contiguous(memory_format=torch.channels_last)
