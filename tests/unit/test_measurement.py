@@ -7,9 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from conftest import ROOT
@@ -291,59 +289,3 @@ def test_reporting_never_imports_torch():
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
     output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(output.stdout) is False
-
-
-def lacks(method):
-    """Whether this release of Diffusers has no such method of a UNet: then what takes it is n/a."""
-    import diffusers
-
-    return not hasattr(diffusers.UNet2DConditionModel, method)
-
-
-def test_regional_compilation_is_measured_where_there_are_blocks_and_n_a_elsewhere(tmp_path):
-    measure(tmp_path, pipeline="if", variant="regional")
-    first, second, upscaler = rows_of(tmp_path)
-    for row in (first, second):
-        assert (row["status"], row["phase"]) == ("unsupported", "load")
-    if lacks("compile_repeated_blocks"):
-        assert "has no compile_repeated_blocks for UNet2DConditionModel" in upscaler["detail"]
-        return
-    assert "finds no blocks to compile in this UNet2DConditionModel" in first["detail"]
-    assert (upscaler["status"], upscaler["graph_breaks"], upscaler["recompilations"]) == ("ok", "0", "0")
-    assert int(upscaler["graphs"]) >= 1
-    assert float(upscaler["step_gflop"]) > 0
-
-
-@pytest.mark.parametrize(
-    ("variant", "method"), [("no-sdpa", "set_default_attn_processor"), ("fused", "fuse_qkv_projections")]
-)
-def test_another_attention_is_another_computation_of_the_same(tmp_path, txt2img, variant, method):
-    measure(tmp_path, variant=variant)
-    (row,) = rows_of(tmp_path)
-    if lacks(method):
-        assert (row["status"], method in row["detail"]) == ("unsupported", True)
-        return
-    assert (row["status"], row["cache"]) == ("ok", ""), row["detail"]
-    (base,) = rows_of(txt2img)
-    assert (row["step_gflop"], row["step_mib"]) == (base["step_gflop"], base["step_mib"]), "the work is the same"
-    baseline, latents = (np.load(folder / "outputs/stage-1.npy", allow_pickle=False) for folder in (txt2img, tmp_path))
-    assert np.allclose(latents, baseline, atol=1e-3), "beyond rounding"
-    assert variant == "fused" or not np.array_equal(latents, baseline), "the same bits: it had no effect"
-
-
-def test_projections_that_cannot_be_fused_are_n_a(tmp_path):
-    measure(tmp_path, pipeline="if", variant="fused", batch_size=2)
-    (row,) = rows_of(tmp_path)
-    assert row["status"] == "unsupported"
-    assert "fuse_qkv_projections" in row["detail"]
-
-
-def test_weights_of_convolutions_over_frames_have_a_layout_of_their_own():
-    import torch
-
-    from measurement.variant import set_memory_format
-
-    module = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.Conv2d(4, 4, 3), torch.nn.Linear(4, 4))
-    set_memory_format(SimpleNamespace(unet=module), "unet", "channels_last")
-    assert module[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
-    assert module[1].weight.is_contiguous(memory_format=torch.channels_last)

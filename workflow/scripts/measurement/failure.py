@@ -8,6 +8,7 @@ from .errors import Invalid, Unsupported, one_line
 MEMORY_MESSAGES = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|CUBLAS_STATUS_ALLOC_FAILED|not enough memory", re.I
 )
+MISSING_KERNEL = re.compile(r"not implemented for '")  # `"addmm_impl_cpu_" not implemented for 'Half'`
 COMPILER_MODULES = ("torch._dynamo", "torch._inductor", "torch._functorch", "triton")
 COMPILER_FUNCTIONS = ("_compile", "call_user_compiler", "compile_fx", "compile_fx_inner")
 
@@ -56,4 +57,6 @@ def classify(error, compiled):
     detail = one_line(f"{type(error).__name__}: {error}")
     if compiled and any(is_from_compiler(cause) for cause in errors):
         return "compile-error", detail
+    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail):
+        return "unsupported", detail
     return "crashed", detail

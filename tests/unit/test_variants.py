@@ -1,0 +1,219 @@
+"""Every mechanism of a variant for real, on miniatures: it took effect and the row says how, or it is n/a with its reason."""
+
+import importlib.util
+import re
+
+import numpy as np
+import pytest
+
+from measurement.definition import catalogue, recipe_of
+from measurement.errors import DiffbenchError
+from stages import run_stages
+
+
+def lacks(method):
+    """Whether this release of Diffusers has no such method of a UNet: then what takes it is n/a."""
+    import diffusers
+
+    return not hasattr(diffusers.UNet2DConditionModel, method)
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory):
+    """The folder of the baseline's outputs, and its outcome."""
+    folder = tmp_path_factory.mktemp("eager")
+    (outcome,) = run_stages(folder)
+    assert outcome.status == "ok", outcome.detail
+    return folder, outcome
+
+
+def measured(folder, *arguments, **keys):
+    """The columns of a cell of one stage that must be ok."""
+    (outcome,) = run_stages(folder, *arguments, **keys)
+    assert outcome.status == "ok", outcome
+    return outcome.columns
+
+
+def refused(folder, *arguments, **keys):
+    """The reason for a cell's first stage being n/a."""
+    outcome = run_stages(folder, *arguments, **keys)[0]
+    assert (outcome.status, outcome.columns["phase"]) == ("unsupported", "load"), outcome
+    return outcome.detail
+
+
+def latents(folder):
+    return np.load(folder / "stage-1.npy", allow_pickle=False)
+
+
+def test_regional_compilation_is_measured_where_there_are_blocks_and_n_a_elsewhere(tmp_path):
+    first, second, upscaler = run_stages(tmp_path, "if", "regional")
+    assert (first.status, second.status) == ("unsupported", "unsupported")
+    if lacks("compile_repeated_blocks"):
+        assert "has no compile_repeated_blocks for UNet2DConditionModel" in upscaler.detail
+        return
+    assert "finds no blocks to compile in this UNet2DConditionModel" in first.detail
+    assert upscaler.status == "ok", upscaler.detail
+    assert (upscaler.columns["graph_breaks"], upscaler.columns["recompilations"]) == (0, 0)
+    assert upscaler.columns["graphs"] >= 1 and upscaler.columns["step_gflop"] > 0
+    assert re.search(r"regional by diffusers: \d+ BasicTransformerBlock of unet", upscaler.columns["evidence"])
+
+
+@pytest.mark.parametrize(
+    ("variant", "method", "evidence"),
+    [
+        ("no-sdpa", "set_default_attn_processor", "attention by AttnProcessor;"),
+        ("fused", "fuse_qkv_projections", "attention by FusedAttnProcessor2_0"),
+        ("sdpa-math", "set_attn_processor", "denoising step: 8 x math"),
+    ],
+)
+def test_another_attention_is_another_computation_of_the_same(tmp_path, eager, variant, method, evidence):
+    if lacks(method):
+        assert method in refused(tmp_path, variant=variant)
+        return
+    columns, base = measured(tmp_path, variant=variant), eager[1].columns
+    assert (columns.get("step_gflop"), columns.get("step_mib")) == (base.get("step_gflop"), base.get("step_mib"))
+    assert evidence in columns["evidence"]
+    assert np.allclose(latents(tmp_path), latents(eager[0]), atol=1e-3), "beyond rounding"
+    if variant == "no-sdpa":
+        assert not np.array_equal(latents(tmp_path), latents(eager[0])), "the same bits: it had no effect"
+        assert "denoising step: none that is fused" in columns["evidence"]
+
+
+def test_projections_that_cannot_be_fused_are_n_a(tmp_path):
+    assert "fuse_qkv_projections" in refused(tmp_path, "if", "fused", batch_size=2)
+
+
+@pytest.mark.parametrize(
+    ("variant", "reason"),
+    [
+        ("sdpa-efficient", "efficient attention runs on CUDA devices alone"),
+        ("sdpa-cudnn", "cudnn attention runs on CUDA devices alone"),
+        ("tf32", "this device has no TF32"),
+        ("offload-model", "there is nothing to offload"),
+        ("cuda-graph", "CUDA graphs take a CUDA device"),
+        ("compile-cudagraphs", "this device has none"),
+        ("vae-slicing", "a batch of 1 image has nothing to slice"),
+    ],
+)
+def test_what_the_device_or_the_batch_cannot_do_is_n_a(tmp_path, variant, reason):
+    assert reason in refused(tmp_path, variant=variant)
+
+
+@pytest.mark.parametrize(
+    ("variant", "package"),
+    [
+        ("xformers", "xformers"),
+        ("flash-attention-2", "flash_attn"),
+        ("sage-attention", "sageattention"),
+        ("int8-weight-only", "torchao"),
+        ("bitsandbytes-int8", "bitsandbytes"),
+    ],
+)
+def test_a_library_that_is_not_installed_is_n_a(tmp_path, variant, package):
+    if importlib.util.find_spec(package):
+        pytest.skip(f"{package} is installed")
+    (outcome,) = run_stages(tmp_path, variant=variant)
+    assert outcome.status == "unsupported", outcome
+
+
+@pytest.mark.parametrize(("variant", "dtype"), [("fp16", "float16"), ("bf16", "bfloat16")])
+def test_the_row_has_the_dtype_of_the_weights(tmp_path, variant, dtype):
+    (outcome,) = run_stages(tmp_path, variant=variant)
+    if outcome.status == "unsupported":  # torch 2.0 has few kernels for them on a CPU
+        assert "not implemented for" in outcome.detail
+        return
+    assert (outcome.status, outcome.columns["dtype"]) == ("ok", dtype), outcome
+    assert f"dtype {dtype}" in outcome.columns["evidence"]
+
+
+def test_half_is_what_the_catalogue_says_of_the_pipeline_also_on_a_cpu():
+    import torch
+
+    from measurement.precision import choose_dtype
+
+    cpu = torch.device("cpu")
+    assert choose_dtype({}, {}, cpu) is torch.float32
+    assert choose_dtype({"dtype": "bfloat16"}, {}, cpu) is torch.float32
+    assert choose_dtype({}, {"dtype": "half"}, cpu) is torch.float16
+    assert choose_dtype({"dtype": "bfloat16"}, {"dtype": "half"}, cpu) is torch.bfloat16
+
+
+def test_inference_mode_is_seen_in_the_denoisers_output(tmp_path, eager):
+    assert "output is an inference tensor" in measured(tmp_path, variant="inference-mode")["evidence"]
+    assert np.array_equal(latents(tmp_path), latents(eager[0]))
+
+
+def test_fewer_steps_of_another_scheduler(tmp_path):
+    columns = measured(tmp_path, variant="lcm-4")
+    assert (columns["iterations"], columns["denoiser_calls"]) == (4, 4)
+    assert "scheduler LCMScheduler, 4 steps" in columns["evidence"]
+
+
+def test_slicing_decodes_image_by_image_and_tiling_without_effect_is_invalid(tmp_path):
+    assert "its decoder called 2 times" in measured(tmp_path, variant="vae-slicing", batch_size=2)["evidence"]
+    (outcome,) = run_stages(tmp_path, variant="vae-tiling")
+    assert outcome.status == "invalid"
+    assert "VAE tiling had no effect" in outcome.detail
+
+
+def test_quantized_weights_are_named_and_their_work_is_not_counted(tmp_path, eager):
+    pytest.importorskip("torchao")
+    columns = measured(tmp_path, variant="int8-weight-only")
+    assert re.search(r"quantized \d+ weights to Int8Tensor of int8", columns["evidence"])
+    assert "step_gflop" not in columns
+    assert not np.array_equal(latents(tmp_path), latents(eager[0]))
+
+
+def test_a_quantization_that_the_device_cannot_do_is_n_a(tmp_path):
+    pytest.importorskip("torchao")
+    assert "torchao cannot quantize UNet2DConditionModel so: Float8 dynamic" in refused(tmp_path, variant="fp8-dynamic")
+
+
+def test_compiling_names_the_graphs_of_each_module(tmp_path):
+    (outcome,) = run_stages(tmp_path, variant="compile-vae")
+    if outcome.status == "unsupported":
+        assert "cannot compile on Python" in outcome.detail
+        return
+    assert outcome.status == "ok", outcome.detail
+    assert "graphs: 1 of unet, 1 of vae.decoder" in outcome.columns["evidence"]
+
+
+def test_a_text_encoder_that_is_not_there_cannot_be_compiled(tmp_path):
+    assert run_stages(tmp_path, "if", "compile-all", batch_size=2)[0].status == "unsupported"
+
+
+def test_a_model_without_a_cache_is_n_a(tmp_path):
+    assert "enable_cache" in refused(tmp_path, variant="first-block-cache")
+
+
+@pytest.mark.parametrize("variant", list(catalogue("variants")))
+def test_every_variant_resolves_to_what_it_applies(variant):
+    recipe = recipe_of(variant)
+    assert recipe and not {"base", "label", "group"} & set(recipe)
+
+
+def test_null_takes_away_what_the_base_has():
+    assert "compile" in recipe_of("ladder-6-compile")
+    assert "compile" not in recipe_of("ladder-7-regional")
+
+
+def test_bases_that_lead_back_are_one_line(project):
+    project.edit("config/variants.yaml", lambda variants: variants["eager"].update(base="compile-default"))
+    with pytest.raises(DiffbenchError, match="eager: its bases lead back to eager"):
+        recipe_of("eager", project.folder)
+
+
+def test_weights_of_convolutions_over_frames_have_a_layout_of_their_own():
+    import torch
+
+    from measurement.options import set_memory_format
+
+    class Pipeline:
+        unet = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.Conv2d(4, 4, 3), torch.nn.Linear(4, 4))
+
+        def modules(self):
+            return {"unet": self.unet}
+
+    assert set_memory_format(Pipeline(), "channels_last") == "channels_last weights of 2 convolutions"
+    assert Pipeline.unet[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert Pipeline.unet[1].weight.is_contiguous(memory_format=torch.channels_last)
