@@ -128,6 +128,8 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         stage = copy.deepcopy(stage)
         for source in [stage, *stage.get("components", {}).values()]:
             source.pop("gated", None)  # who may fetch it, no part of what is measured
+        if "regional" not in recipe:
+            stage.pop("blocks", None)
         stage["number"] = number
         name = stage.pop("architecture")
         if weights == "random":
