@@ -7,14 +7,20 @@ import torch
 
 from .errors import Invalid, SetupError, Unsupported, one_line
 
-MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+MEMORY_FORMATS = {  # of weights with 4 dimensions and of those with 5, the layers of videos
+    "channels_last": {4: torch.channels_last, 5: torch.channels_last_3d},
+    "contiguous": {4: torch.contiguous_format, 5: torch.contiguous_format},
+}
 
 
 def set_memory_format(pipeline, name, setting):
     """Lay out the module's weights as the setting says."""
     if setting not in MEMORY_FORMATS:
         raise SetupError(f"memory_format {setting!r} is unknown; expected one of {', '.join(MEMORY_FORMATS)}")
-    getattr(pipeline, name).to(memory_format=MEMORY_FORMATS[setting])
+    module = getattr(pipeline, name)
+    for weight in [*module.parameters(), *module.buffers()]:
+        if weight.dim() in MEMORY_FORMATS[setting]:
+            weight.data = weight.data.to(memory_format=MEMORY_FORMATS[setting][weight.dim()])
 
 
 ATTENTION = {  # setting: (Diffusers' own method, what the class of every processor is then called)
