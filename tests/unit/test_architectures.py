@@ -14,6 +14,12 @@ PUBLISHED = {
     ("stable-diffusion-v1-5-controlnet", "controlnet"): 361_279_120,
     ("stable-diffusion-xl-base", "unet"): 2_567_463_684,
     ("stable-diffusion-2-1", "unet"): 865_910_724,
+    ("sana-1600m", "transformer"): 1_604_462_752,
+    ("qwen-image", "transformer"): 20_430_401_088,
+    ("z-image-turbo", "transformer"): 6_154_908_736,
+    ("ltx-video", "transformer"): 1_923_385_472,
+    ("cogvideox-2b", "transformer"): 1_693_783_872,
+    ("wan2.1-t2v-1.3b", "transformer"): 1_418_996_800,
 }
 ROUNDED = {  # published in millions
     ("stable-diffusion-xl-controlnet", "controlnet"): 1251,
@@ -27,9 +33,12 @@ STAGES = [
 ]
 
 
+def create(name, component):
+    return create_module(name, component["class"], component.get("config", {}), torch.device("meta"), torch.float32)
+
+
 def count(name, component):
-    module = create_module(name, component["class"], component.get("config", {}), torch.device("meta"), torch.float32)
-    return sum(parameter.numel() for parameter in module.parameters())
+    return sum(parameter.numel() for parameter in create(name, component).parameters())
 
 
 @pytest.mark.parametrize(("pipeline", "stage", "scale"), STAGES, ids=lambda value: str(value)[:20])
@@ -66,6 +75,18 @@ def test_a_miniature_has_every_kind_of_block(stage):
             for scale in ("full", "tiny")
         ]
         assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize(
+    "stage", [stage for _, stage, scale in STAGES if scale == "tiny"], ids=lambda stage: stage["architecture"]
+)
+def test_a_miniature_has_every_kind_of_layer(stage):
+    for name in stage["modules"]:
+        full, tiny = (
+            {type(layer).__name__ for layer in create(name, described["components"][name]).modules()}
+            for described in (architecture(stage["architecture"], scale) for scale in ("full", "tiny"))
+        )
+        assert not full - tiny
 
 
 def listed(component, key):

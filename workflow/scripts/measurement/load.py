@@ -64,7 +64,7 @@ def fill_zeros(module):
 
 
 def create_component(name, description, components, device, dtype):
-    """One component of an architecture: a module, a scheduler, a tokenizer, a feature extractor or None."""
+    """One component of an architecture: a module, a scheduler, a tokenizer, an image processor or None."""
     if description is None:
         return None
     path, config = description["class"], description.get("config", {})
@@ -76,7 +76,7 @@ def create_component(name, description, components, device, dtype):
         return make_clip_tokenizer(find_class(path), vocabulary_size)
     if "scheduler" in name:
         return find_class(path).from_config(config)
-    if name == "feature_extractor":
+    if name == "feature_extractor" or name.endswith("_processor"):
         return find_class(path)(**config)
     return create_module(name, path, config, device, dtype)
 

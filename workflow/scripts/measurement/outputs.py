@@ -34,13 +34,15 @@ class OutputRecorder:
     def look_at_output(self, module, arguments, output):
         if self.recording:
             sample = output[0] if isinstance(output, (tuple, list)) else next(iter(output.values()), None)
-            if torch.is_tensor(sample):
-                finite = torch.isfinite(sample).all()
-                self.finite = finite if self.finite is None else self.finite & finite
+            for tensor in sample if isinstance(sample, (tuple, list)) else [sample]:  # some give a list, one an image
+                if torch.is_tensor(tensor):
+                    finite = torch.isfinite(tensor).all()
+                    self.finite = finite if self.finite is None else self.finite & finite
 
 
 def pixels_of(image):
-    """An image of a call's output as an array: height x width x channels of bytes, or whatever a tensor holds."""
+    """An image of a call's output as an array: height x width x channels of bytes, or whatever a tensor holds. A video has its
+    frames before that."""
     return image.float().cpu().numpy() if torch.is_tensor(image) else numpy.asarray(image)
 
 
@@ -59,10 +61,21 @@ def check_output(outputs):
             raise Invalid("the image is the same everywhere")
 
 
+def picture_of(image):
+    """An image, or a video's first frame, as a PIL image; None where it is neither one nor an array of them."""
+    is_video = isinstance(image, list) or isinstance(image, numpy.ndarray) and image.ndim == 4
+    frame = image[0] if is_video else image
+    if isinstance(frame, numpy.ndarray) and frame.ndim == 3:
+        frame = Image.fromarray((255 * frame.clip(0, 1)).round().astype(numpy.uint8))
+    return frame if isinstance(frame, Image.Image) else None
+
+
 def save_output(outputs, folder, stage):
-    """Write the first image of the batch as stage-<n>.png and its latents as stage-<n>.npy (float32)."""
+    """Write the first image of the batch, or its first video's first frame, as stage-<n>.png and its latents as stage-<n>.npy
+    (float32)."""
     folder = Path(folder)
     if torch.is_tensor(outputs.latents):
         numpy.save(folder / f"stage-{stage}.npy", outputs.latents[0].float().cpu().numpy(), allow_pickle=False)
-    if len(outputs.images) and isinstance(outputs.images[0], Image.Image):
-        outputs.images[0].save(folder / f"stage-{stage}.png")
+    picture = picture_of(outputs.images[0]) if len(outputs.images) else None
+    if picture is not None:
+        picture.save(folder / f"stage-{stage}.png")

@@ -1,0 +1,35 @@
+"""What a call made, whatever kind it is: images, videos, tensors."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from measurement.errors import Invalid
+from measurement.outputs import check_output, picture_of
+
+GRADIENT = np.linspace(0, 1, 4 * 6 * 3).reshape(4, 6, 3)
+IMAGE = Image.fromarray((GRADIENT * 255).astype(np.uint8))
+VIDEO = np.stack([GRADIENT, 1 - GRADIENT])
+
+
+@pytest.mark.parametrize("image", [IMAGE, [IMAGE, IMAGE], VIDEO, GRADIENT], ids=["image", "frames", "video", "array"])
+def test_the_picture_of_an_image_or_video_is_its_first_frame(image):
+    picture = picture_of(image)
+    assert picture.size == (6, 4)
+    assert np.abs(np.asarray(picture) / 255 - GRADIENT).max() < 0.01
+
+
+def test_a_tensor_has_no_picture():
+    assert picture_of(torch.zeros(3, 4, 6)) is None
+
+
+@pytest.mark.parametrize("video", [[IMAGE, IMAGE], VIDEO, torch.tensor(VIDEO)], ids=["frames", "array", "tensor"])
+def test_a_video_is_checked_as_images_are(video):
+    check_output(SimpleNamespace(finite=None, images=[video]))
+    with pytest.raises(Invalid, match="the same everywhere"):
+        check_output(SimpleNamespace(finite=None, images=[VIDEO * 0]))
+    with pytest.raises(Invalid, match="NaN"):
+        check_output(SimpleNamespace(finite=None, images=[VIDEO * np.nan]))
