@@ -28,8 +28,13 @@ def test_a_tensor_has_no_picture():
 
 @pytest.mark.parametrize("video", [[IMAGE, IMAGE], VIDEO, torch.tensor(VIDEO)], ids=["frames", "array", "tensor"])
 def test_a_video_is_checked_as_images_are(video):
-    check_output(SimpleNamespace(finite=None, images=[video]))
+    check_output(SimpleNamespace(finite=None, images=[video]), 1)
     with pytest.raises(Invalid, match="the same everywhere"):
-        check_output(SimpleNamespace(finite=None, images=[VIDEO * 0]))
+        check_output(SimpleNamespace(finite=None, images=[VIDEO * 0]), 1)
     with pytest.raises(Invalid, match="NaN"):
-        check_output(SimpleNamespace(finite=None, images=[VIDEO * np.nan]))
+        check_output(SimpleNamespace(finite=None, images=[VIDEO * np.nan]), 1)
+
+
+def test_another_number_of_images_than_the_batch_has_is_invalid():
+    with pytest.raises(Invalid, match="the call made 1 images, not the 2 of the batch"):
+        check_output(SimpleNamespace(finite=None, images=[IMAGE]), 2)

@@ -46,11 +46,14 @@ def pixels_of(image):
     return image.float().cpu().numpy() if torch.is_tensor(image) else numpy.asarray(image)
 
 
-def check_output(outputs):
-    """Raises Invalid where the denoiser gave NaN or infinity, or an image holds them or is the same everywhere.
+def check_output(outputs, batch_size):
+    """Raises Invalid where the call made another number of images than the batch has, the denoiser gave NaN or infinity, or an
+    image holds them or is the same everywhere.
 
     The denoiser's own output counts: a pipeline turns NaN into black pixels, where it does not show.
     """
+    if len(outputs.images) != batch_size:
+        raise Invalid(f"the call made {len(outputs.images)} images, not the {batch_size} of the batch")
     if outputs.finite is not None and not bool(outputs.finite):
         raise Invalid("the denoiser gave NaN or infinity")
     for image in outputs.images:

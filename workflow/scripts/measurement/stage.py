@@ -188,7 +188,7 @@ def measure_stage(description, definition, device, report, folder):
     if compiled:
         stage.variant.evidence.append(check_graphs(graphs))
     report.values(evidence=stage.variant.confirm(stage.call))
-    check_output(stage.outputs)
+    check_output(stage.outputs, stage.batch_size)
     rates = summarize_calls(samples, stage.batch_size)
     report.values(**startup_columns(warmup, rates["latency_s"], compiled))
     if "quantization" not in definition["variant"]:
