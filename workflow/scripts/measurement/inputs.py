@@ -72,8 +72,9 @@ class InputMaker:
         return torch.randn(self.shape_of(value), generator=generator).to(self.device, self.dtype)
 
     def make_ones(self, value):
-        """A mask of tokens as a tokenizer gives it, none of them padding."""
-        return torch.ones(self.shape_of(value), dtype=torch.int64, device=self.device)
+        """A mask of tokens, none of them padding: integers, as a tokenizer gives it, or in the run's dtype."""
+        dtype = self.dtype if value.get("floating") else torch.int64
+        return torch.ones(self.shape_of(value), dtype=dtype, device=self.device)
 
     def make_repeat(self, value):
         """A list with the value once for each image of the batch."""
