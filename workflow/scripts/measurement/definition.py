@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from sizes import NATIVE
+
 from .errors import DiffbenchError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,11 +98,12 @@ def architecture(name, scale, root=ROOT):
     return merged
 
 
-def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT):
+def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE):
     """Everything that decides what a run measures, as plain data.
 
     Returns a dictionary with `stages` (each with its `architecture`, `steps` and `call`), `variant` and the settings.
-    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it. `settings` has the keys of
+    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it; a `size` (sizes.py) is, with
+    the stages' `fixed_size`, unless it is the pipelines' own. `settings` has the keys of
     SETTINGS, and may have others, which are no part of it either.
     """
     stages, target = [], settings["target_percent"]
@@ -110,6 +113,8 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         stage = copy.deepcopy(stage)
         for source in [stage, *stage.get("components", {}).values()]:
             source.pop("gated", None)  # who may fetch it, no part of what is measured
+        if size == NATIVE:
+            stage.pop("fixed_size", None)
         stage["number"] = number
         name = stage.pop("architecture")
         if weights == "random":
@@ -128,6 +133,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         "batch_size": batch_size,
         "scale": scale,
         "weights": weights,
+        **({} if size == NATIVE else {"size": size}),
         "stages": stages,
         "variant": recipe,
         "measurement": {
@@ -137,11 +143,10 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
     }
 
 
-def planned_digest(config, pipeline, batch_size, variant, root=ROOT):
-    """The definition hash that a config gives to a cell's pipeline, batch size and variant. Raises DiffbenchError."""
-    return digest(
-        resolve(pipeline, batch_size, variant, config["weights"], config["scale"], config["measurement"], root)
-    )
+def planned_digest(config, pipeline, batch_size, size, variant, root=ROOT):
+    """The definition hash that a config gives to a cell's pipeline, batch size, size and variant. Raises DiffbenchError."""
+    settings = config["weights"], config["scale"], config["measurement"]
+    return digest(resolve(pipeline, batch_size, variant, *settings, root, size))
 
 
 def compiles(recipe):

@@ -7,7 +7,7 @@ from thresholds import MOST_ROUNDS
 from .builds import differences_of, releases_of
 from .cells import FOOTNOTED, HOST_MEMORY, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
-from .labels import label_of, torch_label
+from .labels import label_of, notes_on, torch_label
 from .options import UNITS, TableOptions, value_of
 
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
@@ -126,7 +126,7 @@ def notes_of(part, labels, options):
     for mark in filter(None, part["mark"].unique()):
         yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
     if not part["text"].any():
-        yield from (labels["notes"][name] for name in part["pipeline"].unique() if name in labels["notes"])
+        yield from notes_on(labels, part["pipeline"])
     measured = part[part["device_name"].astype(bool)]
     yield from warnings_of(part, labels)
     if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
