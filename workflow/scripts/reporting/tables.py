@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sizes import NATIVE
 from thresholds import MOST_ROUNDS
 
 from .builds import differences_of, releases_of
@@ -158,7 +159,8 @@ def mean_speedups(part, labels):
             others = (rows["fidelity"] == "different").sum()
             warning = f" ⚠ {others} of them with another image." if others else ""
             rates = f"{rate / mean:.3g} to {rate:.3g} it/s"
-            yield f"Geometric mean over {len(rows)} pipelines, {column}: {mean:.2f}x ({rates}).{warning}"
+            counted = f"{len(rows)} pipelines{'' if (rows['size'] == NATIVE).all() else ' and sizes'}"
+            yield f"Geometric mean over {counted}, {column}: {mean:.2f}x ({rates}).{warning}"
 
 
 def advice_of(part, labels):
