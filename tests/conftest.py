@@ -102,6 +102,7 @@ def make_row():
             pipeline="sd-txt2img",
             stage="1",
             batch_size="1",
+            size="native",
             variant="eager",
             round="1",
             status="ok",

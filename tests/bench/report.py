@@ -30,6 +30,7 @@ def make_rows(count):
         torch="2." + (index // 10 % 5).astype(str),
         pipeline="p" + (index // 50 % 10).astype(str),
         batch_size=1 + index // 500 % 10,
+        size="native",
         variant=["eager" if number // 5000 % 2 else "compile" for number in index],
         round=1 + index // 10000,
         stage=1,

@@ -19,7 +19,7 @@ CELL = {"gpu": "T4", "torch": "2.1", "pipeline": "sd-txt2img", "batch_size": 4, 
 @pytest.fixture
 def write(tmp_path, make_row):
     """Writes a CSV of one row of another machine; keys replace its columns."""
-    definition = Plan(CONFIG).definitions["sd-txt2img", 4, "eager"]
+    definition = Plan(CONFIG).definitions["sd-txt2img", 4, "native", "eager"]
 
     def write(name, **keys):
         path = tmp_path / name

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from test_summary import summary_of
 
-from columns import CALL_COLUMNS
+from columns import CALL_COLUMNS, CELL
 from reporting.evidence import Evidence
 from reporting.flags import flag_calls
 from reporting.read import to_frame
@@ -82,9 +82,7 @@ def test_flags_of_calls_come_from_the_raw_calls(make_row):
         ],
         columns=CALL_COLUMNS,
     ).astype({"batch_size": int, "stage": int, "round": int})
-    cells = pd.DataFrame(
-        [["A100", "2.0", "sd-txt2img", 1, "eager"]], columns=["gpu", "torch", "pipeline", "batch_size", "variant"]
-    )
+    cells = pd.DataFrame([["A100", "2.0", "sd-txt2img", 1, "native", "eager"]], columns=CELL)
     summary = summarize(to_frame([row]), cells, {"variant": "eager"}, Evidence(calls=calls))
     assert summary["flags"].iloc[0] == "outliers (round 1): 0 mild and 1 severe of 9 calls"
 

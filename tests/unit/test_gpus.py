@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from checking import check, read_catalogue
+from columns import CELL
 from conftest import ROOT
 from jobs import check_cluster, job_of, requests
 from measurement import device
@@ -157,6 +158,6 @@ def test_devices_that_nobody_has_tested_are_said_to_be(make_row):
     labels = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
     for gpu, told in (("MI300X", True), ("A100", False)):
         row = make_row(gpu=gpu)
-        cells = to_frame([row])[["gpu", "torch", "pipeline", "batch_size", "variant"]]
+        cells = to_frame([row])[CELL]
         (text,) = render_tables(summarize(to_frame([row]), cells, {"variant": "eager"}), labels).values()
         assert ("Devices of this kind are untested" in text) == told

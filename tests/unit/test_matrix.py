@@ -139,7 +139,7 @@ def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a
     options = [f"--{key.replace('_', '-')}={settings[key]}" for key in SETTINGS]
     arguments = parse_arguments(["--pipeline=if", "--batch-size=1", "--variant=eager", "--output=/tmp/none", *options])
     found = resolve("if", 1, "eager", "random", "tiny", {key: getattr(arguments, key) for key in SETTINGS})
-    assert digest(found) == plan.definitions["if", 1, "eager"]
+    assert digest(found) == plan.definitions["if", 1, "native", "eager"]
 
 
 def test_definitions_tell_variants_batches_and_settings_apart():

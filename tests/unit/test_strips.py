@@ -153,4 +153,4 @@ def test_images_are_found_by_the_identity_of_their_rows(runs):
     runs.add(picture(), LATENTS)
     images = Images(read_runs(runs.paths), runs.compare(), BASELINE)
     (key,) = images.folders
-    assert dict(zip(KEY, key)) == {**dict(zip(KEY, [*PLACE, "eager"])), "stage": 1}
+    assert dict(zip(KEY, key)) == {**dict(zip(KEY, [*PLACE, "native", "eager"])), "stage": 1}

@@ -12,10 +12,11 @@ BASELINE = {"variant": "eager"}
 
 
 def cells_of(rows):
-    return pd.DataFrame(
-        [[row["gpu"], row["torch"], row["pipeline"], int(row["batch_size"]), row["variant"]] for row in rows],
-        columns=CELL,
-    ).drop_duplicates()
+    return (
+        pd.DataFrame([[row[column] for column in CELL] for row in rows], columns=CELL)
+        .astype({"batch_size": int})
+        .drop_duplicates()
+    )
 
 
 def summary_of(rows, cells=None, baseline=BASELINE):

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_summary import cells_of
 
+from columns import CELL
 from conftest import ROOT
 from measurement.errors import one_line
 from reporting.formats import to_csv, to_html, to_markdown
@@ -116,9 +117,7 @@ def test_devices_that_differ_under_one_label_are_all_named(make_row):
 
 
 def test_dataset_of_one_open_cell_renders():
-    cells = pd.DataFrame(
-        [["A100", "2.0", "if", 1, "eager"]], columns=["gpu", "torch", "pipeline", "batch_size", "variant"]
-    )
+    cells = pd.DataFrame([["A100", "2.0", "if", 1, "native", "eager"]], columns=CELL)
     assert cells_in(tables_of([], cells)["A100", 1].splitlines()[4]) == ["IF", "…"]
 
 

@@ -40,6 +40,8 @@ rule measure:
         time_limit_s=SETTINGS["time_limit_s"],
         memory_limit_mib=str(SETTINGS.get("memory_limit_mib")),
         run=lambda wildcards: PLAN.number(wildcards),
+        pipeline=lambda wildcards: split_name(wildcards.pipeline)[0],
+        size=lambda wildcards: split_name(wildcards.pipeline)[1],
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
         environment=lambda wildcards: PLAN.expected(wildcards.torch),
@@ -52,7 +54,7 @@ rule measure:
         "{wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
     shell:
         "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
-        " --pipeline {wildcards.pipeline:q} --batch-size {wildcards.batch_size} --variant {wildcards.variant:q}"
+        " --pipeline {resources.pipeline:q} --batch-size {wildcards.batch_size} --size {resources.size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
         " --weights {params.weights:q} --scale {params.scale:q}"
         " {params.stopping}"

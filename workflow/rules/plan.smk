@@ -16,7 +16,8 @@ from snakemake.settings.types import DeploymentMethod
 from columns import CELL
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
-from matrix import INSTALLED, NAME_PATTERN, RUN, Plan
+from matrix import INSTALLED, NAME_PATTERN, Plan
+from sizes import DIMENSIONS, split_name
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 try:
@@ -25,7 +26,7 @@ except DiffbenchError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = Path("results") / PLAN.config["name"]
-RUNS = Paramspace(PLAN.runs[RUN], filename_params=[])
+RUNS = Paramspace(PLAN.paths, filename_params=[])
 
 
 STARTED = time.time()
@@ -55,7 +56,7 @@ wildcard_constraints:
     dataset=NAME_PATTERN,
     gpu=NAME_PATTERN,
     torch=NAME_PATTERN,
-    pipeline=NAME_PATTERN,
+    pipeline=f"{NAME_PATTERN}(@{DIMENSIONS})?",
     variant=NAME_PATTERN,
     batch_size="[1-9][0-9]*",
     round="[1-9][0-9]*",

@@ -34,6 +34,7 @@ REPORTING = (
             "fidelity",
             "publish",
             "render",
+            "sizes",
             "strips",
             "summarize",
             "thresholds",

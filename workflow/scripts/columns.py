@@ -1,7 +1,7 @@
 """The columns of the CSVs that measuring writes and reporting reads."""
 
-CELL = ["gpu", "torch", "pipeline", "batch_size", "variant"]
-IDENTITY = ["gpu", "torch", "pipeline", "stage", "batch_size", "variant", "round"]
+CELL = ["gpu", "torch", "pipeline", "batch_size", "size", "variant"]
+IDENTITY = ["gpu", "torch", "pipeline", "stage", "batch_size", "size", "variant", "round"]
 OUTCOME = ["status", "phase", "detail", "definition"]
 RATE = [
     "calls",

@@ -11,6 +11,7 @@ from measurement.definition import planned_digest
 from measurement.errors import DiffbenchError
 from reporting.errors import ReportError
 from reporting.read import read_rows
+from sizes import name_at
 
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
 
@@ -103,8 +104,8 @@ def read_sources(sources):
 def describe(row):
     """`A100, 2.0, if, batch size 4, eager, stage 1, round 2`."""
     return (
-        f"{row['gpu']}, {row['torch']}, {row['pipeline']}, batch size {row['batch_size']}, {row['variant']}, "
-        f"stage {row['stage']}, round {row['round']}"
+        f"{row['gpu']}, {row['torch']}, {name_at(row['pipeline'], row['size'])}, batch size {row['batch_size']}, "
+        f"{row['variant']}, stage {row['stage']}, round {row['round']}"
     )
 
 
@@ -112,7 +113,7 @@ def check_definitions(frame, config, root):
     """Raises DiffbenchError for the first row whose definition is not what this config and these catalogues give."""
     definitions = {}
     for row in frame.to_dict("records"):
-        key = (row["pipeline"], int(row["batch_size"]), row["variant"])
+        key = (row["pipeline"], int(row["batch_size"]), row["size"], row["variant"])
         if key not in definitions:
             try:
                 definitions[key] = planned_digest(config, *key, root)

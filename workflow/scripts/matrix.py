@@ -15,9 +15,11 @@ from external import external_cells, find_sources
 from measurement.definition import ROOT, planned_digest
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
+from sizes import NATIVE, sized, split_name
 
 RUN = [*CELL, "round"]
-AXES = {"gpu": "gpus", "torch": "torch", "pipeline": "pipelines", "batch_size": "batch_sizes", "variant": "variants"}
+PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name tells its size
+AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "variants")))
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake
 
@@ -40,7 +42,8 @@ def resolve_config(config, root=ROOT, conda=False):
     read_catalogue("gpus", root)
     for kind in ("pipelines", "variants"):
         check_known(kind, config[kind], list(read_catalogue(kind, root)))
-    resolved = {"seed": 0, "exclude": [], "documents": [], "external": [], "tables": {}, **config}
+    config = {"seed": 0, "exclude": [], "documents": [], "external": [], "tables": {}, "sizes": [NATIVE], **config}
+    resolved = dict(config)
     check_limits(config["measurement"])
     if not config["gpus"] and not resolved["external"]:
         raise DiffbenchError("config: gpus: found [], expected a list of one or more: `external` has none either")
@@ -127,8 +130,8 @@ def expand_rounds(cells, rounds, seed):
 
 
 def define(config, cells, root=ROOT):
-    """The definition hash of every (pipeline, batch_size, variant) of the matrix."""
-    keys = cells[["pipeline", "batch_size", "variant"]].drop_duplicates().itertuples(index=False)
+    """The definition hash of every (pipeline, batch_size, size, variant) of the matrix."""
+    keys = cells[CELL[2:]].drop_duplicates().itertuples(index=False)
     return {tuple(key): planned_digest(config, *key, root) for key in keys}
 
 
@@ -145,9 +148,9 @@ def installed_versions():
 
 
 class Plan:
-    """What a config asks for on this machine: `config` (resolved), `cells`, `runs`, the definition of each cell, the `gpus` and
-    the `environments` of its torch builds; `sources` and `external_cells` are what other machines have measured. `conda`: whether
-    conda builds environments; `external`: whether to read those sources.
+    """What a config asks for on this machine: `config` (resolved), `cells`, `runs` and the `paths` of their folders, the
+    definition of each cell, the `gpus` and the `environments` of its torch builds; `sources` and `external_cells` are what
+    other machines have measured. `conda`: whether conda builds environments; `external`: whether to read those sources.
 
     Raises DiffbenchError in one line for whatever is wrong with the config or what it names.
     """
@@ -161,7 +164,8 @@ class Plan:
         self.cells = expand(self.config)
         self.runs = expand_rounds(self.cells, self.config["rounds"], self.config["seed"])
         self.definitions = define(self.config, self.cells, root)
-        index = pd.MultiIndex.from_frame(self.runs[RUN].astype(str))
+        self.paths = sized(self.runs)[PATH]
+        index = pd.MultiIndex.from_frame(self.paths.astype(str))
         self.numbers = dict(zip(index, self.runs["number"]))
         self.cells = self.cells.assign(
             definition=[self.definitions[key] for key in zip(*(self.cells[axis] for axis in CELL[2:]))]
@@ -175,8 +179,8 @@ class Plan:
 
     def definition(self, wildcards):
         """The definition hash of a run's cell; a run outside the matrix has none."""
-        key = (wildcards.pipeline, int(wildcards.batch_size), wildcards.variant)
-        return self.definitions.get(key, "")
+        pipeline, size = split_name(wildcards.pipeline)
+        return self.definitions.get((pipeline, int(wildcards.batch_size), size, wildcards.variant), "")
 
     def expected(self, torch):
         """What the measuring process of a torch build must find imported."""
@@ -188,4 +192,4 @@ class Plan:
 
     def number(self, wildcards):
         """The run's place in the order, from 1."""
-        return self.numbers.get(tuple(str(wildcards[axis]) for axis in RUN), len(self.numbers))
+        return self.numbers.get(tuple(str(wildcards[axis]) for axis in PATH), len(self.numbers))

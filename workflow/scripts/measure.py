@@ -1,4 +1,4 @@
-"""Measure one round of one cell: one pipeline, batch size and variant on this machine's device.
+"""Measure one round of one cell: one pipeline, batch size, size and variant on this machine's device.
 
 Writes run.csv (one row a stage), calls.csv (one row a call) and outputs/ (latents and image of one call a stage) to the
 output folder, whole or not at all. A measurement
@@ -26,6 +26,7 @@ from measurement.errors import DiffbenchError, SetupError
 from measurement.monitor import Monitor
 from measurement.supervise import assemble, read_events, run_child
 from measurement.toolchain import check_toolchain
+from sizes import NATIVE, SIZE, name_at
 
 SCRIPTS = Path(__file__).resolve().parent
 OUTPUTS = "outputs"  # the folder of what one call made
@@ -37,6 +38,9 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", required=True, help="a name of config/pipelines.yaml")
     parser.add_argument("--batch-size", required=True, type=positive_integer, help="images per prompt")
+    parser.add_argument(
+        "--size", default=NATIVE, type=size, help="native, HEIGHTxWIDTH or HEIGHTxWIDTHxFRAMES, in pixels"
+    )
     parser.add_argument("--variant", required=True, help="a name of config/variants.yaml")
     parser.add_argument("--output", required=True, type=Path, help="folder for run.csv, calls.csv and outputs/")
     add_place(parser)
@@ -87,6 +91,12 @@ def positive_integer(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 1 or more")
     return int(text)
+
+
+def size(text):
+    if not SIZE.match(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected native or a size such as 768x1360 or 480x832x81")
+    return text
 
 
 def optional_number(text):
@@ -185,6 +195,7 @@ def measure(arguments):
         arguments.scale,
         {key: getattr(arguments, key) for key in SETTINGS},
         arguments.root,
+        arguments.size,
     )
     found = digest(definition)
     if arguments.definition and arguments.definition != found:
@@ -199,6 +210,7 @@ def measure(arguments):
         "torch": arguments.torch,
         "pipeline": arguments.pipeline,
         "batch_size": arguments.batch_size,
+        "size": arguments.size,
         "variant": arguments.variant,
         "round": arguments.round,
         "definition": found,
@@ -250,7 +262,7 @@ def describe(rows):
         rate = line.get("iterations_per_second")
         result = f"{rate:.2f} it/s" if rate else f"{line['status']} during {line['phase']}: {line['detail']}"
         stage = f", stage {line['stage']}" if len(rows) > 1 else ""
-        yield f"{line['pipeline']}, batch size {line['batch_size']}, {line['variant']}{stage}: {result}"
+        yield f"{name_at(line['pipeline'], line['size'])}, batch size {line['batch_size']}, {line['variant']}{stage}: {result}"
 
 
 def interrupted(number, frame):

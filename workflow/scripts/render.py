@@ -7,6 +7,7 @@ from reporting.figures import figure_paths, write_figures
 from reporting.formats import FORMATS, to_markdown
 from reporting.options import TableOptions
 from reporting.tables import build_tables
+from sizes import unsized
 
 DEFAULT = TableOptions()
 
@@ -36,5 +37,5 @@ def write_all(summary, labels, baseline, folder, options=DEFAULT):
 
 
 def write_summary(summary, path):
-    """Write a summary as CSV, numbers with six significant digits."""
-    summary.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
+    """Write a summary as CSV, numbers with six significant digits, pipelines by their own names."""
+    unsized(summary).to_csv(path, index=False, lineterminator="\n", float_format="%.6g")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from sizes import NATIVE
+
 from .errors import DiffbenchError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -113,11 +115,12 @@ def recipe_of(variant, root=ROOT):
     return {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
 
 
-def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT):
+def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE):
     """Everything that decides what a run measures, as plain data.
 
     Returns a dictionary with `stages` (each with its `architecture`, `steps` and `call`), `variant` and the settings.
-    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it. `settings` has the keys of
+    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it; a `size` (sizes.py) is, with
+    the stages' `fixed_size`, unless it is the pipelines' own. `settings` has the keys of
     SETTINGS, and may have others, which are no part of it either.
     """
     stages, target = [], settings["target_percent"]
@@ -130,6 +133,8 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
             source.pop("gated", None)  # who may fetch it, no part of what is measured
         if "regional" not in recipe:
             stage.pop("blocks", None)
+        if size == NATIVE:
+            stage.pop("fixed_size", None)
         stage["number"] = number
         name = stage.pop("architecture")
         if weights == "random":
@@ -148,6 +153,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         "batch_size": batch_size,
         "scale": scale,
         "weights": weights,
+        **({} if size == NATIVE else {"size": size}),
         "stages": stages,
         "variant": recipe,
         "measurement": {
@@ -157,11 +163,10 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
     }
 
 
-def planned_digest(config, pipeline, batch_size, variant, root=ROOT):
-    """The definition hash that a config gives to a cell's pipeline, batch size and variant. Raises DiffbenchError."""
-    return digest(
-        resolve(pipeline, batch_size, variant, config["weights"], config["scale"], config["measurement"], root)
-    )
+def planned_digest(config, pipeline, batch_size, size, variant, root=ROOT):
+    """The definition hash that a config gives to a cell's pipeline, batch size, size and variant. Raises DiffbenchError."""
+    settings = config["weights"], config["scale"], config["measurement"]
+    return digest(resolve(pipeline, batch_size, variant, *settings, root, size))
 
 
 def compiles(recipe):

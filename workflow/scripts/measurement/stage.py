@@ -7,6 +7,8 @@ import time
 import numpy
 import torch
 
+from sizes import NATIVE
+
 from .definition import compiles
 from .errors import Invalid, SetupError
 from .graphs import Graphs, check_graphs, stop_compile_workers
@@ -15,6 +17,7 @@ from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
 from .outputs import OutputRecorder, check_output, save_output
 from .precision import choose_dtype, precision_evidence
+from .size import check_size, dimensions, size_arguments
 from .stopping import Stopping, half_width, spread_of
 from .supervise import POLL_S
 from .support import check_support
@@ -31,11 +34,14 @@ class Stage:
     def __init__(self, description, definition, device, dtype):
         self.device = device
         self.batch_size = definition["batch_size"]
+        self.size = definition.get("size", NATIVE)
+        call = {**description["call"], **size_arguments(description, self.size)}
         self.pipeline = load_pipeline(description, definition["weights"], device, dtype)
         modules = description["modules"]
         check_description(self.pipeline, description)
-        maker = InputMaker(image_size(self.pipeline, description["call"]), self.batch_size, device, dtype)
-        self.arguments = {name: maker.make(value) for name, value in description["call"].items()}
+        images = image_size(self.pipeline, {**call, **dimensions(self.size)})
+        maker = InputMaker(images, self.batch_size, device, dtype)
+        self.arguments = {name: maker.make(value) for name, value in call.items()}
         self.arguments["num_inference_steps"] = description["steps"]
         batch_argument = description.get("batch_argument", "num_images_per_prompt")
         if batch_argument is not None:  # without one the inputs carry the batch
@@ -173,6 +179,7 @@ def measure_stage(description, definition, device, report, folder):
         graphs.watch(stage.variant.compiled)
 
     warmup = warm_up(stage, stopping, report)
+    check_size(stage.outputs.images, stage.size)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
     if compiled:
         report.values(**graphs.columns())

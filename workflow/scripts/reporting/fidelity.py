@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from sizes import with_size
 from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
 from .errors import ReportError
@@ -123,7 +124,7 @@ def write_fidelity(fidelity, path):
 def read_fidelity(path):
     """A fidelity.csv as it was written. Raises ReportError where it is none."""
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        frame = with_size(pd.read_csv(path, dtype=str, keep_default_na=False))
         if list(frame.columns) != COLUMNS:
             raise ValueError(f"its columns are not {', '.join(COLUMNS[:3])}, …, {COLUMNS[-1]}")
         for column in MEASURES:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .builds import differences_of
 from .cells import OUTSIDE, is_number, print_stage
-from .labels import label_of, torch_label
+from .labels import label_of, notes_on, torch_label
 from .tables import SCALES
 
 WIDEST = 1.3  # of the largest value: an interval of few rounds may go on beyond, out of the panel
@@ -183,7 +183,7 @@ def describe_origin(rows, cells):
         *differences_of(rows),
         *(note_of(name, part, cells.labels) for name, part in rows.groupby("pipeline", sort=False)),
     ]
-    return [origin + ".", *filter(None, notes)]
+    return [origin + ".", *dict.fromkeys(filter(None, notes))]
 
 
 def note_of(pipeline, rows, labels):
@@ -192,7 +192,7 @@ def note_of(pipeline, rows, labels):
     marks = [mark for mark in rows["mark"].unique() if mark in meanings] if "mark" in rows else []
     if marks:
         return f"{label_of(labels, 'pipelines', pipeline)}: {' '.join(meanings[mark] for mark in marks)}"
-    return labels.get("notes", {}).get(pipeline)
+    return next(iter(notes_on(labels, [pipeline])), None)
 
 
 def describe_rounds(rows, marks, over=""):

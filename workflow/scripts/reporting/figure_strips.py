@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sizes import sized, split_name
 from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
 from .fidelity import badges
@@ -39,6 +40,7 @@ class Images:
     """The images of a dataset and their badges (see fidelity.badges), by the values of KEY."""
 
     def __init__(self, runs, fidelity, baseline):
+        runs, fidelity = sized(runs), sized(fidelity)
         self.folders = shown_runs(runs, fidelity, baseline)
         rows = badges(fidelity, baseline).to_dict("records")
         self.badges = {tuple(row[column] for column in KEY): row for row in rows}
@@ -75,7 +77,7 @@ class Strip:
         self.pixels, self.badges = {}, {}
         for stage in self.stages:
             for torch, variant in self.columns:
-                key = (self.gpu, torch, self.pipeline, self.batch_size, variant, stage)
+                key = (self.gpu, torch, self.pipeline, self.batch_size, split_name(self.pipeline)[1], variant, stage)
                 self.pixels[stage, (torch, variant)] = images.read(key)
                 self.badges[stage, (torch, variant)] = images.badges.get(key)
         self.differences = {

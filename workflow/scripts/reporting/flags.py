@@ -7,9 +7,9 @@ from scipy import stats
 
 import thresholds as limits
 
-from .speedup import beside_baseline
+from .speedup import KEY, beside_baseline
 
-RUN = ["gpu", "torch", "pipeline", "batch_size", "variant", "stage", "round"]
+RUN = [*KEY, "round"]
 
 
 def flag_calls(latencies_s):

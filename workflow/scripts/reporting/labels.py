@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from sizes import NATIVE, split_name
+
 NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
 
 
@@ -32,8 +34,20 @@ def escape(text):
 
 
 def label_of(labels, kind, name, fallback=None):
-    """The catalogue's label for a name, else the fallback, else the name itself; as it is, not escaped."""
-    return labels.get(kind, {}).get(name) or fallback or name
+    """The catalogue's label for a name, else the fallback, else the name itself; as it is, not escaped. That of a pipeline at
+    another size than its own ends with it: `SD - txt2img, 480 x 832, 81 frames`."""
+    name, size = split_name(name)
+    label = labels.get(kind, {}).get(name) or fallback or name
+    if size == NATIVE:
+        return label
+    height, width, *frames = size.split("x")
+    return ", ".join([label, f"{height} x {width}", *(f"{count} frames" for count in frames)])
+
+
+def notes_on(labels, pipelines):
+    """The catalogue's different notes on some pipelines, at whatever sizes."""
+    names = dict.fromkeys(split_name(name)[0] for name in pipelines)
+    return [labels["notes"][name] for name in names if name in labels.get("notes", {})]
 
 
 def torch_label(summary, torch):

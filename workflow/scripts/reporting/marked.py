@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from sizes import NATIVE, unsized
+
 from .catalogue import build_catalogue
 from .cells import OUTSIDE, merge_stages, print_stage
 from .errors import ReportError
@@ -17,7 +19,7 @@ OPTIONS = {  # kind: (options it needs, options it may have)
     "tables": ({"dataset"}, set()),
     "figure": ({"dataset", "name"}, set()),
     "catalogue": ({"dataset"}, set()),
-    "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"stage"}),
+    "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage"}),
 }
 
 
@@ -87,13 +89,14 @@ class Renderer:
 
     def cell(self, marker, summary, labels):
         """One number inside a sentence, as it prints in the table."""
+        summary, options = unsized(summary), {"size": NATIVE, **marker.options}
         part = summary[(summary["gpu"] == self.gpu(marker, summary, labels))]
         part = part[part["batch_size"] == self.batch_size(marker, summary)]
-        for axis in ("pipeline", "torch", "variant"):
-            nearest(marker.options[axis], list(summary[axis].unique()), axis)
-            part = part[part[axis] == marker.options[axis]]
-        if "stage" in marker.options:
-            part = part[part["stage"].astype(str) == marker.options["stage"]]
+        for axis in ("pipeline", "size", "torch", "variant"):
+            nearest(options[axis], list(summary[axis].unique()), axis)
+            part = part[part[axis] == options[axis]]
+        if "stage" in options:
+            part = part[part["stage"].astype(str) == options["stage"]]
         if part.empty:
             raise ReportError(f"the dataset has no such cell (its table prints '{OUTSIDE}')")
         return " / ".join(merge_stages([print_stage(row) for row in part.to_dict("records")]))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from sizes import sized, with_size
+
 from .errors import ReportError
 from .speedup import KEY, speedups
 from .summary import COLUMNS, NUMBERS
@@ -32,7 +34,7 @@ def read_published(path):
     Values keep their printed text. Raises ReportError where the file has other columns or a value that is no number.
     """
     about = read_about(Path(path).with_suffix(".yaml"))
-    facts = pd.read_csv(path, dtype=str, keep_default_na=False)
+    facts = with_size(pd.read_csv(path, dtype=str, keep_default_na=False))
     if set(facts.columns) != set(FACTS):
         raise ReportError(f"{path}: found columns {', '.join(facts.columns)}; expected {', '.join(FACTS)}")
     rates = pd.to_numeric(facts["iterations_per_second"].replace("", None), errors="coerce")
@@ -56,4 +58,4 @@ def read_published(path):
     summary = summary.assign(**about["columns"], detail="", definition="", device_name="", torch_version="", threads="")
     texts = [column for column in COLUMNS if column not in NUMBERS]
     summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
-    return summary.assign(speedup=speedups(summary, about["baseline"]))
+    return sized(summary.assign(speedup=speedups(summary, about["baseline"])))

@@ -9,10 +9,11 @@ import pandas as pd
 import yaml
 
 from columns import CALL_COLUMNS, IDENTITY
+from sizes import NATIVE, with_size
 
 from .errors import ReportError
 
-CALL_TEXTS = ("gpu", "torch", "pipeline", "variant", "definition", "kind")
+CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.yaml"
 
 
@@ -50,7 +51,7 @@ def read_rows(path, remedy="delete it and its run is measured again"):
     try:
         check_columns(path, reader.fieldnames or [], columns)
         for row in reader:
-            row = {**dict.fromkeys(columns, ""), **row}
+            row = {**dict.fromkeys(columns, ""), "size": NATIVE, **row}
             validate(row)
             rows.append(row)
     except csv.Error as error:
@@ -66,8 +67,9 @@ def read_rows(path, remedy="delete it and its run is measured again"):
 
 def check_columns(path, found, columns):
     """Raises ReportError for columns that no row has, or that are too few. A row of an older release may lack newer columns."""
+    identity = [column for column in IDENTITY if column != "size" or column in found]
     unknown = [column for column in found if column not in columns]
-    if found[: len(IDENTITY)] != IDENTITY or unknown or len(set(found)) < len(found):
+    if found[: len(identity)] != identity or unknown or len(set(found)) < len(found):
         begin = ", ".join(found[:4])
         problem = f"column {unknown[0]!r} is unknown" if unknown else f"its columns begin with '{begin}'"
         raise ReportError(f"{path}: not a measurement CSV: {problem}, expected '{columns[0]}, …'")
@@ -94,7 +96,7 @@ def read_calls(paths):
     frames = []
     for path in paths:
         try:
-            frame = pd.read_csv(path, dtype=dict.fromkeys(CALL_TEXTS, str), keep_default_na=False)
+            frame = with_size(pd.read_csv(path, dtype=dict.fromkeys(CALL_TEXTS, str), keep_default_na=False))
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise ReportError(f"{path}: not a CSV of calls: {error}; delete it and its run is measured again") from None
         if list(frame.columns) != CALL_COLUMNS:

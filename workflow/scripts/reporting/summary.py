@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from columns import CELL
+from sizes import name_at, sized, with_size
 
 from .ceilings import ceiling_columns
 from .errors import ReportError
@@ -100,8 +101,8 @@ def check_poolable(measurements):
 
 def describe_cell(values):
     """`A100, 2.0, if, batch size 4, eager`."""
-    gpu, torch, pipeline, batch_size, variant = values
-    return f"{gpu}, {torch}, {pipeline}, batch size {batch_size}, {variant}"
+    gpu, torch, pipeline, batch_size, size, variant = values
+    return f"{gpu}, {torch}, {name_at(pipeline, size)}, batch size {batch_size}, {variant}"
 
 
 def first_failures(measurements):
@@ -127,8 +128,9 @@ def join_different(values):
 def summarize(measurements, cells, baseline, evidence=NONE):
     """The summary of `measurements` (see read.to_frame) over `cells`, a DataFrame with the columns of CELL.
 
-    Returns a DataFrame with COLUMNS in the order of `cells`; a cell without rows has status `open` and stage 1. `…_low` and
-    `…_high` are ends of 95% intervals (see intervals.py); `rounds_needed` says what would settle an unclear speed-up.
+    Returns a DataFrame with COLUMNS in the order of `cells`, pipelines named at their sizes (sizes.py); a cell without rows
+    has status `open` and stage 1. `…_low` and `…_high` are ends of 95% intervals (see intervals.py); `rounds_needed` says
+    what would settle an unclear speed-up.
     `baseline` maps `variant` and/or `torch` to what speed-ups are measured against. Raises ReportError for rows that must
     not be pooled.
     """
@@ -174,7 +176,7 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     )
     texts = summary.select_dtypes(exclude="number").columns
     summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
-    return summary[COLUMNS]
+    return sized(summary[COLUMNS])
 
 
 def add_fidelity(summary, fidelity, baseline):
@@ -186,8 +188,8 @@ def add_fidelity(summary, fidelity, baseline):
 
 
 def read_summary(path):
-    """A summary.csv as it was written: identity columns and texts as text, numbers as numbers."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes."""
+    frame = sized(with_size(pd.read_csv(path, dtype=str, keep_default_na=False)))
     for column in NUMBERS:
         frame[column] = pd.to_numeric(frame[column].replace("", None))
     return frame

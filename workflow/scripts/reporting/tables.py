@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from sizes import NATIVE
 from thresholds import MOST_ROUNDS
 
 from .builds import differences_of, releases_of
 from .cells import FOOTNOTED, HOST_MEMORY, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
-from .labels import label_of, torch_label
+from .labels import label_of, notes_on, torch_label
 from .options import UNITS, TableOptions, value_of
 
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
@@ -126,7 +127,7 @@ def notes_of(part, labels, options):
     for mark in filter(None, part["mark"].unique()):
         yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
     if not part["text"].any():
-        yield from (labels["notes"][name] for name in part["pipeline"].unique() if name in labels["notes"])
+        yield from notes_on(labels, part["pipeline"])
     measured = part[part["device_name"].astype(bool)]
     yield from warnings_of(part, labels)
     if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
@@ -158,7 +159,8 @@ def mean_speedups(part, labels):
             others = (rows["fidelity"] == "different").sum()
             warning = f" ⚠ {others} of them with another image." if others else ""
             rates = f"{rate / mean:.3g} to {rate:.3g} it/s"
-            yield f"Geometric mean over {len(rows)} pipelines, {column}: {mean:.2f}x ({rates}).{warning}"
+            counted = f"{len(rows)} pipelines{'' if (rows['size'] == NATIVE).all() else ' and sizes'}"
+            yield f"Geometric mean over {counted}, {column}: {mean:.2f}x ({rates}).{warning}"
 
 
 def advice_of(part, labels):
