@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
 COMPILING = ("compile", "regional")  # the mechanisms of a variant that compile
-PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a random run
+PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
 SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
     "warmup_calls": 3,
     "max_warmup_calls": 10,
@@ -99,7 +99,8 @@ def architecture(name, scale, root=ROOT):
 def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT):
     """Everything that decides what a run measures, as plain data.
 
-    Returns a dictionary with `stages` (each with its `architecture`, `steps` and `call`), `variant` and the settings.
+    Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
+    `variant` and the settings.
     At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it. `settings` has the keys of
     SETTINGS, and may have others, which are no part of it either.
     """
@@ -110,18 +111,19 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         stage = copy.deepcopy(stage)
         for source in [stage, *stage.get("components", {}).values()]:
             source.pop("gated", None)  # who may fetch it, no part of what is measured
+            if weights == "random":
+                source.pop("fp16_variant", None)
         stage["number"] = number
-        name = stage.pop("architecture")
-        if weights == "random":
+        name = stage.pop("architecture", None)
+        if weights == "random" and name is not None:
             stage = {key: value for key, value in stage.items() if key not in PRETRAINED_KEYS}
             stage["architecture"] = architecture(name, scale, root)
             stage["architecture"].pop("parameters", None)
             stage["steps"] = stage["architecture"].pop("steps", stage["steps"])
             stage["call"].update(stage["architecture"].pop("call", {}))
         elif scale == "tiny" and not Path(stage["hub_id"]).is_dir():
-            raise DiffbenchError(
-                f"weights: pretrained weights of {stage['hub_id']} are no miniature: set 'scale: full'"
-            )
+            what = "pretrained weights" if weights == "pretrained" else f"{pipeline} has no architecture, and the files"
+            raise DiffbenchError(f"weights: {what} of {stage['hub_id']} are no miniature: set 'scale: full'")
         stages.append(stage)
     recipe = {key: value for key, value in entry("variants", variant, root).items() if key not in ("label", "note")}
     return {
@@ -135,6 +137,11 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
             "target_percent": None if target is None else float(target),
         },
     }
+
+
+def needs_files(stage, weights):
+    """Whether a stage of the catalogue is made from files of its hub id: its weights, or its configuration."""
+    return weights == "pretrained" or "architecture" not in stage
 
 
 def planned_digest(config, pipeline, batch_size, variant, root=ROOT):
