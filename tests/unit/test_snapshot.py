@@ -9,7 +9,7 @@ import torch
 
 from measurement.definition import PRETRAINED_KEYS, digest, resolve
 from measurement.errors import SetupError, Unsupported
-from measurement.load import create_pipeline, load_pipeline
+from measurement.load import create_from_folder, create_pipeline, load_pipeline
 
 CPU = torch.device("cpu")
 
@@ -40,29 +40,18 @@ def edit(path, **keys):
     path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
 
 
-def dtypes(module):
-    return {tensor.dtype for tensor in module.parameters()}
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_dtype_is_the_runs_whatever_a_configuration_says(tmp_path, dtype):
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
-
-def test_every_component_is_made_and_no_weight_is_read(saved):
-    (stage,) = resolve("sdxl-txt2img", 1, "eager", "random", "tiny")["stages"]
-    described = load_pipeline(stage, "random", CPU, torch.float32)
-    made = load_pipeline(stage_of(saved), "random", CPU, torch.float32)
-    for name, component in described.components.items():
-        assert type(made.components[name]) is type(component), name
-    for name in ("unet", "vae", "text_encoder", "text_encoder_2"):
-        pairs = list(zip(made.components[name].parameters(), described.components[name].parameters()))
-        assert all(torch.equal(*pair) for pair in pairs), "the seed is the component's name"
-    assert made.tokenizer("a castle")["input_ids"] == described.tokenizer("a castle")["input_ids"]
-    assert dict(made.scheduler.config)["timestep_spacing"] == "leading"
-
-
-def test_the_dtype_is_the_runs_whatever_a_configuration_says(folder):
-    edit(folder / "text_encoder/config.json", torch_dtype="float16", dtype="float16")
-    made = load_pipeline(stage_of(folder), "random", CPU, torch.float32)
-    assert dtypes(made.text_encoder) == dtypes(made.unet) == {torch.float32}
-    made = load_pipeline(stage_of(folder), "random", CPU, torch.bfloat16)
-    assert dtypes(made.text_encoder) == dtypes(made.unet) == {torch.bfloat16}
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision = CLIPVisionConfig(**size, image_size=28, patch_size=14)
+    LlavaConfig(vision_config=vision, text_config=LlamaConfig(**size, vocab_size=32)).save_pretrained(tmp_path)
+    half = dict.fromkeys(["dtype", "torch_dtype"], "float16")
+    text = json.loads((tmp_path / "config.json").read_text())["text_config"]
+    edit(tmp_path / "config.json", **half, text_config={**text, **half})
+    made = create_from_folder("text_encoder", "transformers.LlavaForConditionalGeneration", tmp_path, CPU, dtype)
+    assert {parameter.dtype for parameter in made.parameters()} == {dtype}
 
 
 def test_a_configuration_may_be_that_of_a_larger_model(folder):
@@ -76,7 +65,12 @@ def test_a_configuration_may_be_that_of_a_larger_model(folder):
 def test_what_is_dropped_replaced_or_absent_needs_no_files(folder, tmp_path):
     shutil.rmtree(folder / "text_encoder_2")
     (folder / "vae").rename(tmp_path / "vae")
-    edit(folder / "model_index.json", vae=["elsewhere", "VAE"], text_encoder=[None, None])
+    edit(
+        folder / "model_index.json",
+        vae=["elsewhere", "VAE"],
+        text_encoder_2=["elsewhere", "T"],
+        text_encoder=[None, None],
+    )
     vae = {"class": "diffusers.AutoencoderKL", "hub_id": str(tmp_path / "vae"), "revision": None}
     stage = stage_of(folder, drop=["text_encoder_2"], components={"vae": vae})
     made = load_pipeline(stage, "random", CPU, torch.float32)
