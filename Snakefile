@@ -2,7 +2,7 @@
 #   snakemake --cores 1              measure what config/config.yaml asks for, then tables and figures
 #   snakemake --cores 1 so_far       tables and figures of what has been measured so far
 #   snakemake --cores 1 bundle       pack what has been measured so far into one archive for another machine
-#   snakemake --cores 1 weights      fetch pretrained weights, on a machine with network
+#   snakemake --cores 1 weights      fetch pretrained weights, or configuration files, on a machine with network
 #   snakemake --cores 1 published    tables and figures of the published datasets
 #   snakemake --cores 1 measured     tables and figures of the committed measurements
 #   snakemake --cores 1 catalogue    which pipeline runs with which variant, as far as it was measured

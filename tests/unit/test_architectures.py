@@ -37,6 +37,7 @@ STAGES = [
     (name, stage, scale)
     for name, pipeline in read_catalogue("pipelines").items()
     for stage in pipeline["stages"]
+    if "architecture" in stage
     for scale in ("full", "tiny")
 ]
 ARCHITECTURES = {stage["architecture"]: stage for _, stage, _ in STAGES}

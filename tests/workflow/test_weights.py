@@ -1,4 +1,4 @@
-"""Pretrained weights: fetched once with network, measured without; the hub is a stand-in on this machine."""
+"""What the hub has: fetched once with network, measured without; the hub is a stand-in on this machine."""
 
 import pytest
 
@@ -84,7 +84,39 @@ def test_a_hub_that_cannot_be_reached_is_told(pretrained):
     assert "Traceback" not in result.output
 
 
-def test_random_weights_need_none(project):
+def test_random_weights_of_an_architecture_need_nothing(project):
     output = project.snakemake("weights").output
-    assert "All random weights are there" in output
+    assert "All that random weights need is there" in output
     assert "Fetch" not in output
+
+
+def test_random_weights_without_an_architecture_need_configuration_files_alone(pretrained, hub):
+    pretrained.edit("config/pipelines.yaml", lambda entries: entries["sd-controlnet"]["stages"][0].pop("architecture"))
+    pretrained.configure(name="configured", weights="random")
+    run = pretrained.run_folder("sd-controlnet")
+    early = pretrained.snakemake(run / "run.csv", check=False, environment=pretrained.environment)
+    assert early.returncode != 0
+    missing = "are not on this machine; `snakemake --cores 1 weights` fetches them, on a machine with network"
+    assert f"error: configuration files of mini/pipeline at revision {REVISION} {missing}" in early.output
+    assert hub.asked == [], "a run asks no network"
+
+    environment = {**pretrained.environment, "HF_TOKEN": hub.token}
+    pretrained.snakemake("weights", environment=environment)
+    fetched = {path.partition("/resolve/")[2].partition("/")[2] for path in hub.asked if "/resolve/" in path}
+    assert {"model_index.json", "unet/config.json", "tokenizer/tokenizer_config.json", "config.json"} <= fetched
+    assert {name.rpartition(".")[2] for name in fetched} <= {"json", "txt"}
+
+    hub.asked.clear()
+    pretrained.snakemake(run / "run.csv", environment=pretrained.environment)
+    assert hub.asked == []
+    (row,) = rows_of(pretrained.folder / run)
+    assert (row["status"], row["weights"], row["scale"], row["revision"]) == ("ok", "random", "full", REVISION)
+
+
+def test_configuration_files_of_the_hub_are_no_miniature(pretrained):
+    pretrained.edit("config/pipelines.yaml", lambda entries: entries["sd-controlnet"]["stages"][0].pop("architecture"))
+    pretrained.configure(weights="random", scale="tiny")
+    result = pretrained.snakemake("-n", check=False)
+    assert result.returncode != 0
+    told = "sd-controlnet has no architecture, and the files of mini/pipeline are no miniature: set 'scale: full'"
+    assert result.output.endswith(f"\nerror: weights: {told}\n")

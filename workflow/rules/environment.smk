@@ -6,7 +6,7 @@ MAKES:
     .environments/torch-<name>/                           the environment, where uv makes it; conda has a place of its own
     results/<name>/environments/torch-<name>.<pins>.txt   every package that it holds; <pins> is a hash of the file's pins
 
-Pinned weights of the hub are fetched here too, for runs are offline; they go to the hub's own cache (HF_HOME).
+Pinned weights and configuration files of the hub are fetched here too, for runs are offline; they go to the hub's own cache (HF_HOME).
 
 `installed` is the Python that runs Snakemake and has no environment of ours.
 """
@@ -36,19 +36,16 @@ rule environment:
 
 
 rule weights:
-    """Fetch the pinned weights that the config's pipelines need, on a machine with network; with random weights, none."""
+    """Fetch what the config's pipelines need of the hub, on a machine with network: pinned weights, or for random ones the
+    configuration files of pipelines without an architecture."""
     input:
-        [
-            str(FETCHED).format(torch=torch)
-            for torch in PLAN.config["torch"]
-            if PLAN.gpus and PLAN.config["weights"] == "pretrained"
-        ],
+        [str(FETCHED).format(torch=torch) for torch in PLAN.config["torch"] if PLAN.gpus and needs_hub()],
     message:
-        f"All {PLAN.config['weights']} weights are there"
+        f"All that {PLAN.config['weights']} weights need is there"
 
 
 rule fetch:
-    """Fetch the weights with a torch build's own Diffusers, which knows what it will load."""
+    """Fetch it with a torch build's own Diffusers, which knows what it will load."""
     input:
         environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
     output:
@@ -63,8 +60,10 @@ rule fetch:
         script=str(BASE / "workflow/scripts/weights.py"),
     params:
         pipelines=PLAN.config["pipelines"],
+        weights=PLAN.config["weights"],
         dtypes=sorted({"float32" if gpu.get("device") == "cpu" else "float16" for gpu in PLAN.gpus.values()}),
     message:
-        "Fetch weights with torch {wildcards.torch}: {params.pipelines}"
+        "Fetch what {params.weights} weights need, with torch {wildcards.torch}: {params.pipelines}"
     shell:
-        "{resources.python:q} {resources.script:q} {params.pipelines:q} --dtypes {params.dtypes:q} 2>&1 | tee {log:q}"
+        "{resources.python:q} {resources.script:q} {params.pipelines:q} --weights {params.weights}"
+        " --dtypes {params.dtypes:q} 2>&1 | tee {log:q}"

@@ -9,7 +9,7 @@ import shlex
 import time
 from functools import cache
 
-from measurement.definition import SETTINGS as STOPPING, read_yaml
+from measurement.definition import SETTINGS as STOPPING, entry, needs_files, read_yaml
 
 from snakemake.settings.types import DeploymentMethod
 
@@ -107,6 +107,12 @@ def external_files(kind):
     """The files of one kind (`rows`, `calls`, `fidelity`, `ceilings`) that other machines have sent."""
     files = [getattr(source, kind) for source in PLAN.sources]
     return files if kind == "rows" else list(dict.fromkeys(path for paths in files for path in paths))
+
+
+def needs_hub():
+    """Whether a pipeline of the config is made from files of the hub."""
+    stages = [stage for name in PLAN.config["pipelines"] for stage in entry("pipelines", name)["stages"]]
+    return any(needs_files(stage, PLAN.config["weights"]) for stage in stages)
 
 
 def ceiling_files():

@@ -1,22 +1,25 @@
-"""Fetch the pinned weights of pipelines into the cache of the Hugging Face hub, for runs that are offline.
+"""Fetch what pipelines are made of, at its pinned revision, into the cache of the Hugging Face hub, for runs that are offline.
 
-Only what a run loads is fetched: safetensors, in the dtype's variant, without the components that are left out. A model that is
-gated needs a token in HF_TOKEN.
+Only what a run loads is fetched: safetensors, in the dtype's variant, without the components that are left out; for random
+weights the configuration and tokenizer files of stages without an architecture. A gated model needs a token in HF_TOKEN.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 from measure import run_program
-from measurement.definition import entry
+from measurement.definition import WEIGHTS, entry, needs_files
 from measurement.errors import SetupError, Unsupported, one_line
+from measurement.snapshot import download
 
 
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pipelines", nargs="+", help="names of config/pipelines.yaml")
+    parser.add_argument("--weights", default="pretrained", choices=WEIGHTS)
     parser.add_argument("--dtypes", nargs="+", default=["float16"], choices=("float16", "float32"))
     return parser.parse_args(arguments)
 
@@ -30,30 +33,50 @@ def check_token(sources):
         )
 
 
+def sources_of(stage):
+    """Where the parts of a stage come from: other repositories for some of its components, and its own; folders left out."""
+    return [source for source in [*stage.get("components", {}).values(), stage] if not Path(source["hub_id"]).is_dir()]
+
+
+@contextlib.contextmanager
+def telling(what, source):
+    """Turn whatever the hub, the network or a disk raises into one line."""
+    try:
+        yield
+    except (SetupError, Unsupported):
+        raise
+    except Exception as error:
+        where = f"{source['hub_id']} at revision {source['revision']}"
+        raise SetupError(f"{what} of {where} cannot be fetched: {type(error).__name__}: {one_line(error)}") from None
+
+
 def fetch_stage(stage, dtype):
     """Fetch a stage's pipeline and the components that come from elsewhere. Raises SetupError where one cannot be had."""
+    import torch
+
     from measurement.load import download_options, dropped_components, find_class
 
-    components = stage.get("components", {})
-    for source in [*components.values(), stage]:
-        if Path(source["hub_id"]).is_dir():
-            continue
-        options = download_options(source, dtype, fetch=True)  # refuses what has no pinned revision
+    for source in sources_of(stage):
+        options = download_options(source, getattr(torch, dtype), fetch=True)  # refuses what has no pinned revision
         try:
-            if source is stage:
-                without = dict.fromkeys([*components, *dropped_components(stage)])
-                find_class(stage["class"]).download(source["hub_id"], **options, **without)
-            else:
-                find_class(source["class"]).from_pretrained(source["hub_id"], **options)
+            with telling("weights", source):
+                if source is stage:
+                    without = dict.fromkeys([*stage.get("components", {}), *dropped_components(stage)])
+                    find_class(stage["class"]).download(source["hub_id"], **options, **without)
+                else:
+                    find_class(source["class"]).from_pretrained(source["hub_id"], **options)
         except Unsupported as error:
             yield f"{source['hub_id']}: nothing to fetch: {error}"
             return
-        except Exception as error:  # whatever the hub, the network or a disk raises
-            where = f"{source['hub_id']} at revision {source['revision']}"
-            raise SetupError(
-                f"weights of {where} cannot be fetched: {type(error).__name__}: {one_line(error)}"
-            ) from None
-        yield f"{source['hub_id']}, {str(dtype).replace('torch.', '')}: fetched"
+        yield f"{source['hub_id']}, {dtype}: fetched"
+
+
+def fetch_configuration(stage):
+    """Fetch the configuration files of the same, and no weights. Raises SetupError where they cannot be had."""
+    for source in sources_of(stage):
+        with telling("configuration files", source):
+            download(source)
+        yield f"{source['hub_id']}, configuration files: fetched"
 
 
 def fetch(arguments):
@@ -62,17 +85,19 @@ def fetch(arguments):
     Raises SetupError where something could not be had.
     """
     stages = [stage for name in arguments.pipelines for stage in entry("pipelines", name)["stages"]]
+    stages = [stage for stage in stages if needs_files(stage, arguments.weights)]
     check_token([source for stage in stages for source in [stage, *stage.get("components", {}).values()]])
-    import torch
-
+    if arguments.weights == "pretrained":
+        works = [fetch_stage(stage, dtype) for dtype in arguments.dtypes for stage in stages]
+    else:
+        works = [fetch_configuration(stage) for stage in stages]
     problems = {}
-    for dtype in arguments.dtypes:
-        for stage in stages:
-            try:
-                for line in fetch_stage(stage, getattr(torch, dtype)):
-                    print(line, flush=True)
-            except SetupError as error:
-                problems[str(error)] = error
+    for work in works:
+        try:
+            for line in work:
+                print(line, flush=True)
+        except SetupError as error:
+            problems[str(error)] = error
     for problem in list(problems)[:-1]:
         print(f"error: {problem}", file=sys.stderr)
     if problems:

@@ -21,7 +21,7 @@ SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
 COMPILING = ("compile", "regional", "compile_vae", "compile_text_encoder")  # the mechanisms of a variant that compile
 PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
-PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a random run
+PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
 SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
     "warmup_calls": 3,
     "max_warmup_calls": 10,
@@ -118,10 +118,10 @@ def recipe_of(variant, root=ROOT):
 def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE):
     """Everything that decides what a run measures, as plain data.
 
-    Returns a dictionary with `stages` (each with its `architecture`, `steps` and `call`), `variant` and the settings.
-    At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it; a `size` (sizes.py) is, with
-    the stages' `fixed_size`, unless it is the pipelines' own. `settings` has the keys of
-    SETTINGS, and may have others, which are no part of it either.
+    Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
+    `variant` and the settings. At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it; a
+    `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the pipelines' own. `settings` has the keys of SETTINGS, and
+    may have others, which are no part of it either.
     """
     stages, target = [], settings["target_percent"]
     recipe = recipe_of(variant, root)
@@ -131,22 +131,23 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         stage = copy.deepcopy(stage)
         for source in [stage, *stage.get("components", {}).values()]:
             source.pop("gated", None)  # who may fetch it, no part of what is measured
+            if weights == "random":
+                source.pop("fp16_variant", None)
         if "regional" not in recipe:
             stage.pop("blocks", None)
         if size == NATIVE:
             stage.pop("fixed_size", None)
         stage["number"] = number
-        name = stage.pop("architecture")
-        if weights == "random":
+        name = stage.pop("architecture", None)
+        if weights == "random" and name is not None:
             stage = {key: value for key, value in stage.items() if key not in PRETRAINED_KEYS}
             stage["architecture"] = architecture(name, scale, root)
             stage["architecture"].pop("parameters", None)
             stage["steps"] = stage["architecture"].pop("steps", stage["steps"])
             stage["call"].update(stage["architecture"].pop("call", {}))
         elif scale == "tiny" and not Path(stage["hub_id"]).is_dir():
-            raise DiffbenchError(
-                f"weights: pretrained weights of {stage['hub_id']} are no miniature: set 'scale: full'"
-            )
+            what = "pretrained weights" if weights == "pretrained" else f"{pipeline} has no architecture, and the files"
+            raise DiffbenchError(f"weights: {what} of {stage['hub_id']} are no miniature: set 'scale: full'")
         stage["steps"] = min(stage["steps"], recipe.get("scheduler", {}).get("steps", stage["steps"]))
         stages.append(stage)
     return {
@@ -161,6 +162,11 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
             "target_percent": None if target is None else float(target),
         },
     }
+
+
+def needs_files(stage, weights):
+    """Whether a stage of the catalogue is made from files of its hub id: its weights, or its configuration."""
+    return weights == "pretrained" or "architecture" not in stage
 
 
 def planned_digest(config, pipeline, batch_size, size, variant, root=ROOT):

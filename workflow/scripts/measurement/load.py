@@ -1,4 +1,4 @@
-"""Creating a stage's pipeline: from its architecture with random weights, or from pretrained weights."""
+"""Creating a stage's pipeline: with random weights from its architecture or its configuration files, or with pretrained ones."""
 
 import importlib
 import inspect
@@ -10,8 +10,7 @@ from safetensors import SafetensorError
 
 from .errors import SetupError, Unsupported, one_line
 from .inputs import make_clip_tokenizer
-
-LIBRARIES = ("diffusers", "transformers")
+from .snapshot import LIBRARIES, describe, pinned_revision
 
 
 def find_class(path):
@@ -21,14 +20,17 @@ def find_class(path):
     """
     library, _, name = path.rpartition(".")
     library = library or "diffusers"
-    if library not in LIBRARIES:
+    package = library.partition(".")[0]
+    if package not in LIBRARIES:
         raise SetupError(f"class {path!r} is of {library!r}; expected one of {', '.join(LIBRARIES)}")
-    module = importlib.import_module(library)
+    reason = f"{library} {importlib.import_module(package).__version__} has no class {name}"
     try:
-        return getattr(module, name)
+        found = getattr(importlib.import_module(library), name)
     except (AttributeError, ImportError, RuntimeError) as error:
-        reason = f"{library} {module.__version__} has no class {name}"
         raise Unsupported(f"{reason} ({one_line(error, 120)})") from None
+    if type(found).__name__ == "DummyObject":  # what both libraries have in the place of a class that needs a package
+        raise Unsupported(f"{reason} without {', '.join(found._backends)}")
+    return found
 
 
 def seed_for(name):
@@ -37,15 +39,16 @@ def seed_for(name):
 
 
 def create_module(name, path, config, device, dtype):
-    """One component with random weights, created on `device` in `dtype`, in evaluation mode."""
+    """One component with random weights, created on `device` in `dtype`, in evaluation mode. `config` is a mapping, or a
+    configuration of transformers."""
     component = find_class(path)
     default = torch.get_default_dtype()
     torch.manual_seed(seed_for(name))
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
-            if path.startswith("transformers."):
-                module = component(component.config_class(**config))
+            if hasattr(component, "config_class"):  # of transformers
+                module = component(component.config_class(**config) if isinstance(config, dict) else config)
             else:
                 module = component.from_config(config)
             fill_zeros(module)
@@ -68,6 +71,8 @@ def create_component(name, description, components, device, dtype):
     if description is None:
         return None
     path, config = description["class"], description.get("config", {})
+    if "folder" in description:
+        return create_from_folder(name, path, description["folder"], device, dtype)
     if name.startswith("tokenizer"):
         if not path.endswith("CLIPTokenizer"):
             raise SetupError(f"{name}: found class {path}, expected CLIPTokenizer: no other is made; give embeddings")
@@ -81,22 +86,51 @@ def create_component(name, description, components, device, dtype):
     return create_module(name, path, config, device, dtype)
 
 
+def create_from_folder(name, path, folder, device, dtype):
+    """One component from its configuration files: a module with random weights, a scheduler, a tokenizer or a processor.
+
+    Raises SetupError where a file is missing or the class is none of these.
+    """
+    from transformers.utils import PushToHubMixin
+
+    component = find_class(path)
+    try:
+        if hasattr(component, "load_config"):  # of Diffusers
+            config = component.load_config(folder, local_files_only=True)
+            if not issubclass(component, torch.nn.Module):
+                return component.from_config(config)
+        elif hasattr(component, "config_class"):  # a module of transformers
+            config = component.config_class.from_pretrained(folder, local_files_only=True)
+        elif issubclass(component, PushToHubMixin):
+            return component.from_pretrained(folder, local_files_only=True)
+        else:
+            raise SetupError(f"{name}: found class {path}, expected a model, scheduler, tokenizer or processor")
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise SetupError(
+            f"{name}: {path} cannot be made from the files of {folder}: {one_line(error, 100)}; "
+            "name another in 'components', or 'drop' it"
+        ) from None
+    return create_module(name, path, config, device, dtype)
+
+
 def create_pipeline(stage, device, dtype):
     """A stage's pipeline with random weights, every component made from its configuration."""
-    described = stage["architecture"]
-    parts = {
-        name: create_component(name, description, described["components"], device, dtype)
-        for name, description in described["components"].items()
-    }
     pipeline_class = find_class(stage["class"])
     accepted = inspect.signature(pipeline_class.__init__).parameters
-    missing = [name for name in parts if name not in accepted and parts[name] is not None]
-    if missing:
-        raise SetupError(
-            f"{stage['class']} takes no component {', '.join(missing)}: mend the architecture's description"
-        )
+    described = stage.get("architecture") or describe(stage, accepted, dropped_components(stage))
+    components = described["components"]
+    unknown = [name for name in components if name not in accepted and components[name] is not None]
+    if unknown:
+        raise SetupError(f"{stage['class']} takes no component {', '.join(unknown)}: mend the stage's description")
+    needed = [name for name, parameter in accepted.items() if parameter.default is parameter.empty and name != "self"]
+    absent = [name for name in needed if name not in {*components, *pipeline_class._optional_components}]
+    if absent:
+        raise SetupError(f"{stage['class']} needs a component {absent[0]!r}, found none: add it to 'components'")
+    parts = dict.fromkeys(needed)
+    for name, description in components.items():
+        if name in accepted:
+            parts[name] = create_component(name, description, components, device, dtype)
     optional = {name: value for name, value in described.get("pipeline", {}).items() if name in accepted}
-    parts = {name: part for name, part in parts.items() if name in accepted}
     return pipeline_class(**parts, **optional)
 
 
@@ -106,11 +140,7 @@ def download_options(source, dtype, fetch=False):
     options = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": not fetch}
     if Path(source["hub_id"]).is_dir():
         return options
-    if not source.get("revision"):
-        raise SetupError(
-            f"{source['hub_id']} has no pinned revision; expected a commit in config/pipelines.yaml: add 'revision'"
-        )
-    options["revision"] = source["revision"]
+    options["revision"] = pinned_revision(source)
     if dtype == torch.float16:
         options["variant"] = source.get("fp16_variant", "fp16")
     return options

@@ -174,7 +174,7 @@ def assemble(identity, shared, definition, events, death, monitor):
     rows, samples = [], []
     for stage in definition["stages"]:
         row = {**identity, **shared, "stage": stage["number"], **provenance, "steps": stage["steps"], "phase": "load"}
-        row["revision"] = stage.get("revision") if definition["weights"] == "pretrained" else None
+        row["revision"] = stage.get("revision")
         row["status"], row["detail"] = death or ("crashed", "the measuring process did not report this stage")
         for event in events:
             if event["stage"] != stage["number"]:
