@@ -33,6 +33,15 @@ def test_full_config_is_the_published_matrix():
     assert plan.config["scale"] == "full"
 
 
+def test_all_is_every_pipeline_and_every_variant():
+    every = yaml.safe_load((ROOT / "config/catalogue.yaml").read_text(encoding="utf-8"))
+    settings = {**CONFIG["measurement"], **every.pop("measurement")}
+    cells = Plan(changed(**every, measurement=settings)).cells
+    for axis in ("pipeline", "variant"):
+        catalogue = yaml.safe_load((ROOT / f"config/{axis}s.yaml").read_text(encoding="utf-8"))
+        assert list(cells[axis].unique()) == list(catalogue)
+
+
 def test_rounds_are_interleaved_over_the_matrix_and_shuffled_within():
     cells = expand(resolve_config(CONFIG))
     runs = expand_rounds(cells, 3, seed=0)

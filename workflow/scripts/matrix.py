@@ -21,6 +21,7 @@ RUN = [*CELL, "round"]
 PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name tells its size
 AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "variants")))
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+ALL = "all"  # every name of the catalogue
 INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake
 
 
@@ -41,7 +42,9 @@ def resolve_config(config, root=ROOT, conda=False):
     check(config, "config", "config")
     read_catalogue("gpus", root)
     for kind in ("pipelines", "variants"):
-        check_known(kind, config[kind], list(read_catalogue(kind, root)))
+        known = list(read_catalogue(kind, root))
+        config = {**config, kind: known if config[kind] == [ALL] else config[kind]}
+        check_known(kind, config[kind], known)
     config = {"seed": 0, "exclude": [], "documents": [], "external": [], "tables": {}, "sizes": [NATIVE], **config}
     resolved = dict(config)
     check_limits(config["measurement"])

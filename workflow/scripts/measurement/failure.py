@@ -44,6 +44,14 @@ def is_from_compiler(error):
     return False
 
 
+def is_from_cache(error):
+    """Whether Diffusers' hooks for caching raised it themselves: they were not made for this model."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith("diffusers.hooks")
+
+
 def classify(error, compiled):
     """(status, detail) for an exception that a stage raised; `compiled` says whether the variant compiles."""
     errors = list(chain(error))
@@ -57,6 +65,6 @@ def classify(error, compiled):
     detail = one_line(f"{type(error).__name__}: {error}")
     if compiled and any(is_from_compiler(cause) for cause in errors):
         return "compile-error", detail
-    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail):
+    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail) or is_from_cache(error):
         return "unsupported", detail
     return "crashed", detail
