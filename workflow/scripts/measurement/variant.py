@@ -25,12 +25,12 @@ MECHANISMS = {  # in the order in which they are applied
     "caching": enable_caching,
     "vae": save_vae_memory,
     "offload": offload,
-    "grad": enable_inference_mode,
     "regional": compile_blocks,
     "compile": compile_denoiser,
     "compile_vae": compile_vae,
     "compile_text_encoder": compile_text_encoders,
     "cuda_graph": capture_graphs,
+    "grad": enable_inference_mode,  # its hook would be compiled too
 }
 ON_LOADING = ("dtype",)  # see precision.py
 
