@@ -1,6 +1,8 @@
 # Benchmarks of Diffusers pipelines: config -> matrix -> runs -> tables and figures.
 #   snakemake --cores 1              measure what config/config.yaml asks for, then tables and figures
 #   snakemake --cores 1 so_far       tables and figures of what has been measured so far
+#   snakemake --cores 1 ladder       each variant over the one before (with --configfile config/ladder.yaml)
+#   snakemake --cores 1 best         the fastest variant at each level of fidelity, and the Python that makes it
 #   snakemake --cores 1 bundle       pack what has been measured so far into one archive for another machine
 #   snakemake --cores 1 weights      fetch pretrained weights, or configuration files, on a machine with network
 #   snakemake --cores 1 published    tables and figures of the published datasets
@@ -35,6 +37,7 @@ include: "workflow/rules/plan.smk"
 include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/rank.smk"
 include: "workflow/rules/documents.smk"
 
 

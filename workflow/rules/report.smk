@@ -27,11 +27,13 @@ REPORTING = (
     + [
         BASE / "workflow/scripts" / f"{name}.py"
         for name in (
+            "best",
             "collect",
             "columns",
             "compare",
             "draw",
             "fidelity",
+            "ladder",
             "publish",
             "render",
             "sizes",

@@ -38,7 +38,7 @@ def set_memory_format(variant, setting):
         for weight in module.parameters():
             memory_format = MEMORY_FORMATS[setting].get(weight.dim())
             if memory_format:
-                weight.data = weight.data.contiguous(memory_format=memory_format)
+                weight.data = weight.data.to(memory_format=memory_format)
                 counted += weight.is_contiguous(memory_format=memory_format)
     if setting == "contiguous" and not counted:
         raise Unsupported("the model has no convolution: a memory format changes nothing")

@@ -32,7 +32,7 @@ def to_markdown(table):
     """The table in the form of the published page, with its heading, footnotes and notes."""
 
     def print_cell(cell):
-        text = " / <br>".join(cell.texts) + "".join(f" <sup>{number}</sup>" for number in cell.footnotes)
+        text = " / <br>".join(map(escape, cell.texts)) + "".join(f" <sup>{number}</sup>" for number in cell.footnotes)
         return f"**{text}**" if cell.bold else text
 
     headers = ["**" + " - <br>".join(escape(line) for line in lines) + "**" for lines in table.headers]

@@ -1,0 +1,181 @@
+"""The best at each level of fidelity: what is chosen, what is not sold as a win, and what a user can paste."""
+
+import ast
+import re
+
+import numpy as np
+import pytest
+from test_summary import summary_of
+from test_tables import LABELS, cells_in
+
+from conftest import ROOT
+from reporting.best import LEVELS, render_best
+from reporting.published import read_published
+
+BASELINE = {"variant": "eager"}
+NEVER = 1e-9  # relative, between rounds: an interval of next to nothing
+
+
+def rows_of(make_row, rates, spread=NEVER, rounds=2, **keys):
+    """Rows of variants with their it/s; images per second are a fiftieth."""
+    return [
+        make_row(variant=variant, round=number + 1, **rated(rate * (1 + spread * number)), **keys)
+        for variant, rate in rates.items()
+        for number in range(rounds)
+    ]
+
+
+def rated(rate):
+    return {"iterations_per_second": rate, "images_per_second": rate / 50}
+
+
+def judged(summary, badges):
+    """The summary with badges of variants."""
+    return summary.assign(fidelity=[badges.get(variant, "") for variant in summary["variant"]])
+
+
+def levels_of(text, row=0):
+    """The cells of a row of the first table, by level."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return dict(zip(LEVELS, cells_in(lines[2 + row])[1:]))
+
+
+def best(summary, baseline=BASELINE, labels=LABELS):
+    return render_best(summary, labels, baseline)
+
+
+def test_each_level_has_its_fastest_variant(make_row):
+    rates = {"eager": 50, "regional": 75, "compile": 100, "compile-all": 90, "first-block-cache": 150, "lcm-4": 400}
+    badges = dict(zip(rates, ["", "identical", "equivalent", "equivalent", "close", "different"]))
+    assert levels_of(best(judged(summary_of(rows_of(make_row, rates)), badges))) == {
+        "identical image": "regional compile: 1.50 images/s (1.50x)",
+        "equivalent or better": "compile: 2.00 images/s (2.00x)",
+        "close or better": "FirstBlockCache: 3.00 images/s (3.00x)",
+        "any image": "⚠ other image: LCM, 4 steps: 8.00 images/s (8.00x)",
+    }
+
+
+def test_what_was_not_compared_is_any_image_and_the_baseline_is_identical(make_row):
+    levels = levels_of(best(judged(summary_of(rows_of(make_row, {"eager": 50, "compile": 100})), {})))
+    assert levels["any image"] == "compile: 2.00 images/s (2.00x)"
+    assert {levels[level] for level in list(LEVELS)[:3]} == {"no compile: 1.00 images/s (1.00x)"}
+
+
+def test_what_is_not_shown_to_be_faster_is_no_win(make_row):
+    rows = rows_of(make_row, {"eager": 50, "compile": 55}, 0.001, 3) + rows_of(make_row, {"regional": 60}, 0.3, 3)
+    text = best(judged(summary_of(rows), {"compile": "close", "regional": "equivalent"}))
+    levels = levels_of(text)
+    assert levels["equivalent or better"] == "no compile: 1.00 images/s (1.00x) <sup>1</sup>"
+    assert levels["close or better"] == "compile: 1.10 images/s (1.10x) <sup>1</sup>"
+    assert re.search(r"1\. regional compile has 1\.\d\dx by its median, but that is unclear\.", text)
+
+
+def test_one_round_makes_no_claim(make_row):
+    text = best(summary_of(rows_of(make_row, {"eager": 50, "compile": 100}, rounds=1)))
+    assert levels_of(text)["any image"] == "compile: 2.00 images/s (2.00x)"
+    assert "One round makes no claim" in text
+    assert "One round" not in best(summary_of(rows_of(make_row, {"eager": 50, "compile": 100})))
+
+
+def test_fewer_steps_count_by_images(make_row):
+    """Iterations at the same rate, but half as many of them."""
+    rows = rows_of(make_row, {"eager": 50})
+    rows += [{**row, "variant": "dpm-20", "images_per_second": "2"} for row in rows]
+    assert levels_of(best(summary_of(rows)))["any image"] == "DPM-Solver++, 20 steps: 2.00 images/s (2.00x)"
+
+
+def staged(make_row, variant, rates, **keys):
+    return [
+        row
+        for stage, rate in enumerate(rates, 1)
+        for row in rows_of(make_row, {variant: rate}, pipeline="if", stage=stage, **keys)
+    ]
+
+
+def test_several_stages_are_one_image_through_all(make_row):
+    rows = staged(make_row, "eager", [50, 50, 50]) + staged(make_row, "compile", [200, 100, 50])
+    text = best(judged(summary_of(rows), {"compile": "equivalent"}))
+    assert levels_of(text)["any image"] == "compile: 0.571 images/s (1.71x)"
+    assert "Several stages count as one" in text
+
+
+def test_a_cell_with_a_stage_that_failed_is_not_chosen_and_the_worst_badge_counts(make_row):
+    failed = [make_row(pipeline="if", stage=2, variant="compile", status="oom", phase="load", round=n) for n in (1, 2)]
+    rows = staged(make_row, "eager", [50, 50]) + staged(make_row, "compile", [200]) + failed
+    rows += staged(make_row, "regional", [60, 60]) + staged(make_row, "fused", [1000])
+    summary = summary_of(rows)
+    badges = {("regional", 1): "identical", ("regional", 2): "close"}
+    keys = zip(summary["variant"], summary["stage"])
+    levels = levels_of(best(summary.assign(fidelity=[badges.get(key, "") for key in keys])))
+    assert levels["any image"] == levels["close or better"] == "regional compile: 0.6 images/s (1.20x)"
+    assert levels["equivalent or better"] == "no compile: 0.5 images/s (1.00x)"
+
+
+def test_without_a_baseline_there_is_no_speedup_and_without_a_number_nothing(make_row):
+    rows = [make_row(status="oom", phase="load"), *rows_of(make_row, {"compile": 100}, rounds=1)]
+    assert levels_of(best(summary_of(rows))) == dict.fromkeys(list(LEVELS)[:3], "-") | {
+        "any image": "compile: 2.00 images/s (-)"
+    }
+    text = best(summary_of([make_row(status="oom", phase="load")]))
+    assert set(levels_of(text).values()) == {"-"}
+    assert "```" not in text
+
+
+def test_a_baseline_of_another_torch_build(make_row):
+    rows = rows_of(make_row, {"eager": 50}) + rows_of(make_row, {"eager": 50.1}, torch="2.1", torch_version="2.1")
+    baseline = {"torch": "2.0", "variant": "eager"}
+    text = best(summary_of(rows, baseline=baseline), baseline)
+    assert levels_of(text)["any image"] == "no compile: 1.00 images/s (1.00x)"
+    assert levels_of(text, 1)["any image"] == "no compile: 1.00 images/s (1.00x, same)"
+
+
+def test_published_numbers_are_iterations_and_those_of_several_stages_of_all_their_time():
+    page = read_published(ROOT / "resources/published/pytorch2.csv")
+    keys = {"gpu": "A100", "torch": "nightly", "pipeline": "if", "batch_size": 1, "variant": "compile"}
+    nightly = np.all([page[column] == value for column, value in keys.items()], axis=0)
+    text = best(page)
+    rows = {cells_in(line)[0]: cells_in(line)[-1] for line in text.splitlines()[:20] if line.startswith("|")}
+    assert rows["SD - txt2img, torch 2.0"] == "compile: 44.0 it/s (2.03x)"
+    first, second, third = (
+        page.loc[nightly & (page["stage"] == stage), "iterations_per_second"].item() for stage in (1, 2, 3)
+    )
+    rate = (100 + 50 + 75) / (100 / first + 50 / second + 75 / third)  # the catalogue's steps
+    assert rows["IF, torch nightly"].startswith(f"compile: {rate:.1f} it/s (")
+    assert "images per second" not in text.lower()
+
+
+def blocks_of(text):
+    return re.findall(r"#### (.*)\n\n```python\n(.*?)```", text, re.DOTALL)
+
+
+def test_what_was_chosen_has_its_lines_once_and_the_baseline_none(make_row):
+    rows = rows_of(make_row, {"eager": 50, "compile": 100}) + rows_of(
+        make_row, {"eager": 50, "compile": 100}, batch_size=4
+    )
+    ((heading, code),) = blocks_of(best(summary_of(rows)))
+    assert heading == "SD - txt2img: compile, float16"
+    assert 'torch.compile(pipe.unet, mode="reduce-overhead", fullgraph=True)' in code
+    assert "torch_dtype=torch.float16" in code and 'pipe.to("cuda")' in code
+    ast.parse(code)
+
+
+def test_lines_are_for_the_device_and_dtype_that_were_measured(make_row):
+    rows = rows_of(make_row, {"eager": 50, "compile": 100}, gpu="CPU", dtype="bfloat16")
+    ((_, code),) = blocks_of(best(summary_of(rows)))
+    assert "torch_dtype=torch.bfloat16" in code and 'pipe.to("cpu")' in code
+
+
+def test_a_variant_that_the_catalogue_lacks_has_no_lines(make_row):
+    text = best(summary_of(rows_of(make_row, {"eager": 50, "own": 100})))
+    assert "own: 2.00 images/s" in text
+    assert "No lines: unknown variant 'own'" in text and "```" not in text
+
+
+@pytest.mark.parametrize("label", ["a | b <script>\n`x`", "```", "# $x$ *y*"])
+def test_labels_cannot_break_the_table(make_row, label):
+    labels = {**LABELS, "variants": {"compile": label}, "pipelines": {"sd-txt2img": label}}
+    text = best(summary_of(rows_of(make_row, {"eager": 50, "compile": 100})), labels=labels)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {6}
+    assert "<script>" not in text
+    assert text.count("\n```") == 2

@@ -1,0 +1,82 @@
+"""
+Ranking: the variants of a dataset as steps of a ladder, and the best of them.
+
+REQUIRES:
+
+    results/<dataset>/summary.csv          of the config's dataset, a published or a committed one
+
+MAKES:
+
+    results/<dataset>/ladder.md            each variant over the one before and over the first
+    results/<dataset>/figures/ladder.*     the same as a waterfall
+    results/<dataset>/best.md              the fastest variant at each level of fidelity, and the Python that makes it
+"""
+
+
+localrules:
+    ladder_of,
+    ladder,
+    best_of,
+    best,
+
+
+rule ladder_of:
+    """Print and draw the variants of a dataset as steps, in the order of its matrix."""
+    input:
+        summary="results/{dataset}/summary.csv",
+        about=lambda wildcards: about_files(wildcards.dataset),
+        catalogues=CATALOGUES,
+        code=REPORTING,
+    output:
+        table="results/{dataset}/ladder.md",
+        figures=[f"results/{{dataset}}/figures/ladder.{kind}" for kind in ("svg", "png")],
+    log:
+        "results/{dataset}/logs/ladder.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+    message:
+        "Climb the ladder: {output.table}"
+    script:
+        "../scripts/ladder.py"
+
+
+rule best_of:
+    """Choose the fastest variant of each pipeline at each level of fidelity, and write the Python that makes it."""
+    input:
+        summary="results/{dataset}/summary.csv",
+        about=lambda wildcards: about_files(wildcards.dataset),
+        catalogues=CATALOGUES,
+        code=REPORTING,
+    output:
+        "results/{dataset}/best.md",
+    log:
+        "results/{dataset}/logs/best.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+    message:
+        "Choose the best: {output}"
+    script:
+        "../scripts/best.py"
+
+
+rule ladder:
+    """Measure the config's matrix if need be, and print its variants as steps; results/<dataset>/ladder.md are another's."""
+    input:
+        RESULTS / "ladder.md",
+    log:
+        RESULTS / "logs" / "print-ladder.log",
+    conda:
+        REPORT_ENVIRONMENT
+    shell:
+        "cat {input:q} 2> {log:q}"
+
+
+use rule ladder as best with:
+    input:
+        RESULTS / "best.md",
+    log:
+        RESULTS / "logs" / "print-best.log",

@@ -1,0 +1,26 @@
+"""Rule `ladder_of`: the variants of a dataset as steps, a table and a waterfall."""
+
+from pathlib import Path
+
+from reporting.errors import run_script
+from reporting.figure_ladder import draw_ladder
+from reporting.figures import save_figure
+from reporting.labels import read_labels
+from reporting.ladder import render_ladders
+from reporting.published import read_about
+from reporting.summary import read_summary
+
+
+def main(snakemake):
+    labels, head = read_labels(snakemake.input.catalogues), ""
+    if snakemake.input.about:
+        about = read_about(snakemake.input.about[0])
+        labels["marks"], head = about["marks"], f"Source: {about['source']}.\n\n"
+    summary, baseline = read_summary(snakemake.input.summary), snakemake.params.baseline
+    text = render_ladders(summary, labels, baseline)
+    Path(snakemake.output.table).write_text(head + text, encoding="utf-8")
+    save_figure(draw_ladder(summary, labels, baseline), snakemake.output.figures)
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

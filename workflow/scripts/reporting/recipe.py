@@ -1,0 +1,99 @@
+"""The few lines of Python that a user pastes to get a variant of a pipeline, written from the catalogues."""
+
+from measurement.definition import ROOT, resolve
+
+from .mechanisms import MECHANISMS, literal
+
+PROMPT = "a fantasy landscape with castles"  # where embeddings were measured in the place of a text
+
+
+class Code:
+    """The lines for the stages of a pipeline, one stage at a time, and what they import."""
+
+    def __init__(self, device):
+        self.device, self.imports, self.lines, self.contexts, self.stage = device, {}, [], [], None
+
+    def use(self, path):
+        """The name of a class or function, which is imported: `torchao.quantization.quantize_`, or X (of diffusers)."""
+        library, _, name = path.rpartition(".")
+        self.imports.setdefault(library or "diffusers", set()).add(name)
+        return name
+
+    def add(self, *lines):
+        self.lines += lines
+
+    def modules(self):
+        return [f"pipe.{name}" for name in self.stage["modules"]]
+
+    def every(self, of):
+        """What goes through the parameters or the modules of all of them."""
+        return f"[{', '.join(f'*{module}.{of}()' for module in self.modules())}]"
+
+    def text(self):
+        imported = [
+            f"from {library} import {', '.join(sorted(names))}" for library, names in sorted(self.imports.items())
+        ]
+        return "\n".join(["import torch", *imported, *self.lines]) + "\n"
+
+
+def load(code, dtype, offloaded):
+    """The pipeline from the hub, on the device unless it is offloaded."""
+    parts = code.stage.get("components", {})
+    for name, part in parts.items():
+        source = f"{literal(part['hub_id'])}, torch_dtype=torch.{dtype}"
+        code.add(f"{name} = {code.use(part['class'])}.from_pretrained({source})")
+    given = [literal(code.stage["hub_id"]), f"torch_dtype=torch.{dtype}", *(f"{name}={name}" for name in parts)]
+    code.add(f"pipe = {code.use(code.stage['class'])}.from_pretrained({', '.join(given)})")
+    if not offloaded:
+        code.add(f"pipe.to({literal(code.device)})")
+
+
+def made(code, name, value, batch_size, dtype):
+    """An argument that is made from a seed, as Python: an image is a file of the user's, `...` whatever else is theirs."""
+    kind = value["make"]
+    if kind in ("image", "mask"):
+        return f"{code.use('diffusers.utils.load_image')}({literal(f'{name}.png')})"
+    if kind == "normal":
+        shape = [batch_size if length == "batch" else length for length in value["shape"]]
+        return f"torch.randn({shape}, dtype=torch.{dtype}, device={literal(code.device)})"
+    if kind == "repeat" and not isinstance(value["value"], dict):
+        return literal([value["value"]] * batch_size)
+    return "..."
+
+
+def call(code, batch_size, dtype):
+    """The call with its arguments; embeddings of a prompt and their masks are the prompt."""
+    given, batch_argument = {}, code.stage.get("batch_argument", "num_images_per_prompt")
+    for name, value in code.stage["call"].items():
+        is_made = isinstance(value, dict) and "make" in value
+        if is_made and "prompt" in name and value["make"] in ("normal", "ones"):
+            given.setdefault("prompt", literal(PROMPT if batch_argument else [PROMPT] * batch_size))
+        else:
+            given[name] = made(code, name, value, batch_size, dtype) if is_made else literal(value)
+    if batch_size > 1 and batch_argument:
+        given[batch_argument] = literal(batch_size)
+    given["num_inference_steps"] = literal(code.stage["steps"])
+    given["generator"] = f"torch.Generator({literal(code.device)}).manual_seed(0)"
+    lines = ["images = pipe(", *(f"    {name}={value}," for name, value in given.items()), ")[0]"]
+    for context in code.contexts:
+        lines = [f"with {context}:", *(f"    {line}" for line in lines)]
+    code.add(*lines)
+
+
+def write_recipe(pipeline, batch_size, variant, dtype="float16", device="cuda", root=ROOT):
+    """The lines for a variant of a pipeline with the pretrained weights of the hub. Raises DiffbenchError for what the
+    catalogues lack."""
+    definition = resolve(pipeline, batch_size, variant, "pretrained", "full", root=root)
+    recipe, code = definition["variant"], Code(device)
+    for stage in definition["stages"]:
+        code.stage, code.contexts = stage, []
+        code.add("", *([f"# stage {stage['number']}"] * (len(definition["stages"]) > 1)))
+        if device == "cuda" and recipe.get("dtype") in ("tf32", "float32"):
+            allowed = recipe["dtype"] == "tf32"
+            code.add(f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {allowed}")
+        load(code, dtype, "offload" in recipe)
+        for mechanism, act in MECHANISMS.items():
+            if mechanism in recipe:
+                act(code, recipe[mechanism])
+        call(code, batch_size, dtype)
+    return code.text()
