@@ -11,6 +11,11 @@ DIMENSIONS = r"[1-9][0-9]*x[1-9][0-9]*(?:x[1-9][0-9]*)?"
 SIZE = re.compile(rf"(?:{NATIVE}|{DIMENSIONS})\Z")
 
 
+def dimensions(size):
+    """{height, width} in pixels, and num_frames where the size names them; nothing for the pipeline's own."""
+    return {} if size == NATIVE else dict(zip(("height", "width", "num_frames"), map(int, size.split("x"))))
+
+
 def name_at(pipeline, size):
     """The name of a pipeline at a size: its own name at its own size."""
     return pipeline if size == NATIVE else f"{pipeline}@{size}"

@@ -35,7 +35,7 @@ def set_attention(variant, setting):
     """Have the modules attend as the setting says: `default`, without scaled dot-product attention; `fused`, with the projections
     to query, key and value in one; `xformers`, by that library's kernels. The evidence is the class of the processors."""
     method, expected = PROCESSORS[setting]
-    told = []
+    told, fused = [], []
     for module in variant.modules().values():
         kind, before = name_of(module), processors_of(module)
         if not hasattr(module, method):
@@ -45,14 +45,40 @@ def set_attention(variant, setting):
         except (ValueError, ImportError, NotImplementedError) as error:
             raise Unsupported(f"Diffusers {diffusers.__version__}, {kind}: {one_line(error, 120)}") from None
         found = processors_of(module)
-        if not found or not all(map(expected.search, found)):
+        own = [layer for layer in module.modules() if setting == "fused" and getattr(layer, "fused_projections", False)]
+        if not own and (not found or not all(map(expected.search, found))):
+            names = ", ".join(found) or "none"
             if found == before:
-                raise Unsupported(
-                    f"Diffusers {diffusers.__version__} has for {kind} no other than {', '.join(found) or 'none'}"
-                )
-            raise Invalid(f"attention {setting} had no effect on {kind}: it attends by {', '.join(found) or 'nothing'}")
+                raise Unsupported(f"Diffusers {diffusers.__version__} has for {kind} no other processor than {names}")
+            raise Invalid(f"attention {setting} had no effect on {kind}: it attends by {names}")
         told += found
+        fused += own
+    if fused:
+        variant.checks.append(lambda call: count_fused(variant, fused, call))
     return f"attention by {', '.join(sorted(set(told)))}"
+
+
+FUSED_LAYERS = ("to_qkv", "to_kv")
+
+
+def count_fused(variant, layers, call):
+    """How many of the layers with fused projections a denoiser call projects with; where it is compiled, how many there are.
+
+    Raises Invalid where none is used: a processor may not know them.
+    """
+    if variant.compiled:
+        return f"projections fused in {len(layers)} layers"
+    used = set()
+    projections = [getattr(layer, name) for layer in layers for name in FUSED_LAYERS if hasattr(layer, name)]
+    handles = [layer.register_forward_hook(lambda module, *_: used.add(id(module))) for layer in projections]
+    try:
+        run_step(next(iter(variant.modules().values())), call)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not used:
+        raise Invalid("fused projections had no effect: the denoiser projects query, key and value one by one")
+    return f"projections fused in {len(used)} layers"
 
 
 def set_attention_backend(variant, setting):
@@ -117,21 +143,21 @@ def within(make, forward, setting):
 
 
 class StepDone(Exception):
-    """Ends a call of the pipeline once its first denoiser call was profiled."""
+    """Ends a call of the pipeline after its first denoiser call."""
 
 
-def profile_step(module, call):
-    """The names in torch's profile of the module's first call in a call of the pipeline, which ends there."""
-    from torch.profiler import ProfilerActivity, profile
+def nothing():
+    pass
 
-    gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
-    profiler = profile(activities=[ProfilerActivity.CPU, *gpu])
+
+def run_step(module, call, before=nothing, after=nothing):
+    """Call the pipeline as far as the end of the module's first call, with `before` and `after` around that."""
 
     def begin(module, arguments):
-        profiler.start()
+        before()
 
     def end(module, arguments, output):
-        profiler.stop()
+        after()
         raise StepDone
 
     handles = [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
@@ -142,6 +168,15 @@ def profile_step(module, call):
     finally:
         for handle in handles:
             handle.remove()
+
+
+def profile_step(module, call):
+    """{name: count} in torch's profile of the module's first call in a call of the pipeline, which ends there."""
+    from torch.profiler import ProfilerActivity, profile
+
+    gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    profiler = profile(activities=[ProfilerActivity.CPU, *gpu])
+    run_step(module, call, profiler.start, profiler.stop)
     return {event.key: event.count for event in profiler.key_averages()}
 
 

@@ -2,16 +2,11 @@
 
 import inspect
 
-from sizes import NATIVE
+from sizes import dimensions
 
 from .errors import Unsupported
 from .load import find_class
 from .outputs import pixels_of
-
-
-def dimensions(size):
-    """{height, width} in pixels, and num_frames where the size names them; nothing for the pipeline's own."""
-    return {} if size == NATIVE else dict(zip(("height", "width", "num_frames"), map(int, size.split("x"))))
 
 
 def takes_size(value):

@@ -7,7 +7,7 @@ import time
 import numpy
 import torch
 
-from sizes import NATIVE
+from sizes import NATIVE, dimensions
 
 from .definition import compiles
 from .errors import Invalid, SetupError
@@ -17,7 +17,7 @@ from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
 from .outputs import OutputRecorder, check_output, save_output
 from .precision import choose_dtype, precision_evidence
-from .size import check_size, dimensions, size_arguments
+from .size import check_size, size_arguments
 from .stopping import Stopping, half_width, spread_of
 from .supervise import POLL_S
 from .support import check_support

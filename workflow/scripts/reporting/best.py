@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from measurement.definition import catalogue, entry
 from measurement.errors import DiffbenchError
+from sizes import split_name
 
 from .cells import OUTSIDE, is_number
 from .figure_cells import SIGN, print_rate
@@ -58,7 +59,8 @@ class Choice(NamedTuple):
 
 def steps_of(pipeline):
     """{stage: steps} of a pipeline in the catalogue."""
-    return {number: stage["steps"] for number, stage in enumerate(entry("pipelines", pipeline)["stages"], start=1)}
+    stages = entry("pipelines", split_name(pipeline)[0])["stages"]
+    return {number: stage["steps"] for number, stage in enumerate(stages, start=1)}
 
 
 def values_of(rows):

@@ -1,6 +1,7 @@
 """The few lines of Python that a user pastes to get a variant of a pipeline, written from the catalogues."""
 
 from measurement.definition import ROOT, resolve
+from sizes import dimensions, split_name
 
 from .mechanisms import MECHANISMS, literal
 
@@ -81,12 +82,14 @@ def call(code, batch_size, dtype):
 
 
 def write_recipe(pipeline, batch_size, variant, dtype="float16", device="cuda", root=ROOT):
-    """The lines for a variant of a pipeline with the pretrained weights of the hub. Raises DiffbenchError for what the
-    catalogues lack."""
-    definition = resolve(pipeline, batch_size, variant, "pretrained", "full", root=root)
+    """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub. Raises
+    DiffbenchError for what the catalogues lack."""
+    pipeline, size = split_name(pipeline)
+    definition = resolve(pipeline, batch_size, variant, "pretrained", "full", root=root, size=size)
     recipe, code = definition["variant"], Code(device)
     for stage in definition["stages"]:
         code.stage, code.contexts = stage, []
+        stage["call"].update(dimensions(size))
         code.add("", *([f"# stage {stage['number']}"] * (len(definition["stages"]) > 1)))
         if device == "cuda" and recipe.get("dtype") in ("tf32", "float32"):
             allowed = recipe["dtype"] == "tf32"
