@@ -79,6 +79,20 @@ def test_another_attention_is_another_computation_of_the_same(tmp_path, eager, v
         assert "denoising step: none that is fused" in columns["evidence"]
 
 
+def test_kernels_are_told_by_their_names_in_a_profile():
+    from measurement.attention import kernels_of
+
+    flash, math = "aten::_scaled_dot_product_flash_attention", "aten::_scaled_dot_product_attention_math"
+    assert kernels_of({"aten::mm": 3, flash: 8}) == {"flash": 8}
+    assert kernels_of({flash + "_for_cpu": 8, "aten::scaled_dot_product_attention": 8}) == {"flash_for_cpu": 8}
+    assert kernels_of({math: 2, "aten::_scaled_dot_product_efficient_attention": 1}) == {"math": 2, "efficient": 1}
+    assert kernels_of({flash: 1, "void pytorch_flash::flash_fwd_kernel<>": 1}) == {"flash": 1}
+    assert kernels_of({"fmha_cutlassF_f16_aligned_64x64_rf_sm80": 4, "gemm": 9}) == {
+        "fmha_cutlassF_f16_aligned_64x64_rf_sm80": 4
+    }
+    assert kernels_of({"aten::bmm": 8, "aten::softmax": 4}) == {}
+
+
 def test_projections_that_cannot_be_fused_are_n_a(tmp_path):
     assert "fuse_qkv_projections" in refused(tmp_path, "if", "fused", batch_size=2)
 

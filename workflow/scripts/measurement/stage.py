@@ -36,7 +36,9 @@ class Stage:
         self.batch_size = definition["batch_size"]
         self.size = definition.get("size", NATIVE)
         call = {**description["call"], **size_arguments(description, self.size)}
-        self.pipeline = load_pipeline(description, definition["weights"], device, dtype)
+        # what is offloaded may be more than the device holds
+        place = torch.device("cpu") if "offload" in definition["variant"] else device
+        self.pipeline = load_pipeline(description, definition["weights"], place, dtype)
         modules = description["modules"]
         check_description(self.pipeline, description)
         images = image_size(self.pipeline, {**call, **dimensions(self.size)})
