@@ -236,3 +236,42 @@ def test_weights_of_convolutions_over_frames_have_a_layout_of_their_own():
     assert set_memory_format(Pipeline(), "channels_last") == "channels_last weights of 2 convolutions"
     assert Pipeline.unet[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert Pipeline.unet[1].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("one", "other"), [("compile", "regional"), ("cuda_graph", "caching")])
+def test_mechanisms_that_undo_each_other_are_refused(project, one, other):
+    project.edit("config/variants.yaml", lambda variants: variants["eager"].update({one: {}, other: {}}))
+    with pytest.raises(DiffbenchError, match=f"eager: {one} and {other} do not go together"):
+        recipe_of("eager", project.folder)
+
+
+def test_a_scheduler_that_is_there_already_is_no_variant(tmp_path):
+    if lacks("enable_freeu"):
+        pytest.skip("this release has no LCM")
+    assert "has LCMScheduler of itself" in refused(tmp_path, "lcm", "lcm-4")
+
+
+def test_weights_are_cast_as_from_pretrained_casts_them():
+    """What a class keeps in float32 stays so, and so do buffers that are no weights."""
+    import torch
+
+    from measurement.load import cast
+
+    class Model(torch.nn.Module):
+        _keep_in_fp32_modules = ["norm"]
+
+        @classmethod
+        def from_config(cls):
+            return cls()
+
+        def __init__(self):
+            super().__init__()
+            self.norm, self.layer = torch.nn.LayerNorm(4), torch.nn.Linear(4, 4)
+            self.register_buffer("rotary", torch.ones(4), persistent=False)
+
+    model = cast(Model(), torch.bfloat16)
+    assert {name: weight.dtype for name, weight in model.named_parameters() if name.endswith("weight")} == {
+        "norm.weight": torch.float32,
+        "layer.weight": torch.bfloat16,
+    }
+    assert model.rotary.dtype is torch.float32

@@ -61,7 +61,7 @@ rule fetch:
     params:
         pipelines=PLAN.config["pipelines"],
         weights=PLAN.config["weights"],
-        dtypes=sorted({"float32" if gpu.get("device") == "cpu" else "float16" for gpu in PLAN.gpus.values()}),
+        dtypes=PLAN.dtypes(),
     message:
         "Fetch what {params.weights} weights need, with torch {wildcards.torch}: {params.pipelines}"
     shell:

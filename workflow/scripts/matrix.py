@@ -12,7 +12,7 @@ from checking import check, read_catalogue
 from columns import CELL
 from environments import environment_names, newest_current, read_environment
 from external import external_cells, find_sources
-from measurement.definition import ROOT, planned_digest
+from measurement.definition import ROOT, planned_digest, recipe_of
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
 from sizes import NATIVE, sized, split_name
@@ -159,7 +159,7 @@ class Plan:
     """
 
     def __init__(self, config, root=ROOT, conda=False, external=True):
-        self.config = resolve_config(config, root, conda)
+        self.root, self.config = root, resolve_config(config, root, conda)
         builds = [name for name in self.config["torch"] if name != INSTALLED]
         self.gpus = {name: describe_gpu(name, root) for name in self.config["gpus"]}
         self.environments = {name: read_environment(name, root) for name in builds}
@@ -184,6 +184,13 @@ class Plan:
         """The definition hash of a run's cell; a run outside the matrix has none."""
         pipeline, size = split_name(wildcards.pipeline)
         return self.definitions.get((pipeline, int(wildcards.batch_size), size, wildcards.variant), "")
+
+    def dtypes(self):
+        """What the runs load, of float16, bfloat16, float32 and `half`, each pipeline's own."""
+        own = {"float32" if gpu.get("device") == "cpu" else "half" for gpu in self.gpus.values()}
+        asked = {recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]}
+        loaded = {"float32" if dtype == "tf32" else dtype for dtype in asked - {None}}
+        return sorted(loaded | own if None in asked else loaded)
 
     def expected(self, torch):
         """What the measuring process of a torch build must find imported."""

@@ -15,12 +15,15 @@ from measurement.definition import WEIGHTS, entry, needs_files
 from measurement.errors import SetupError, Unsupported, one_line
 from measurement.snapshot import download
 
+HALF = "half"
+DTYPES = (HALF, "float16", "bfloat16", "float32")
+
 
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pipelines", nargs="+", help="names of config/pipelines.yaml")
     parser.add_argument("--weights", default="pretrained", choices=WEIGHTS)
-    parser.add_argument("--dtypes", nargs="+", default=["float16"], choices=("float16", "float32"))
+    parser.add_argument("--dtypes", nargs="+", default=[HALF], choices=DTYPES, help="half: each pipeline's own")
     return parser.parse_args(arguments)
 
 
@@ -88,7 +91,11 @@ def fetch(arguments):
     stages = [stage for stage in stages if needs_files(stage, arguments.weights)]
     check_token([source for stage in stages for source in [stage, *stage.get("components", {}).values()]])
     if arguments.weights == "pretrained":
-        works = [fetch_stage(stage, dtype) for dtype in arguments.dtypes for stage in stages]
+        works = [
+            fetch_stage(stage, stage.get("dtype", "float16") if dtype == HALF else dtype)
+            for dtype in arguments.dtypes
+            for stage in stages
+        ]
     else:
         works = [fetch_configuration(stage) for stage in stages]
     problems = {}

@@ -6,6 +6,7 @@ import inspect
 import diffusers
 import torch
 
+from .definition import compiles
 from .errors import Invalid, Unsupported, one_line
 from .load import find_class
 from .options import name_of
@@ -16,8 +17,13 @@ def enable_caching(variant, setting):
     name, denoiser = next(iter(variant.modules().items()))
     if not hasattr(denoiser, "enable_cache"):
         raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_cache for {name_of(denoiser)}")
+    if compiles(variant.recipe) and not has_stance():
+        raise Unsupported(f"torch {torch.__version__} cannot show the cache hits of what is compiled: it takes 2.6")
     make = find_class(setting["config"])
     options = dict(setting.get("options", {}))
+    first, steps = options.get("disable_cache_before_step", 0), variant.description["steps"]
+    if steps <= first + 1:
+        raise Unsupported(f"{steps} steps are too few: {setting['config']} begins after {first}")
     if "current_timestep_callback" in inspect.signature(make).parameters:
         options["current_timestep_callback"] = lambda: variant.pipeline.current_timestep
     try:
@@ -50,7 +56,7 @@ def count_hits(variant, denoiser, call):
     finally:
         for handle in handles:
             handle.remove()
-    saved = 1 - sum(counts) / (len(counts) * max(counts))
+    saved = 1 - sum(counts) / max(len(counts) * max(counts, default=0), 1)
     if saved <= 0:
         raise Invalid(
             f"the cache was never hit: every linear layer was computed in all of {len(counts)} denoiser calls"
@@ -58,10 +64,11 @@ def count_hits(variant, denoiser, call):
     return f"{saved:.0%} of the linear layers' calls saved by the cache in {len(counts)} denoiser calls"
 
 
+def has_stance():
+    """Whether this torch can run eagerly what was compiled (from 2.6 on)."""
+    return hasattr(getattr(torch, "compiler", None), "set_stance")
+
+
 def eagerly(compiled):
-    """A context in which what was compiled runs as it is written. Raises Unsupported where this torch has none (before 2.6)."""
-    if not compiled:
-        return contextlib.nullcontext()
-    if not hasattr(getattr(torch, "compiler", None), "set_stance"):
-        raise Unsupported(f"torch {torch.__version__} cannot show the cache hits of what is compiled: it takes 2.6")
-    return torch.compiler.set_stance("force_eager")
+    """A context in which what was compiled runs as it is written."""
+    return torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()

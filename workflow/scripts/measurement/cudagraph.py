@@ -3,8 +3,9 @@
 import torch
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from .errors import Invalid, Unsupported
+from .errors import Invalid, Unsupported, one_line
 
+MOST_GRAPHS = 8  # each has memory of its own
 WARMUP_CALLS = 3  # on a side stream before the recording, as torch's documentation on CUDA graphs has it
 
 
@@ -41,6 +42,16 @@ def signature_of(leaves, structure):
     return repr((structure, facts))
 
 
+def record(forward, leaves, structure, device):
+    """A Graph. Raises Unsupported where the forward does what cannot be recorded, such as waiting for the device."""
+    try:
+        return Graph(forward, leaves, structure, device)
+    except RuntimeError as error:
+        if "captur" in str(error):
+            raise Unsupported(f"the denoiser cannot be recorded as a CUDA graph: {one_line(error, 160)}") from None
+        raise
+
+
 def capture_graphs(variant, setting):
     """Record the denoiser's forward as a CUDA graph at its first call with new shapes, and replay it from then on."""
     if variant.device.type != "cuda":
@@ -52,7 +63,11 @@ def capture_graphs(variant, setting):
         leaves, structure = tree_flatten((arguments, keys))
         signature = signature_of(leaves, structure)
         if signature not in graphs:
-            graphs[signature] = Graph(forward, leaves, structure, variant.device)
+            if len(graphs) == MOST_GRAPHS:
+                raise Unsupported(
+                    f"the denoiser is called in more than {MOST_GRAPHS} ways: a graph for each is none to replay"
+                )
+            graphs[signature] = record(forward, leaves, structure, variant.device)
         return graphs[signature].replay(leaves)
 
     denoiser.forward = replayed

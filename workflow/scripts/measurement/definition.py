@@ -20,6 +20,16 @@ ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
 COMPILING = ("compile", "regional", "compile_vae", "compile_text_encoder")  # the mechanisms of a variant that compile
+APART = (  # what would undo or hide the other
+    ("compile", "regional"),
+    ("cuda_graph", "compile"),
+    ("cuda_graph", "regional"),
+    ("cuda_graph", "offload"),
+    ("cuda_graph", "caching"),
+    ("cuda_graph", "sdpa_backend"),
+    ("compile", "sdpa_backend"),
+    ("regional", "sdpa_backend"),
+)
 PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
 SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
@@ -112,7 +122,13 @@ def recipe_of(variant, root=ROOT):
         own = entry("variants", variant, root)
         merged = {**own, **merged, "base": own.get("base")}
         variant = own.get("base")
-    return {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
+    recipe = {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
+    for one, other in APART:
+        if one in recipe and other in recipe:
+            raise DiffbenchError(
+                f"config/variants.yaml: {seen[0]}: {one} and {other} do not go together; name one of them"
+            )
+    return recipe
 
 
 def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE):

@@ -65,6 +65,8 @@ def classify(error, compiled):
     detail = one_line(f"{type(error).__name__}: {error}")
     if compiled and any(is_from_compiler(cause) for cause in errors):
         return "compile-error", detail
-    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail) or is_from_cache(error):
+    if is_from_cache(error):
+        return "unsupported", one_line(f"the cache does not work on this model: {detail}")
+    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail):
         return "unsupported", detail
     return "crashed", detail

@@ -54,7 +54,17 @@ def create_module(name, path, config, device, dtype):
             fill_zeros(module)
     finally:
         torch.set_default_dtype(default)
-    return module.to(device=device, dtype=dtype).eval()
+    return cast(module.to(device=device), dtype).eval()
+
+
+def cast(module, dtype):
+    """The module with its weights in `dtype`, as from_pretrained leaves them: what a class of Diffusers keeps in float32 stays
+    so, and so do buffers that are no weights."""
+    kept = set(getattr(module, "_keep_in_fp32_modules", None) or ()) if hasattr(module, "from_config") else set()
+    for name, weight in module.state_dict(keep_vars=True).items():
+        if weight.is_floating_point():
+            weight.data = weight.data.to(torch.float32 if kept.intersection(name.split(".")) else dtype)
+    return module
 
 
 def fill_zeros(module):

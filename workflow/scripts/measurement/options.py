@@ -25,9 +25,18 @@ def replace_scheduler(variant, setting):
     found, scheduler = pipeline.scheduler, find_class(setting["class"])
     needed = ["beta_schedule", *(["use_flow_sigmas"] if found.config.get("use_flow_sigmas") else [])]
     accepted = inspect.signature(scheduler.__init__).parameters
+    if str(found.config.get("variance_type")).startswith("learned"):
+        needed.append("variance_type")
     if "beta_schedule" not in found.config or not set(needed).issubset(accepted):
         raise Unsupported(f"{name_of(pipeline)} cannot take {setting['class']} in the place of {name_of(found)}")
+    unknown = sorted(set(setting.get("config", {})) - set(accepted))
+    if unknown:
+        raise SetupError(
+            f"config/variants.yaml: scheduler.config: {setting['class']} takes no {unknown[0]!r}; mend the name"
+        )
     pipeline.scheduler = scheduler.from_config(found.config, **setting.get("config", {}))
+    if type(found) is scheduler and dict(found.config) == dict(pipeline.scheduler.config):
+        raise Unsupported(f"{name_of(pipeline)} has {setting['class']} of itself")
     return f"scheduler {name_of(pipeline.scheduler)}, {variant.description['steps']} steps"
 
 
@@ -47,7 +56,7 @@ def set_memory_format(variant, setting):
 
 def save_vae_memory(variant, setting):
     """Have the VAE decode image by image (`slicing`) or tile by tile (`tiling`); the evidence is how often its decoder is called
-    in a call of the pipeline."""
+    in a call of the pipeline, with it and without."""
     vae = getattr(variant.pipeline, "vae", None)
     if vae is None:
         raise Unsupported(f"{name_of(variant.pipeline)} has no VAE")
@@ -58,18 +67,28 @@ def save_vae_memory(variant, setting):
         raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_{setting} for {name_of(vae)}")
     enable()
 
-    def count_decodings(call):
-        calls = []
-        handle = vae.decoder.register_forward_pre_hook(lambda module, arguments: calls.append(1))
-        try:
-            call()
-        finally:
-            handle.remove()
-        if len(calls) < 2:
-            raise Invalid(f"VAE {setting} had no effect: its decoder was called once for the whole batch and image")
-        return f"VAE {setting}: its decoder called {len(calls)} times"
+    def compare_decodings(call):
+        sliced = count_calls(vae.decoder, call)
+        getattr(vae, f"disable_{setting}")()
+        whole = count_calls(vae.decoder, call)
+        if sliced <= whole:
+            raise Invalid(
+                f"VAE {setting} had no effect: its decoder is called {whole} times without it and {sliced} with it"
+            )
+        return f"VAE {setting}: its decoder called {sliced} times, {whole} without it"
 
-    variant.checks.append(count_decodings)
+    variant.checks.append(compare_decodings)
+
+
+def count_calls(module, call):
+    """How often a call of the pipeline calls the module."""
+    calls = []
+    handle = module.register_forward_pre_hook(lambda module, arguments: calls.append(1))
+    try:
+        call()
+    finally:
+        handle.remove()
+    return len(calls)
 
 
 OFFLOADING = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}
@@ -98,18 +117,22 @@ def enable_inference_mode(variant, setting):
     if setting != "inference_mode":
         raise SetupError(f"config/variants.yaml: grad: found {setting!r}, expected inference_mode")
     variant.contexts.append(torch.inference_mode)
-    seen = []
 
-    def look_at_output(module, arguments, output):
-        if not seen:
+    def look_at_output(call):
+        seen = []
+
+        def look(module, arguments, output):
             first = output[0] if isinstance(output, (tuple, list)) else next(iter(output.values()))
+            first = first[0] if isinstance(first, (tuple, list)) else first
             seen.append(torch.is_tensor(first) and first.is_inference())
 
-    next(iter(variant.modules().values())).register_forward_hook(look_at_output)
-
-    def confirm(call):
-        if not any(seen):
+        handle = next(iter(variant.modules().values())).register_forward_hook(look)
+        try:
+            call()
+        finally:
+            handle.remove()
+        if not all(seen) or not seen:
             raise Invalid("inference mode had no effect: the denoiser's output is no inference tensor")
         return "the denoiser's output is an inference tensor"
 
-    variant.checks.append(confirm)
+    variant.checks.append(look_at_output)

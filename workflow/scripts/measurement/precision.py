@@ -33,4 +33,5 @@ def precision_evidence(module, recipe):
     if "dtype" not in recipe:
         return None
     found = sorted({str(weight.dtype).replace("torch.", "") for weight in module.parameters()})
-    return f"dtype {', '.join(found)}" + (" with TF32" if recipe["dtype"] == TF32 else "")
+    allowed = next(module.parameters()).is_cuda and torch.backends.cuda.matmul.allow_tf32
+    return f"dtype {', '.join(found)}" + (" with TF32" if allowed and "float32" in found else "")

@@ -62,6 +62,7 @@ def quantize_by_bitsandbytes(module, setting, device):
                 made = getattr(layers, setting["layer"])(
                     layer.in_features, layer.out_features, bias=layer.bias is not None, **options
                 )
+                made = made.to(layer.weight.dtype)
                 made.load_state_dict(layer.state_dict())
                 setattr(parent, name, made.to(device).eval())
 

@@ -33,10 +33,6 @@ class LoopRecorder:
         pipeline.progress_bar = self.progress_bar
         denoiser = getattr(pipeline, modules[0])
         denoiser.register_forward_pre_hook(self.count_denoiser_call)
-        self.seen = set()
-        if device.type == "cuda":
-            for name in modules:
-                getattr(pipeline, name).register_forward_pre_hook(self.mark_step)
 
     def reset(self):
         """Forget what was recorded, before a call."""
@@ -47,15 +43,12 @@ class LoopRecorder:
     def count_denoiser_call(self, module, arguments):
         self.denoiser_calls += 1
 
-    def mark_step(self, module, arguments):
-        """Tell CUDA graphs where a new denoising step begins: when a module is called again, the outputs of the step
-        before may be overwritten."""
-        if id(module) in self.seen:
-            self.seen.clear()
-            begin = getattr(getattr(torch, "compiler", None), "cudagraph_mark_step_begin", None)
-            if begin:
-                begin()
-        self.seen.add(id(module))
+    def mark_step(self):
+        """Tell CUDA graphs where a denoising step begins: then the outputs of the step before may be overwritten. Within one
+        they may not: with guidance by two denoiser calls a step, the first one's output is still needed after the second."""
+        begin = getattr(getattr(torch, "compiler", None), "cudagraph_mark_step_begin", None)
+        if begin and self.device.type == "cuda":
+            begin()
 
     def progress_bar(self, iterable=None, total=None):
         """Takes the place of `DiffusionPipeline.progress_bar`."""
@@ -70,6 +63,7 @@ class TimedLoop(tqdm):
         self.recorder = recorder
 
     def __enter__(self):
+        self.recorder.mark_step()
         self.start_s = clock_s(self.recorder.device)
         return self
 
@@ -84,3 +78,4 @@ class TimedLoop(tqdm):
 
     def update(self, n=1):
         self.recorder.iterations += n
+        self.recorder.mark_step()
