@@ -36,27 +36,32 @@ def cell_of(stages, footnotes):
 
 
 def build_catalogue(rows, labels):
-    """The Tables of all pipelines and variants of the catalogues, a table for each group of variants.
+    """The Tables of all pipelines and of the variants that were measured with any, a table for each group of variants; the last
+    one's notes name the variants that were not, and on what the rows were measured.
 
     `rows` are measurement rows with `measured_on` or a summary; `labels` as labels.read_labels gives them.
     """
-    stages, note = known_stages(rows), note_of(rows)
+    stages, tables, open_variants = known_stages(rows), [], []
+    measured = {variant for _, variant in stages}
     for group in dict.fromkeys(labels["groups"].values()):
-        variants = [name for name in labels["variants"] if labels["groups"].get(name) == group]
+        of_group = [name for name in labels["variants"] if labels["groups"].get(name) == group]
+        variants = [name for name in of_group if name in measured]
+        open_variants += [labels["variants"][name] for name in of_group if name not in measured]
         footnotes = []
         body = [
             (label, [cell_of(stages.get((pipeline, variant)), footnotes) for variant in variants])
             for pipeline, label in labels["pipelines"].items()
         ]
         headers = [["Pipeline"], *([labels["variants"][variant]] for variant in variants)]
-        yield Table(f"{group[0].upper()}{group[1:]}", headers, body, footnotes, [note] if note else [])
+        tables += [Table(f"{group[0].upper()}{group[1:]}", headers, body, footnotes, [])] if variants else []
+    notes = [f"Not measured yet with any pipeline: {'; '.join(open_variants)}."] if open_variants else []
+    notes += [note_of(rows)] if tables else []
+    return [*tables[:-1], *(table._replace(notes=notes) for table in tables[-1:])]
 
 
 def note_of(rows):
     """What the marks mean, and on what the rows were measured."""
     rows = rows[rows["device_name"].astype(bool)]
-    if not len(rows):
-        return ""
     scale = " and ".join(SCALES.get(scale, scale) for scale in rows["scale"].unique())
     return (
         f"runs: was measured, by one of the devices at the least; {NOT_YET} not measured yet. "
