@@ -1,7 +1,5 @@
 """Graphs, graph breaks and recompilations, counted on modules that dynamo compiles for real."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -27,12 +25,10 @@ def watched():
     torch._dynamo.reset()
 
     def watch(*modules):
-        pipeline = SimpleNamespace(
-            **{f"module{n}": torch.compile(module, backend="eager", dynamic=False) for n, module in enumerate(modules)}
-        )
+        compiled = [torch.compile(module, backend="eager", dynamic=False) for module in modules]
         graphs = Graphs()
-        graphs.watch(pipeline, list(vars(pipeline)))
-        return graphs, *vars(pipeline).values()
+        graphs.watch({f"module{number}": module for number, module in enumerate(compiled)})
+        return graphs, *compiled
 
     yield watch
     torch._dynamo.reset()
@@ -48,7 +44,7 @@ def test_two_modules_are_two_graphs_and_no_recompilation(watched):
     columns = graphs.columns()
     assert (columns["graphs"], columns["recompilations"]) == (3, 0)
     assert columns["graph_breaks"] >= 1
-    check_graphs(graphs)
+    assert check_graphs(graphs) == "graphs: 1 of module0, 2 of module1"
 
 
 def test_another_shape_is_a_recompilation_and_after_the_warm_up_it_is_invalid(watched):
@@ -62,8 +58,18 @@ def test_another_shape_is_a_recompilation_and_after_the_warm_up_it_is_invalid(wa
         check_graphs(graphs)
 
 
-def test_what_compiled_nothing_is_invalid(watched):
-    graphs, _ = watched(Plain())
+def test_a_module_that_was_never_called_is_invalid(watched):
+    graphs, module, _ = watched(Plain(), Breaking())
+    module(torch.ones(2))
     graphs.columns()
-    with pytest.raises(Invalid, match="no graph was compiled"):
+    with pytest.raises(Invalid, match="compiles module1, but it was never called"):
+        check_graphs(graphs)
+
+
+def test_a_module_that_compiled_nothing_is_invalid():
+    graphs, module = Graphs(), Plain()
+    graphs.watch({"unet": module})
+    module(torch.ones(2))
+    graphs.columns()
+    with pytest.raises(Invalid, match="compiles unet, but no graph was compiled for it"):
         check_graphs(graphs)
