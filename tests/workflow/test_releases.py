@@ -158,12 +158,9 @@ def test_the_measuring_program_passes_its_tests_with_the_oldest_stack_and_the_ne
     tools = ["pip", "install", "--quiet", "--python", python_of(tmp_path / "made"), f"pytest=={pytest.__version__}"]
     subprocess.run([find_uv(), *map(str, tools)], check=True)
     command = [python_of(tmp_path / "made"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += [
-        "tests/unit/test_measurement.py",
-        "tests/unit/test_variants.py",
-        "-k",
-        f"not reporting and {lacking(name)}",
-    ]
+    # the newest stack has the Diffusers of the requirements, with which the variants' tests run anyway
+    variants = ["tests/unit/test_variants.py"] if name == "2.0-paper" else []
+    command += ["tests/unit/test_measurement.py", *variants, "-k", f"not reporting and {lacking(name)}"]
     result = subprocess.run(list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert result.returncode == 0, result.stdout
     assert int(re.search(r"(\d+) passed", result.stdout).group(1)) >= 25
