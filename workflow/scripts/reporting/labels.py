@@ -19,7 +19,7 @@ def read_labels(paths):
         labels[path.stem] = {name: entry["label"] for name, entry in entries.items()}
         labels["untested"] |= {name for name, entry in entries.items() if entry.get("untested")}
         if path.stem == "variants":
-            labels["groups"] = {name: entry["group"] for name, entry in entries.items()}
+            labels["groups"] = {name: entry.get("group", "other") for name, entry in entries.items()}
         if path.stem == "pipelines":
             labels["notes"] = {name: entry["note"] for name, entry in entries.items() if "note" in entry}
     return labels
