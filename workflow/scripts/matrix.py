@@ -12,7 +12,7 @@ from checking import check, read_catalogue
 from columns import CELL
 from environments import environment_names, newest_current, read_environment
 from external import external_cells, find_sources
-from measurement.definition import ROOT, planned_digest, recipe_of
+from measurement.definition import HALF, ROOT, planned_digest, recipe_of
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
 from sizes import NATIVE, sized, split_name
@@ -187,7 +187,7 @@ class Plan:
 
     def dtypes(self):
         """What the runs load, of float16, bfloat16, float32 and `half`, each pipeline's own."""
-        own = {"float32" if gpu.get("device") == "cpu" else "half" for gpu in self.gpus.values()}
+        own = {"float32" if gpu.get("device") == "cpu" else HALF for gpu in self.gpus.values()}
         asked = {recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]}
         loaded = {"float32" if dtype == "tf32" else dtype for dtype in asked - {None}}
         return sorted(loaded | own if None in asked else loaded)

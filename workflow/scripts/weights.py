@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 from measure import run_program
-from measurement.definition import WEIGHTS, entry, needs_files
+from measurement.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
 from measurement.errors import SetupError, Unsupported, one_line
 from measurement.snapshot import download
 
-HALF = "half"
 DTYPES = (HALF, "float16", "bfloat16", "float32")
 
 
@@ -92,7 +91,7 @@ def fetch(arguments):
     check_token([source for stage in stages for source in [stage, *stage.get("components", {}).values()]])
     if arguments.weights == "pretrained":
         works = [
-            fetch_stage(stage, stage.get("dtype", "float16") if dtype == HALF else dtype)
+            fetch_stage(stage, own_dtype(stage) if dtype == HALF else dtype)
             for dtype in arguments.dtypes
             for stage in stages
         ]

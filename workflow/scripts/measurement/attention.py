@@ -1,12 +1,13 @@
 """How the denoiser attends: its processors, the backend of scaled dot-product attention, the kernels that were really used."""
 
+import contextlib
 import re
 
 import diffusers
 import torch
 
 from .errors import Invalid, Unsupported, one_line
-from .options import name_of
+from .options import name_of, removing
 
 PROCESSORS = {  # setting: (Diffusers' own method, what the class of every processor is then called)
     "default": ("set_default_attn_processor", re.compile(r"Attn(AddedKV)?Processor\Z")),
@@ -26,7 +27,7 @@ FUSED_KERNEL = re.compile(
 OTHER_KERNEL = re.compile(r"(flash_attn|xformers|sageattn|sage_attention|_qattn|aiter)", re.I)
 DEVICE_KERNEL = re.compile(
     r"flash_fwd|fmha|sdpa"
-)  # what a GPU runs for SDPA, where a replayed graph has no names of its own
+)  # what a GPU runs for SDPA, where a replayed graph has no other names
 NO_KERNEL = re.compile(r"No (available kernel|viable backend)", re.I)
 
 
@@ -74,11 +75,8 @@ def count_fused(variant, layers, call):
     used = set()
     projections = [getattr(layer, name) for layer in layers for name in FUSED_LAYERS if hasattr(layer, name)]
     handles = [layer.register_forward_hook(lambda module, *_: used.add(id(module))) for layer in projections]
-    try:
-        run_step(next(iter(variant.modules().values())), call)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with removing(handles):
+        run_step(variant.denoiser(), call)
     if not used:
         raise Invalid("fused projections had no effect: the denoiser projects query, key and value one by one")
     return f"projections fused in {len(used)} layers"
@@ -163,13 +161,8 @@ def run_step(module, call, before=nothing):
         raise StepDone
 
     handles = [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
-    try:
+    with removing(handles), contextlib.suppress(StepDone):
         call()
-    except StepDone:
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def profile_step(module, call):
@@ -204,7 +197,7 @@ def attention_evidence(variant, call):
     """
     forced = variant.recipe.get("sdpa_backend")
     try:
-        kernels = kernels_of(profile_step(next(iter(variant.modules().values())), call))
+        kernels = kernels_of(profile_step(variant.denoiser(), call))
     except Exception:
         if forced:
             raise

@@ -9,12 +9,12 @@ import torch
 from .definition import compiles
 from .errors import Invalid, Unsupported, one_line
 from .load import find_class
-from .options import name_of
+from .options import name_of, removing
 
 
 def enable_caching(variant, setting):
     """Enable the cache whose configuration class of Diffusers the setting names (`config`), with its `options`."""
-    name, denoiser = next(iter(variant.modules().items()))
+    denoiser = variant.denoiser()
     if not hasattr(denoiser, "enable_cache"):
         raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_cache for {name_of(denoiser)}")
     if compiles(variant.recipe) and not has_stance():
@@ -48,14 +48,10 @@ def count_hits(variant, denoiser, call):
             counts[-1] += 1
 
     layers = [layer for layer in denoiser.modules() if isinstance(layer, torch.nn.Linear)]
-    handles = [next(iter(variant.modules().values())).register_forward_pre_hook(begin)]
+    handles = [variant.denoiser().register_forward_pre_hook(begin)]
     handles += [layer.register_forward_hook(count) for layer in layers]
-    try:
-        with eagerly(bool(variant.compiled)):
-            call()
-    finally:
-        for handle in handles:
-            handle.remove()
+    with removing(handles), eagerly(bool(variant.compiled)):
+        call()
     saved = 1 - sum(counts) / max(len(counts) * max(counts, default=0), 1)
     if saved <= 0:
         raise Invalid(

@@ -56,7 +56,7 @@ def capture_graphs(variant, setting):
     """Record the denoiser's forward as a CUDA graph at its first call with new shapes, and replay it from then on."""
     if variant.device.type != "cuda":
         raise Unsupported("CUDA graphs take a CUDA device")
-    denoiser = next(iter(variant.modules().values()))
+    denoiser = variant.denoiser()
     forward, graphs = denoiser.forward, {}
 
     def replayed(*arguments, **keys):

@@ -30,6 +30,7 @@ APART = (  # what would undo or hide the other
     ("compile", "sdpa_backend"),
     ("regional", "sdpa_backend"),
 )
+HALF = "half"  # the dtype of a variant that takes each pipeline's own, also on a CPU
 PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
 SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
@@ -178,6 +179,11 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
             "target_percent": None if target is None else float(target),
         },
     }
+
+
+def own_dtype(stage):
+    """The dtype that a stage is measured in on a GPU, by its name."""
+    return stage.get("dtype", "float16")
 
 
 def needs_files(stage, weights):

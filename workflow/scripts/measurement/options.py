@@ -1,5 +1,6 @@
 """The small mechanisms: scheduler, memory format, memory saving of the VAE, offloading, inference mode."""
 
+import contextlib
 import inspect
 
 import diffusers
@@ -16,6 +17,16 @@ MEMORY_FORMATS = {  # of weights with 4 and with 5 dimensions
 
 def name_of(module):
     return type(module).__name__
+
+
+@contextlib.contextmanager
+def removing(handles):
+    """Remove hooks at the end, whatever happens meanwhile."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def replace_scheduler(variant, setting):
@@ -84,10 +95,8 @@ def count_calls(module, call):
     """How often a call of the pipeline calls the module."""
     calls = []
     handle = module.register_forward_pre_hook(lambda module, arguments: calls.append(1))
-    try:
+    with removing([handle]):
         call()
-    finally:
-        handle.remove()
     return len(calls)
 
 
@@ -104,7 +113,7 @@ def offload(variant, setting):
         raise Unsupported(f"{name_of(variant.pipeline)} cannot be offloaded: {one_line(error, 120)}") from None
 
     def look_at_weights(call):
-        places = {str(weight.device.type) for weight in next(iter(variant.modules().values())).parameters()}
+        places = {str(weight.device.type) for weight in variant.denoiser().parameters()}
         if variant.device.type in places:
             raise Invalid(f"offload {setting} had no effect: weights of the denoiser stay on the device")
         return f"offload {setting}: weights of the denoiser on {', '.join(sorted(places))} between calls"
@@ -126,11 +135,9 @@ def enable_inference_mode(variant, setting):
             first = first[0] if isinstance(first, (tuple, list)) else first
             seen.append(torch.is_tensor(first) and first.is_inference())
 
-        handle = next(iter(variant.modules().values())).register_forward_hook(look)
-        try:
+        handle = variant.denoiser().register_forward_hook(look)
+        with removing([handle]):
             call()
-        finally:
-            handle.remove()
         if not all(seen) or not seen:
             raise Invalid("inference mode had no effect: the denoiser's output is no inference tensor")
         return "the denoiser's output is an inference tensor"

@@ -2,10 +2,10 @@
 
 import torch
 
+from .definition import HALF, own_dtype
 from .errors import Unsupported
 
 TF32 = "tf32"
-HALF = "half"  # the catalogue entry's own, also on a CPU
 
 
 def choose_dtype(description, recipe, device):
@@ -19,7 +19,7 @@ def choose_dtype(description, recipe, device):
         raise Unsupported("this device has no TF32: NVIDIA GPUs have it from compute capability 8.0 on")
     if asked in (TF32, "float32") and device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = asked == TF32
-    own = description.get("dtype", "float16")
+    own = own_dtype(description)
     named = {None: "float32" if device.type == "cpu" else own, TF32: "float32", HALF: own}
     return getattr(torch, named.get(asked, asked))
 

@@ -60,6 +60,10 @@ class Variant:
         """{name: module} of the stage's modules as they are now, the denoiser first."""
         return {name: getattr(self.pipeline, name) for name in self.description["modules"]}
 
+    def denoiser(self):
+        """The first of them."""
+        return next(iter(self.modules().values()))
+
     def around_call(self):
         """What a call has to be made in: a context manager."""
         stack = contextlib.ExitStack()

@@ -1,18 +1,11 @@
 """Which pipeline runs with which variant, as far as it was measured: tables of pipelines x variants, one a group of variants."""
 
 from .builds import releases_of
-from .cells import FAILED, merge_stages, print_oom
+from .cells import merge_stages, print_failure
 from .formats import Cell, Table
 from .tables import SCALES, listed
 
 RUNS, NOT_YET = "runs", "…"
-
-
-def print_status(row):
-    """`runs`, or what stands in the place of a number."""
-    if row["status"] == "ok":
-        return RUNS
-    return print_oom(row["phase"]) if row["status"] == "oom" else FAILED.get(row["status"], row["status"])
 
 
 def known_stages(rows):
@@ -31,8 +24,7 @@ def cell_of(stages, footnotes):
     reasons = dict.fromkeys(row["detail"] for row in stages if row["status"] != "ok" and row["detail"])
     footnotes.extend(reason for reason in reasons if reason not in footnotes)
     numbers = [footnotes.index(reason) + 1 for reason in reasons]
-    texts = list(map(print_status, stages))
-    return Cell(texts[:1] if len(set(texts)) == 1 else merge_stages(texts), numbers)
+    return Cell(merge_stages([RUNS if row["status"] == "ok" else print_failure(row) for row in stages]), numbers)
 
 
 def build_catalogue(rows, labels):

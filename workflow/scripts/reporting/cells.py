@@ -37,9 +37,12 @@ def print_stage(row, decimals=2, unit="it/s"):
     if row["status"] == "ok":
         value = value_of(row, unit)
         return OUTSIDE if value is None else f"{value:.{decimals}f}"
-    if row["status"] == "oom":
-        return print_oom(row["phase"])
-    return FAILED.get(row["status"], row["status"])
+    return print_failure(row)
+
+
+def print_failure(row):
+    """What stands in the place of a number that was not measured."""
+    return print_oom(row["phase"]) if row["status"] == "oom" else FAILED.get(row["status"], row["status"])
 
 
 def merge_stages(texts):
