@@ -33,6 +33,9 @@ except DiffbenchError as error:
 configfile: "config/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
@@ -49,6 +52,7 @@ rule all:
         RESULTS / "tables.md",
         figure_files(PLAN.config["name"]),
         RESULTS / "strips",
+        html_folders(PLAN.config["name"]),
     message:
         "All is measured, tables and figures are made"
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
+PARTS = ["Snakefile", "config", "envs", "profiles", "report", "resources", "workflow"]
 QUICK = {  # of a config's `measurement`: the fewest calls that make a row
     "warmup_calls": 1,
     "max_warmup_calls": 1,

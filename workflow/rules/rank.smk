@@ -29,7 +29,7 @@ rule ladder_of:
         code=REPORTING,
     output:
         table="results/{dataset}/ladder.md",
-        figures=[f"results/{{dataset}}/figures/ladder.{kind}" for kind in ("svg", "png")],
+        figures=[reported_figure(f"results/{{dataset}}/figures/ladder.{kind}") for kind in ("svg", "png")],
     log:
         "results/{dataset}/logs/ladder.log",
     conda:
