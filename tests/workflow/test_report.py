@@ -1,0 +1,89 @@
+"""Snakemake's report of the published tables, as one file and as archive; nothing is measured."""
+
+import json
+import re
+import shutil
+import zipfile
+
+import pytest
+
+from reporting.figures import FIGURES
+
+GPUS = ["A100", "V100", "T4", "RTX-3090", "RTX-4090"]
+TABLES = [(gpu, size, kind) for gpu in GPUS for size in ("1", "4", "16") for kind in ("table", "extended")]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    from conftest import Project
+
+    project = Project(tmp_path_factory.mktemp("report") / "project")
+    project.snakemake("published")
+    for kind in ("html", "zip"):
+        project.output = project.snakemake("published", "--report", f"report.{kind}").output
+        assert "ERROR" not in project.output and "WARNING" not in project.output, project.output
+    return project
+
+
+def results_of(page):
+    """{path: result} of what a report shows."""
+    return json.JSONDecoder().raw_decode(page, re.search(r"results = (?=\{)", page).end())[0]
+
+
+@pytest.fixture(scope="module")
+def page(reported):
+    return (reported.folder / "report.html").read_text(encoding="utf-8")
+
+
+def labels_in(results, folder):
+    """The labels of the results in a folder, each as tuple without the dataset, which is the same for all."""
+    labels = [result["labels"] for path, result in results.items() if folder in path]
+    assert {of.pop("dataset") for of in labels} == {"pytorch2"}
+    return sorted(tuple(of.values()) for of in labels)
+
+
+def test_every_figure_table_and_environment_has_its_labels_and_caption(page):
+    results = results_of(page)
+    assert labels_in(results, "/figures/") == sorted((name, "all", "all") for name in FIGURES)
+    assert labels_in(results, "/html/tables/") == sorted(TABLES)
+    assert labels_in(results, "/html/environments/") == [("2.0",), ("nightly",)]
+    assert len(results) == len(FIGURES) + len(TABLES) + 2
+    for path, result in results.items():
+        assert "<p>" in result["caption"] and "system-message" not in result["caption"], path
+        assert result["data_uri"].startswith("data:"), path
+
+
+def test_the_story(page):
+    assert "How to read it" in page and "system-message" not in page
+    assert "Published and committed datasets were not measured by this run" in page
+    assert "The architectures are miniatures" not in page  # the config's dataset is not in this report
+
+
+def test_the_archive_holds_every_file(reported):
+    with zipfile.ZipFile(reported.folder / "report.zip") as archive:
+        names = set(archive.namelist())
+        results = results_of(archive.read("report/report.html").decode())
+    assert {f"report/{result['data_uri']}" for result in results.values()} == names - {"report/report.html"}
+    assert len(results) == len(FIGURES) + len(TABLES) + 2
+
+
+def test_it_is_read_without_network(reported):
+    chromium = shutil.which("chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if chromium is None:
+        pytest.skip("no chromium on this machine")
+    asked, errors = [], []
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 1440, "height": 900})
+        view.on("request", lambda request: asked.append(request.url))
+        view.on("pageerror", lambda error: errors.append(str(error)))
+        view.goto((reported.folder / "report.html").as_uri())
+        view.get_by_text("How to read it").wait_for()
+        view.locator("svg .mark-symbol path, canvas").first.wait_for()  # the rule graph
+        view.get_by_text("Tables", exact=True).first.click()
+        view.locator("td a").first.click()
+        view.frame_locator("iframe").get_by_text("A100 (batch size: 1)").first.wait_for()
+        browser.close()
+    assert not errors
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
