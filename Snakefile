@@ -37,9 +37,11 @@ report: "report/workflow.rst"
 
 
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/shown.smk"
 include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/html.smk"
 include: "workflow/rules/rank.smk"
 include: "workflow/rules/documents.smk"
 

@@ -84,6 +84,13 @@ def test_it_is_read_without_network(reported):
         view.get_by_text("Tables", exact=True).first.click()
         view.locator("td a").first.click()
         view.frame_locator("iframe").get_by_text("A100 (batch size: 1)").first.wait_for()
+        view.get_by_text("Results", exact=True).last.click()
+        view.get_by_text("Figures", exact=True).first.click()
+        view.locator("tr", has=view.get_by_text("speedup", exact=True)).locator("a").first.click()
+        figure = view.locator("img:not([class*=h-4])")
+        figure.wait_for()
+        top, height = figure.bounding_box()["y"], figure.bounding_box()["height"]
         browser.close()
     assert not errors
+    assert height > 900 and top >= 0  # the top of a tall figure can be reached
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -137,11 +137,6 @@ def figure_files(dataset):
     return [f"results/{dataset}/figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")]
 
 
-def html_folders(dataset):
-    """The folders of a dataset's HTML pages, which Snakemake's report shows."""
-    return [f"results/{dataset}/html/{kind}" for kind in ("tables", "environments")]
-
-
 def about_files(dataset):
     """The file that says where a published or committed dataset comes from; none for the config's own."""
     if dataset in PUBLISHED:
@@ -195,12 +190,6 @@ def environment_of(torch):
 def environment_record(torch):
     """What says that a torch build's environment was made; nothing for the Python that runs Snakemake."""
     return [] if torch == INSTALLED else ENVIRONMENT_RECORD.format(torch=torch, pins=PLAN.pins(torch))
-
-
-def environment_records(dataset):
-    """The records of the environments that the config's own dataset is measured in; none of another dataset's are there."""
-    builds = PLAN.cells["torch"].unique() if dataset == PLAN.config["name"] else []
-    return [environment_record(torch) for torch in builds if torch != INSTALLED]
 
 
 def uv_environment(torch):

@@ -15,7 +15,6 @@ MAKES:
     results/<dataset>/summary.csv          one row a cell and stage: median over rounds, speed-up against the baseline
     results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them, extended.md with more columns
     results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
-    results/<dataset>/html/*/*.html        tables and versions as pages, for `snakemake --report`
     results/<name>/so_far/                 the same, of what has been measured so far
     results/<name>/<name>.zip              the rows and calls of what has been measured so far, for another machine
 """
@@ -49,22 +48,6 @@ REPORTING = (
 )
 
 
-def reported_figure(path):
-    """A figure's file, marked for Snakemake's report if it is the SVG: one of the two is enough there."""
-    if not path.endswith(".svg"):
-        return path
-    name = Path(path).stem
-    labels = {"figure": name, "GPU": "all", "batch size": "all", "dataset": "{dataset}"}
-    return report(path, caption=f"../../report/{name}.rst", category="Figures", labels=labels)
-
-
-def strip_pattern():
-    """The names of the strips: GPU, torch, pipeline and batch size are told apart by what the plan has, for each may hold a `-`."""
-    cells = PLAN.all_cells()
-    known = {name: "|".join(map(re.escape, cells[name].unique())) for name in ("gpu", "torch")}
-    return f"{{gpu,{known['gpu']}}}-{{torch,{known['torch']}}}-{{pipeline}}-batch-{{batch_size,[0-9]+}}.png"
-
-
 # on a cluster too: they take seconds, and a queue takes longer
 localrules:
     measurements,
@@ -73,7 +56,6 @@ localrules:
     published_summary,
     measured_summary,
     tables,
-    html,
     figures,
     strips,
     so_far,
@@ -209,41 +191,6 @@ rule tables:
         "Print the tables: {output.all}"
     script:
         "../scripts/write_tables.py"
-
-
-rule html:
-    """Print the tables of a dataset, and the versions of its torch builds, as HTML pages for Snakemake's report."""
-    input:
-        summary="results/{dataset}/summary.csv",
-        records=lambda wildcards: environment_records(wildcards.dataset),
-        about=lambda wildcards: about_files(wildcards.dataset),
-        catalogues=CATALOGUES,
-        code=REPORTING,
-    output:
-        tables=report(
-            directory("results/{dataset}/html/tables"),
-            patterns=["{gpu}-batch-{batch_size,[0-9]+}-{kind,table|extended}.html"],
-            caption="../../report/table.rst",
-            category="Tables",
-            labels={"GPU": "{gpu}", "batch size": "{batch_size}", "kind": "{kind}", "dataset": "{dataset}"},
-        ),
-        environments=report(
-            directory("results/{dataset}/html/environments"),
-            patterns=["torch-{torch}.html"],
-            caption="../../report/environment.rst",
-            category="Environments",
-            labels={"torch": "{torch}", "dataset": "{dataset}"},
-        ),
-    log:
-        "results/{dataset}/logs/html.log",
-    conda:
-        REPORT_ENVIRONMENT
-    params:
-        options=lambda wildcards: table_options(wildcards.dataset),
-    message:
-        "Print the pages of the report: {output}"
-    script:
-        "../scripts/write_html.py"
 
 
 rule figures:
