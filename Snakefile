@@ -42,6 +42,7 @@ include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/html.smk"
+include: "workflow/rules/page.smk"
 include: "workflow/rules/rank.smk"
 include: "workflow/rules/documents.smk"
 
@@ -54,6 +55,7 @@ rule all:
         RESULTS / "tables.md",
         figure_files(PLAN.config["name"]),
         RESULTS / "strips",
+        RESULTS / "index.html",
         html_folders(PLAN.config["name"]),
     message:
         "All is measured, tables and figures are made"

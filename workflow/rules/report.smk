@@ -34,6 +34,7 @@ REPORTING = (
             "draw",
             "fidelity",
             "ladder",
+            "page",
             "publish",
             "render",
             "sizes",
@@ -284,6 +285,7 @@ rule published:
     """Make the tables and figures of every published dataset; needs no GPU and measures nothing."""
     input:
         [f"results/{dataset}/tables.md" for dataset in PUBLISHED],
+        [f"results/{dataset}/index.html" for dataset in PUBLISHED],
         [html_folders(dataset) for dataset in PUBLISHED],
         [figure_files(dataset) for dataset in PUBLISHED],
 
@@ -292,5 +294,6 @@ rule measured:
     """Make the tables and figures of every committed dataset; needs no GPU and measures nothing."""
     input:
         [f"results/{dataset}/tables.md" for dataset in MEASURED],
+        [f"results/{dataset}/index.html" for dataset in MEASURED],
         [html_folders(dataset) for dataset in MEASURED],
         [figure_files(dataset) for dataset in MEASURED],

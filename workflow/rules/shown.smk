@@ -30,3 +30,31 @@ def strip_pattern():
     cells = PLAN.all_cells()
     known = {name: "|".join(map(re.escape, cells[name].unique())) for name in ("gpu", "torch")}
     return f"{{gpu,{known['gpu']}}}-{{torch,{known['torch']}}}-{{pipeline}}-batch-{{batch_size,[0-9]+}}.png"
+
+
+def page_files(dataset, kind):
+    """The rows, calls or strips that a dataset's page shows; none of a published one."""
+    if dataset in PUBLISHED:
+        return []
+    names = {"rows": "measurements.csv", "calls": "calls.csv"}
+    if dataset in MEASURED:
+        return committed_files(dataset, names[kind]) if kind in names else []
+    return [RESULTS / names.get(kind, kind)]
+
+
+def measured_again(dataset):
+    """What page.py makes a cell's command of: the files of its runs, the arguments of Snakemake, the settings of a run."""
+    settings = PLAN.config["measurement"]
+    how = {"paths": {}, "arguments": [], "settings": []}
+    if dataset == PLAN.config["name"]:
+        runs = zip(PLAN.paths.to_dict("records"), run_files("run.csv"))
+        for row, path in runs:
+            cell = "/".join(str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant"))
+            how["paths"].setdefault(cell, []).append(path)
+        files = [str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else str(path) for path in workflow.configfiles]
+        own = [path for path in files if path != "config/config.yaml"]
+        how["arguments"] = ["--configfile", *own] if own else []
+        how["settings"] = [
+            part for key in STOPPING for part in (f"--{key.replace('_', '-')}", str(settings[key]))
+        ]
+    return how

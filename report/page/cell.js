@@ -1,0 +1,96 @@
+"use strict";
+// One cell: its rounds, calls, start, memory, image, flags, provenance, and the command that measures it again.
+const KIND_NAMES = ["first call", "warm-up", "measured"];
+const ROUND_COLUMNS = { round: "Round", status: "Status", iterations_per_second: "it/s", latency_s: "Latency (s)", first_call_s: "First call (s)", startup_s: "Start-up (s)", cache: "Cache", calls: "Calls", stopped_by: "Stopped by", started_at: "Started" };
+
+const printed = (value) => (typeof value === "number" ? digits(value) : String(value));
+
+function list(pairs) {
+  const entries = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return make("dl", {}, ...entries.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, printed(value))]));
+}
+
+function section(title, ...children) {
+  return children.length ? [make("h3", {}, title), ...children] : [];
+}
+
+function roundsOf(cell) {
+  if (!cell.rounds) return [];
+  const names = Object.keys(ROUND_COLUMNS).filter((name) => cell.rounds.some((round) => name in round));
+  const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, ROUND_COLUMNS[name])));
+  const rows = cell.rounds.map((round) => make("tr", {}, ...names.map((name) => make("td", {}, name in round ? printed(round[name]) : "-"))));
+  const details = cell.rounds.filter((round) => round.detail || round.evidence).map((round) => make("p", {}, `Round ${round.round}: ${[round.detail, round.evidence].filter(Boolean).join("; ")}`));
+  const grid = make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Rounds" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
+  return [grid, ...details];
+}
+
+function callsOf(cell) {
+  if (!cell.calls) return [];
+  const count = {};
+  const points = cell.calls.map(([round, kind, seconds]) => ({ call: (count[round] = (count[round] || 0) + 1), round: `round ${round}`, kind: KIND_NAMES[kind], seconds }));
+  const warm = points.filter((point) => point.kind === "measured");
+  const [first, rest] = [points.filter((point) => point.kind === "first call"), points.filter((point) => point.kind !== "first call")];
+  const told = first.map((point) => `${point.round}: ${digits(point.seconds)} s`).join(", ");
+  const drawn = plot("Calls", `Seconds of each call in its order: hollow in the warm-up, filled when measured (${warm.length} calls).${told ? ` First calls, not drawn: ${told}.` : ""}`, rest.length && {
+    width: Math.min(WIDTH(), 900),
+    height: 260,
+    color,
+    x: { label: "call" },
+    y: { label: "seconds", grid: true, zero: true },
+    marks: [Plot.dot(rest, { x: "call", y: "seconds", stroke: "round", fill: (point) => (point.kind === "measured" ? point.round : "none"), tip: true, title: (point) => `${point.round}, ${point.kind}\n${digits(point.seconds)} s` })],
+  });
+  return [drawn];
+}
+
+function stripOf(cell) {
+  const source = DATA.strips[[cell.gpu, cell.torch, cell.pipeline, cell.batch_size].join("/")];
+  const words = [["Badge", cell.fidelity], ["PSNR (dB)", cell.psnr_db], ["SSIM", cell.ssim], ["Largest difference of latents", cell.latents_difference], ["Between the baseline's rounds: PSNR (dB)", cell.noise_floor_db]];
+  const parts = cell.fidelity ? [list(words)] : [];
+  if (source) parts.push(make("img", { src: source, alt: `Images of ${cell.name} by variant, beside the baseline's: this one is ${cell.fidelity || "not compared"}` }));
+  return parts;
+}
+
+function provenanceOf(cell) {
+  const known = DATA.provenances[cell.provenance];
+  const own = ["measured_on", "device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights"].map((name) => [name, cell[name]]);
+  return [list([["source", DATA.source], ...(known ? Object.entries(known) : own), ["definition", cell.definition]])];
+}
+
+function renderCell() {
+  const dialog = document.getElementById("cell");
+  const cell = CELLS.get(state.cell);
+  if (!cell) return dialog.open && dialog.close();
+  const close = make("button", { type: "button", id: "close" }, "Close");
+  close.onclick = () => dialog.close();
+  const heading = make("h2", { id: "cell-heading" }, `${cell.name}, batch size ${cell.batch_size}, ${nameOf(cell, "variant")}, torch ${nameOf(cell, "torch")}, ${nameOf(cell, "gpu")}`);
+  const speedup = speedupOf(cell);
+  const baseline = DATA.baselines.find((one) => one.key === state.baseline).label;
+  const copy = make("button", { type: "button" }, "Copy the command");
+  copy.onclick = () => copyText(cell.commands, "The command");
+  const images = (state_) => cell[`breakeven_${state_}_images`] === "inf" ? "never" : cell[`breakeven_${state_}_images`];
+  dialog.replaceChildren(
+    make("header", {}, heading, close),
+    list([
+      [UNITS[state.unit], `${printValue(cell)} ${valueOf(cell)[0] === null ? "" : printInterval(...valueOf(cell).slice(1))}`.trim()],
+      [`Speed-up against ${baseline}`, speedup && `${printSpeedup(cell)} ${printInterval(speedup[1], speedup[2])} ${speedup[3]}`.trim()],
+      ["Status", LABELS.status.get(cell.status)],
+      ["Reason", cell.detail],
+      ["Note", cell.mark && "marked on the page that it is copied from"],
+      ["Flags", cell.flags],
+    ]),
+    ...section("Rounds", ...roundsOf(cell)),
+    ...callsOf(cell),
+    ...(cell.startup_cold_s === undefined && cell.startup_warm_s === undefined ? [] : section("Start", list([["First call, cold (s)", cell.first_call_cold_s], ["First call, warm (s)", cell.first_call_warm_s], ["Start-up, cold (s)", cell.startup_cold_s], ["Start-up, warm (s)", cell.startup_warm_s], ["Break-even, cold (images)", images("cold")], ["Break-even, warm (images)", images("warm")], ["Graphs", cell.graphs], ["Graph breaks", cell.graph_breaks]]))),
+    ...(memoryOf(cell) === null ? [] : section("Memory and work", list([["Peak allocated while starting (MiB)", cell.start_peak_allocated_mib], ["Peak allocated, warm (MiB)", cell.peak_allocated_mib], ["Peak of the process while starting (MiB)", cell.start_peak_rss_mib], ["Peak of the process, warm (MiB)", cell.peak_rss_mib], ["Work of a step (GFLOP)", cell.step_gflop], ["Share of the device's ceiling (%)", cell.ceiling_percent], ["Bound by", cell.bound], ["Energy (J/image)", cell.energy_per_image_j], ["Price (USD/1000 images)", cell.price_per_1000_images_usd]]))),
+    ...section("Image", ...stripOf(cell)),
+    ...section("Provenance", ...provenanceOf(cell)),
+    ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the torch that is installed", make("pre", {}, cell.commands), copy),
+  );
+  if (!dialog.open) dialog.showModal();
+}
+
+function openCell(key) {
+  state.cell = key;
+  writeLink();
+  renderCell();
+}

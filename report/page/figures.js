@@ -1,0 +1,133 @@
+"use strict";
+// Figures by Observable Plot (SVG), of the cells that the table shows.
+const MOST_MARKS = 400;
+const WIDTH = () => Math.max(300, Math.min(1100, document.querySelector("main").clientWidth - 10));
+const columnOf = (cell) => (LABELS.torch.size > 1 ? `${nameOf(cell, "variant")}, torch ${nameOf(cell, "torch")}` : nameOf(cell, "variant"));
+const rowOf = (cell) => `${cell.name}, batch ${cell.batch_size}`;
+const color = { legend: true, scheme: "Tableau10" };
+const widest = (texts) => Math.min(330, 12 + 6.6 * Math.max(8, ...texts.map((text) => text.length)));
+
+function plot(title, caption, options) {
+  const figure = make("figure", {}, make("h3", {}, title));
+  const drawn = options && Plot.plot({ width: WIDTH(), style: { fontSize: "12px" }, ariaLabel: `${title}. ${caption}`, ...options });
+  if (drawn) for (const image of [drawn, ...drawn.querySelectorAll("svg")]) if (image.getAttribute("aria-label")) image.setAttribute("role", "img");
+  if (drawn) figure.append(drawn);
+  figure.append(make("figcaption", {}, caption));
+  return figure;
+}
+
+function choice(id, label, options, value) {
+  const select = make("select", { id }, ...options.map(([name, text]) => make("option", { value: name, selected: name === value }, text)));
+  select.onchange = () => {
+    state[id] = select.value;
+    render();
+    document.getElementById(id).focus();
+  };
+  return make("p", {}, make("label", {}, `${label} `, select));
+}
+
+function speedupsByGpu(cells) {
+  const shown = cells.filter((cell) => speedupOf(cell) && !isBaseline(cell)).slice(0, MOST_MARKS);
+  const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: rowOf(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different" }));
+  if (!points.length) return plot("Speed-up by GPU", "No cell that is shown has a speed-up over this baseline.");
+  const rows = new Set(points.map((point) => point.row));
+  return plot("Speed-up by GPU", "Over the chosen baseline; the line at 1 is the baseline itself, thin lines are 95% intervals. ⚠: another image.", {
+    marginLeft: widest([...rows]),
+    marginRight: 90,
+    height: 60 + new Set(points.map((point) => point.gpu)).size * (30 + 17 * rows.size),
+    color,
+    x: { grid: true, label: "speed-up (times)" },
+    y: { label: null, domain: [...rows] },
+    fy: { label: null },
+    marks: [
+      Plot.ruleX([1]),
+      Plot.ruleY(points.filter((point) => point.low != null && point.high !== "inf"), { y: "row", fy: "gpu", x1: "low", x2: "high", stroke: "column" }),
+      Plot.dot(points, { x: "speedup", y: "row", fy: "gpu", fill: "column", r: 4.5, tip: true, title: (point) => `${point.row}\n${point.column}, ${point.gpu}\n${digits(point.speedup)}x` }),
+      Plot.text(points.filter((point) => point.other), { x: "speedup", y: "row", fy: "gpu", text: () => "⚠", dx: 11 }),
+    ],
+  });
+}
+
+function pipelinesOnOne(cells) {
+  const shown = cells.filter((cell) => cell.gpu === state.one && valueOf(cell)[0]).slice(0, MOST_MARKS);
+  if (!shown.length) return plot("Pipelines on one GPU", "No cell that is shown has a number in this unit on this GPU.");
+  const points = shown.map((cell) => ({ row: rowOf(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
+  const rows = [...new Set(points.map((point) => point.row))];
+  return plot(`Pipelines on ${LABELS.gpu.get(state.one)}`, `In ${UNITS[state.unit]}; thin lines are 95% intervals.`, {
+    marginLeft: widest(rows),
+    height: 70 + 20 * rows.length,
+    color,
+    x: { grid: true, label: state.unit, zero: true },
+    y: { label: null, domain: rows },
+    marks: [
+      Plot.ruleY(points.filter((point) => point.low != null), { y: "row", x1: "low", x2: "high", stroke: "column" }),
+      Plot.dot(points, { x: "value", y: "row", fill: "column", r: 4.5, tip: true, title: (point) => `${point.row}\n${point.column}\n${digits(point.value)} ${state.unit}` }),
+    ],
+  });
+}
+
+function batchSizes(cells) {
+  const images = cells.some((cell) => cell.images);
+  const throughput = (cell) => (images ? cell.images?.[0] : cell.iterations_per_second && cell.iterations_per_second * Number(cell.batch_size));
+  const shown = cells.filter((cell) => cell.gpu === state.one && cell.stage === 1 && cell.status === "ok" && throughput(cell));
+  const points = shown.map((cell) => ({ pipeline: cell.name, column: columnOf(cell), size: Number(cell.batch_size), value: throughput(cell) }));
+  if (new Set(points.map((point) => point.size)).size < 2) return plot("Batch-size scaling", "The cells that are shown on this GPU have fewer than two batch sizes.");
+  const names = [...new Set(points.map((point) => point.pipeline))];
+  return plot(`Batch-size scaling on ${LABELS.gpu.get(state.one)}`, images ? "Images per second of whole calls." : "Batch size times iterations per second: the denoising loop alone.", {
+    height: 60 + 150 * names.length,
+    marginRight: 130,
+    color,
+    x: { type: "log", base: 2, ticks: [...new Set(points.map((point) => point.size))], tickFormat: String, label: "batch size" },
+    y: { grid: true, zero: true, label: images ? "images/s" : "batch size × it/s" },
+    fy: { label: null, domain: names },
+    marks: [Plot.lineY(points, { x: "size", y: "value", fy: "pipeline", stroke: "column", z: "column" }), Plot.dot(points, { x: "size", y: "value", fy: "pipeline", fill: "column", tip: true, title: (point) => `${point.column}, batch ${point.size}\n${digits(point.value)}` })],
+  });
+}
+
+const groupOf = (cell) => [cell.gpu, cell.pipeline, cell.batch_size, cell.stage].join("/");
+
+function breakEven(cells) {
+  const known = cells.filter((cell) => cell.images?.[0] && cell.startup_cold_s !== undefined && cell.status === "ok");
+  const groups = new Map(known.map((cell) => [groupOf(cell), `${rowOf(cell)}, ${nameOf(cell, "gpu")}`]));
+  if (!groups.size) return [plot("Break-even", "No start-up time is known of the cells that are shown.")];
+  if (!groups.has(state.group)) state.group = groups.keys().next().value;
+  const shown = known.filter((cell) => groupOf(cell) === state.group);
+  const ends = shown.map((cell) => cell.breakeven_cold_images).filter((images) => Number.isFinite(images) && images > 0);
+  const last = Math.max(100, 2 * Math.max(0, ...ends));
+  const points = shown.flatMap((cell) => [0, last].map((images) => ({ images, column: columnOf(cell), seconds: cell.startup_cold_s + images / cell.images[0] })));
+  const drawn = plot(`Break-even: ${groups.get(state.group)}`, "Seconds until so many images are made, a cold start included: where two lines cross, the start-up has paid for itself.", {
+    height: 340,
+    color,
+    x: { label: "images", grid: true },
+    y: { label: "seconds", grid: true },
+    marks: [Plot.lineY(points, { x: "images", y: "seconds", stroke: "column", z: "column", strokeWidth: 2 })],
+  });
+  return [choice("group", "Break-even of", [...groups], state.group), drawn];
+}
+
+function roofline(cells) {
+  const known = cells.filter((cell) => cell.achieved_tflops && cell.step_mib && cell.step_gflop && cell.status === "ok");
+  if (!known.length) return plot("Roofline", "No work was counted in the cells that are shown.");
+  const points = known.map((cell) => ({ intensity: (cell.step_gflop * 1e9) / (cell.step_mib * 2 ** 20), tflops: cell.achieved_tflops, column: columnOf(cell), name: rowOf(cell) }));
+  const limits = known.filter((cell) => cell.matmul_tflops && cell.copy_gib_per_second);
+  const span = [0.5 * Math.min(...points.map((point) => point.intensity)), 4 * Math.max(...points.map((point) => point.intensity))];
+  const roofs = [...new Map(limits.map((cell) => [`${cell.matmul_tflops}/${cell.copy_gib_per_second}`, cell])).values()].flatMap((cell, number) => {
+    const bytes = (cell.copy_gib_per_second * 2 ** 30) / 1e12;
+    const knee = cell.matmul_tflops / bytes;
+    return [span[0], ...(knee > span[0] && knee < span[1] ? [knee] : []), span[1]].map((intensity) => ({ number, intensity, tflops: Math.min(cell.matmul_tflops, intensity * bytes) }));
+  });
+  return plot("Roofline", "Work of a denoising step over the bytes that it must move, against what was reached; lines: what the device was measured to do at most.", {
+    height: 380,
+    color,
+    x: { type: "log", label: "FLOP per byte", grid: true },
+    y: { type: "log", label: "TFLOP/s", grid: true },
+    marks: [Plot.line(roofs, { x: "intensity", y: "tflops", z: "number", stroke: "#525c6b" }), Plot.dot(points, { x: "intensity", y: "tflops", fill: "column", r: 4.5, tip: true, title: (point) => `${point.name}\n${point.column}\n${digits(point.tflops)} TFLOP/s` })],
+  });
+}
+
+function renderFigures(cells) {
+  const gpus = DATA.dimensions.gpu.filter(([name]) => cells.some((cell) => cell.gpu === name));
+  if (!gpus.some(([name]) => name === state.one)) state.one = gpus.length ? gpus[0][0] : "";
+  const one = choice("one", "GPU of the next two figures", gpus, state.one);
+  document.getElementById("figures").replaceChildren(speedupsByGpu(cells), one, pipelinesOnOne(cells), batchSizes(cells), ...breakEven(cells), roofline(cells));
+}

@@ -1,0 +1,107 @@
+"use strict";
+// The controls, and what happens when one of them, or the link, changes.
+function filterOf(axis) {
+  const chosen = state[axis];
+  const details = make("details", { name: "filter" }, make("summary", {}, chosen.length ? `${AXES[axis]} (${chosen.length})` : AXES[axis]));
+  details.dataset.axis = axis;
+  if (chosen.length) details.dataset.active = "";
+  const boxes = DATA.dimensions[axis].map(([name, label]) => {
+    const box = make("input", { type: "checkbox", value: name, checked: chosen.includes(name) });
+    box.onchange = () => {
+      state[axis] = box.checked ? [...state[axis], name] : state[axis].filter((other) => other !== name);
+      state.page = 0;
+      details.firstChild.textContent = state[axis].length ? `${AXES[axis]} (${state[axis].length})` : AXES[axis];
+      details.toggleAttribute("data-active", state[axis].length > 0);
+      render();
+    };
+    return make("label", {}, box, ` ${label}`);
+  });
+  details.append(make("fieldset", {}, make("legend", { className: "unseen" }, AXES[axis]), ...boxes));
+  return details;
+}
+
+function renderControls() {
+  document.getElementById("filters").replaceChildren(...Object.keys(AXES).filter((axis) => DATA.dimensions[axis].length > 1).map(filterOf));
+  const fill = (id, options) => {
+    const select = document.getElementById(id);
+    select.replaceChildren(...options.map(([value, text]) => make("option", { value, selected: value === state[id] }, text)));
+  };
+  const units = Object.keys(UNITS).filter((unit) => DATA.cells.some((cell) => valueOf(cell, unit)[0] !== null));
+  fill("unit", (units.length ? units : ["it/s"]).map((unit) => [unit, unit]));
+  fill("baseline", DATA.baselines.map((baseline) => [baseline.key, baseline.label]));
+  document.getElementById("flagged").checked = Boolean(state.flagged);
+}
+
+function render() {
+  const cells = update();
+  renderTable(cells);
+  renderFigures(cells);
+  writeLink();
+}
+
+function follow() {
+  readLink();
+  renderControls();
+  render();
+  renderCell();
+}
+
+async function copyText(text, name) {
+  const told = document.getElementById("told");
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = make("textarea", { value: text });
+    (document.querySelector("dialog[open]") || document.body).append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  told.textContent = `${name} was copied.`;
+}
+
+for (const id of ["unit", "baseline"]) {
+  document.getElementById(id).onchange = (event) => {
+    state[id] = event.target.value;
+    render();
+  };
+}
+document.getElementById("flagged").onchange = (event) => {
+  state.flagged = event.target.checked ? "1" : "";
+  render();
+};
+document.getElementById("reset").onclick = () => {
+  clear();
+  renderControls();
+  render();
+};
+document.getElementById("copy").onclick = () => copyText(toMarkdown(update()), "The table");
+document.getElementById("controls").onsubmit = (event) => event.preventDefault();
+document.querySelector("[data-skip]").onclick = (event) => {
+  event.preventDefault();
+  document.getElementById("table-heading").focus();
+};
+document.getElementById("cell").addEventListener("close", () => {
+  const key = state.cell;
+  state.cell = "";
+  writeLink();
+  document.querySelector(`[data-cell="${CSS.escape(key)}"]`)?.focus();
+});
+document.addEventListener("click", (event) => {
+  for (const details of document.querySelectorAll("#filters details[open]")) if (!details.contains(event.target)) details.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && document.querySelector("#filters details[open]");
+  if (open) {
+    open.open = false;
+    open.firstChild.focus();
+  }
+});
+for (const [event, all] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {
+    state.all = all;
+    render();
+  });
+}
+addEventListener("hashchange", follow);
+follow();

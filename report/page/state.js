@@ -1,0 +1,52 @@
+"use strict";
+// What the page shows, and the link that says so: every choice is in the URL's fragment.
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const AXES = { gpu: "GPU", pipeline: "Pipeline", batch_size: "Batch size", torch: "Torch", variant: "Variant", status: "Status" };
+const LABELS = {};
+for (const axis of Object.keys(AXES)) LABELS[axis] = new Map(DATA.dimensions[axis]);
+const CELLS = new Map(DATA.cells.map((cell) => [cell.key, cell]));
+const state = {};
+
+function clear() {
+  Object.assign(state, { unit: "it/s", baseline: DATA.baselines[0].key, sort: "", flagged: "", cell: "", one: "", group: "", page: 0 });
+  for (const axis of Object.keys(AXES)) state[axis] = [];
+}
+
+clear();
+
+// What a fragment asks for and the page does not have is left out.
+function readLink() {
+  clear();
+  const asked = new URLSearchParams(location.hash.slice(1));
+  for (const axis of Object.keys(AXES)) {
+    state[axis] = (asked.get(axis) || "").split(",").filter((name) => LABELS[axis].has(name));
+  }
+  if (asked.get("unit") in UNITS) state.unit = asked.get("unit");
+  if (DATA.baselines.some((baseline) => baseline.key === asked.get("baseline"))) state.baseline = asked.get("baseline");
+  if (CELLS.has(asked.get("cell"))) state.cell = asked.get("cell");
+  for (const name of ["sort", "flagged", "one", "group"]) state[name] = asked.get(name) || "";
+}
+
+function writeLink() {
+  const parts = new URLSearchParams();
+  for (const axis of Object.keys(AXES)) if (state[axis].length) parts.set(axis, state[axis].join(","));
+  if (state.unit !== "it/s") parts.set("unit", state.unit);
+  if (state.baseline !== DATA.baselines[0].key) parts.set("baseline", state.baseline);
+  for (const name of ["sort", "flagged", "one", "group", "cell"]) if (state[name]) parts.set(name, state[name]);
+  history.replaceState(null, "", "#" + parts);
+}
+
+function isShown(cell) {
+  return Object.keys(AXES).every((axis) => !state[axis].length || state[axis].includes(cell[axis])) && (!state.flagged || cell.flags);
+}
+
+// An element with text and children; nothing of the data ever becomes markup.
+function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-") || name === "role" || name === "scope") element.setAttribute(name, value);
+    else element[name] = value;
+  }
+  element.append(...children);
+  return element;
+}

@@ -1,0 +1,57 @@
+"use strict";
+// Numbers in the chosen unit, and speed-ups over the chosen baseline.
+const UNITS = { "it/s": "iterations per second", "s/it": "seconds per iteration", "images/s": "images per second (whole calls)", "s/image": "seconds per image (whole calls)" };
+
+// [value, low, high] in a unit, each null where it is not known.
+function valueOf(cell, unit = state.unit) {
+  let values = unit.includes("image") ? cell.images : [cell.iterations_per_second, cell.iterations_per_second_low, cell.iterations_per_second_high];
+  if (cell.status !== "ok" || !values || !values[0]) return [null, null, null];
+  values = values.map((value) => value ?? null);
+  if (!unit.startsWith("s/")) return values;
+  return [1 / values[0], values[2] && 1 / values[2], values[1] && 1 / values[1]];
+}
+
+// [speed-up, low, high, verdict] over the baseline; null where there is none.
+function speedupOf(cell, baseline = state.baseline) {
+  return cell.speedups[baseline] || null;
+}
+
+function isBaseline(cell, baseline = state.baseline) {
+  return baseline.split(",").every((part) => cell[part.split(":")[0]] === part.slice(part.indexOf(":") + 1));
+}
+
+function digits(value) {
+  if (value === null || value === undefined) return "-";
+  if (value === "inf") return "∞";
+  const size = Math.abs(value);
+  return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : size >= 1 ? value.toFixed(2) : Number(value.toPrecision(3)).toString();
+}
+
+function printValue(cell) {
+  if (cell.status !== "ok") return cell.failure;
+  const [value] = valueOf(cell);
+  if (cell.text && state.unit === "it/s") return cell.text;
+  return value === null ? "-" : digits(value);
+}
+
+function printInterval(low, high) {
+  return low === null || low === undefined ? "" : `(${digits(low)} to ${digits(high)})`;
+}
+
+function printSpeedup(cell) {
+  const found = speedupOf(cell);
+  return found ? `${cell.fidelity === "different" ? "⚠ other image: " : ""}${found[0].toFixed(2)}x` : "-";
+}
+
+function nameOf(cell, axis) {
+  return LABELS[axis].get(cell[axis]);
+}
+
+function memoryOf(cell) {
+  return cell.peak_allocated_mib ?? cell.peak_rss_mib ?? null;
+}
+
+// `spread (round 2): …; drift (round 1): …` as its kinds.
+function kindsOf(flags) {
+  return [...new Set((flags || "").split("; ").filter(Boolean).map((flag) => flag.split(" (")[0]))].join(", ");
+}

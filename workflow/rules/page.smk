@@ -1,0 +1,43 @@
+"""
+The reader's page: a dataset as one HTML file, to be opened from disk.
+
+REQUIRES:
+
+    results/<dataset>/summary.csv          of the config's dataset, a published or a committed one
+    results/<name>/strips/                 the images of the config's own; rows and calls of what was measured
+
+MAKES:
+
+    results/<dataset>/index.html           headline, table, figures and every cell with its rounds, calls and command
+"""
+
+
+localrules:
+    page,
+
+
+rule page:
+    """Make the reader's page of a dataset: one HTML file that needs no network."""
+    input:
+        summary="results/{dataset}/summary.csv",
+        about=lambda wildcards: about_files(wildcards.dataset),
+        rows=lambda wildcards: page_files(wildcards.dataset, "rows"),
+        calls=lambda wildcards: page_files(wildcards.dataset, "calls"),
+        strips=lambda wildcards: page_files(wildcards.dataset, "strips"),
+        catalogues=CATALOGUES,
+        parts=sorted(path for path in (BASE / "report/page").rglob("*") if path.is_file()),
+        code=REPORTING,
+    output:
+        "results/{dataset}/index.html",
+    log:
+        "results/{dataset}/logs/page.log",
+    conda:
+        REPORT_ENVIRONMENT
+    params:
+        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+        title=PLAN.config["name"],
+        how=lambda wildcards: measured_again(wildcards.dataset),
+    message:
+        "Make the reader's page: {output}"
+    script:
+        "../scripts/page.py"

@@ -1,0 +1,83 @@
+"""Rule `page`: the reader's page of a dataset, one HTML file."""
+
+import base64
+import io
+import shlex
+from pathlib import Path
+
+from PIL import Image
+
+from reporting.errors import run_script
+from reporting.headline import cell_key
+from reporting.labels import read_labels
+from reporting.page import build_page
+from reporting.page_data import read_details
+from reporting.published import read_about
+from reporting.read import read_calls, read_measurements
+from reporting.summary import read_summary
+from sizes import split_name
+
+MOST_STRIPS_BYTES = 2_500_000  # of all images in a page
+STRIP_WIDTH = 1200  # pixels
+
+
+def read_strips(folder, summary):
+    """{"gpu/torch/pipeline/batch": data URL} of the strips in the folder, smaller than they are, as many as a page can hold."""
+    strips, size = {}, 0
+    for gpu, torch, pipeline, batch_size in (
+        summary[["gpu", "torch", "pipeline", "batch_size"]].drop_duplicates().itertuples(index=False, name=None)
+    ):
+        path = Path(folder) / f"{gpu}-{torch}-{pipeline}-batch-{batch_size}.png"
+        if not path.is_file():
+            continue
+        with Image.open(path) as image:
+            image = image.convert("RGB")
+            image.thumbnail((STRIP_WIDTH, STRIP_WIDTH))
+            packed = io.BytesIO()
+            image.save(packed, "WEBP", quality=80)
+        text = base64.b64encode(packed.getvalue()).decode("ascii")
+        size += len(text)
+        if size > MOST_STRIPS_BYTES:
+            break
+        strips[f"{gpu}/{torch}/{pipeline}/{batch_size}"] = f"data:image/webp;base64,{text}"
+    return strips
+
+
+def commands_of(summary, how):
+    """{cell: the command that measures it again}. `how` maps to `paths`, {cell without stage: its run.csv files}, and
+    `arguments` of Snakemake; what it has no path for is measured by the program itself, with its `settings`."""
+    commands = {}
+    for row in summary.to_dict("records"):
+        key = cell_key(row)
+        paths = how["paths"].get(key.rpartition("/")[0])
+        if paths:
+            cores = row["threads"] if str(row["threads"]).isdigit() else "1"
+            commands[key] = shlex.join(
+                ["snakemake", *paths, "--cores", cores, "--forcerun", "measure", *how["arguments"]]
+            )
+            continue
+        pipeline, size = split_name(row["pipeline"])
+        options = {"pipeline": pipeline, "batch-size": row["batch_size"], "size": size, "variant": row["variant"]}
+        options |= {name: row[name] for name in ("weights", "scale") if row[name]}
+        texts = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        program = ["python", "workflow/scripts/measure.py", *texts, *how["settings"], "--output", "again"]
+        commands[key] = shlex.join(program)
+    return commands
+
+
+def main(snakemake):
+    """`input.rows` and `input.calls` are those of a measured dataset, `input.strips` its images; a published one has none."""
+    found, how = snakemake.input, snakemake.params.how
+    about = read_about(found.about[0]) if found.about else {"title": snakemake.params.title}
+    labels = read_labels(found.catalogues) | {"marks": about.get("marks", {})}
+    summary = read_summary(found.summary)
+    measurements = read_measurements([found.rows[0]]) if found.rows else None
+    calls = read_calls([found.calls[0]]) if found.calls else None
+    strips = read_strips(found.strips[0], summary) if found.strips else {}
+    details = read_details(measurements, calls, commands_of(summary, how), strips)
+    page = build_page(summary, labels, snakemake.params.baseline, about, details)
+    Path(snakemake.output[0]).write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,0 +1,77 @@
+"""The headline of a dataset: best speed-up, biggest loss, cells that failed, flags."""
+
+from collections import Counter
+from urllib.parse import urlencode
+
+from .cells import is_number
+from .figure_cells import joined, print_rate
+from .flags import kinds_of
+from .labels import label_of, torch_label
+from .tables import name_stage
+
+WORDS = {"oom": "out of memory", "compile-error": "compile error", "unsupported": "n/a", "open": "not measured"}
+NO_FAILURE = ("ok", "open")
+
+
+def cell_key(row):
+    """What names a cell and stage in a link of the page."""
+    return "/".join(str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant", "stage"))
+
+
+def describe(row, summary, labels):
+    """`SD - txt2img, batch size 1, compile, torch 2.0, A100`."""
+    gpu = label_of(labels, "gpus", row["gpu"], row["device_name"] or None)
+    variant, build = label_of(labels, "variants", row["variant"]), torch_label(summary, row["torch"])
+    return f"{name_stage(row, summary, labels)}, batch size {row['batch_size']}, {variant}, torch {build}, {gpu}"
+
+
+def headline_of(summary, labels, baseline):
+    """A list of {title, value, text, link}: what a reader should see first. `baseline` is its printed name.
+
+    Where cells have verdicts only `faster` and `slower` ones count; a faster cell with another image is no win.
+    """
+    rows = [row for row in summary.to_dict("records") if is_number(row["speedup"])]
+    judged = any(row["verdict"] for row in rows)
+    faster = [row for row in rows if row["speedup"] > 1 and (row["verdict"] == "faster" or not judged)]
+    slower = [row for row in rows if row["speedup"] < 1 and (row["verdict"] == "slower" or not judged)]
+    wins = [row for row in faster if row["fidelity"] != "different"]
+    best = max(wins, key=lambda row: row["speedup"], default=None)
+    worst = min(slower, key=lambda row: row["speedup"], default=None)
+    return [
+        speedup_item("Best speed-up", best, "No cell is shown to be faster", summary, labels, baseline, judged),
+        speedup_item("Biggest loss", worst, "No cell is shown to be slower", summary, labels, baseline, judged),
+        failures_item(summary),
+        flags_item(summary),
+    ]
+
+
+def speedup_item(title, row, none, summary, labels, baseline, judged):
+    if row is None:
+        return {"title": title, "value": "none", "text": f"{none} than {baseline}.", "link": ""}
+    text = f"{describe(row, summary, labels)}: {print_rate(row['iterations_per_second'])} it/s"
+    base = row["iterations_per_second"] / row["speedup"]
+    interval = (
+        f"95% interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}" if judged else "no interval is known"
+    )
+    text = f"{text} over {print_rate(base)} it/s of {baseline}; {interval}."
+    return {"title": title, "value": f"{row['speedup']:.2f}x", "text": text, "link": urlencode({"cell": cell_key(row)})}
+
+
+def failures_item(summary):
+    counts = Counter(status for status in summary["status"] if status not in NO_FAILURE)
+    if not counts:
+        return {"title": "Without a number", "value": "0", "text": "Every measured cell has one.", "link": ""}
+    text = joined(f"{count} {WORDS.get(status, status)}" for status, count in counts.most_common())
+    link = urlencode({"status": ",".join(counts)})
+    return {"title": "Without a number", "value": str(counts.total()), "text": f"{text}.", "link": link}
+
+
+def flags_item(summary):
+    flagged = [kinds_of(text) for text in summary["flags"] if text]
+    if not flagged:
+        noted = summary["device_name"].astype(bool).any()
+        text = "Nothing looked wrong." if noted else "Whoever measured this noted none."
+        return {"title": "Flagged cells", "value": "0", "text": text, "link": ""}
+    counts = Counter(kind for kinds in flagged for kind in kinds)
+    text = joined(f"{kind} in {count}" for kind, count in counts.most_common(5))
+    return {"title": "Flagged cells", "value": str(len(flagged)), "text": f"{text}.", "link": urlencode({"flagged": 1})}

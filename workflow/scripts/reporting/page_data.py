@@ -1,0 +1,186 @@
+"""What the reader's page holds of every cell: its numbers, its speed-ups over each baseline, its rounds and calls."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from columns import PROVENANCE
+from sizes import sized
+
+from .cells import is_number, print_failure
+from .figure_cells import Cells, name_baseline
+from .headline import cell_key
+from .intervals import rate_interval
+from .labels import label_of, torch_label
+from .speedup import KEY, compare
+from .tables import name_stage
+
+MOST_SPEEDUPS = 60_000  # rows x baselines: what keeps the page of a large matrix small
+STATUSES = {"ok": "ok", "open": "not measured yet", "oom": "out of memory", "compile-error": "compile error"}
+TEXTS = ["status", "text", "mark", "detail", "fidelity", "bound", "flags", "definition", "measured_on"]
+TEXTS += ["device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights"]
+OF_ROUND = [
+    *("round", "status", "detail", "iterations_per_second", "latency_s", "load_s", "first_call_s", "startup_s", "cache"),
+    *("warmup_calls", "calls", "stopped_by", "peak_allocated_mib", "peak_rss_mib", "evidence", "device_id", "started_at"),
+]
+KINDS = {"first": 0, "warmup": 1, "call": 2}
+
+
+class Details(NamedTuple):
+    """What is known of cells beyond their summary, by `headline.cell_key`.
+
+    `rounds`: lists of {column: value}; `calls`: lists of [round, kind (0 first, 1 warm-up, 2 measured), seconds];
+    `logs`: DataFrame of log_mean and log_deviation of the rounds' rates by KEY; `images`: (images a second, low, high);
+    `provenance`: indices of `provenances`; `commands`: lines of a shell; `strips`: {"gpu/torch/pipeline/batch": data URL}.
+    """
+
+    rounds: dict
+    calls: dict
+    logs: pd.DataFrame | None
+    images: dict
+    provenance: dict
+    provenances: list
+    commands: dict
+    strips: dict
+
+
+def number(value):
+    """A number with five significant digits for JSON; None for one that is missing; `inf` as text."""
+    if not is_number(value):
+        return None
+    return float(f"{value:.5g}") if math.isfinite(value) else "inf"
+
+
+def compact(pairs):
+    """A dictionary without what is missing or empty."""
+    return {name: value for name, value in pairs if value is not None and value != ""}
+
+
+def keys_of(frame):
+    """`cell_key` of every row."""
+    return [cell_key(row) for row in frame[KEY].to_dict("records")]
+
+
+def read_details(measurements, calls, commands, strips):
+    """The Details of measured rows (read.to_frame) and calls (read.read_calls); None for both has nothing but commands."""
+    if measurements is None:
+        return Details({}, {}, None, {}, {}, [], commands, strips)
+    measurements = sized(measurements)
+    measurements = measurements.assign(key=keys_of(measurements))
+    rounds, provenance, provenances, images = {}, {}, {}, {}
+    for key, part in measurements.groupby("key", sort=False):
+        part = part.sort_values("round")
+        rounds[key] = [
+            compact((name, value if isinstance(value, str) else number(value)) for name, value in row.items())
+            for row in part[OF_ROUND].to_dict("records")
+        ]
+        found = {name: "; ".join(dict.fromkeys(str(value) for value in part[name] if known(value))) for name in PROVENANCE}
+        text = tuple((name, value) for name, value in found.items() if value and name != "started_at")
+        provenance[key] = provenances.setdefault(text, len(provenances))
+        logs = np.log(part["images_per_second"].dropna().to_numpy(dtype=float))
+        if len(logs):
+            deviation = logs.std(ddof=1) if len(logs) > 1 else np.nan
+            low, high = rate_interval(logs.mean(), deviation, len(logs))
+            middle = part["images_per_second"].median()
+            images[key] = [number(middle), number(np.fmin(low, middle)) if len(logs) > 1 else None]
+            images[key].append(number(np.fmax(high, middle)) if len(logs) > 1 else None)
+    logs = np.log(measurements["iterations_per_second"]).groupby([measurements[key] for key in KEY], sort=False)
+    frame = pd.DataFrame({"log_mean": logs.mean(), "log_deviation": logs.std()}).reset_index()
+    return Details(
+        rounds, calls_of(calls), frame, images, provenance, [dict(text) for text in provenances], commands, strips
+    )
+
+
+def known(value):
+    return value == value and value not in ("", None)
+
+
+def calls_of(calls):
+    """{cell: [[round, kind, seconds], …]} in the order of the calls."""
+    if calls is None or not len(calls):
+        return {}
+    calls = sized(calls)
+    calls = calls.assign(
+        key=keys_of(calls), code=calls["kind"].map(KINDS), seconds=[number(value) for value in calls["latency_s"]]
+    )
+    return {
+        key: part[["round", "code", "seconds"]].values.tolist() for key, part in calls.groupby("key", sort=False)
+    }
+
+
+def dimensions_of(summary, labels):
+    """{axis: [[name, label], …]}: what the page filters by, in the order of the summary."""
+    cells = Cells(summary, labels)
+    names = {
+        "gpu": cells.name_gpu,
+        "pipeline": lambda name: label_of(labels, "pipelines", name),
+        "batch_size": str,
+        "torch": lambda name: torch_label(summary, name),
+        "variant": lambda name: label_of(labels, "variants", name),
+        "status": lambda name: STATUSES.get(name, name),
+    }
+    return {axis: [[str(value), name(value)] for value in summary[axis].unique()] for axis, name in names.items()}
+
+
+def baselines_of(summary, labels, baseline):
+    """[(key, label, {axis: value}), …]: what speed-ups can be held against, the dataset's own baseline first.
+
+    Each variant, torch build and pair of both, and each GPU, all else the same. Those that come last are left out where the
+    page would hold more than MOST_SPEEDUPS.
+    """
+    variants, builds, gpus = (list(summary[axis].unique()) for axis in ("variant", "torch", "gpu"))
+    found = [baseline, *({"variant": name} for name in variants)]
+    if len(builds) > 1:
+        found += [{"torch": name} for name in builds]
+    if len(gpus) > 1:
+        found += [{"gpu": name} for name in gpus]
+    if len(builds) > 1 and len(variants) > 1:
+        found += [{"torch": build, "variant": variant} for build in builds for variant in variants]
+    ordered = [values for place, values in enumerate(found) if values not in found[:place]]
+    most = max(1, MOST_SPEEDUPS // max(1, len(summary)))
+    cells = Cells(summary, labels)
+    named = []
+    for values in ordered[:most]:
+        names = [cells.name_gpu(values["gpu"])] if "gpu" in values else []
+        names += [text for text in [name_baseline(values, labels)] if text]
+        key = ",".join(f"{axis}:{values[axis]}" for axis in ("gpu", "torch", "variant") if axis in values)
+        named.append((key, ", ".join(names), values))
+    return named
+
+
+def speedups_of(summary, baselines, logs):
+    """For every row of the summary {baseline key: [speed-up, low, high, verdict]}, as far as there are both numbers."""
+    if logs is None:
+        logs = pd.DataFrame(columns=[*KEY, "log_mean", "log_deviation"]).astype({"batch_size": int, "stage": int})
+    frame = summary.drop(columns=["log_mean", "log_deviation"], errors="ignore").merge(logs, on=KEY, how="left")
+    found = [{} for _ in range(len(frame))]
+    for key, _, baseline in baselines:
+        columns = compare(frame, baseline)
+        for row, *values, verdict in zip(
+            found, columns["speedup"], columns["speedup_low"], columns["speedup_high"], columns["verdict"]
+        ):
+            if is_number(values[0]):
+                row[key] = [*map(number, values), str(verdict)]
+    return found
+
+
+def cells_of(summary, labels, baselines, details):
+    """A dictionary for every row of the summary: texts, numbers with five digits, what is missing left out."""
+    numbers = [name for name in summary.select_dtypes("number") if name not in ("batch_size", "stage")]
+    numbers = [name for name in numbers if not name.startswith("speedup") and name != "rounds"]
+    cells = []
+    for row, speedups in zip(summary.to_dict("records"), speedups_of(summary, baselines, details.logs)):
+        key = cell_key(row)
+        cell = compact((name, row[name]) for name in TEXTS)
+        cell |= compact((name, number(row[name])) for name in numbers)
+        cell |= {axis: str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant")}
+        cell |= {"key": key, "stage": int(row["stage"]), "name": name_stage(row, summary, labels), "speedups": speedups}
+        if row["status"] != "ok":
+            cell["failure"] = print_failure(row)
+        cell |= compact(
+            (name, getattr(details, name).get(key)) for name in ("rounds", "calls", "images", "provenance", "commands")
+        )
+        cells.append(cell)
+    return cells
