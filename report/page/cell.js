@@ -34,10 +34,11 @@ function callsOf(cell) {
   const drawn = plot("Calls", `Seconds of each call in its order: hollow in the warm-up, filled when measured (${warm.length} calls).${told ? ` First calls, not drawn: ${told}.` : ""}`, rest.length && {
     width: Math.min(WIDTH(), 900),
     height: 260,
+    ...margins,
     color,
     x: { label: "call" },
     y: { label: "seconds", grid: true, zero: true },
-    marks: [Plot.dot(rest, { x: "call", y: "seconds", stroke: "round", fill: (point) => (point.kind === "measured" ? point.round : "none"), tip: true, title: (point) => `${point.round}, ${point.kind}\n${digits(point.seconds)} s` })],
+    marks: [Plot.dot(rest, { x: "call", y: "seconds", stroke: "round" }), Plot.dot(warm, { x: "call", y: "seconds", fill: "round", tip: true, title: (point) => `${point.round}, ${point.kind}\n${digits(point.seconds)} s` })],
   });
   return [drawn];
 }

@@ -5,13 +5,19 @@ const WIDTH = () => Math.max(300, Math.min(1100, document.querySelector("main").
 const columnOf = (cell) => (LABELS.torch.size > 1 ? `${nameOf(cell, "variant")}, torch ${nameOf(cell, "torch")}` : nameOf(cell, "variant"));
 const rowOf = (cell) => `${cell.name}, batch ${cell.batch_size}`;
 const color = { legend: true, scheme: "Tableau10" };
+const margins = { marginLeft: 60, marginBottom: 42 };
 const widest = (texts) => Math.min(330, 12 + 6.6 * Math.max(8, ...texts.map((text) => text.length)));
 
 function plot(title, caption, options) {
   const figure = make("figure", {}, make("h3", {}, title));
   const drawn = options && Plot.plot({ width: WIDTH(), style: { fontSize: "12px" }, ariaLabel: `${title}. ${caption}`, ...options });
-  if (drawn) for (const image of [drawn, ...drawn.querySelectorAll("svg")]) if (image.getAttribute("aria-label")) image.setAttribute("role", "img");
-  if (drawn) figure.append(drawn);
+  if (drawn) {
+    // one picture with one name to a screen reader; the table holds its numbers
+    for (const part of drawn.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
+    const images = drawn.matches("svg") ? [drawn] : drawn.querySelectorAll("svg[aria-label]");
+    for (const image of images) image.setAttribute("role", "img");
+    figure.append(drawn);
+  }
   figure.append(make("figcaption", {}, caption));
   return figure;
 }
@@ -34,6 +40,7 @@ function speedupsByGpu(cells) {
   return plot("Speed-up by GPU", "Over the chosen baseline; the line at 1 is the baseline itself, thin lines are 95% intervals. ⚠: another image.", {
     marginLeft: widest([...rows]),
     marginRight: 90,
+    marginBottom: 42,
     height: 60 + new Set(points.map((point) => point.gpu)).size * (30 + 17 * rows.size),
     color,
     x: { grid: true, label: "speed-up (times)" },
@@ -48,14 +55,15 @@ function speedupsByGpu(cells) {
   });
 }
 
-function pipelinesOnOne(cells) {
-  const shown = cells.filter((cell) => cell.gpu === state.one && valueOf(cell)[0]).slice(0, MOST_MARKS);
+function pipelinesOnOne(cells, gpu) {
+  const shown = cells.filter((cell) => cell.gpu === gpu && valueOf(cell)[0]).slice(0, MOST_MARKS);
   if (!shown.length) return plot("Pipelines on one GPU", "No cell that is shown has a number in this unit on this GPU.");
   const points = shown.map((cell) => ({ row: rowOf(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
   const rows = [...new Set(points.map((point) => point.row))];
-  return plot(`Pipelines on ${LABELS.gpu.get(state.one)}`, `In ${UNITS[state.unit]}; thin lines are 95% intervals.`, {
+  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}; thin lines are 95% intervals.`, {
     marginLeft: widest(rows),
-    height: 70 + 20 * rows.length,
+    height: 80 + 20 * rows.length,
+    marginBottom: 42,
     color,
     x: { grid: true, label: state.unit, zero: true },
     y: { label: null, domain: rows },
@@ -66,15 +74,16 @@ function pipelinesOnOne(cells) {
   });
 }
 
-function batchSizes(cells) {
+function batchSizes(cells, gpu) {
   const images = cells.some((cell) => cell.images);
   const throughput = (cell) => (images ? cell.images?.[0] : cell.iterations_per_second && cell.iterations_per_second * Number(cell.batch_size));
-  const shown = cells.filter((cell) => cell.gpu === state.one && cell.stage === 1 && cell.status === "ok" && throughput(cell));
+  const shown = cells.filter((cell) => cell.gpu === gpu && cell.stage === 1 && cell.status === "ok" && throughput(cell));
   const points = shown.map((cell) => ({ pipeline: cell.name, column: columnOf(cell), size: Number(cell.batch_size), value: throughput(cell) }));
   if (new Set(points.map((point) => point.size)).size < 2) return plot("Batch-size scaling", "The cells that are shown on this GPU have fewer than two batch sizes.");
   const names = [...new Set(points.map((point) => point.pipeline))];
-  return plot(`Batch-size scaling on ${LABELS.gpu.get(state.one)}`, images ? "Images per second of whole calls." : "Batch size times iterations per second: the denoising loop alone.", {
+  return plot(`Batch-size scaling on ${LABELS.gpu.get(gpu)}`, images ? "Images per second of whole calls." : "Batch size times iterations per second: the denoising loop alone.", {
     height: 60 + 150 * names.length,
+    ...margins,
     marginRight: 130,
     color,
     x: { type: "log", base: 2, ticks: [...new Set(points.map((point) => point.size))], tickFormat: String, label: "batch size" },
@@ -90,19 +99,20 @@ function breakEven(cells) {
   const known = cells.filter((cell) => cell.images?.[0] && cell.startup_cold_s !== undefined && cell.status === "ok");
   const groups = new Map(known.map((cell) => [groupOf(cell), `${rowOf(cell)}, ${nameOf(cell, "gpu")}`]));
   if (!groups.size) return [plot("Break-even", "No start-up time is known of the cells that are shown.")];
-  if (!groups.has(state.group)) state.group = groups.keys().next().value;
-  const shown = known.filter((cell) => groupOf(cell) === state.group);
+  const group = groups.has(state.group) ? state.group : groups.keys().next().value;
+  const shown = known.filter((cell) => groupOf(cell) === group);
   const ends = shown.map((cell) => cell.breakeven_cold_images).filter((images) => Number.isFinite(images) && images > 0);
   const last = Math.max(100, 2 * Math.max(0, ...ends));
   const points = shown.flatMap((cell) => [0, last].map((images) => ({ images, column: columnOf(cell), seconds: cell.startup_cold_s + images / cell.images[0] })));
-  const drawn = plot(`Break-even: ${groups.get(state.group)}`, "Seconds until so many images are made, a cold start included: where two lines cross, the start-up has paid for itself.", {
+  const drawn = plot(`Break-even: ${groups.get(group)}`, "Seconds until so many images are made, a cold start included: where two lines cross, the start-up has paid for itself.", {
     height: 340,
+    ...margins,
     color,
     x: { label: "images", grid: true },
     y: { label: "seconds", grid: true },
     marks: [Plot.lineY(points, { x: "images", y: "seconds", stroke: "column", z: "column", strokeWidth: 2 })],
   });
-  return [choice("group", "Break-even of", [...groups], state.group), drawn];
+  return [choice("group", "Break-even of", [...groups], group), drawn];
 }
 
 function roofline(cells) {
@@ -118,16 +128,17 @@ function roofline(cells) {
   });
   return plot("Roofline", "Work of a denoising step over the bytes that it must move, against what was reached; lines: what the device was measured to do at most.", {
     height: 380,
+    ...margins,
     color,
-    x: { type: "log", label: "FLOP per byte", grid: true },
-    y: { type: "log", label: "TFLOP/s", grid: true },
+    x: { type: "log", label: "FLOP per byte", grid: true, tickFormat: "~g" },
+    y: { type: "log", label: "TFLOP/s", grid: true, tickFormat: "~g" },
     marks: [Plot.line(roofs, { x: "intensity", y: "tflops", z: "number", stroke: "#525c6b" }), Plot.dot(points, { x: "intensity", y: "tflops", fill: "column", r: 4.5, tip: true, title: (point) => `${point.name}\n${point.column}\n${digits(point.tflops)} TFLOP/s` })],
   });
 }
 
 function renderFigures(cells) {
   const gpus = DATA.dimensions.gpu.filter(([name]) => cells.some((cell) => cell.gpu === name));
-  if (!gpus.some(([name]) => name === state.one)) state.one = gpus.length ? gpus[0][0] : "";
-  const one = choice("one", "GPU of the next two figures", gpus, state.one);
-  document.getElementById("figures").replaceChildren(speedupsByGpu(cells), one, pipelinesOnOne(cells), batchSizes(cells), ...breakEven(cells), roofline(cells));
+  const gpu = gpus.some(([name]) => name === state.one) ? state.one : gpus[0]?.[0];
+  const one = choice("one", "GPU of the next two figures", gpus, gpu);
+  document.getElementById("figures").replaceChildren(speedupsByGpu(cells), one, pipelinesOnOne(cells, gpu), batchSizes(cells, gpu), ...breakEven(cells), roofline(cells));
 }

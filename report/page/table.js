@@ -44,7 +44,7 @@ function update() {
   table.setOptions((options) => ({
     ...options,
     data: [...DATA.cells],
-    state: { ...table.initialState, sorting: sorting(), globalFilter: JSON.stringify(state), pagination: { pageIndex: state.page, pageSize: state.all ? Infinity : PAGE_SIZE } },
+    state: { ...table.initialState, sorting: sorting(), globalFilter: JSON.stringify(state), pagination: state.all ? { pageIndex: 0, pageSize: DATA.cells.length } : { pageIndex: state.page, pageSize: PAGE_SIZE } },
   }));
   return table.getSortedRowModel().rows.map((row) => row.original);
 }

@@ -23,6 +23,7 @@ function isBaseline(cell, baseline = state.baseline) {
 function digits(value) {
   if (value === null || value === undefined) return "-";
   if (value === "inf") return "∞";
+  if (Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
   return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : size >= 1 ? value.toFixed(2) : Number(value.toPrecision(3)).toString();
 }

@@ -43,18 +43,23 @@ def page_files(dataset, kind):
 
 
 def measured_again(dataset):
-    """What page.py makes a cell's command of: the files of its runs, the arguments of Snakemake, the settings of a run."""
-    settings = PLAN.config["measurement"]
-    how = {"paths": {}, "arguments": [], "settings": []}
-    if dataset == PLAN.config["name"]:
-        runs = zip(PLAN.paths.to_dict("records"), run_files("run.csv"))
-        for row, path in runs:
-            cell = "/".join(str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant"))
-            how["paths"].setdefault(cell, []).append(path)
-        files = [str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else str(path) for path in workflow.configfiles]
-        own = [path for path in files if path != "config/config.yaml"]
-        how["arguments"] = ["--configfile", *own] if own else []
-        how["settings"] = [
-            part for key in STOPPING for part in (f"--{key.replace('_', '-')}", str(settings[key]))
-        ]
+    """What page.py makes a cell's command of: the pattern of its runs' files, the cells that have such runs (None: all), how many
+    rounds (0: as many as were measured), the arguments of Snakemake, and the settings of a run where Snakemake has none."""
+    how = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": []}
+    if dataset in MEASURED:
+        files = [path for path in committed_files(dataset, "config.yaml")]
+        names = [read_yaml(path)["name"] for path in files]
+    elif dataset == PLAN.config["name"]:
+        files = [Path(path) for path in workflow.configfiles if Path(path).resolve() != BASE / "config/config.yaml"]
+        names = [PLAN.config["name"]]
+        axes = ("gpu", "torch", "pipeline", "batch_size", "variant")
+        how["cells"] = ["/".join(map(str, cell)) for cell in PLAN.paths[[*axes]].drop_duplicates().values.tolist()]
+        how["rounds"] = PLAN.config["rounds"]
+        settings = [(f"--{key.replace('_', '-')}", str(SETTINGS[key])) for key in STOPPING]
+        how["settings"] = [part for pair in settings for part in pair]
+    else:
+        return how
+    paths = [str(path.relative_to(BASE)) if path.is_relative_to(BASE) else str(path) for path in files]
+    how["arguments"] = ["--configfile", *paths] if paths else []
+    how["pattern"] = f"results/{names[0]}/runs/{RUNS.wildcard_pattern}/run.csv" if names else ""
     return how

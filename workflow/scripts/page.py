@@ -44,13 +44,15 @@ def read_strips(folder, summary):
 
 
 def commands_of(summary, how):
-    """{cell: the command that measures it again}. `how` maps to `paths`, {cell without stage: its run.csv files}, and
-    `arguments` of Snakemake; what it has no path for is measured by the program itself, with its `settings`."""
+    """{cell: the command that measures it again}. `how` has the `pattern` of its runs' files, the `cells` that have some (None:
+    all), the number of `rounds` and the `arguments` of Snakemake; any other cell is measured by the program itself, with its
+    `settings`."""
     commands = {}
     for row in summary.to_dict("records"):
         key = cell_key(row)
-        paths = how["paths"].get(key.rpartition("/")[0])
-        if paths:
+        if how["pattern"] and (how["cells"] is None or key.rpartition("/")[0] in how["cells"]):
+            rounds = how["rounds"] or row["rounds"] or 1
+            paths = [how["pattern"].format(**{**row, "round": number}) for number in range(1, int(rounds) + 1)]
             cores = row["threads"] if str(row["threads"]).isdigit() else "1"
             commands[key] = shlex.join(
                 ["snakemake", *paths, "--cores", cores, "--forcerun", "measure", *how["arguments"]]

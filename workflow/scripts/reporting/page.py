@@ -36,7 +36,9 @@ def build_page(summary, labels, baseline, about, details):
     }
     scripts = [(PAGE / "vendor" / name).read_text(encoding="utf-8") for name in LIBRARIES]
     scripts.append("\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS))
-    environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
     return environment.get_template("page.html.j2").render(
         about={"url": "", "source": "", **about},
         headline=headline_of(summary, labels, name_baseline(baseline, labels)),

@@ -22,8 +22,27 @@ STATUSES = {"ok": "ok", "open": "not measured yet", "oom": "out of memory", "com
 TEXTS = ["status", "text", "mark", "detail", "fidelity", "bound", "flags", "definition", "measured_on"]
 TEXTS += ["device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights"]
 OF_ROUND = [
-    *("round", "status", "detail", "iterations_per_second", "latency_s", "load_s", "first_call_s", "startup_s", "cache"),
-    *("warmup_calls", "calls", "stopped_by", "peak_allocated_mib", "peak_rss_mib", "evidence", "device_id", "started_at"),
+    *(
+        "round",
+        "status",
+        "detail",
+        "iterations_per_second",
+        "latency_s",
+        "load_s",
+        "first_call_s",
+        "startup_s",
+        "cache",
+    ),
+    *(
+        "warmup_calls",
+        "calls",
+        "stopped_by",
+        "peak_allocated_mib",
+        "peak_rss_mib",
+        "evidence",
+        "device_id",
+        "started_at",
+    ),
 ]
 KINDS = {"first": 0, "warmup": 1, "call": 2}
 
@@ -76,7 +95,9 @@ def read_details(measurements, calls, commands, strips):
             compact((name, value if isinstance(value, str) else number(value)) for name, value in row.items())
             for row in part[OF_ROUND].to_dict("records")
         ]
-        found = {name: "; ".join(dict.fromkeys(str(value) for value in part[name] if known(value))) for name in PROVENANCE}
+        found = {
+            name: "; ".join(dict.fromkeys(str(value) for value in part[name] if known(value))) for name in PROVENANCE
+        }
         text = tuple((name, value) for name, value in found.items() if value and name != "started_at")
         provenance[key] = provenances.setdefault(text, len(provenances))
         logs = np.log(part["images_per_second"].dropna().to_numpy(dtype=float))
@@ -105,9 +126,7 @@ def calls_of(calls):
     calls = calls.assign(
         key=keys_of(calls), code=calls["kind"].map(KINDS), seconds=[number(value) for value in calls["latency_s"]]
     )
-    return {
-        key: part[["round", "code", "seconds"]].values.tolist() for key, part in calls.groupby("key", sort=False)
-    }
+    return {key: part[["round", "code", "seconds"]].values.tolist() for key, part in calls.groupby("key", sort=False)}
 
 
 def dimensions_of(summary, labels):

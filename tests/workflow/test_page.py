@@ -1,0 +1,211 @@
+"""The reader's page in a real browser: the published dataset, a measured one, and one whose every text is hostile."""
+
+import re
+import shutil
+from urllib.parse import quote
+
+import pytest
+
+from conftest import ROOT, Project
+from reporting.headline import cell_key
+from reporting.page import build_page
+from reporting.page_data import read_details
+from reporting.published import read_about, read_published
+from sizes import split_name
+
+pytest.importorskip("playwright.sync_api")
+from axe_playwright_python.sync_playwright import Axe  # noqa: E402
+from playwright.sync_api import sync_playwright  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium")
+HOSTILE = "</script><img src=x onerror=\"document.title='broken'\"><b>&amp;|`\u2028${1}"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """{dataset: the file of its page}, made as a user makes them."""
+    project = Project(tmp_path_factory.mktemp("page") / "project")
+    project.snakemake("published", "measured")
+    return {path.parent.name: path for path in (project.folder / "results").glob("*/index.html")}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page; at the end it had no error, and had asked the network for nothing."""
+    wrong, contexts = [], []
+
+    def visit(path, fragment="", width=1280):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: wrong.append(request.url) if not is_local(request.url) else None)
+        page.goto(path.as_uri() + (f"#{fragment}" if fragment else ""))
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def is_local(url):
+    return url.startswith(("file:", "data:", "blob:"))
+
+
+def cells_in(page, column):
+    """The texts of a column of the table."""
+    headers = [text.strip(" ▲▼") for text in page.locator("#cells thead th").all_inner_texts()]
+    return page.locator(f"#cells tbody tr > :nth-child({headers.index(column) + 1})").all_inner_texts()
+
+
+def choose(page, axis, name):
+    page.locator(f"details[data-axis={axis}] > summary").click()
+    page.locator(f"details[data-axis={axis}] input[value='{name}']").check()
+    page.keyboard.press("Escape")
+
+
+def test_the_pages_are_small_and_complete(pages):
+    assert set(pages) == {"pytorch2", "cpu-torch-2.1-2.13", "cpu-catalogue-torch-2.13"}
+    for path in pages.values():
+        assert path.stat().st_size < 5e6, path
+
+
+def test_filter_sort_and_link(pages, visit):
+    page = visit(pages["pytorch2"])
+    assert page.inner_text("#told") == "All 348 cells and stages, in iterations per second."
+    choose(page, "gpu", "T4")
+    choose(page, "batch_size", "16")
+    assert set(cells_in(page, "GPU")) == {"T4"} and set(cells_in(page, "Batch")) == {"16"}
+    assert "OOM" in cells_in(page, "it/s")
+    page.locator("[data-sort=value]").click()
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("it/s")
+    rates = [float(text) for text in cells_in(page, "it/s") if re.fullmatch(r"[0-9.]+", text)]
+    assert len(rates) > 2 and rates == sorted(rates, reverse=True)
+    again = visit(pages["pytorch2"], page.url.partition("#")[2])
+    assert cells_in(again, "it/s") == cells_in(page, "it/s")
+    assert again.locator("details[data-axis=gpu] > summary").inner_text() == "GPU (1)"
+    page.locator("#reset").click()
+    assert page.inner_text("#told").startswith("All 348")
+
+
+def test_a_hash_that_names_nothing_shows_everything(pages, visit):
+    page = visit(pages["pytorch2"], "gpu=H9000&unit=furlongs&baseline=x&sort=-nothing&cell=none")
+    assert page.inner_text("#told").startswith("All 348")
+
+
+def test_the_headline_leads_to_its_cells(pages, visit):
+    page = visit(pages["pytorch2"])
+    page.locator(".headline a", has_text="Without a number").click()
+    assert page.inner_text("#told").startswith("25 of 348")
+    assert set(cells_in(page, "it/s")) >= {"❌", "OOM"}
+
+
+def test_units_and_baseline(pages, visit):
+    page = visit(pages["pytorch2"], "gpu=A100&batch_size=1&pipeline=sd-txt2img")
+    assert cells_in(page, "it/s") == ["21.66", "23.13", "44.03", "49.74"]
+    assert cells_in(page, "Speed-up") == ["1.00x", "1.00x", "2.03x", "2.15x"]
+    page.select_option("#baseline", "torch:2.0,variant:eager")
+    assert cells_in(page, "Speed-up") == ["1.00x", "1.07x", "2.03x", "2.30x"]
+    page.select_option("#unit", "s/it")
+    assert [float(text) for text in cells_in(page, "s/it")] == pytest.approx([0.0462, 0.0432, 0.0227, 0.0201])
+    page.select_option("#baseline", "gpu:A100")
+    page.locator("#reset").click()
+    choose(page, "gpu", "V100")
+    assert page.locator("#figures svg").count() >= 3
+
+
+def test_a_measured_cell_has_its_rounds_calls_and_command(pages, visit):
+    page = visit(pages["cpu-torch-2.1-2.13"])
+    assert "Miniature models" in page.inner_text("header")
+    page.locator("[data-cell='CPU/2.1/sd-txt2img/1/compile/1']").click()
+    dialog = page.locator("dialog[open]")
+    text = dialog.inner_text()
+    for part in ("Rounds", "Calls", "Start-up, cold (s)", "Peak of the process", "AMD EPYC", "2.1.2+cu121", "unclear"):
+        assert part in text, part
+    assert dialog.locator("figure svg circle").count() > 60
+    command = dialog.locator("pre").inner_text()
+    assert "/round~3/run.csv" in command and "--configfile resources/measured/cpu-torch-2.1-2.13/config.yaml" in command
+    assert "cell=" in page.url
+    page.keyboard.press("Escape")
+    assert not dialog.count() and "cell=" not in page.url
+    assert page.evaluate("document.activeElement.dataset.cell") == "CPU/2.1/sd-txt2img/1/compile/1"
+
+
+def test_copy_as_markdown(pages, visit):
+    page = visit(pages["pytorch2"], "gpu=A100&batch_size=1&pipeline=sd-txt2img,if")
+    page.locator("#copy").click()
+    page.wait_for_function("document.getElementById('told').textContent.includes('copied')")
+    lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert lines[0].startswith("| Pipeline | GPU |") and lines[1].startswith("|:--|")
+    assert "| SD - txt2img | A100 | 1 | 2.0 | no compile | 21.66 | 1.00x | baseline |" in lines
+    assert len({line.replace("\\|", "").count("|") for line in lines[:10]}) == 1
+    assert "Source: Diffusers documentation" in lines[-1]
+
+
+def test_keyboard_alone(pages, visit):
+    page = visit(pages["pytorch2"], "gpu=A100&batch_size=1&pipeline=sd-txt2img")
+    page.locator("[data-sort=speedup]").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.dataset.sort") == "speedup"
+    page.locator("[data-cell]").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("dialog[open]").count() == 1
+
+
+@pytest.mark.parametrize("dataset", ["pytorch2", "cpu-torch-2.1-2.13"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_serious_fault_and_nothing_wider_than_the_screen(pages, visit, dataset, width):
+    page = visit(pages[dataset], width=width)
+    for opened in (False, True):
+        if opened:
+            page.locator("[data-cell]").first.click()
+        found = Axe().run(page).response["violations"]
+        assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_printing_shows_every_cell(pages, visit):
+    page = visit(pages["pytorch2"])
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#cells tbody tr").count() == 348
+    assert not page.locator("#controls").is_visible()
+
+
+def test_hostile_texts_are_shown_as_they_are(tmp_path, visit):
+    source = ROOT / "resources/published/pytorch2.csv"
+    summary = (
+        read_published(source)
+        .head(40)
+        .assign(detail=HOSTILE, device_name=HOSTILE, torch_version=HOSTILE, flags=HOSTILE, mark=HOSTILE, text=HOSTILE)
+    )
+    about = read_about(source.with_suffix(".yaml")) | {
+        "title": HOSTILE,
+        "source": HOSTILE,
+        "url": "javascript:alert(1)",
+    }
+    names = {"pipelines": "pipeline", "variants": "variant", "gpus": "gpu"}
+    labels = {kind: {split_name(name)[0]: HOSTILE for name in summary[axis]} for kind, axis in names.items()}
+    commands = {cell_key(row): HOSTILE for row in summary.to_dict("records")}
+    file = tmp_path / "hostile.html"
+    details = read_details(None, None, commands, {})
+    file.write_text(build_page(summary, labels, {"variant": "eager"}, about, details), encoding="utf-8")
+    page = visit(file, f"cell={quote(next(iter(commands)))}")
+    shown = HOSTILE.replace("\u2028", "")
+    assert page.locator("dialog[open] pre").inner_text().replace("\u2028", "") == shown
+    assert page.title().startswith("</script><img") and page.locator("img[src=x]").count() == 0
+    assert page.locator("h1").inner_text().startswith("</script><img src=x")
+    assert page.locator("header a").count() == 0
