@@ -5,8 +5,8 @@
 #   snakemake --cores 1 best         the fastest variant at each level of fidelity, and the Python that makes it
 #   snakemake --cores 1 bundle       pack what has been measured so far into one archive for another machine
 #   snakemake --cores 1 weights      fetch pretrained weights, or configuration files, on a machine with network
-#   snakemake --cores 1 published    tables and figures of the published datasets
-#   snakemake --cores 1 measured     tables and figures of the committed measurements
+#   snakemake --cores 1 published    tables, figures and pages of the published datasets
+#   snakemake --cores 1 measured     tables, figures and pages of the committed measurements
 #   snakemake --cores 1 catalogue    which pipeline runs with which variant, as far as it was measured
 #   snakemake --cores 1 comparison   published and measured side by side
 #   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
