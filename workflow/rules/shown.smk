@@ -44,7 +44,8 @@ def page_files(dataset, kind):
 
 def measured_again(dataset):
     """What page.py makes a cell's command of: the pattern of its runs' files, the cells that have such runs (None: all), how many
-    rounds (0: as many as were measured), the arguments of Snakemake, and the settings of a run where Snakemake has none."""
+    rounds (0: as many as were measured), the arguments of Snakemake, and the settings of a run where Snakemake has none.
+    """
     how = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": []}
     if dataset in MEASURED:
         files = [path for path in committed_files(dataset, "config.yaml")]
