@@ -6,6 +6,8 @@ const columnOf = (cell) => (LABELS.torch.size > 1 ? `${nameOf(cell, "variant")},
 const rowOf = (cell) => `${cell.name}, batch ${cell.batch_size}`;
 const color = { legend: true, scheme: "Tableau10" };
 const margins = { marginLeft: 60, marginBottom: 42 };
+// an interval of few rounds may go on beyond, out of the figure
+const domainOf = (values) => [0, 1.3 * Math.max(...values)];
 const widest = (texts) => Math.min(330, 12 + 6.6 * Math.max(8, ...texts.map((text) => text.length)));
 
 function plot(title, caption, options) {
@@ -37,13 +39,14 @@ function speedupsByGpu(cells) {
   const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: rowOf(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different" }));
   if (!points.length) return plot("Speed-up by GPU", "No cell that is shown has a speed-up over this baseline.");
   const rows = new Set(points.map((point) => point.row));
-  return plot("Speed-up by GPU", "Over the chosen baseline; the line at 1 is the baseline itself, thin lines are 95% intervals. ⚠: another image.", {
+  return plot("Speed-up by GPU", "Over the chosen baseline; the line at 1 is the baseline itself, thin lines are 95% intervals, cut off where they go on beyond. ⚠: another image.", {
     marginLeft: widest([...rows]),
     marginRight: 90,
     marginBottom: 42,
     height: 60 + new Set(points.map((point) => point.gpu)).size * (30 + 17 * rows.size),
     color,
-    x: { grid: true, label: "speed-up (times)" },
+    clip: true,
+    x: { grid: true, label: "speed-up (times)", domain: domainOf([1, ...points.map((point) => point.speedup)]) },
     y: { label: null, domain: [...rows] },
     fy: { label: null },
     marks: [
@@ -60,12 +63,13 @@ function pipelinesOnOne(cells, gpu) {
   if (!shown.length) return plot("Pipelines on one GPU", "No cell that is shown has a number in this unit on this GPU.");
   const points = shown.map((cell) => ({ row: rowOf(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
   const rows = [...new Set(points.map((point) => point.row))];
-  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}; thin lines are 95% intervals.`, {
+  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}; thin lines are 95% intervals, cut off where they go on beyond.`, {
     marginLeft: widest(rows),
     height: 80 + 20 * rows.length,
     marginBottom: 42,
     color,
-    x: { grid: true, label: state.unit, zero: true },
+    clip: true,
+    x: { grid: true, label: state.unit, domain: domainOf(points.map((point) => point.value)) },
     y: { label: null, domain: rows },
     marks: [
       Plot.ruleY(points.filter((point) => point.low != null), { y: "row", x1: "low", x2: "high", stroke: "column" }),
