@@ -1,6 +1,7 @@
 """What the tests share: a copy of the project to run and to edit, and rows as a measurement writes them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config", "envs", "profiles", "report", "resources", "workflow"]
+PLAIN = ("snakemake", "pandas", "jsonschema", "PyYAML")  # what the Snakefile imports
 QUICK = {  # of a config's `measurement`: the fewest calls that make a row
     "warmup_calls": 1,
     "max_warmup_calls": 1,
@@ -20,6 +22,13 @@ QUICK = {  # of a config's `measurement`: the fewest calls that make a row
     "target_percent": None,
     "time_limit_s": 600,
 }
+
+
+def pins(*names):
+    """The lines of requirements.txt that pin these packages, without their extras."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0].partition("[")[0]: re.sub(r"\[.*\]", "", line) for line in lines if "==" in line}
+    return [pinned[name] for name in names]
 
 
 class Project:

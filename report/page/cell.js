@@ -35,7 +35,7 @@ function callsOf(cell) {
     width: Math.min(WIDTH(), 900),
     height: 260,
     ...margins,
-    color,
+    color: { legend: true, scheme: "Tableau10" },
     x: { label: "call" },
     y: { label: "seconds", grid: true, zero: true },
     marks: [Plot.dot(rest, { x: "call", y: "seconds", stroke: "round" }), Plot.dot(warm, { x: "call", y: "seconds", fill: "round", tip: true, title: (point) => `${point.round}, ${point.kind}\n${digits(point.seconds)} s` })],

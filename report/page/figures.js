@@ -3,25 +3,50 @@
 const MOST_MARKS = 400;
 const WIDTH = () => Math.max(300, Math.min(1100, document.querySelector("main").clientWidth - 10));
 const columnOf = (cell) => (LABELS.torch.size > 1 ? `${nameOf(cell, "variant")}, torch ${nameOf(cell, "torch")}` : nameOf(cell, "variant"));
+const ALL_COLUMNS = [...new Set(DATA.cells.map(columnOf))];
 const rowOf = (cell) => `${cell.name}, batch ${cell.batch_size}`;
-const color = { legend: true, scheme: "Tableau10" };
-const margins = { marginLeft: 60, marginBottom: 42 };
+const PALETTE = [...d3.schemeTableau10, ...d3.schemeDark2, ...d3.schemeSet1];
+const STEP = 5; // pixels between the columns of a row whose intervals would lie on each other
+const margins = { marginLeft: 60, marginBottom: 48 };
 // an interval of few rounds may go on beyond, out of the figure
 const domainOf = (values) => [0, 1.3 * Math.max(...values)];
 const widest = (texts) => Math.min(330, 12 + 6.6 * Math.max(8, ...texts.map((text) => text.length)));
 
+// One picture with one name to a screen reader; the table holds its numbers.
+function draw(name, options) {
+  const drawn = Plot.plot({ width: WIDTH(), style: { fontSize: "12px" }, ariaLabel: name, ...options });
+  for (const part of drawn.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
+  const images = drawn.matches("svg") ? [drawn] : drawn.querySelectorAll("svg[aria-label]");
+  for (const image of images) image.setAttribute("role", "img");
+  return drawn;
+}
+
 function plot(title, caption, options) {
-  const figure = make("figure", {}, make("h3", {}, title));
-  const drawn = options && Plot.plot({ width: WIDTH(), style: { fontSize: "12px" }, ariaLabel: `${title}. ${caption}`, ...options });
-  if (drawn) {
-    // one picture with one name to a screen reader; the table holds its numbers
-    for (const part of drawn.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
-    const images = drawn.matches("svg") ? [drawn] : drawn.querySelectorAll("svg[aria-label]");
-    for (const image of images) image.setAttribute("role", "img");
-    figure.append(drawn);
-  }
-  figure.append(make("figcaption", {}, caption));
-  return figure;
+  const drawn = options ? [draw(`${title}. ${caption}`, options)] : [];
+  return make("figure", {}, make("h3", {}, title), ...drawn, make("figcaption", {}, caption));
+}
+
+// A column has one colour in all figures, whatever is filtered.
+function colorOf(points) {
+  const domain = ALL_COLUMNS.filter((column) => points.some((point) => point.column === column));
+  return { legend: true, domain, range: domain.map((column) => PALETTE[ALL_COLUMNS.indexOf(column) % PALETTE.length]) };
+}
+
+// Dots with intervals, in a row for each pipeline: columns one below the other where there are intervals.
+function dotsOf(points, value, unit, facet) {
+  const columns = [...new Set(points.map((point) => point.column))];
+  const isLimited = (point) => point.low != null && point.high !== "inf";
+  const step = points.some(isLimited) ? STEP : 0;
+  const marks = columns.flatMap((column, place) => {
+    const [mine, dy] = [points.filter((point) => point.column === column), step * (place - (columns.length - 1) / 2)];
+    const title = (point) => [point.row, point.column, ...(facet ? [point[facet]] : []), `${digits(point[value])}${unit}`].join("\n");
+    return [
+      Plot.ruleY(mine.filter(isLimited), { y: "row", fy: facet, x1: "low", x2: "high", stroke: "column", dy }),
+      Plot.dot(mine, { x: value, y: "row", fy: facet, fill: "column", r: step ? 3.5 : 4.5, dy, tip: true, title }),
+      Plot.text(mine.filter((point) => point.other), { x: value, y: "row", fy: facet, text: () => "⚠", dx: 11, dy }),
+    ];
+  });
+  return { marks, height: Math.max(18, 10 + step * columns.length), told: step ? "; thin lines are 95% intervals, cut off where they go on beyond" : "" };
 }
 
 function choice(id, label, options, value) {
@@ -38,23 +63,20 @@ function speedupsByGpu(cells) {
   const shown = cells.filter((cell) => speedupOf(cell) && !isBaseline(cell)).slice(0, MOST_MARKS);
   const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: rowOf(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different" }));
   if (!points.length) return plot("Speed-up by GPU", "No cell that is shown has a speed-up over this baseline.");
-  const rows = new Set(points.map((point) => point.row));
-  return plot("Speed-up by GPU", "Over the chosen baseline; the line at 1 is the baseline itself, thin lines are 95% intervals, cut off where they go on beyond. ⚠: another image.", {
-    marginLeft: widest([...rows]),
+  const rows = [...new Set(points.map((point) => point.row))];
+  const dots = dotsOf(points, "speedup", "x", "gpu");
+  const other = points.some((point) => point.other) ? " ⚠: another image." : "";
+  return plot("Speed-up by GPU", `Over the chosen baseline; the line at 1 is the baseline itself${dots.told}.${other}`, {
+    marginLeft: widest(rows),
     marginRight: 90,
-    marginBottom: 42,
-    height: 60 + new Set(points.map((point) => point.gpu)).size * (30 + 17 * rows.size),
-    color,
+    marginBottom: 48,
+    height: 60 + new Set(points.map((point) => point.gpu)).size * (30 + dots.height * rows.length),
+    color: colorOf(points),
     clip: true,
     x: { grid: true, label: "speed-up (times)", domain: domainOf([1, ...points.map((point) => point.speedup)]) },
-    y: { label: null, domain: [...rows] },
+    y: { label: null, domain: rows },
     fy: { label: null },
-    marks: [
-      Plot.ruleX([1]),
-      Plot.ruleY(points.filter((point) => point.low != null && point.high !== "inf"), { y: "row", fy: "gpu", x1: "low", x2: "high", stroke: "column" }),
-      Plot.dot(points, { x: "speedup", y: "row", fy: "gpu", fill: "column", r: 4.5, tip: true, title: (point) => `${point.row}\n${point.column}, ${point.gpu}\n${digits(point.speedup)}x` }),
-      Plot.text(points.filter((point) => point.other), { x: "speedup", y: "row", fy: "gpu", text: () => "⚠", dx: 11 }),
-    ],
+    marks: [Plot.ruleX([1]), ...dots.marks],
   });
 }
 
@@ -63,18 +85,16 @@ function pipelinesOnOne(cells, gpu) {
   if (!shown.length) return plot("Pipelines on one GPU", "No cell that is shown has a number in this unit on this GPU.");
   const points = shown.map((cell) => ({ row: rowOf(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
   const rows = [...new Set(points.map((point) => point.row))];
-  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}; thin lines are 95% intervals, cut off where they go on beyond.`, {
+  const dots = dotsOf(points, "value", ` ${state.unit}`);
+  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}${dots.told}.`, {
     marginLeft: widest(rows),
-    height: 80 + 20 * rows.length,
-    marginBottom: 42,
-    color,
+    height: 80 + dots.height * rows.length,
+    marginBottom: 48,
+    color: colorOf(points),
     clip: true,
     x: { grid: true, label: state.unit, domain: domainOf(points.map((point) => point.value)) },
     y: { label: null, domain: rows },
-    marks: [
-      Plot.ruleY(points.filter((point) => point.low != null), { y: "row", x1: "low", x2: "high", stroke: "column" }),
-      Plot.dot(points, { x: "value", y: "row", fill: "column", r: 4.5, tip: true, title: (point) => `${point.row}\n${point.column}\n${digits(point.value)} ${state.unit}` }),
-    ],
+    marks: dots.marks,
   });
 }
 
@@ -84,17 +104,27 @@ function batchSizes(cells, gpu) {
   const shown = cells.filter((cell) => cell.gpu === gpu && cell.stage === 1 && cell.status === "ok" && throughput(cell));
   const points = shown.map((cell) => ({ pipeline: cell.name, column: columnOf(cell), size: Number(cell.batch_size), value: throughput(cell) }));
   if (new Set(points.map((point) => point.size)).size < 2) return plot("Batch-size scaling", "The cells that are shown on this GPU have fewer than two batch sizes.");
-  const names = [...new Set(points.map((point) => point.pipeline))];
-  return plot(`Batch-size scaling on ${LABELS.gpu.get(gpu)}`, images ? "Images per second of whole calls." : "Batch size times iterations per second: the denoising loop alone.", {
-    height: 60 + 150 * names.length,
-    ...margins,
-    marginRight: 130,
-    color,
-    x: { type: "log", base: 2, ticks: [...new Set(points.map((point) => point.size))], tickFormat: String, label: "batch size" },
-    y: { grid: true, zero: true, label: images ? "images/s" : "batch size × it/s" },
-    fy: { label: null, domain: names },
-    marks: [Plot.lineY(points, { x: "size", y: "value", fy: "pipeline", stroke: "column", z: "column" }), Plot.dot(points, { x: "size", y: "value", fy: "pipeline", fill: "column", tip: true, title: (point) => `${point.column}, batch ${point.size}\n${digits(point.value)}` })],
-  });
+  const [title, unit] = [`Batch-size scaling on ${LABELS.gpu.get(gpu)}`, images ? "images/s" : "batch size × it/s"];
+  const color = colorOf(points);
+  const x = { type: "log", base: 2, ticks: [...new Set(points.map((point) => point.size))], tickFormat: String, label: "batch size" };
+  const drawn = [...d3.group(points, (point) => point.pipeline)].map(([name, mine]) =>
+    draw(`${title}: ${name}`, {
+      width: Math.min(340, WIDTH()),
+      height: 210,
+      ...margins,
+      marginTop: 34,
+      color: { ...color, legend: false },
+      x,
+      y: { grid: true, zero: true, label: unit },
+      marks: [
+        Plot.text([name], { frameAnchor: "top", dy: -26, fontWeight: 600 }),
+        Plot.lineY(mine, { x: "size", y: "value", stroke: "column", z: "column" }),
+        Plot.dot(mine, { x: "size", y: "value", fill: "column", tip: true, title: (point) => `${point.column}, batch ${point.size}\n${digits(point.value)}` }),
+      ],
+    }),
+  );
+  const caption = images ? "Images per second of whole calls; each pipeline has a scale of its own." : "Batch size times iterations per second: the denoising loop alone; each pipeline has a scale of its own.";
+  return make("figure", {}, make("h3", {}, title), Plot.legend({ color }), make("div", { className: "multiples" }, ...drawn), make("figcaption", {}, caption));
 }
 
 const groupOf = (cell) => [cell.gpu, cell.pipeline, cell.batch_size, cell.stage].join("/");
@@ -111,7 +141,7 @@ function breakEven(cells) {
   const drawn = plot(`Break-even: ${groups.get(group)}`, "Seconds until so many images are made, a cold start included: where two lines cross, the start-up has paid for itself.", {
     height: 340,
     ...margins,
-    color,
+    color: colorOf(points),
     x: { label: "images", grid: true },
     y: { label: "seconds", grid: true },
     marks: [Plot.lineY(points, { x: "images", y: "seconds", stroke: "column", z: "column", strokeWidth: 2 })],
@@ -133,9 +163,9 @@ function roofline(cells) {
   return plot("Roofline", "Work of a denoising step over the bytes that it must move, against what was reached; lines: what the device was measured to do at most.", {
     height: 380,
     ...margins,
-    color,
+    color: colorOf(points),
     x: { type: "log", label: "FLOP per byte", grid: true, tickFormat: "~g" },
-    y: { type: "log", label: "TFLOP/s", grid: true, tickFormat: "~g" },
+    y: { type: "log", nice: true, label: "TFLOP/s", grid: true, tickFormat: "~g" },
     marks: [Plot.line(roofs, { x: "intensity", y: "tflops", z: "number", stroke: "#525c6b" }), Plot.dot(points, { x: "intensity", y: "tflops", fill: "column", r: 4.5, tip: true, title: (point) => `${point.name}\n${point.column}\n${digits(point.tflops)} TFLOP/s` })],
   });
 }

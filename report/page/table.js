@@ -81,12 +81,15 @@ function bodyCell(column, cell) {
   return entry;
 }
 
+// Speed-ups are of the denoising loop, also where whole calls are shown.
+const ofRates = () => (state.unit.includes("image") ? "; speed-ups are of iterations per second" : "");
+
 function renderTable(cells) {
   const body = table.getPaginationRowModel().rows.map((row) => make("tr", {}, ...SHOWN.map((column) => bodyCell(column, row.original))));
   const caption = make("caption", { className: "unseen" }, `${DATA.title}: ${UNITS[state.unit]}`);
   document.getElementById("cells").replaceChildren(caption, make("thead", {}, make("tr", {}, ...SHOWN.map(headerCell))), make("tbody", {}, ...body));
   const count = cells.length === DATA.cells.length ? `All ${cells.length}` : `${cells.length} of ${DATA.cells.length}`;
-  document.getElementById("told").textContent = `${count} cells and stages, in ${UNITS[state.unit]}.`;
+  document.getElementById("told").textContent = `${count} cells and stages, in ${UNITS[state.unit]}${ofRates()}.`;
   renderPages(cells.length);
 }
 
@@ -111,6 +114,6 @@ function toMarkdown(cells) {
   const line = (texts) => `| ${texts.map(escapeMarkdown).join(" | ")} |`;
   const rows = cells.map((cell) => line(SHOWN.map((column) => [textOf(column, cell), column.after ? column.after(cell) : ""].filter(Boolean).join(" "))));
   const baseline = DATA.baselines.find((one) => one.key === state.baseline).label;
-  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `In ${UNITS[state.unit]}; speed-ups against ${baseline}.`, ...[...document.querySelectorAll("p.warning, .origin p")].map((one) => one.textContent)];
+  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `In ${UNITS[state.unit]}; speed-ups against ${baseline}${ofRates()}.`, ...[...document.querySelectorAll("p.warning, .origin p")].map((one) => one.textContent)];
   return [line(SHOWN.map(headerOf)), `|${SHOWN.map(() => ":--").join("|")}|`, ...rows, "", escapeMarkdown(told.filter(Boolean).join(" ")), ""].join("\n");
 }

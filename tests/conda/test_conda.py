@@ -1,7 +1,6 @@
 """A real conda builds the unmodified environment files and the workflow measures inside them (`--use-conda`)."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 from base import make_conda
 
-from conftest import QUICK, ROOT, Project
+from conftest import PLAIN, QUICK, ROOT, Project, pins
 from environments import newest_current, read_environment
 from running import rows_of
 
@@ -43,9 +42,8 @@ def plain(tmp_path_factory):
     """A Python with Snakemake and what the Snakefile imports: no torch, no seaborn, no uv."""
     folder = tmp_path_factory.mktemp("plain")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = [line for line in lines if re.match(r"(snakemake|pandas|jsonschema|PyYAML)==", line)]
-    subprocess.run([folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+    pip = [folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *pins(*PLAIN)], check=True)
     return folder / "bin/python"
 
 

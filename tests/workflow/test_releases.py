@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from build import find_uv, make_environment, python_of
-from conftest import QUICK, ROOT, Project
+from conftest import PLAIN, QUICK, ROOT, Project, pins
 from environments import newest_current, read_environment
 from measurement.errors import DiffbenchError
 from running import measure, rows_of
@@ -175,9 +175,7 @@ def test_the_plain_command_needs_no_torch(tmp_path):
     """Planning and rendering work in an environment that holds Snakemake and what the Snakefile imports."""
     python = tmp_path / "plain" / "bin" / "python"
     subprocess.run([find_uv(), "venv", "--quiet", "--python", sys.executable, tmp_path / "plain"], check=True)
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = [line for line in lines if re.match(r"(snakemake|pandas|jsonschema|PyYAML|uv)==", line)]
-    subprocess.run([find_uv(), "pip", "install", "--quiet", "--python", python, *wanted], check=True)
+    subprocess.run([find_uv(), "pip", "install", "--quiet", "--python", python, *pins(*PLAIN, "uv")], check=True)
     project = Project(tmp_path / "project")
     for arguments, found in (([], "torch installed"), (["--use-conda"], f"torch {newest_current(ROOT)}")):
         command = [python, "-m", "snakemake", "--cores", "1", "-n", *arguments]

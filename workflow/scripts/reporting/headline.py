@@ -9,7 +9,7 @@ from .flags import kinds_of
 from .labels import label_of, torch_label
 from .tables import name_stage
 
-WORDS = {"oom": "out of memory", "compile-error": "compile error", "unsupported": "n/a", "open": "not measured"}
+WORDS = {"oom": "out of memory", "compile-error": "compile error", "unsupported": "n/a", "open": "not measured yet"}
 NO_FAILURE = ("ok", "open")
 
 

@@ -9,41 +9,20 @@ import pandas as pd
 from columns import PROVENANCE
 from sizes import sized
 
-from .cells import is_number, print_failure
-from .figure_cells import Cells, name_baseline
-from .headline import cell_key
+from .cells import is_number
+from .figure_cells import Cells, name_baseline, print_failure
+from .headline import WORDS, cell_key
 from .intervals import rate_interval
 from .labels import label_of, torch_label
 from .speedup import KEY, compare
 from .tables import name_stage
 
 MOST_SPEEDUPS = 60_000  # rows x baselines: what keeps the page of a large matrix small
-STATUSES = {"ok": "ok", "open": "not measured yet", "oom": "out of memory", "compile-error": "compile error"}
 TEXTS = ["status", "text", "mark", "detail", "fidelity", "bound", "flags", "definition", "measured_on"]
 TEXTS += ["device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights"]
-OF_ROUND = [
-    *(
-        "round",
-        "status",
-        "detail",
-        "iterations_per_second",
-        "latency_s",
-        "load_s",
-        "first_call_s",
-        "startup_s",
-        "cache",
-    ),
-    *(
-        "warmup_calls",
-        "calls",
-        "stopped_by",
-        "peak_allocated_mib",
-        "peak_rss_mib",
-        "evidence",
-        "device_id",
-        "started_at",
-    ),
-]
+OF_ROUND = ["round", "status", "detail", "iterations_per_second", "latency_s", "load_s", "first_call_s", "startup_s"]
+OF_ROUND += ["cache", "warmup_calls", "calls", "stopped_by", "peak_allocated_mib", "peak_rss_mib", "evidence"]
+OF_ROUND += ["device_id", "started_at"]
 KINDS = {"first": 0, "warmup": 1, "call": 2}
 
 
@@ -138,7 +117,7 @@ def dimensions_of(summary, labels):
         "batch_size": str,
         "torch": lambda name: torch_label(summary, name),
         "variant": lambda name: label_of(labels, "variants", name),
-        "status": lambda name: STATUSES.get(name, name),
+        "status": lambda name: WORDS.get(name, name),
     }
     return {axis: [[str(value), name(value)] for value in summary[axis].unique()] for axis, name in names.items()}
 
