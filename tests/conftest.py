@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config", "envs", "profiles", "report", "resources", "workflow"]
 PLAIN = ("snakemake", "pandas", "jsonschema", "PyYAML")  # what the Snakefile imports
+VISIBLE = os.environ.get("CUDA_VISIBLE_DEVICES")
 QUICK = {  # of a config's `measurement`: the fewest calls that make a row
     "warmup_calls": 1,
     "max_warmup_calls": 1,
@@ -87,10 +89,25 @@ class Project:
         return Path("results") / name / "runs" / "gpu~CPU" / "torch~installed" / cell
 
 
+@contextmanager
+def environment_of(**variables):
+    """Environment variables that are as given for a while; None takes one away."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
+        yield
+
+
+def show_gpus():
+    """For a while the GPUs are visible that were before the tests began."""
+    return environment_of(CUDA_VISIBLE_DEVICES=VISIBLE)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_gpu():
     """The tests expect the CPU, also on a machine that has a GPU; tests/gpu is for those."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    with environment_of(CUDA_VISIBLE_DEVICES=""):
+        yield
 
 
 @pytest.fixture

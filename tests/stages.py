@@ -1,4 +1,4 @@
-"""Measuring miniatures within the test's own process: one call each, without the lock and the start of a process."""
+"""Measuring within the test's own process: one call each, without the lock and the start of a process."""
 
 from typing import NamedTuple
 
@@ -35,23 +35,37 @@ class Report:
         pass
 
 
-def run_stages(folder, pipeline="sd-txt2img", variant="eager", batch_size=1, **options):
-    """Measure a cell with random weights on the CPU, its outputs in `folder`; `options` are of definition.resolve. Returns the
-    Outcome of each stage."""
+def run_stages(
+    folder,
+    pipeline="sd-txt2img",
+    variant="eager",
+    batch_size=1,
+    scale="tiny",
+    device=None,
+    report=None,
+    settings=(),
+    **options,
+):
+    """Measure a cell with random weights, by default on the CPU, its outputs in `folder`.
+
+    `report` gets what the stages report, by default a Report each; `settings` replace those of FEWEST; `options` are of
+    definition.resolve. Returns the Outcome of each stage.
+    """
     import torch
 
     from measurement.definition import compiles
     from measurement.failure import classify
     from measurement.stage import measure_stage, release
 
-    definition = resolve(pipeline, batch_size, variant, "random", "tiny", FEWEST, **options)
+    device = device or torch.device("cpu")
+    definition = resolve(pipeline, batch_size, variant, "random", scale, {**FEWEST, **dict(settings)}, **options)
     outcomes = []
     for description in definition["stages"]:
-        report, outcome = Report(), ("ok", None)
+        kept, outcome = report or Report(), ("ok", None)
         try:
-            measure_stage(description, definition, torch.device("cpu"), report, folder)
+            measure_stage(description, definition, device, kept, folder)
         except Exception as error:
             outcome = classify(error, compiles(definition["variant"]))
-        outcomes.append(Outcome(*outcome, report.columns))
-        release(torch.device("cpu"), compiles(definition["variant"]))
+        outcomes.append(Outcome(*outcome, kept.columns))
+        release(device, compiles(definition["variant"]))
     return outcomes

@@ -1,10 +1,14 @@
 """Published beside measured, only where the cells correspond."""
 
+import pytest
 from test_summary import cells_of
 from test_tables import LABELS, cells_in
 
 from conftest import ROOT
 from reporting.comparison import NOTHING, render_comparison
+from reporting.documents import update
+from reporting.errors import ReportError
+from reporting.marked import Renderer
 from reporting.published import read_published
 from reporting.read import to_frame
 from reporting.summary import summarize
@@ -12,9 +16,19 @@ from reporting.summary import summarize
 PUBLISHED = read_published(ROOT / "resources/published/pytorch2.csv")
 
 
+def summary_of(rows):
+    return summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
+
+
 def comparison(rows):
-    measured = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
-    return render_comparison(PUBLISHED, measured, LABELS, "the page")
+    return render_comparison(PUBLISHED, summary_of(rows), LABELS, "the page")
+
+
+def filled(rows, options):
+    """A document's marked space with the comparison of a dataset `ours`."""
+    datasets = {"ours": (summary_of(rows), LABELS), "pytorch2": (PUBLISHED, {**LABELS, "source": "the page"})}
+    marker = f"<!-- diffbench:begin comparison dataset=ours {options} -->\n<!-- diffbench:end -->\n"
+    return update(marker, "page.md", Renderer(datasets, {}))
 
 
 def test_both_headers_name_gpu_torch_and_diffusers_and_the_ratio_is_measured_over_published(make_row):
@@ -42,3 +56,22 @@ def test_a_published_failure_has_no_ratio(make_row):
 
 def test_miniatures_correspond_to_nothing(make_row):
     assert comparison([make_row(scale="tiny")]) == NOTHING + "\n"
+
+
+def test_a_document_shows_the_comparison_with_one_published_gpu_and_release(make_row):
+    rows = [make_row(gpu="H200", device_name="NVIDIA H200", iterations_per_second=69.39)]
+    text = filled(rows, "with=pytorch2 gpu=A100 torch=nightly batch_size=1")
+    assert text.count("### ") == 1
+    assert [cells_in(line) for line in text.splitlines() if line.startswith("|")][2] == [
+        "SD - txt2img",
+        "23.13",
+        "69.39",
+        "3.00x",
+    ]
+    assert "Published: the page." in text
+    assert filled(rows, "with=pytorch2").count("### ") == 5 * 2
+
+
+def test_a_document_that_compares_what_does_not_correspond_is_told(make_row):
+    with pytest.raises(ReportError, match="^page.md:1: no cell of the measured dataset corresponds"):
+        filled([make_row(scale="tiny")], "with=pytorch2")

@@ -124,7 +124,8 @@ def ceiling_files():
 def documented_datasets():
     """The datasets that the config's documents name, as far as there are such: the others are told when they are filled."""
     texts = [Path(path).read_text(encoding="utf-8", errors="replace") for path in DOCUMENTS if Path(path).is_file()]
-    named = {name for text in texts for name in re.findall(r'diffbench:begin[^>]*\bdataset="?([^\s">]+)', text)}
+    markers = [marker for text in texts for marker in re.findall(r"diffbench:begin([^>]*)", text)]
+    named = {name for marker in markers for name in re.findall(r'\b(?:dataset|with)="?([^\s">]+)', marker)}
     return [name for name in [*PUBLISHED, *MEASURED, PLAN.config["name"]] if name in named]
 
 

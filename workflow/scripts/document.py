@@ -12,10 +12,13 @@ from reporting.summary import read_summary
 
 
 def main(snakemake):
-    marks = {name: read_about(path)["marks"] for name, path in snakemake.params.abouts.items()}
+    abouts = {name: read_about(path) for name, path in snakemake.params.abouts.items()}
     labels = read_labels(snakemake.input.catalogues)
     datasets = {
-        name: (read_summary(path), {**labels, "marks": marks.get(name, {})})
+        name: (
+            read_summary(path),
+            {**labels, **{key: abouts[name][key] for key in ("marks", "source") if name in abouts}},
+        )
         for name, path in zip(snakemake.params.datasets, snakemake.input.summaries)
     }
     figures = {name: Path(path).parent / "figures" for name, path in zip(datasets, snakemake.input.summaries)}

@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 from .errors import ReportError
 
-KINDS = {"table": "block", "tables": "block", "figure": "block", "catalogue": "block", "cell": "inline"}
+KINDS = {
+    "table": "block",
+    "tables": "block",
+    "figure": "block",
+    "catalogue": "block",
+    "comparison": "block",
+    "cell": "inline",
+}
 BEGIN, END = "<!-- diffbench:begin KIND key=value -->", "<!-- diffbench:end -->"
 
 NEWLINE = re.compile(r"\r\n?|\n")

@@ -1,4 +1,5 @@
-"""What stands in a document's marked space: a table, all tables, a figure, one cell of a dataset, or what runs in it."""
+"""What stands in a document's marked space: a table, all tables, a figure, one cell of a dataset, what runs in it, or the dataset
+beside a published one."""
 
 import difflib
 import os
@@ -9,6 +10,7 @@ from sizes import NATIVE, unsized
 
 from .catalogue import build_catalogue
 from .cells import OUTSIDE, merge_stages, print_stage
+from .comparison import NOTHING, render_comparison
 from .errors import ReportError
 from .formats import to_markdown
 from .labels import escape, label_of
@@ -19,6 +21,7 @@ OPTIONS = {  # kind: (options it needs, options it may have)
     "tables": ({"dataset"}, set()),
     "figure": ({"dataset", "name"}, set()),
     "catalogue": ({"dataset"}, set()),
+    "comparison": ({"dataset", "with"}, {"gpu", "torch", "batch_size"}),
     "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage"}),
 }
 
@@ -45,7 +48,8 @@ def check_options(marker):
 
 
 class Renderer:
-    """Renders markers. `datasets` maps a name to (summary, labels); `figures` to the folder of its figures."""
+    """Renders markers. `datasets` maps a name to (summary, labels), the labels with `source` where it has one; `figures` to the
+    folder of its figures."""
 
     def __init__(self, datasets, figures):
         self.datasets, self.figures = datasets, figures
@@ -77,6 +81,23 @@ class Renderer:
 
     def catalogue(self, marker, summary, labels):
         return "\n".join(map(to_markdown, build_catalogue(summary, labels)))
+
+    def comparison(self, marker, summary, labels):
+        """The dataset's numbers beside those of a published one, with their ratio; `gpu`, `torch` and `batch_size` are its."""
+        published, theirs = self.datasets[nearest(marker.options["with"], list(self.datasets), "dataset")]
+        chosen = published
+        if "gpu" in marker.options:
+            chosen = chosen[chosen["gpu"] == self.gpu(marker, published, theirs)]
+        if "torch" in marker.options:
+            chosen = chosen[
+                chosen["torch"] == nearest(marker.options["torch"], list(published["torch"].unique()), "torch")
+            ]
+        if "batch_size" in marker.options:
+            chosen = chosen[chosen["batch_size"] == self.batch_size(marker, published)]
+        text = render_comparison(chosen, summary, labels, theirs.get("source", marker.options["with"]))
+        if NOTHING in text:
+            raise ReportError(f"{NOTHING[0].lower()}{NOTHING[1:-1]}; choose another dataset, gpu, torch or batch_size")
+        return text
 
     def figure(self, marker, summary, labels):
         """An image link, relative to the document, with what it shows as alternative text."""

@@ -1,0 +1,234 @@
+"""The device path of the measurement on a real CUDA device: clocks, memory counters, CUDA graphs, NVML, lock and labels.
+
+python tests/gpu/run.py      runs these, then measures
+pytest tests/gpu
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import show_gpus
+from measurement import ceiling, memory
+from measurement.definition import catalogue, resolve
+from measurement.device import check_device, device_identity, label_device, lock_path, query_gpu
+from measurement.errors import SetupError
+from measurement.monitor import Monitor
+from measurement.stage import Stage, release
+from measurement.timer import TimedLoop, clock_s
+from running import measure, rows_of
+from stages import Report, run_stages
+
+DEVICE = torch.device("cuda", 0)
+FULL = {"device": DEVICE, "scale": "full"}
+HOLDS_A_CONTEXT = "import sys, torch; torch.ones(1, device='cuda'); print('ready', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_gpu():
+    """Takes the place of the fixture that hides the GPU from all other tests."""
+    if not torch.cuda.is_available():
+        pytest.skip(f"torch {torch.__version__} sees no CUDA device")
+    with show_gpus():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    """Each test finds the device as empty as this process can leave it."""
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    release(DEVICE, compiled=False)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """SD 1.5 at full scale with random weights, warm."""
+    definition = resolve("sd-txt2img", 1, "eager", "random", "full")
+    stage = Stage({**definition["stages"][0], "steps": 20}, definition, DEVICE, torch.float16)
+    for _ in range(3):
+        stage.call()
+    return stage
+
+
+def test_events_of_the_device_agree_with_the_synchronized_clock(stage, monkeypatch):
+    start, end, elapsed_s = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True), []
+
+    def enter(loop, plain=TimedLoop.__enter__):
+        loop = plain(loop)
+        start.record()
+        return loop
+
+    def leave(loop, *exception, plain=TimedLoop.__exit__):
+        end.record()
+        plain(loop, *exception)
+        elapsed_s.append(start.elapsed_time(end) / 1000)
+
+    monkeypatch.setattr(TimedLoop, "__enter__", enter)
+    monkeypatch.setattr(TimedLoop, "__exit__", leave)
+    loops_s = [stage.call()["loop_s"] for _ in range(7)]
+    assert np.median(np.array(elapsed_s) / np.array(loops_s)) == pytest.approx(1, abs=0.01)
+
+
+def test_the_clock_waits_for_the_device():
+    matrix = torch.randn(8192, 8192, device=DEVICE, dtype=torch.float16)
+    torch.mm(matrix, matrix)
+    start_s = clock_s(DEVICE)
+    for _ in range(50):
+        torch.mm(matrix, matrix)
+    queued_s, done_s = time.perf_counter() - start_s, clock_s(DEVICE) - start_s
+    assert queued_s < done_s / 2, "the products were queued, not waited for"
+
+
+def test_memory_counters_see_what_is_allocated():
+    memory.reset_peaks(DEVICE)
+    before = memory.peaks_mib(DEVICE)
+    block = torch.empty(512 * memory.MIB, dtype=torch.uint8, device=DEVICE)
+    after = memory.peaks_mib(DEVICE)
+    assert after["peak_allocated_mib"] - before["peak_allocated_mib"] == pytest.approx(512, abs=4)
+    assert after["peak_reserved_mib"] >= after["peak_allocated_mib"]
+    del block
+    memory.reset_peaks(DEVICE)
+    assert memory.peaks_mib(DEVICE)["peak_allocated_mib"] <= before["peak_allocated_mib"] + 4
+
+
+class Starving(Report):
+    """From the beginning of a phase on, the device gives this process no more memory than it holds."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def phase(self, name):
+        super().phase(name)
+        if name == self.at:
+            torch.cuda.empty_cache()
+            total = torch.cuda.get_device_properties(DEVICE).total_memory
+            torch.cuda.set_per_process_memory_fraction(torch.cuda.memory_reserved(DEVICE) / total)
+
+
+@pytest.mark.parametrize("phase", ["load", "first-call", "warmup", "call-1", "call-2"])
+def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(tmp_path, phase):
+    options = {**FULL, "settings": {"warmup_calls": 2, "max_warmup_calls": 2, "calls": 2, "max_calls": 2}}
+    (starved,) = run_stages(tmp_path, report=Starving(phase), **options)
+    assert (starved.status, starved.columns["phase"]) == ("oom", phase), starved.detail
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    (fed,) = run_stages(tmp_path, **options)
+    assert fed.status == "ok" and fed.columns["iterations_per_second"] > 0
+
+
+@pytest.mark.parametrize(
+    ("variant", "evidence"),
+    [("cuda-graph", "CUDA graphs, replayed"), ("compile", "graphs: 1 of unet"), ("regional", "graphs: ")],
+)
+def test_a_variant_takes_effect_and_makes_the_image_of_eager(tmp_path, variant, evidence):
+    latents = {}
+    for name in ("eager", variant):
+        (tmp_path / name).mkdir()
+        (outcome,) = run_stages(tmp_path / name, variant=name, device=DEVICE)
+        assert outcome.status == "ok", outcome.detail
+        latents[name] = np.load(tmp_path / name / "stage-1.npy", allow_pickle=False)
+    assert evidence in outcome.columns["evidence"]
+    assert np.corrcoef(latents["eager"].ravel(), latents[variant].ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("kernel", ["sdpa-flash", "sdpa-efficient", "sdpa-math"])
+def test_the_kernel_of_attention_is_seen_in_the_profile(tmp_path, kernel):
+    (outcome,) = run_stages(tmp_path, variant=kernel, device=DEVICE)
+    assert outcome.status in ("ok", "unsupported"), outcome.detail
+    assert outcome.status == "unsupported" or "attention" in outcome.columns["evidence"]
+
+
+def test_nvml_tells_clock_power_and_energy_that_belong_together():
+    monitor, matrix = Monitor("cuda"), torch.randn(8192, 8192, device=DEVICE, dtype=torch.float16)
+    assert monitor.gpu is not None, "NVML does not tell of this device"
+    start_s = time.monotonic()
+    while time.monotonic() < start_s + 4:
+        torch.mm(matrix, matrix)
+        torch.cuda.synchronize()
+        if not monitor.samples or time.monotonic() > monitor.samples[-1]["at_s"] + 0.1:
+            monitor.sample(os.getpid(), time.monotonic())
+    begin_s, end_s = monitor.samples[5]["at_s"], monitor.samples[-1]["at_s"]
+    columns = monitor.columns(begin_s, end_s, images=1)
+    assert 0 < columns["sm_clock_mhz"] <= monitor.gpu.largest_mhz
+    assert columns["peak_device_mib"] * memory.MIB >= matrix.numel() * 2
+    assert 10 < columns["temperature_c"] < 110
+    if "energy_per_image_j" in columns:
+        assert columns["energy_per_image_j"] == pytest.approx(columns["power_w"] * (end_s - begin_s), rel=0.2)
+
+
+def test_another_process_on_the_device_is_counted():
+    monitor = Monitor("cuda")
+
+    def others():
+        monitor.sample(os.getpid(), time.monotonic())
+        return monitor.samples[-1]["others"]
+
+    torch.ones(1, device=DEVICE)
+    if others() is None:
+        pytest.skip("the driver does not tell of processes here")
+    before = others()
+    # not a child of this process: those count as the run's own
+    with subprocess.Popen(
+        ["setsid", "--fork", sys.executable, "-c", HOLDS_A_CONTEXT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as foreign:
+        assert foreign.stdout.readline() == "ready\n"
+        assert others() == before + 1
+        foreign.stdin.close()
+
+
+def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
+    assert device_identity("cuda").startswith(("GPU-", "MIG-"))
+    assert device_identity("cuda") in str(lock_path("cuda"))
+    results = {}
+
+    def run(name):
+        results[name] = measure(tmp_path / name)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.returncode for result in results.values()] == [0, 0]
+    assert sum("waiting for the device" in result.stderr for result in results.values()) == 1
+
+
+def test_the_device_has_its_label_and_takes_no_other(tmp_path):
+    name, memory_mib = query_gpu()
+    gpus = catalogue("gpus")
+    label = label_device(name, gpus, memory_mib)
+    if label in gpus:
+        check_device(label, gpus[label], name, memory_mib)
+    other = next(entry for entry in ("T4", "V100") if entry != label)
+    with pytest.raises(SetupError):
+        check_device(other, gpus[other], name, memory_mib)
+    result = measure(tmp_path / "run", "--gpu", other)
+    assert result.returncode == 1 and f"the run is for gpu {other}, but this" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_row_states_the_device(tmp_path):
+    result = measure(tmp_path / "run", "--target-percent", "none")
+    assert result.returncode == 0, result.stderr
+    (row,) = rows_of(tmp_path / "run")
+    assert (row["status"], row["dtype"]) == ("ok", "float16"), row["detail"]
+    assert row["device_name"] == torch.cuda.get_device_name(DEVICE)
+    for column in ("cuda_version", "driver_version", "device_capability", "device_memory_mib", "device_id"):
+        assert row[column], column
+    for column in ("peak_allocated_mib", "peak_reserved_mib", "start_peak_allocated_mib"):
+        assert float(row[column]) > 0, column
+
+
+def test_ceilings_are_those_of_a_gpu():
+    columns = ceiling.ceiling_columns(DEVICE, torch.float16)
+    assert columns["matmul_tflops"] > 1 and columns["copy_gib_per_second"] > 50
