@@ -3,7 +3,7 @@
 const KIND_NAMES = ["first call", "warm-up", "measured"];
 const ROUND_COLUMNS = { round: "Round", status: "Status", iterations_per_second: "it/s", latency_s: "Latency (s)", first_call_s: "First call (s)", startup_s: "Start-up (s)", cache: "Cache", calls: "Calls", stopped_by: "Stopped by", started_at: "Started" };
 
-const printed = (value) => (typeof value === "number" ? digits(value) : String(value));
+const printed = (value) => (typeof value === "number" || value === "inf" ? digits(value) : String(value));
 
 function list(pairs) {
   const entries = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
@@ -31,12 +31,12 @@ function callsOf(cell) {
   const warm = points.filter((point) => point.kind === "measured");
   const [first, rest] = [points.filter((point) => point.kind === "first call"), points.filter((point) => point.kind !== "first call")];
   const told = first.map((point) => `${point.round}: ${digits(point.seconds)} s`).join(", ");
-  const drawn = plot("Calls", `Seconds of each call in its order: hollow in the warm-up, filled when measured (${warm.length} calls).${told ? ` First calls, not drawn: ${told}.` : ""}`, rest.length && {
+  const drawn = plot("Calls", `Seconds of each call in its order: hollow in the warm-up, filled when measured (${warm.length} ${warm.length === 1 ? "call" : "calls"}).${told ? ` First calls, not drawn: ${told}.` : ""}`, rest.length && {
     width: Math.min(WIDTH(), 900),
     height: 260,
     ...margins,
     color: { legend: true, scheme: "Tableau10" },
-    x: { label: "call" },
+    x: { label: "call", tickFormat: (call) => (Number.isInteger(call) ? String(call) : "") },
     y: { label: "seconds", grid: true, zero: true },
     marks: [Plot.dot(rest, { x: "call", y: "seconds", stroke: "round" }), Plot.dot(warm, { x: "call", y: "seconds", fill: "round", tip: true, title: (point) => `${point.round}, ${point.kind}\n${digits(point.seconds)} s` })],
   });
@@ -47,6 +47,7 @@ function stripOf(cell) {
   const source = DATA.strips[[cell.gpu, cell.torch, cell.pipeline, cell.batch_size].join("/")];
   const words = [["Badge", cell.fidelity], ["PSNR (dB)", cell.psnr_db], ["SSIM", cell.ssim], ["Largest difference of latents", cell.latents_difference], ["Between the baseline's rounds: PSNR (dB)", cell.noise_floor_db]];
   const parts = cell.fidelity ? [list(words)] : [];
+  if (cell.fidelity && !source) parts.push(make("p", { className: "note" }, "The images themselves are not in this page."));
   if (source) parts.push(make("img", { src: source, alt: `Images of ${cell.name} by variant, beside the baseline's: this one is ${cell.fidelity || "not compared"}` }));
   return parts;
 }
@@ -65,18 +66,19 @@ function renderCell() {
   close.onclick = () => dialog.close();
   const heading = make("h2", { id: "cell-heading" }, `${cell.name}, batch size ${cell.batch_size}, ${nameOf(cell, "variant")}, torch ${nameOf(cell, "torch")}, ${nameOf(cell, "gpu")}`);
   const speedup = speedupOf(cell);
-  const baseline = DATA.baselines.find((one) => one.key === state.baseline).label;
   const copy = make("button", { type: "button" }, "Copy the command");
-  copy.onclick = () => copyText(cell.commands, "The command");
+  const copied = make("p", { role: "status" });
+  copy.onclick = () => copyText(cell.commands, "The command", copied);
   const images = (state_) => cell[`breakeven_${state_}_images`] === "inf" ? "never" : cell[`breakeven_${state_}_images`];
   dialog.replaceChildren(
     make("header", {}, heading, close),
+    ...(DATA.note ? [make("p", { className: "warning" }, DATA.note)] : []),
     list([
       [UNITS[state.unit], `${printValue(cell)} ${valueOf(cell)[0] === null ? "" : printInterval(...valueOf(cell).slice(1))}`.trim()],
-      [`Speed-up against ${baseline}`, speedup && `${printSpeedup(cell)} ${printInterval(speedup[1], speedup[2])} ${speedup[3]}`.trim()],
+      [`Speed-up against ${baselineName()}`, speedup && `${printSpeedup(cell)} ${printInterval(speedup[1], speedup[2])} ${speedup[3]}`.trim()],
       ["Status", LABELS.status.get(cell.status)],
       ["Reason", cell.detail],
-      ["Note", cell.mark && "marked on the page that it is copied from"],
+      ["Mark", cell.mark && [cell.mark, DATA.marks[cell.mark]].filter(Boolean).join(": ")],
       ["Flags", cell.flags],
     ]),
     ...section("Rounds", ...roundsOf(cell)),
@@ -85,7 +87,7 @@ function renderCell() {
     ...(memoryOf(cell) === null ? [] : section("Memory and work", list([["Peak allocated while starting (MiB)", cell.start_peak_allocated_mib], ["Peak allocated, warm (MiB)", cell.peak_allocated_mib], ["Peak of the process while starting (MiB)", cell.start_peak_rss_mib], ["Peak of the process, warm (MiB)", cell.peak_rss_mib], ["Work of a step (GFLOP)", cell.step_gflop], ["Share of the device's ceiling (%)", cell.ceiling_percent], ["Bound by", cell.bound], ["Energy (J/image)", cell.energy_per_image_j], ["Price (USD/1000 images)", cell.price_per_1000_images_usd]]))),
     ...section("Image", ...stripOf(cell)),
     ...section("Provenance", ...provenanceOf(cell)),
-    ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the torch that is installed", make("pre", {}, cell.commands), copy),
+    ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the torch that is installed", make("pre", {}, cell.commands), copy, copied),
   );
   if (!dialog.open) dialog.showModal();
 }

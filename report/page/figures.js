@@ -10,7 +10,14 @@ const STEP = 5; // pixels between the columns of a row whose intervals would lie
 const margins = { marginLeft: 60, marginBottom: 48 };
 // an interval of few rounds may go on beyond, out of the figure
 const domainOf = (values) => [0, 1.3 * Math.max(...values)];
-const widest = (texts) => Math.min(330, 12 + 6.6 * Math.max(8, ...texts.map((text) => text.length)));
+const CHARACTER = 6.6; // pixels, about
+const widest = (texts) => Math.min(330, 0.45 * WIDTH(), 14 + CHARACTER * Math.max(8, ...texts.map((text) => text.length)));
+// A row's name in so many pixels: its middle goes, for its end tells it from others.
+const shortened = (pixels) => (text) => {
+  const [most, end] = [Math.floor(pixels / CHARACTER) - 2, text.slice(text.lastIndexOf(","))];
+  return text.length <= most ? text : `${text.slice(0, Math.max(1, most - end.length - 1))}…${end}`;
+};
+const firstOf = (shown, all) => (all.length > shown.length ? ` The first ${shown.length} of ${all.length} are drawn: filter to see others.` : "");
 
 // One picture with one name to a screen reader; the table holds its numbers.
 function draw(name, options) {
@@ -22,8 +29,13 @@ function draw(name, options) {
 }
 
 function plot(title, caption, options) {
-  const drawn = options ? [draw(`${title}. ${caption}`, options)] : [];
-  return make("figure", {}, make("h3", {}, title), ...drawn, make("figcaption", {}, caption));
+  return framed(title, caption, options ? [draw(`${title}. ${withNote(caption)}`, options)] : []);
+}
+
+const withNote = (caption) => [caption, DATA.note].filter(Boolean).join(" ");
+
+function framed(title, caption, drawn) {
+  return make("figure", {}, make("h3", {}, title), ...drawn, make("figcaption", {}, drawn.length ? withNote(caption) : caption));
 }
 
 // A column has one colour in all figures, whatever is filtered.
@@ -60,40 +72,45 @@ function choice(id, label, options, value) {
 }
 
 function speedupsByGpu(cells) {
-  const shown = cells.filter((cell) => speedupOf(cell) && !isBaseline(cell)).slice(0, MOST_MARKS);
+  const all = cells.filter((cell) => Number.isFinite(speedupOf(cell)?.[0]) && !isBaseline(cell));
+  const shown = all.slice(0, MOST_MARKS);
   const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: rowOf(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different" }));
   if (!points.length) return plot("Speed-up by GPU", "No cell that is shown has a speed-up over this baseline.");
   const rows = [...new Set(points.map((point) => point.row))];
+  const gpus = [...new Set(points.map((point) => point.gpu))].map((gpu) => ({ gpu }));
   const dots = dotsOf(points, "speedup", "x", "gpu");
   const other = points.some((point) => point.other) ? " ⚠: another image." : "";
-  return plot("Speed-up by GPU", `Over the chosen baseline; the line at 1 is the baseline itself${dots.told}.${other}`, {
-    marginLeft: widest(rows),
-    marginRight: 90,
+  const left = widest(rows);
+  return plot("Speed-up by GPU", `Over the chosen baseline; the line at 1 is the baseline itself${dots.told}.${other}${firstOf(shown, all)}`, {
+    marginLeft: left,
+    marginTop: 30,
     marginBottom: 48,
-    height: 60 + new Set(points.map((point) => point.gpu)).size * (30 + dots.height * rows.length),
+    height: 90 + gpus.length * (30 + dots.height * rows.length),
     color: colorOf(points),
     clip: true,
     x: { grid: true, label: "speed-up (times)", domain: domainOf([1, ...points.map((point) => point.speedup)]) },
-    y: { label: null, domain: rows },
-    fy: { label: null },
-    marks: [Plot.ruleX([1]), ...dots.marks],
+    y: { label: null, domain: rows, tickFormat: shortened(left) },
+    fy: { axis: null, padding: 0.15 },
+    marks: [Plot.ruleX([1]), ...dots.marks, Plot.text(gpus, { fy: "gpu", text: "gpu", frameAnchor: "top-right", dy: -14, fontWeight: 600, clip: false })],
   });
 }
 
 function pipelinesOnOne(cells, gpu) {
-  const shown = cells.filter((cell) => cell.gpu === gpu && valueOf(cell)[0]).slice(0, MOST_MARKS);
+  const all = cells.filter((cell) => cell.gpu === gpu && Number.isFinite(valueOf(cell)[0]));
+  const shown = all.slice(0, MOST_MARKS);
   if (!shown.length) return plot("Pipelines on one GPU", "No cell that is shown has a number in this unit on this GPU.");
   const points = shown.map((cell) => ({ row: rowOf(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
   const rows = [...new Set(points.map((point) => point.row))];
   const dots = dotsOf(points, "value", ` ${state.unit}`);
-  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}${dots.told}.`, {
-    marginLeft: widest(rows),
+  const left = widest(rows);
+  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}${dots.told}.${firstOf(shown, all)}`, {
+    marginLeft: left,
     height: 80 + dots.height * rows.length,
     marginBottom: 48,
     color: colorOf(points),
     clip: true,
     x: { grid: true, label: state.unit, domain: domainOf(points.map((point) => point.value)) },
-    y: { label: null, domain: rows },
+    y: { label: null, domain: rows, tickFormat: shortened(left) },
     marks: dots.marks,
   });
 }
@@ -123,8 +140,8 @@ function batchSizes(cells, gpu) {
       ],
     }),
   );
-  const caption = images ? "Images per second of whole calls; each pipeline has a scale of its own." : "Batch size times iterations per second: the denoising loop alone; each pipeline has a scale of its own.";
-  return make("figure", {}, make("h3", {}, title), Plot.legend({ color }), make("div", { className: "multiples" }, ...drawn), make("figcaption", {}, caption));
+  const caption = `${images ? "Images per second of whole calls" : "Batch size times iterations per second: the denoising loop alone"}; first stages; each pipeline has a scale of its own.`;
+  return framed(title, caption, [Plot.legend({ color }), make("div", { className: "multiples" }, ...drawn)]);
 }
 
 const groupOf = (cell) => [cell.gpu, cell.pipeline, cell.batch_size, cell.stage].join("/");
@@ -138,13 +155,17 @@ function breakEven(cells) {
   const ends = shown.map((cell) => cell.breakeven_cold_images).filter((images) => Number.isFinite(images) && images > 0);
   const last = Math.max(100, 2 * Math.max(0, ...ends));
   const points = shown.flatMap((cell) => [0, last].map((images) => ({ images, column: columnOf(cell), seconds: cell.startup_cold_s + images / cell.images[0] })));
-  const drawn = plot(`Break-even: ${groups.get(group)}`, "Seconds until so many images are made, a cold start included: where two lines cross, the start-up has paid for itself.", {
+  const drawn = plot(`Break-even: ${groups.get(group)}`, "Seconds until so many images are made, a cold start included: where a line crosses the baseline's, marked by a dashed line, the start-up has paid for itself.", {
     height: 340,
     ...margins,
     color: colorOf(points),
     x: { label: "images", grid: true },
     y: { label: "seconds", grid: true },
-    marks: [Plot.lineY(points, { x: "images", y: "seconds", stroke: "column", z: "column", strokeWidth: 2 })],
+    marks: [
+      Plot.ruleX(ends, { stroke: "#8a94a3", strokeDasharray: "3 3" }),
+      Plot.lineY(points, { x: "images", y: "seconds", stroke: "column", z: "column", strokeWidth: 2 }),
+      Plot.text(ends, { x: (images) => images, frameAnchor: "top", text: (images) => `${digits(images)} images`, dy: -6 }),
+    ],
   });
   return [choice("group", "Break-even of", [...groups], group), drawn];
 }
@@ -160,12 +181,12 @@ function roofline(cells) {
     const knee = cell.matmul_tflops / bytes;
     return [span[0], ...(knee > span[0] && knee < span[1] ? [knee] : []), span[1]].map((intensity) => ({ number, intensity, tflops: Math.min(cell.matmul_tflops, intensity * bytes) }));
   });
-  return plot("Roofline", "Work of a denoising step over the bytes that it must move, against what was reached; lines: what the device was measured to do at most.", {
+  return plot("Roofline", `Work of a denoising step over the bytes that it must move, against what was reached${roofs.length ? "; lines: what the device was measured to do at most" : ""}.`, {
     height: 380,
     ...margins,
     color: colorOf(points),
     x: { type: "log", label: "FLOP per byte", grid: true, tickFormat: "~g" },
-    y: { type: "log", nice: true, label: "TFLOP/s", grid: true, tickFormat: "~g" },
+    y: { type: "log", nice: true, label: "TFLOP/s", grid: true, tickFormat: ".0e" },
     marks: [Plot.line(roofs, { x: "intensity", y: "tflops", z: "number", stroke: "#525c6b" }), Plot.dot(points, { x: "intensity", y: "tflops", fill: "column", r: 4.5, tip: true, title: (point) => `${point.name}\n${point.column}\n${digits(point.tflops)} TFLOP/s` })],
   });
 }
@@ -173,6 +194,6 @@ function roofline(cells) {
 function renderFigures(cells) {
   const gpus = DATA.dimensions.gpu.filter(([name]) => cells.some((cell) => cell.gpu === name));
   const gpu = gpus.some(([name]) => name === state.one) ? state.one : gpus[0]?.[0];
-  const one = choice("one", "GPU of the next two figures", gpus, gpu);
-  document.getElementById("figures").replaceChildren(speedupsByGpu(cells), one, pipelinesOnOne(cells, gpu), batchSizes(cells, gpu), ...breakEven(cells), roofline(cells));
+  const one = gpus.length ? [choice("one", "GPU of the next two figures", gpus, gpu)] : [];
+  document.getElementById("figures").replaceChildren(speedupsByGpu(cells), ...one, pipelinesOnOne(cells, gpu), batchSizes(cells, gpu), ...breakEven(cells), roofline(cells));
 }

@@ -16,6 +16,10 @@ function filterOf(axis) {
     };
     return make("label", {}, box, ` ${label}`);
   });
+  // what a filter covers is reached with the keyboard only once it is closed
+  details.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !details.contains(event.relatedTarget)) details.open = false;
+  });
   details.append(make("fieldset", {}, make("legend", { className: "unseen" }, AXES[axis]), ...boxes));
   return details;
 }
@@ -26,14 +30,14 @@ function renderControls() {
     const select = document.getElementById(id);
     select.replaceChildren(...options.map(([value, text]) => make("option", { value, selected: value === state[id] }, text)));
   };
-  const units = Object.keys(UNITS).filter((unit) => DATA.cells.some((cell) => valueOf(cell, unit)[0] !== null));
-  fill("unit", (units.length ? units : ["it/s"]).map((unit) => [unit, unit]));
+  fill("unit", USABLE_UNITS.map((unit) => [unit, unit]));
   fill("baseline", DATA.baselines.map((baseline) => [baseline.key, baseline.label]));
   document.getElementById("flagged").checked = Boolean(state.flagged);
 }
 
 function render() {
   const cells = update();
+  document.getElementById("copied").textContent = "";
   renderTable(cells);
   renderFigures(cells);
   writeLink();
@@ -46,18 +50,20 @@ function follow() {
   renderCell();
 }
 
-async function copyText(text, name) {
-  const told = document.getElementById("told");
+// Copies a text and says so in `place`; without leave to use the clipboard, by the browser's older way.
+async function copyText(text, name, place) {
+  let copied = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    const area = make("textarea", { value: text });
-    (document.querySelector("dialog[open]") || document.body).append(area);
+    const [focused, area] = [document.activeElement, make("textarea", { value: text })];
+    place.append(area);
     area.select();
-    document.execCommand("copy");
+    copied = document.execCommand("copy");
     area.remove();
+    focused.focus();
   }
-  told.textContent = `${name} was copied.`;
+  place.textContent = copied ? `${name} was copied.` : `${name} could not be copied: this browser does not allow it.`;
 }
 
 for (const id of ["unit", "baseline"]) {
@@ -68,6 +74,7 @@ for (const id of ["unit", "baseline"]) {
 }
 document.getElementById("flagged").onchange = (event) => {
   state.flagged = event.target.checked ? "1" : "";
+  state.page = 0;
   render();
 };
 document.getElementById("reset").onclick = () => {
@@ -75,7 +82,7 @@ document.getElementById("reset").onclick = () => {
   renderControls();
   render();
 };
-document.getElementById("copy").onclick = () => copyText(toMarkdown(update()), "The table");
+document.getElementById("copy").onclick = () => copyText(toMarkdown(update()), "The table", document.getElementById("copied"));
 document.getElementById("controls").onsubmit = (event) => event.preventDefault();
 document.querySelector("[data-skip]").onclick = (event) => {
   event.preventDefault();
@@ -97,9 +104,10 @@ document.addEventListener("keydown", (event) => {
     open.firstChild.focus();
   }
 });
-for (const [event, all] of [["beforeprint", true], ["afterprint", false]]) {
+for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
   addEventListener(event, () => {
-    state.all = all;
+    state.all = printing;
+    document.querySelector(".origin").open = printing;
     render();
   });
 }

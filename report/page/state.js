@@ -19,12 +19,15 @@ function readLink() {
   clear();
   const asked = new URLSearchParams(location.hash.slice(1));
   for (const axis of Object.keys(AXES)) {
-    state[axis] = (asked.get(axis) || "").split(",").filter((name) => LABELS[axis].has(name));
+    state[axis] = [...new Set((asked.get(axis) || "").split(","))].filter((name) => LABELS[axis].has(name));
   }
-  if (asked.get("unit") in UNITS) state.unit = asked.get("unit");
+  if (USABLE_UNITS.includes(asked.get("unit"))) state.unit = asked.get("unit");
   if (DATA.baselines.some((baseline) => baseline.key === asked.get("baseline"))) state.baseline = asked.get("baseline");
   if (CELLS.has(asked.get("cell"))) state.cell = asked.get("cell");
-  for (const name of ["sort", "flagged", "one", "group"]) state[name] = asked.get(name) || "";
+  if (SHOWN.some((column) => column.id === (asked.get("sort") || "").replace(/^-/, ""))) state.sort = asked.get("sort");
+  if (asked.get("flagged")) state.flagged = "1";
+  if (LABELS.gpu.has(asked.get("one"))) state.one = asked.get("one");
+  if (DATA.cells.some((cell) => groupOf(cell) === asked.get("group"))) state.group = asked.get("group");
 }
 
 function writeLink() {
@@ -34,6 +37,16 @@ function writeLink() {
   if (state.baseline !== DATA.baselines[0].key) parts.set("baseline", state.baseline);
   for (const name of ["sort", "flagged", "one", "group", "cell"]) if (state[name]) parts.set(name, state[name]);
   history.replaceState(null, "", "#" + parts);
+}
+
+// What is filtered, in words: `GPU A100 or T4; Torch 2.0`.
+function filtersOf() {
+  const told = Object.keys(AXES).filter((axis) => state[axis].length).map((axis) => `${AXES[axis]} ${state[axis].map((name) => LABELS[axis].get(name)).join(" or ")}`);
+  return [...told, ...(state.flagged ? ["flagged only"] : [])].join("; ");
+}
+
+function baselineName() {
+  return DATA.baselines.find((one) => one.key === state.baseline).label;
 }
 
 function isShown(cell) {

@@ -2,7 +2,7 @@
 // The table: TanStack Table sorts, filters and pages; what it finds is written as a plain HTML table.
 const PAGE_SIZE = 100;
 const COLUMNS = [
-  { id: "pipeline", header: "Pipeline", value: (cell) => cell.name },
+  { id: "pipeline", header: "Pipeline", value: (cell) => cell.name, text: (cell) => [cell.name, cell.mark].filter(Boolean).join(" ") },
   { id: "gpu", header: "GPU", value: (cell) => nameOf(cell, "gpu") },
   { id: "batch_size", header: "Batch", value: (cell) => Number(cell.batch_size) },
   { id: "torch", header: "Torch", value: (cell) => nameOf(cell, "torch") },
@@ -40,6 +40,8 @@ function sorting() {
 
 // The cells that the filters leave, in their order.
 function update() {
+  const last = Math.max(0, Math.ceil(DATA.cells.filter(isShown).length / PAGE_SIZE) - 1);
+  state.page = Math.min(state.page, last);
   // new arrays and objects: the library keeps what it has found until these change
   table.setOptions((options) => ({
     ...options,
@@ -58,6 +60,7 @@ function headerCell(column) {
   button.onclick = () => {
     const first = ["speedup", "value", "memory"].includes(column.id) ? "-" : "";
     const other = first ? "" : "-";
+    state.page = 0;
     state.sort = !mine ? first + column.id : state.sort === first + column.id ? other + column.id : "";
     render();
     document.querySelector(`[data-sort="${column.id}"]`).focus();
@@ -81,15 +84,22 @@ function bodyCell(column, cell) {
   return entry;
 }
 
-// Speed-ups are of the denoising loop, also where whole calls are shown.
-const ofRates = () => (state.unit.includes("image") ? "; speed-ups are of iterations per second" : "");
+// How much of the dataset is shown, in which unit, against what, and by which filters.
+function toldOf(cells) {
+  const count = cells.length === DATA.cells.length ? `All ${cells.length}` : `${cells.length} of ${DATA.cells.length}`;
+  const pages = Math.ceil(cells.length / PAGE_SIZE);
+  const page = pages > 1 && !state.all ? `, page ${state.page + 1} of ${pages}` : "";
+  // speed-ups are of the denoising loop, also where whole calls are shown
+  const speedups = `speed-ups against ${baselineName()}${state.unit.includes("image") ? ", of iterations per second" : ""}`;
+  return [`${count} cells and stages${page}`, `in ${UNITS[state.unit]}`, speedups, filtersOf()].filter(Boolean).join("; ");
+}
 
 function renderTable(cells) {
-  const body = table.getPaginationRowModel().rows.map((row) => make("tr", {}, ...SHOWN.map((column) => bodyCell(column, row.original))));
+  const rows = table.getPaginationRowModel().rows.map((row) => make("tr", {}, ...SHOWN.map((column) => bodyCell(column, row.original))));
+  const body = rows.length ? rows : [make("tr", {}, make("td", { colSpan: SHOWN.length }, "No cell is left by these filters."))];
   const caption = make("caption", { className: "unseen" }, `${DATA.title}: ${UNITS[state.unit]}`);
   document.getElementById("cells").replaceChildren(caption, make("thead", {}, make("tr", {}, ...SHOWN.map(headerCell))), make("tbody", {}, ...body));
-  const count = cells.length === DATA.cells.length ? `All ${cells.length}` : `${cells.length} of ${DATA.cells.length}`;
-  document.getElementById("told").textContent = `${count} cells and stages, in ${UNITS[state.unit]}${ofRates()}.`;
+  document.getElementById("told").textContent = `${toldOf(cells)}.`;
   renderPages(cells.length);
 }
 
@@ -100,6 +110,8 @@ function renderPages(count) {
     button.onclick = () => {
       state.page = page;
       render();
+      const buttons = [...document.querySelectorAll("#pages button:enabled")];
+      (buttons.find((one) => one.textContent === text) || buttons[0]).focus();
     };
     return button;
   };
@@ -107,13 +119,12 @@ function renderPages(count) {
   document.getElementById("pages").replaceChildren(...(pages > 1 ? parts : []));
 }
 
-const escapeMarkdown = (text) => text.replace(/[\\`*_[\]|~$]/g, "\\$&").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const escapeMarkdown = (text) => text.replace(/[\p{C}\s]+/gu, " ").trim().replace(/[\\`*_[\]|~$]/g, "\\$&").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 // The table as Markdown, every page of it, with what a reader must know of it below.
 function toMarkdown(cells) {
   const line = (texts) => `| ${texts.map(escapeMarkdown).join(" | ")} |`;
   const rows = cells.map((cell) => line(SHOWN.map((column) => [textOf(column, cell), column.after ? column.after(cell) : ""].filter(Boolean).join(" "))));
-  const baseline = DATA.baselines.find((one) => one.key === state.baseline).label;
-  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `In ${UNITS[state.unit]}; speed-ups against ${baseline}${ofRates()}.`, ...[...document.querySelectorAll("p.warning, .origin p")].map((one) => one.textContent)];
+  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `${toldOf(cells)}.`, ...[...document.querySelectorAll("p.warning, .origin p")].map((one) => one.textContent)];
   return [line(SHOWN.map(headerOf)), `|${SHOWN.map(() => ":--").join("|")}|`, ...rows, "", escapeMarkdown(told.filter(Boolean).join(" ")), ""].join("\n");
 }

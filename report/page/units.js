@@ -8,7 +8,14 @@ function valueOf(cell, unit = state.unit) {
   if (cell.status !== "ok" || !values || !values[0]) return [null, null, null];
   values = values.map((value) => value ?? null);
   if (!unit.startsWith("s/")) return values;
-  return [1 / values[0], values[2] && 1 / values[2], values[1] && 1 / values[1]];
+  return [values[0], values[2], values[1]].map(inverse);
+}
+
+// The units in which the dataset has a number.
+const USABLE_UNITS = Object.keys(UNITS).filter((unit) => unit === "it/s" || DATA.cells.some((cell) => valueOf(cell, unit)[0] !== null));
+
+function inverse(value) {
+  return value === null ? null : value === "inf" ? 0 : value === 0 ? "inf" : 1 / value;
 }
 
 // [speed-up, low, high, verdict] over the baseline; null where there is none.
@@ -25,6 +32,7 @@ function digits(value) {
   if (value === "inf") return "∞";
   if (Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
+  if (size >= 1e6) return value.toExponential(2);
   return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : size >= 1 ? value.toFixed(2) : Number(value.toPrecision(3)).toString();
 }
 
@@ -41,7 +49,9 @@ function printInterval(low, high) {
 
 function printSpeedup(cell) {
   const found = speedupOf(cell);
-  return found ? `${cell.fidelity === "different" ? "⚠ other image: " : ""}${found[0].toFixed(2)}x` : "-";
+  if (!found) return "-";
+  const times = found[0] === "inf" || found[0] < 0.1 ? digits(found[0]) : found[0].toFixed(2);
+  return `${cell.fidelity === "different" ? "⚠ other image: " : ""}${times}x`;
 }
 
 function nameOf(cell, axis) {

@@ -162,7 +162,11 @@ def test_backticks_of_different_paragraphs_are_no_pair(before):
         (f"{BLOCK}{END}\n", 1, "a line of its own"),
         (f"{BLOCK}\n{END} text\n", 2, "beside 'text'"),
         (f"- a\n\n    {BLOCK}\n    {END}\n", 3, "indented like code"),
-        ("<!-- diffbench:begin -->\n", 1, "marker of kind ''; expected one of table, tables, figure, catalogue, comparison, cell"),
+        (
+            "<!-- diffbench:begin -->\n",
+            1,
+            "kind ''; expected one of table, tables, figure, catalogue, comparison, cell",
+        ),
         ("<!-- diffbench:begin tabel a=1 -->\n", 1, "did you mean 'table'?"),
         ("<!-- diffbench:begin gpu=A100 -->\n", 1, "write the kind after `begin`"),
         ("x\n<!-- diffbench:end table -->\n", 2, "misspelt marker `<!-- diffbench:end table -->`"),

@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt install chromium")
-HOSTILE = "</script><img src=x onerror=\"document.title='broken'\"><b>&amp;|`\u2028${1}"
+HOSTILE = "</script><img src=x onerror=\"document.title='broken'\"><b>&amp;|`\u2028${1}\n# end"
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,12 @@ def test_the_pages_are_small_and_complete(pages):
 
 def test_filter_sort_and_link(pages, visit):
     page = visit(pages["pytorch2"])
-    assert page.inner_text("#told") == "All 348 cells and stages, in iterations per second."
+    told = "All 348 cells and stages, page 1 of 4; in iterations per second; speed-ups against no compile."
+    assert page.inner_text("#told") == told
     choose(page, "gpu", "T4")
     choose(page, "batch_size", "16")
     assert set(cells_in(page, "GPU")) == {"T4"} and set(cells_in(page, "Batch")) == {"16"}
+    assert page.inner_text("#told").endswith("against no compile; GPU T4; Batch size 16.")
     assert "OOM" in cells_in(page, "it/s")
     page.locator("[data-sort=value]").click()
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("it/s")
@@ -102,8 +104,11 @@ def test_filter_sort_and_link(pages, visit):
 
 
 def test_a_hash_that_names_nothing_shows_everything(pages, visit):
-    page = visit(pages["pytorch2"], "gpu=H9000&unit=furlongs&baseline=x&sort=-nothing&cell=none")
-    assert page.inner_text("#told").startswith("All 348")
+    nothing = "gpu=H9000&unit={}&baseline=x&sort=-nothing&cell=none&one=x&group=y&gpu=__proto__"
+    for unit in ("furlongs", "toString", "__proto__", "images/s"):
+        page = visit(pages["pytorch2"], nothing.format(unit))
+        assert page.inner_text("#told").startswith("All 348 cells and stages, page 1 of 4; in iterations per second")
+        assert page.url.endswith("#")
 
 
 def test_the_headline_leads_to_its_cells(pages, visit):
@@ -140,14 +145,15 @@ def test_a_measured_cell_has_its_rounds_calls_and_command(pages, visit):
     assert "/round~3/run.csv" in command and "--configfile resources/measured/cpu-torch-2.1-2.13/config.yaml" in command
     assert "cell=" in page.url
     page.keyboard.press("Escape")
-    assert not dialog.count() and "cell=" not in page.url
+    page.wait_for_function("!location.hash.includes('cell=')")
+    assert not dialog.count()
     assert page.evaluate("document.activeElement.dataset.cell") == "CPU/2.1/sd-txt2img/1/compile/1"
 
 
 def test_copy_as_markdown(pages, visit):
     page = visit(pages["pytorch2"], "gpu=A100&batch_size=1&pipeline=sd-txt2img,if")
     page.locator("#copy").click()
-    page.wait_for_function("document.getElementById('told').textContent.includes('copied')")
+    page.wait_for_function("document.getElementById('copied').textContent === 'The table was copied.'")
     lines = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert lines[0].startswith("| Pipeline | GPU |") and lines[1].startswith("|:--|")
     assert "| SD - txt2img | A100 | 1 | 2.0 | no compile | 21.66 | 1.00x | baseline |" in lines
@@ -155,11 +161,59 @@ def test_copy_as_markdown(pages, visit):
     assert "Source: Diffusers documentation" in lines[-1]
 
 
+def test_a_mark_goes_with_its_number(pages, visit):
+    page = visit(pages["pytorch2"], "gpu=T4&batch_size=16&pipeline=if")
+    assert cells_in(page, "Pipeline")[0] == "IF, stage 1 *"
+    page.locator("#copy").click()
+    page.wait_for_function("document.getElementById('copied').textContent !== ''")
+    assert "| IF, stage 1 \\* | T4 |" in page.evaluate("navigator.clipboard.readText()")
+    page.locator("[data-cell]").first.click()
+    assert re.search(r"Mark\s+\*: \w+", page.locator("dialog[open]").inner_text())
+
+
+def test_where_copying_is_refused_the_page_says_so(pages, visit):
+    page = visit(pages["cpu-torch-2.1-2.13"], "cell=CPU/2.1/sd-txt2img/1/compile/1")
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(); document.execCommand = () => false")
+    page.get_by_role("button", name="Copy the command").click()
+    page.locator("dialog[open] [role=status]", has_text="could not be copied").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Copy the command"
+
+
+def test_pages_of_the_table(pages, visit):
+    page = visit(pages["cpu-catalogue-torch-2.13"])
+    for number in (2, 3):
+        page.get_by_role("button", name="Next").click()
+        assert f"page {number} of 3" in page.inner_text("#told")
+    assert page.evaluate("document.activeElement.textContent") == "Previous"
+    page.locator("#flagged").check()
+    assert "page 1 of 2" in page.inner_text("#told") and page.locator("#cells tbody tr").count() == 100
+    choose(page, "status", "unsupported")
+    assert page.inner_text("#cells tbody") == "No cell is left by these filters."
+
+
+def test_one_round_makes_no_headline(pages, visit):
+    page = visit(pages["cpu-catalogue-torch-2.13"])
+    assert page.locator(".headline .value").all_inner_texts()[:2] == ["none", "none"]
+    assert "One round of a cell makes no claim." in page.inner_text(".headline")
+
+
+def test_miniatures_are_called_so_beside_their_numbers(pages, visit):
+    page = visit(pages["cpu-torch-2.1-2.13"], "cell=CPU/2.1/sd-txt2img/1/compile/1")
+    for place in ("dialog[open] > .warning", "dialog[open] figcaption", "#figures figcaption >> nth=0"):
+        assert "Miniature models with random weights." in page.inner_text(place), place
+
+
 def test_keyboard_alone(pages, visit):
     page = visit(pages["pytorch2"], "gpu=A100&batch_size=1&pipeline=sd-txt2img")
     page.locator("[data-sort=speedup]").focus()
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.dataset.sort") == "speedup"
+    page.locator("details[data-axis=gpu] > summary").focus()
+    page.keyboard.press("Enter")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('details').dataset.axis") == "pipeline"
+    assert page.locator("#filters details[open]").count() == 0, "a filter that is left is closed"
     page.locator("[data-cell]").first.focus()
     page.keyboard.press("Enter")
     assert page.locator("dialog[open]").count() == 1
@@ -175,6 +229,29 @@ def test_no_serious_fault_and_nothing_wider_than_the_screen(pages, visit, datase
         found = Axe().run(page).response["violations"]
         assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("Escape")
+    for summary in page.locator("#filters summary").all():
+        summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, summary.inner_text()
+        page.keyboard.press("Escape")
+
+
+def test_long_names_leave_room_for_the_figures_of_a_phone(tmp_path, visit):
+    summary = read_published(ROOT / "resources/published/pytorch2.csv")
+    labels = {"pipelines": {name: f"{name}, 768 x 1360, 81 frames" for name in summary["pipeline"]}}
+    file = tmp_path / "long.html"
+    details = read_details(None, None, {}, {})
+    file.write_text(build_page(summary, labels, {"variant": "eager"}, {"title": "Long"}, details), encoding="utf-8")
+    page = visit(file, width=360)
+    dots = [dot.bounding_box()["x"] for dot in page.locator("#figures figure >> nth=0 >> circle").all()]
+    assert max(dots) - min(dots) > 90 and max(dots) < 350
+
+
+def test_a_cell_is_printed_from_its_heading_on(pages, visit):
+    page = visit(pages["cpu-torch-2.1-2.13"], "cell=CPU/2.1/sd-txt2img/1/compile/1")
+    page.emulate_media(media="print")
+    assert page.locator("#cell-heading").bounding_box()["y"] < 60
+    assert not page.locator("#close").is_visible()
 
 
 def test_printing_shows_every_cell(pages, visit):
@@ -183,6 +260,8 @@ def test_printing_shows_every_cell(pages, visit):
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("#cells tbody tr").count() == 348
     assert not page.locator("#controls").is_visible()
+    assert page.locator("details.origin p").first.is_visible()
+    assert "speed-ups against no compile" in page.inner_text("#told")
 
 
 def test_hostile_texts_are_shown_as_they_are(tmp_path, visit):
@@ -209,3 +288,9 @@ def test_hostile_texts_are_shown_as_they_are(tmp_path, visit):
     assert page.title().startswith("</script><img") and page.locator("img[src=x]").count() == 0
     assert page.locator("h1").inner_text().startswith("</script><img src=x")
     assert page.locator("header a").count() == 0
+    page.keyboard.press("Escape")
+    page.wait_for_function("!location.hash.includes('cell=')")
+    page.locator("#copy").click()
+    page.wait_for_function("document.getElementById('copied').textContent !== ''")
+    lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert len(lines) == 44 and all(line.startswith("|") for line in lines[:42])

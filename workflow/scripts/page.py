@@ -36,9 +36,9 @@ def read_strips(folder, summary):
             packed = io.BytesIO()
             image.save(packed, "WEBP", quality=80)
         text = base64.b64encode(packed.getvalue()).decode("ascii")
+        if size + len(text) > MOST_STRIPS_BYTES:
+            continue
         size += len(text)
-        if size > MOST_STRIPS_BYTES:
-            break
         strips[f"{gpu}/{torch}/{pipeline}/{batch_size}"] = f"data:image/webp;base64,{text}"
     return strips
 
@@ -59,7 +59,8 @@ def commands_of(summary, how):
             )
             continue
         pipeline, size = split_name(row["pipeline"])
-        options = {"pipeline": pipeline, "batch-size": row["batch_size"], "size": size, "variant": row["variant"]}
+        options = {"gpu": row["gpu"], "pipeline": pipeline, "batch-size": row["batch_size"]}
+        options |= {"size": size, "variant": row["variant"]}
         options |= {name: row[name] for name in ("weights", "scale") if row[name]}
         texts = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         program = ["python", "workflow/scripts/measure.py", *texts, *how["settings"], "--output", "again"]

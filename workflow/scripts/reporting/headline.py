@@ -28,31 +28,35 @@ def describe(row, summary, labels):
 def headline_of(summary, labels, baseline):
     """A list of {title, value, text, link}: what a reader should see first. `baseline` is its printed name.
 
-    Where cells have verdicts only `faster` and `slower` ones count; a faster cell with another image is no win.
+    Of measured cells only those judged `faster` and `slower` count, for one round makes no claim; a faster cell with another
+    image is no win. What a published page says is taken as it stands.
     """
     rows = [row for row in summary.to_dict("records") if is_number(row["speedup"])]
-    judged = any(row["verdict"] for row in rows)
+    judged = (summary["rounds"] > 0).any()
     faster = [row for row in rows if row["speedup"] > 1 and (row["verdict"] == "faster" or not judged)]
     slower = [row for row in rows if row["speedup"] < 1 and (row["verdict"] == "slower" or not judged)]
     wins = [row for row in faster if row["fidelity"] != "different"]
     best = max(wins, key=lambda row: row["speedup"], default=None)
     worst = min(slower, key=lambda row: row["speedup"], default=None)
     return [
-        speedup_item("Best speed-up", best, "No cell is shown to be faster", summary, labels, baseline, judged),
-        speedup_item("Biggest loss", worst, "No cell is shown to be slower", summary, labels, baseline, judged),
+        speedup_item("Best speed-up", best, "faster", summary, labels, baseline),
+        speedup_item("Biggest loss", worst, "slower", summary, labels, baseline),
         failures_item(summary),
         flags_item(summary),
     ]
 
 
-def speedup_item(title, row, none, summary, labels, baseline, judged):
+def speedup_item(title, row, word, summary, labels, baseline):
     if row is None:
-        return {"title": title, "value": "none", "text": f"{none} than {baseline}.", "link": ""}
+        text = f"No cell is shown to be {word} than {baseline}."
+        if summary["rounds"].max() == 1:
+            text += " One round of a cell makes no claim."
+        return {"title": title, "value": "none", "text": text, "link": ""}
     text = f"{describe(row, summary, labels)}: {print_rate(row['iterations_per_second'])} it/s"
     base = row["iterations_per_second"] / row["speedup"]
-    interval = (
-        f"95% interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}" if judged else "no interval is known"
-    )
+    interval = "no interval is known"
+    if row["verdict"]:
+        interval = f"95% interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
     text = f"{text} over {print_rate(base)} it/s of {baseline}; {interval}."
     return {"title": title, "value": f"{row['speedup']:.2f}x", "text": text, "link": urlencode({"cell": cell_key(row)})}
 
@@ -60,7 +64,10 @@ def speedup_item(title, row, none, summary, labels, baseline, judged):
 def failures_item(summary):
     counts = Counter(status for status in summary["status"] if status not in NO_FAILURE)
     if not counts:
-        return {"title": "Without a number", "value": "0", "text": "Every measured cell has one.", "link": ""}
+        text = (
+            "Nothing has been measured yet." if (summary["status"] == "open").all() else "Every measured cell has one."
+        )
+        return {"title": "Without a number", "value": "0", "text": text, "link": ""}
     text = joined(f"{count} {WORDS.get(status, status)}" for status, count in counts.most_common())
     link = urlencode({"status": ",".join(counts)})
     return {"title": "Without a number", "value": str(counts.total()), "text": f"{text}.", "link": link}

@@ -28,6 +28,8 @@ def build_page(summary, labels, baseline, about, details):
     data = {
         "title": about["title"],
         "source": about.get("source", ""),
+        "marks": about.get("marks", {}),
+        "note": note_of(summary),
         "dimensions": dimensions_of(summary, labels),
         "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
         "cells": cells_of(summary, labels, baselines, details),
@@ -44,6 +46,7 @@ def build_page(summary, labels, baseline, about, details):
         headline=headline_of(summary, labels, name_baseline(baseline, labels)),
         origin=describe_origin(summary, Cells(summary, labels)),
         warnings=warnings_of(summary),
+        licences=(PAGE / "vendor" / "licences.txt").read_text(encoding="utf-8"),
         style=Markup((PAGE / "page.css").read_text(encoding="utf-8")),
         data=Markup(to_json(data)),
         scripts=[Markup(script) for script in scripts],
@@ -64,6 +67,16 @@ def hash_of(script):
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
+def note_of(summary):
+    """What is said beside every number of models that are none to rely on: `Miniature models with random weights.`"""
+    found = {
+        "miniature models": summary["scale"].str.contains("tiny"),
+        "random weights": summary["weights"].str.contains("random"),
+    }
+    words = " with ".join(words for words, rows in found.items() if rows.any())
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
+
+
 def warnings_of(summary):
     """What must be known before any number is read: miniature models, random weights, cells that are still open."""
     warnings = []
@@ -72,5 +85,6 @@ def warnings_of(summary):
     if summary["weights"].str.contains("random").any():
         warnings.append("Random weights: the device does the work of the real ones, and the images are noise.")
     if (summary["status"] == "open").any():
-        warnings.append(f"{int((summary['status'] == 'open').sum())} cells have not been measured yet.")
+        count = int((summary["status"] == "open").sum())
+        warnings.append(f"{count} of {len(summary)} cells and stages have not been measured yet.")
     return warnings
