@@ -7,10 +7,11 @@ minutes and, started again, goes on where it stopped, the most valuable first: t
 compiled; our rates over those of the published code's bare loop; batch sizes 4 and 16; regional compilation; the ladders.
 Where there is no CUDA device it says so and measures nothing.
 
-The output folder gets checks.txt, peer.csv and an archive of each dataset, whose content is what resources/measured/ wants.
+The output folder gets checks.txt, peer.txt and an archive of each dataset, whose content is what resources/measured/ wants.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -43,7 +44,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, help="folder of wheels; those of packages that are missing are used")
     parser.add_argument("--minutes", type=float, default=9.0, help="after which it ends")
-    parser.add_argument("--output", type=Path, default=Path("gpu"), help="folder for checks.txt, peer.csv and archives")
+    parser.add_argument("--output", type=Path, default=Path("gpu"), help="folder for checks.txt, peer.txt and archives")
     parser.add_argument("--configfile", type=Path, default=MATRIX, help="what is measured")
     parser.add_argument(
         "--rehearse", action="store_true", help="miniatures, also on a CPU: shows that the command works, no more"
@@ -86,8 +87,8 @@ def prepare(wheels):
     return f"{line}; put its wheel into a folder and name that with --wheels" if code else None
 
 
-def snakemake(config, *targets, **replaced):
-    """The command that makes targets of a config, some of its keys replaced."""
+def snakemake(config, *targets, overlay=None):
+    """The command that makes targets of a config, with the keys of the file `overlay` in place of its own."""
     command = [
         "-m",
         "snakemake",
@@ -98,7 +99,14 @@ def snakemake(config, *targets, **replaced):
         "--configfile",
         config.resolve(),
     ]
-    return command + (["--config", *(f"{key}={value}" for key, value in replaced.items())] if replaced else [])
+    return command + ([overlay] if overlay else [])
+
+
+def write_overlay(arguments, stem, **keys):
+    """A file in the output folder that replaces keys of the config."""
+    path = arguments.output / f"{stem}.json"
+    path.write_text(json.dumps(keys) + "\n", encoding="utf-8")
+    return path
 
 
 def dataset_of(config, rehearse):
@@ -115,15 +123,15 @@ def steps(arguments):
         f"results/{dataset_of(arguments.configfile, arguments.rehearse)}/summary.csv",
     )
     checks, peer = arguments.output / "checks.txt", arguments.output / "peer.txt"
-    yield Step("tests of the device", ["-m", "pytest", "tests/gpu", "-q", "-p", "no:cacheprovider"], checks)
     if arguments.rehearse:
-        yield Step("rehearsal", snakemake(matrix, summary, **REHEARSAL))
+        yield Step("rehearsal", snakemake(matrix, summary, overlay=write_overlay(arguments, "rehearsal", **REHEARSAL)))
         return
-    first = {"variants": ["eager", "compile"]}
-    yield Step("batch size 1", snakemake(matrix, summary, **first, batch_sizes=[1]))
-    yield Step("the bare loop", ["tests/bench/peer.py", "--scale", "full", "--pairs", 7], peer)
-    yield Step("batch size 4", snakemake(matrix, summary, **first, batch_sizes=[1, 4]))
-    yield Step("batch size 16", snakemake(matrix, summary, **first))
+    yield Step("tests of the device", ["-m", "pytest", "tests/gpu", "-q", "-p", "no:cacheprovider"], checks)
+    for size, sizes in ((1, [1]), (4, [1, 4]), (16, [1, 4, 16])):
+        overlay = write_overlay(arguments, f"batch-size-{size}", variants=["eager", "compile"], batch_sizes=sizes)
+        yield Step(f"batch size {size}", snakemake(matrix, summary, overlay=overlay))
+        if size == 1:
+            yield Step("the bare loop", ["tests/bench/peer.py", "--scale", "full", "--pairs", 7], peer)
     yield Step("the whole matrix", snakemake(matrix, summary))
     yield Step("ladders", snakemake(LADDER, f"results/{dataset_of(LADDER, False)}/summary.csv"))
 
@@ -163,11 +171,11 @@ def wait(process, seconds):
 
 def pack(arguments):
     """Put an archive of what each dataset has so far into the output folder."""
-    replaced = REHEARSAL if arguments.rehearse else {}
+    overlay = arguments.output / "rehearsal.json" if arguments.rehearse else None
     for config in [arguments.configfile] if arguments.rehearse else [arguments.configfile, LADDER]:
         name = dataset_of(config, arguments.rehearse)
         folder = ROOT / "results" / name
-        if any(folder.glob("runs/**/run.csv")) and run(snakemake(config, "bundle", **replaced), PACKING_S) == 0:
+        if any(folder.glob("runs/**/run.csv")) and run(snakemake(config, "bundle", overlay=overlay), PACKING_S) == 0:
             shutil.copy(folder / f"{name}.zip", arguments.output)
 
 

@@ -25,6 +25,8 @@ from measurement.timer import TimedLoop, clock_s
 from running import measure, rows_of
 from stages import Report, run_stages
 
+if not torch.cuda.is_available():
+    pytest.skip(f"torch {torch.__version__} sees no CUDA device", allow_module_level=True)
 DEVICE = torch.device("cuda", 0)
 FULL = {"device": DEVICE, "scale": "full"}
 HOLDS_A_CONTEXT = "import sys, torch; torch.ones(1, device='cuda'); print('ready', flush=True); sys.stdin.read()"
@@ -33,8 +35,6 @@ HOLDS_A_CONTEXT = "import sys, torch; torch.ones(1, device='cuda'); print('ready
 @pytest.fixture(autouse=True, scope="module")
 def no_gpu():
     """Takes the place of the fixture that hides the GPU from all other tests."""
-    if not torch.cuda.is_available():
-        pytest.skip(f"torch {torch.__version__} sees no CUDA device")
     with show_gpus():
         yield
 
