@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# two processes, a file of tests each, in the order in which they were collected: one installs while the other computes
+BESIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # on a machine where pip itself is old, its complaints are no news
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -14,10 +16,12 @@ benchmark: setup
 	$(BIN)/snakemake --cores 1
 
 test: setup
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest tests -m "not slow and not alone" $(BESIDE)
+	$(BIN)/python -m pytest tests -m "not slow and alone"
 
 test-all: setup
-	$(BIN)/python -m pytest tests --durations=25
+	$(BIN)/python -m pytest tests -m "not alone" $(BESIDE) --durations=25
+	$(BIN)/python -m pytest tests -m alone --durations=10
 
 lint: setup
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from slurm_project import ClusterProject
 
 from running import rows_of
 
+pytestmark = pytest.mark.alone
 DEVICES = {"A100": "NVIDIA A100-SXM4-40GB", "T4": "Tesla T4", "V100": "Tesla V100-SXM2-16GB"}
 
 

@@ -14,6 +14,7 @@ LIMIT = 0.065  # 5%, and what ten rounds may deviate by
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_baseline_under_another_name_is_seldom_called_faster_or_slower(tmp_path):
     project = Project(tmp_path / "project")
     project.edit(
