@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / ".environments" / "gpu-wheels"
 MATRIX, LADDER = ROOT / "config/gpu.yaml", ROOT / "config/gpu-ladder.yaml"
 NEEDED = "torch, transformers, accelerate, diffusers, pynvml, psutil"
-NEEDED += ", snakemake, jsonschema, fastjsonschema, pandas, scipy, skimage, pytest"
+NEEDED += ", snakemake, jsonschema, fastjsonschema, pandas, scipy, skimage, seaborn, tabulate, pytest"
 PACKING_S, LEAST_S = 60, 30  # what is kept for packing; with less than LEAST_S left nothing is started
 REHEARSAL = {"name": "rehearsal", "scale": "tiny", "batch_sizes": [1], "variants": ["eager", "regional"], "rounds": 1}
 
@@ -182,29 +182,31 @@ def pack(arguments):
 def main():
     arguments = parse_arguments()
     ends_s = time.monotonic() + 60 * arguments.minutes - PACKING_S
+    found, line = answer("-c", "import torch; print(torch.cuda.is_available())")
+    if found == 0 and line != "True" and not arguments.rehearse:
+        print("skipped: torch sees no CUDA device here, so nothing was measured")
+        return
     problem = prepare(arguments.wheels)
     if problem:
         sys.exit(f"error: {problem}")
-    code, line = answer("-c", "import torch; print(torch.__version__); assert torch.cuda.is_available()")
-    if code and not arguments.rehearse:
-        print("skipped: torch sees no CUDA device here, so nothing was measured")
-        return
     arguments.output = arguments.output.resolve()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    failed = []
+    failed, left = [], False
     for step in steps(arguments):
         if step.log and step.log.is_file():
             continue
         left_s = ends_s - time.monotonic()
         if left_s < LEAST_S:
-            print(f"{step.name}: no time left; start the command again", flush=True)
+            left = True
             break
         print(f"{step.name}: {left_s:.0f} s left", flush=True)
-        if run(step.command, left_s, step.log):
-            failed.append(step.name)
+        code = run(step.command, left_s, step.log)
+        left = left or code is None
+        failed += [step.name] if code else []
     pack(arguments)
     if failed:
         sys.exit(f"error: failed: {', '.join(failed)}; see above")
+    print("no time left: start the command again to go on" if left else f"all is done: {arguments.output}")
 
 
 if __name__ == "__main__":

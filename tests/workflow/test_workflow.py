@@ -183,3 +183,5 @@ def test_a_syntax_error_in_the_config_is_told_with_its_line(project):
 
 def test_published_matrix_plans_at_full_scale(project):
     assert project.planned("--configfile", "config/full.yaml") == 5 * 6 * 3 * 2 * 2 * 3
+    assert project.planned("--configfile", "config/gpu.yaml") == 6 * 3 * 3 * 3
+    assert project.planned("ladder", "--configfile", "config/gpu-ladder.yaml") == 2 * 8 * 3
