@@ -41,6 +41,7 @@ def run_stages(
     variant="eager",
     batch_size=1,
     scale="tiny",
+    steps=None,
     device=None,
     report=None,
     settings=(),
@@ -61,6 +62,7 @@ def run_stages(
     definition = resolve(pipeline, batch_size, variant, "random", scale, {**FEWEST, **dict(settings)}, **options)
     outcomes = []
     for description in definition["stages"]:
+        description = {**description, "steps": steps or description["steps"]}
         kept, outcome = report or Report(), ("ok", None)
         try:
             measure_stage(description, definition, device, kept, folder)

@@ -3,11 +3,13 @@
     python tests/gpu/run.py [--wheels FOLDER] [--minutes 9] [--output gpu]
 
 It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder. It ends within its
-minutes and, started again, goes on where it stopped, the most valuable first: the tests of tests/gpu; batch size 1, eager and
-compiled; our rates over those of the published code's bare loop; batch sizes 4 and 16; regional compilation; the ladders.
-Where there is no CUDA device it says so and measures nothing.
+minutes and, started again, goes on where it stopped, also on another machine if the output folder is there. The most valuable
+comes first: the quick tests of tests/gpu; batch size 1, eager, then compiled, one round, then three; batch sizes 4 and 16;
+regional compilation; the tests that compile; our rates over those of the published code's bare loop; the ladders. Where there is
+no CUDA device it says so and measures nothing.
 
-The output folder gets checks.txt, peer.txt and an archive of each dataset, whose content is what resources/measured/ wants.
+The output folder gets what the tests and the bare loops printed, an archive of each dataset, whose content is what
+resources/measured/ wants, and state.tar, from which it goes on.
 """
 
 import argparse
@@ -18,22 +20,35 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+import zlib
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-SITE = ROOT / ".environments" / "gpu-wheels"
+OWN = ROOT / ".environments"
+SITE = OWN / "gpu-wheels"
 MATRIX, LADDER = ROOT / "config/gpu.yaml", ROOT / "config/gpu-ladder.yaml"
 NEEDED = "torch, transformers, accelerate, diffusers, pynvml, psutil"
 NEEDED += ", snakemake, jsonschema, fastjsonschema, pandas, scipy, skimage, seaborn, tabulate, pytest"
-PACKING_S, LEAST_S = 60, 30  # what is kept for packing; with less than LEAST_S left nothing is started
+PUBLISHED = ["sd-txt2img", "sdxl-txt2img", "sd-controlnet", "sd-img2img", "sd-inpaint", "if"]
+PARTS = [  # of the matrix: batch sizes, variants and rounds; each holds those before it
+    ([1], ["eager"], 1),
+    ([1], ["eager", "compile"], 1),
+    ([1], ["eager", "compile"], 3),
+    ([1, 4], ["eager", "compile"], 3),
+    ([1, 4, 16], ["eager", "compile"], 3),
+]
+PACKING_S = 60  # of the minutes, kept for packing
+LAST_RUN_S = 90  # before that no other run is started, so that the one that is on can end
+LEAST_S = 30  # with less left, no step is started
 REHEARSAL = {"name": "rehearsal", "scale": "tiny", "batch_sizes": [1], "variants": ["eager", "regional"], "rounds": 1}
 
 
 class Step(NamedTuple):
-    """A command. What it prints goes to `log`, which is there once it is done; a step without one knows itself what is left."""
+    """A command. What it prints goes to `log`, which is there once it is done; Snakemake has none, for it knows what is left."""
 
     name: str
     command: list
@@ -44,7 +59,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, help="folder of wheels; those of packages that are missing are used")
     parser.add_argument("--minutes", type=float, default=9.0, help="after which it ends")
-    parser.add_argument("--output", type=Path, default=Path("gpu"), help="folder for checks.txt, peer.txt and archives")
+    parser.add_argument("--output", type=Path, default=Path("gpu"), help="folder for logs, archives and state.tar")
     parser.add_argument("--configfile", type=Path, default=MATRIX, help="what is measured")
     parser.add_argument(
         "--rehearse", action="store_true", help="miniatures, also on a CPU: shows that the command works, no more"
@@ -52,113 +67,122 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def is_missing(wheel):
-    """Whether no release of the wheel's package is installed here."""
-    try:
-        metadata.version(re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]))
-    except metadata.PackageNotFoundError:
-        return True
-    return False
-
-
-def python(*arguments, **options):
-    """Run this Python from the project's root, with what was unpacked of the wheels; `options` are of subprocess.Popen."""
-    path = os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path}
+def python(*arguments, path=(), **options):
+    """Start this Python from the project's root, with what was unpacked of the wheels; `options` are of subprocess.Popen."""
+    found = [*map(str, path), str(SITE), os.environ.get("PYTHONPATH")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))}
     return subprocess.Popen([sys.executable, *map(str, arguments)], cwd=ROOT, env=environment, text=True, **options)
 
 
-def answer(*arguments):
+def answer(*arguments, path=()):
     """(exit code, last line printed) of this Python."""
-    process = python(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = python(*arguments, path=path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = process.communicate()[0].strip().splitlines()
     return process.returncode, lines[-1] if lines else ""
 
 
+def plain(name):
+    """A package's name as it compares."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def prepare(wheels):
     """Unpack the wheels of missing packages, and see whether all is there. Returns what is wrong in one line, or None."""
-    missing = [path for path in sorted(wheels.resolve().glob("*.whl")) if is_missing(path)] if wheels else []
+    there = {plain(found.metadata["Name"]) for found in metadata.distributions(path=[*sys.path, str(SITE)])}
+    found = sorted(wheels.resolve().glob("*.whl")) if wheels else []
+    missing = [wheel for wheel in found if plain(wheel.name.split("-")[0]) not in there]
     if missing:
-        options = ["--quiet", "--no-index", "--no-deps", "--upgrade", "--target", SITE]
+        options = ["--quiet", "--no-index", "--no-deps", "--no-compile", "--target", SITE]
         code, line = answer("-m", "pip", "install", *options, *missing)
         if code:
             return f"--wheels {wheels}: {line}"
     code, line = answer("-c", f"import {NEEDED}")
-    return f"{line}; put its wheel into a folder and name that with --wheels" if code else None
+    if code:
+        return f"{line}; put its wheel into a folder and name that with --wheels"
+    code, line = answer("-m", "measurement.toolchain", path=[ROOT / "workflow/scripts"])
+    return line.replace("error: ", "", 1) if code else None
 
 
-def snakemake(config, *targets, overlay=None):
-    """The command that makes targets of a config, with the keys of the file `overlay` in place of its own."""
-    command = [
-        "-m",
-        "snakemake",
-        *targets,
-        "--cores",
-        os.cpu_count() or 1,
-        "--nolock",
-        "--configfile",
-        config.resolve(),
-    ]
-    return command + ([overlay] if overlay else [])
+def snakemake(config, *targets, **replaced):
+    """The command that makes targets of a config, some keys replaced; a run that cannot be set up leaves the others alone."""
+    command = ["-m", "snakemake", *targets, "--cores", os.cpu_count() or 1, "--nolock", "--keep-going"]
+    command += ["--configfile", config.resolve()]
+    if replaced:
+        text = json.dumps(replaced, sort_keys=True)
+        overlay = OWN / f"gpu-{zlib.crc32(text.encode()):08x}.json"
+        overlay.parent.mkdir(exist_ok=True)
+        overlay.write_text(text, encoding="utf-8")
+        command.append(overlay)
+    return command
 
 
-def write_overlay(arguments, stem, **keys):
-    """A file in the output folder that replaces keys of the config."""
-    path = arguments.output / f"{stem}.json"
-    path.write_text(json.dumps(keys) + "\n", encoding="utf-8")
-    return path
+def datasets(arguments):
+    """(config, name, keys replaced) of what is measured."""
+    if arguments.rehearse:
+        return [(arguments.configfile, REHEARSAL["name"], REHEARSAL)]
+    configs = [arguments.configfile, *([LADDER] if arguments.configfile == MATRIX else [])]
+    names = [re.search(r"^name: *(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE) for path in configs]
+    return [(config, name.group(1), {}) for config, name in zip(configs, names)]
 
 
-def dataset_of(config, rehearse):
-    """The name of a config's dataset."""
-    if rehearse:
-        return REHEARSAL["name"]
-    return re.search(r"^name: *(\S+)", config.read_text(encoding="utf-8"), re.MULTILINE).group(1)
+def pytest_step(name, expression, output):
+    command = ["-m", "pytest", "tests/gpu", "-q", "-p", "no:cacheprovider", "-m", expression]
+    return Step(name, command, output / f"{name.replace(' ', '-')}.txt")
 
 
 def steps(arguments):
     """The Steps in their order."""
-    matrix, summary = (
-        arguments.configfile,
-        f"results/{dataset_of(arguments.configfile, arguments.rehearse)}/summary.csv",
-    )
-    checks, peer = arguments.output / "checks.txt", arguments.output / "peer.txt"
-    if arguments.rehearse:
-        yield Step("rehearsal", snakemake(matrix, summary, overlay=write_overlay(arguments, "rehearsal", **REHEARSAL)))
-        return
-    yield Step("tests of the device", ["-m", "pytest", "tests/gpu", "-q", "-p", "no:cacheprovider"], checks)
-    for size, sizes in ((1, [1]), (4, [1, 4]), (16, [1, 4, 16])):
-        overlay = write_overlay(arguments, f"batch-size-{size}", variants=["eager", "compile"], batch_sizes=sizes)
-        yield Step(f"batch size {size}", snakemake(matrix, summary, overlay=overlay))
-        if size == 1:
-            yield Step("the bare loop", ["tests/bench/peer.py", "--scale", "full", "--pairs", 7], peer)
-    yield Step("the whole matrix", snakemake(matrix, summary))
-    yield Step("ladders", snakemake(LADDER, f"results/{dataset_of(LADDER, False)}/summary.csv"))
+    (matrix, name, replaced), *others = datasets(arguments)
+    summary, output = f"results/{name}/summary.csv", arguments.output
+    if not arguments.rehearse:
+        yield pytest_step("quick tests", "not slow", output)
+    for batch_sizes, variants, rounds in PARTS if others else []:
+        part = snakemake(matrix, summary, batch_sizes=batch_sizes, variants=variants, rounds=rounds)
+        yield Step(f"batch sizes {batch_sizes}, {' and '.join(variants)}, {rounds} rounds", part)
+    yield Step(f"the whole of {name}", snakemake(matrix, summary, **replaced))
+    if not arguments.rehearse:
+        yield pytest_step("tests that compile", "slow", output)
+    for pipeline in PUBLISHED if others else []:
+        command = ["tests/bench/peer.py", "--scale", "full", "--pairs", 5, "--pipelines", pipeline]
+        yield Step(f"the bare loop of {pipeline}", command, output / f"peer-{pipeline}.txt")
+    for config, name, _ in others:
+        yield Step(f"the whole of {name}", snakemake(config, f"results/{name}/summary.csv"))
 
 
-def run(command, seconds, log=None):
-    """Run a command for so long at the most. Returns its exit code; None if it was stopped, as by Ctrl-C in a terminal: what was
-    measured to its end stays. What it prints goes to the file `log` too, once it is done."""
-    unfinished = log and log.with_suffix(".part")
-    output = open(unfinished, "w", encoding="utf-8") if log else None
+def ending_s(step):
+    """How long before its time is over a Step is asked to end."""
+    return 0 if step.log else LAST_RUN_S
+
+
+def run(step, seconds):
+    """Run a Step for so long at the most. Returns its exit code; None if it was stopped, which loses no run that was measured."""
+    unfinished = step.log and step.log.with_suffix(".part")
+    output = open(unfinished, "w", encoding="utf-8") if step.log else None
     try:
-        process = python(*command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-        code = wait(process, seconds)
+        process = python(*step.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        code = wait(process, seconds, ending_s(step))
     finally:
         if output:
             output.close()
             print(unfinished.read_text(encoding="utf-8"), end="", flush=True)
-    if log and code is not None:
-        unfinished.rename(log)
+    if step.log and code is not None:
+        unfinished.rename(step.log)
     return code
 
 
-def wait(process, seconds):
-    """The exit code of a process; None if it took longer, and was stopped with all that it had started."""
+def wait(process, seconds, before_s):
+    """The exit code of a process; None if it took longer, and was stopped with all that it had started. So many seconds before
+    that it is asked to end by itself, which Snakemake does after the run that is on."""
     try:
-        return process.wait(timeout=seconds)
+        try:
+            return process.wait(timeout=seconds - before_s)
+        except subprocess.TimeoutExpired:
+            if not before_s:
+                raise
+        process.terminate()
+        process.wait(timeout=before_s)
     except BaseException as error:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
         try:
             process.wait(timeout=PACKING_S / 3)
         except subprocess.TimeoutExpired:
@@ -170,20 +194,44 @@ def wait(process, seconds):
 
 
 def pack(arguments):
-    """Put an archive of what each dataset has so far into the output folder."""
-    overlay = arguments.output / "rehearsal.json" if arguments.rehearse else None
-    for config in [arguments.configfile] if arguments.rehearse else [arguments.configfile, LADDER]:
-        name = dataset_of(config, arguments.rehearse)
-        folder = ROOT / "results" / name
-        if any(folder.glob("runs/**/run.csv")) and run(snakemake(config, "bundle", overlay=overlay), PACKING_S) == 0:
-            shutil.copy(folder / f"{name}.zip", arguments.output)
+    """Put state.tar and an archive of what each dataset has so far into the output folder. Returns the names of those that could
+    not be packed."""
+    there = [(config, name, keys) for config, name, keys in datasets(arguments) if has_runs(name)]
+    with tarfile.open(arguments.output / "state.part", "w") as archive:
+        for _, name, _ in there:
+            for part in ("runs", "ceilings"):
+                if (ROOT / "results" / name / part).is_dir():
+                    archive.add(ROOT / "results" / name / part, f"{name}/{part}")
+    (arguments.output / "state.part").rename(arguments.output / "state.tar")
+    failed = []
+    for config, name, keys in there:
+        if wait(python(*snakemake(config, "bundle", **keys), start_new_session=True), PACKING_S / 2, 0):
+            failed.append(f"packing {name}")
+        else:
+            shutil.copy(ROOT / "results" / name / f"{name}.zip", arguments.output)
+    return failed
+
+
+def has_runs(name):
+    return any((ROOT / "results" / name).glob("runs/**/run.csv"))
+
+
+def unpack(arguments):
+    """On a machine that has measured none of it, take what another one left in the output folder."""
+    state = arguments.output / "state.tar"
+    if state.is_file() and not any(has_runs(name) for _, name, _ in datasets(arguments)):
+        with tarfile.open(state) as archive:
+            archive.extractall(ROOT / "results", filter="data")
 
 
 def main():
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background has it ignored, also by what is started here
     arguments = parse_arguments()
     ends_s = time.monotonic() + 60 * arguments.minutes - PACKING_S
-    found, line = answer("-c", "import torch; print(torch.cuda.is_available())")
-    if found == 0 and line != "True" and not arguments.rehearse:
+    code, line = answer("-c", "import torch; print(torch.cuda.is_available())")
+    if code == 0 and line != "True" and not arguments.rehearse:
         print("skipped: torch sees no CUDA device here, so nothing was measured")
         return
     problem = prepare(arguments.wheels)
@@ -191,19 +239,20 @@ def main():
         sys.exit(f"error: {problem}")
     arguments.output = arguments.output.resolve()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    unpack(arguments)
     failed, left = [], False
     for step in steps(arguments):
         if step.log and step.log.is_file():
             continue
         left_s = ends_s - time.monotonic()
-        if left_s < LEAST_S:
+        if left_s < LEAST_S + ending_s(step):
             left = True
             break
         print(f"{step.name}: {left_s:.0f} s left", flush=True)
-        code = run(step.command, left_s, step.log)
+        code = run(step, left_s)
         left = left or code is None
         failed += [step.name] if code else []
-    pack(arguments)
+    failed += pack(arguments)
     if failed:
         sys.exit(f"error: failed: {', '.join(failed)}; see above")
     print("no time left: start the command again to go on" if left else f"all is done: {arguments.output}")

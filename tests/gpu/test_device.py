@@ -28,7 +28,7 @@ from stages import Report, run_stages
 if not torch.cuda.is_available():
     pytest.skip(f"torch {torch.__version__} sees no CUDA device", allow_module_level=True)
 DEVICE = torch.device("cuda", 0)
-FULL = {"device": DEVICE, "scale": "full"}
+FULL = {"device": DEVICE, "scale": "full", "steps": 10}
 HOLDS_A_CONTEXT = "import sys, torch; torch.ones(1, device='cuda'); print('ready', flush=True); sys.stdin.read()"
 
 
@@ -125,7 +125,11 @@ def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(t
 
 @pytest.mark.parametrize(
     ("variant", "evidence"),
-    [("cuda-graph", "CUDA graphs, replayed"), ("compile", "graphs: 1 of unet"), ("regional", "graphs: ")],
+    [
+        ("cuda-graph", "CUDA graphs, replayed"),
+        pytest.param("compile", "graphs: 1 of unet", marks=pytest.mark.slow),
+        pytest.param("regional", "graphs: ", marks=pytest.mark.slow),
+    ],
 )
 def test_a_variant_takes_effect_and_makes_the_image_of_eager(tmp_path, variant, evidence):
     latents = {}
@@ -171,7 +175,7 @@ def test_another_process_on_the_device_is_counted():
         return monitor.samples[-1]["others"]
 
     torch.ones(1, device=DEVICE)
-    if others() is None:
+    if not monitor.gpu.read("nvmlDeviceGetComputeRunningProcesses"):
         pytest.skip("the driver does not tell of processes here")
     before = others()
     # not a child of this process: those count as the run's own

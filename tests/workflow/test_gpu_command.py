@@ -71,3 +71,8 @@ def test_it_measures_packs_and_goes_on_where_it_stopped(project):
     ]
     code, output = rehearse(project, 9)
     assert code == 0 and ": Run " not in output, "nothing is measured again"
+    for folder in ("results", ".snakemake"):
+        shutil.rmtree(project.folder / folder)
+    code, output = rehearse(project, 9)
+    assert code == 0 and ": Run " not in output, "another machine goes on from the output folder"
+    assert (project.folder / "results/rehearsal/summary.csv").is_file()

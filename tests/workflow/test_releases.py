@@ -163,12 +163,14 @@ def test_the_measuring_program_passes_its_tests_with_the_oldest_stack_and_the_ne
     command += ["tests/unit/test_measurement.py", *variants, "-k", f"not reporting and {lacking(name)}"]
     result = subprocess.run(list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert result.returncode == 0, result.stdout
-    assert int(re.search(r"(\d+) passed", result.stdout).group(1)) >= 25
+    assert int(re.search(r"(\d+) passed", result.stdout).group(1)) >= 20
 
 
 def lacking(name):
-    """Which tests a stack can pass: Diffusers 0.17 loads no SDXL, and torch 2.0 counts no operations."""
-    return "not sdxl and not work_of_a_step" if name == "2.0-paper" else "test"
+    """Which tests a stack is for: Diffusers 0.17 loads no SDXL, and torch 2.0 counts no operations; how a run is supervised hangs
+    on Python alone, and the newest stack has that of the requirements."""
+    supervised = "limit or killed or interrupted or wait or full_disk or batch_size_is or compiler"
+    return "not sdxl and not work_of_a_step" if name == "2.0-paper" else f"not ({supervised})"
 
 
 def test_the_plain_command_needs_no_torch(tmp_path):

@@ -53,7 +53,7 @@ class Stage:
         self.variant = Variant(self.pipeline, description, definition["variant"], device, self.batch_size)
         self.variant.evidence += [precision] if precision else []
         self.work.watch(self.pipeline)
-        self.recorder = LoopRecorder(self.pipeline, modules, device)
+        self.recorder = LoopRecorder(self.pipeline, modules, device, compiles(definition["variant"]))
         self.outputs = OutputRecorder(self.pipeline, modules)
 
     def call(self, record=False):

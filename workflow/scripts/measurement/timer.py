@@ -27,8 +27,8 @@ class LoopRecorder:
     one, as context manager (`with self.progress_bar(total=n) as bar`) or as iterator (`for t in self.progress_bar(ts)`).
     """
 
-    def __init__(self, pipeline, modules, device):
-        self.device = device
+    def __init__(self, pipeline, modules, device, compiled):
+        self.device, self.compiled = device, compiled
         self.reset()
         pipeline.progress_bar = self.progress_bar
         denoiser = getattr(pipeline, modules[0])
@@ -47,7 +47,8 @@ class LoopRecorder:
         """Tell CUDA graphs where a denoising step begins: then the outputs of the step before may be overwritten. Within one
         they may not: with guidance by two denoiser calls a step, the first one's output is still needed after the second."""
         begin = getattr(getattr(torch, "compiler", None), "cudagraph_mark_step_begin", None)
-        if begin and self.device.type == "cuda":
+        # it imports inductor, whose seconds are none of a variant's that compiles nothing
+        if self.compiled and begin and self.device.type == "cuda":
             begin()
 
     def progress_bar(self, iterable=None, total=None):
