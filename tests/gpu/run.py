@@ -121,8 +121,13 @@ def datasets(arguments):
     if arguments.rehearse:
         return [(arguments.configfile, REHEARSAL["name"], REHEARSAL)]
     configs = [arguments.configfile, *([LADDER] if arguments.configfile == MATRIX else [])]
-    names = [re.search(r"^name: *(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE) for path in configs]
-    return [(config, name.group(1), {}) for config, name in zip(configs, names)]
+    return [(config, name_of(config) or name_of(ROOT / "config/config.yaml"), {}) for config in configs]
+
+
+def name_of(config):
+    """The dataset's name in a config; None where that leaves it to the default one."""
+    found = re.search(r"^name: *(\S+)", config.read_text(encoding="utf-8"), re.MULTILINE)
+    return found.group(1) if found else None
 
 
 def pytest_step(name, expression, output):
@@ -205,7 +210,7 @@ def pack(arguments):
     (arguments.output / "state.part").rename(arguments.output / "state.tar")
     failed = []
     for config, name, keys in there:
-        if wait(python(*snakemake(config, "bundle", **keys), start_new_session=True), PACKING_S / 2, 0):
+        if wait(python(*snakemake(config, "bundle", **keys), start_new_session=True), PACKING_S / 2, 0) != 0:
             failed.append(f"packing {name}")
         else:
             shutil.copy(ROOT / "results" / name / f"{name}.zip", arguments.output)
