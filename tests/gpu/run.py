@@ -5,10 +5,10 @@
 It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder. It ends within its
 minutes and, started again, goes on where it stopped, also on another machine if the output folder is there. The most valuable
 comes first: the quick tests of tests/gpu; batch size 1, eager, then compiled, one round, then three; batch sizes 4 and 16;
-regional compilation; the tests that compile; our rates over those of the published code's bare loop; the ladders. Where there is
-no CUDA device it says so and measures nothing.
+regional compilation; the tests that compile; our rates over those of the published code's bare loop, and a trace, of each
+pipeline; the ladders. Where there is no CUDA device it says so and measures nothing.
 
-The output folder gets what the tests and the bare loops printed, an archive of each dataset, whose content is what
+The output folder gets what the tests, the bare loops and the traces printed, an archive of each dataset, whose content is what
 resources/measured/ wants, and state.tar, from which it goes on.
 """
 
@@ -150,6 +150,9 @@ def steps(arguments):
     for pipeline in PUBLISHED if others else []:
         command = ["tests/bench/peer.py", "--scale", "full", "--pairs", 5, "--pipelines", pipeline]
         yield Step(f"the bare loop of {pipeline}", command, output / f"peer-{pipeline}.txt")
+        yield Step(
+            f"a trace of {pipeline}", ["tests/gpu/gaps.py", "--pipelines", pipeline], output / f"gaps-{pipeline}.txt"
+        )
     for config, name, _ in others:
         yield Step(f"the whole of {name}", snakemake(config, f"results/{name}/summary.csv"))
 
