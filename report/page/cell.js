@@ -83,13 +83,16 @@ function renderCell() {
     ]),
     ...section("Rounds", ...roundsOf(cell)),
     ...callsOf(cell),
-    ...(cell.startup_cold_s === undefined && cell.startup_warm_s === undefined ? [] : section("Start", list([["First call, cold (s)", cell.first_call_cold_s], ["First call, warm (s)", cell.first_call_warm_s], ["Start-up, cold (s)", cell.startup_cold_s], ["Start-up, warm (s)", cell.startup_warm_s], ["Break-even, cold (images)", images("cold")], ["Break-even, warm (images)", images("warm")], ["Graphs", cell.graphs], ["Graph breaks", cell.graph_breaks]]))),
+    ...(cell.startup_cold_s === undefined && cell.startup_warm_s === undefined ? [] : section("Start", list([["First call, cold (s)", cell.first_call_cold_s], ["First call, warm (s)", cell.first_call_warm_s], ["Start-up, cold (s)", cell.startup_cold_s], ["Start-up, warm (s)", cell.startup_warm_s], [`Break-even against ${DATA.baselines[0].label}, cold (images)`, images("cold")], [`Break-even against ${DATA.baselines[0].label}, warm (images)`, images("warm")], ["Graphs", cell.graphs], ["Graph breaks", cell.graph_breaks]]))),
     ...(memoryOf(cell) === null ? [] : section("Memory and work", list([["Peak allocated while starting (MiB)", cell.start_peak_allocated_mib], ["Peak allocated, warm (MiB)", cell.peak_allocated_mib], ["Peak of the process while starting (MiB)", cell.start_peak_rss_mib], ["Peak of the process, warm (MiB)", cell.peak_rss_mib], ["Work of a step (GFLOP)", cell.step_gflop], ["Share of the device's ceiling (%)", cell.ceiling_percent], ["Bound by", cell.bound], ["Energy (J/image)", cell.energy_per_image_j], ["Price (USD/1000 images)", cell.price_per_1000_images_usd]]))),
     ...section("Image", ...stripOf(cell)),
     ...section("Provenance", ...provenanceOf(cell)),
     ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the torch that is installed", make("pre", {}, cell.commands), copy, copied),
   );
-  if (!dialog.open) dialog.showModal();
+  if (dialog.open) {
+    close.focus();
+    dialog.scrollTop = 0;
+  } else dialog.showModal();
 }
 
 function openCell(key) {

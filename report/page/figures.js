@@ -7,15 +7,24 @@ const ALL_COLUMNS = [...new Set(DATA.cells.map(columnOf))];
 const rowOf = (cell) => `${cell.name}, batch ${cell.batch_size}`;
 const PALETTE = [...d3.schemeTableau10, ...d3.schemeDark2, ...d3.schemeSet1];
 const STEP = 5; // pixels between the columns of a row whose intervals would lie on each other
-const margins = { marginLeft: 60, marginBottom: 48 };
+const margins = { marginLeft: 60, marginBottom: 52 };
 // an interval of few rounds may go on beyond, out of the figure
 const domainOf = (values) => [0, 1.3 * Math.max(...values)];
 const CHARACTER = 6.6; // pixels, about
 const widest = (texts) => Math.min(330, 0.45 * WIDTH(), 14 + CHARACTER * Math.max(8, ...texts.map((text) => text.length)));
-// A row's name in so many pixels: its middle goes, for its end tells it from others.
+// How the rows of these cells are called, and what is left to say of them: all of one batch size need not repeat it.
+function rowsOf(cells) {
+  const sizes = new Set(cells.map((cell) => cell.batch_size));
+  return sizes.size > 1 ? [rowOf, ""] : [(cell) => cell.name, ` Batch size ${[...sizes][0]}.`];
+}
+
+// A row's name in so many pixels: the middle of the pipeline's name goes, for ends tell names apart.
 const shortened = (pixels) => (text) => {
-  const [most, end] = [Math.floor(pixels / CHARACTER) - 2, text.slice(text.lastIndexOf(","))];
-  return text.length <= most ? text : `${text.slice(0, Math.max(1, most - end.length - 1))}…${end}`;
+  const most = Math.floor(pixels / CHARACTER) - 2;
+  if (text.length <= most) return text;
+  const batch = (text.match(/, batch \d+$/) || [""])[0];
+  const [name, left] = [text.slice(0, text.length - batch.length), Math.max(8, most - batch.length)];
+  return `${name.slice(0, left - 6)}…${name.slice(-5)}${batch}`;
 };
 const firstOf = (shown, all) => (all.length > shown.length ? ` The first ${shown.length} of ${all.length} are drawn: filter to see others.` : "");
 
@@ -53,7 +62,7 @@ function dotsOf(points, value, unit, facet) {
     const [mine, dy] = [points.filter((point) => point.column === column), step * (place - (columns.length - 1) / 2)];
     const title = (point) => [point.row, point.column, ...(facet ? [point[facet]] : []), `${digits(point[value])}${unit}`].join("\n");
     return [
-      Plot.ruleY(mine.filter(isLimited), { y: "row", fy: facet, x1: "low", x2: "high", stroke: "column", dy }),
+      Plot.ruleY(mine.filter(isLimited), { y: "row", fy: facet, x1: "low", x2: "high", stroke: "column", dy, clip: true }),
       Plot.dot(mine, { x: value, y: "row", fy: facet, fill: "column", r: step ? 3.5 : 4.5, dy, tip: true, title }),
       Plot.text(mine.filter((point) => point.other), { x: value, y: "row", fy: facet, text: () => "⚠", dx: 11, dy }),
     ];
@@ -74,24 +83,24 @@ function choice(id, label, options, value) {
 function speedupsByGpu(cells) {
   const all = cells.filter((cell) => Number.isFinite(speedupOf(cell)?.[0]) && !isBaseline(cell));
   const shown = all.slice(0, MOST_MARKS);
-  const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: rowOf(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different" }));
+  const [row, sizes] = rowsOf(shown);
+  const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: row(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different" }));
   if (!points.length) return plot("Speed-up by GPU", "No cell that is shown has a speed-up over this baseline.");
   const rows = [...new Set(points.map((point) => point.row))];
   const gpus = [...new Set(points.map((point) => point.gpu))].map((gpu) => ({ gpu }));
   const dots = dotsOf(points, "speedup", "x", "gpu");
   const other = points.some((point) => point.other) ? " ⚠: another image." : "";
   const left = widest(rows);
-  return plot("Speed-up by GPU", `Over the chosen baseline; the line at 1 is the baseline itself${dots.told}.${other}${firstOf(shown, all)}`, {
+  return plot("Speed-up by GPU", `Over the chosen baseline; the line at 1 is the baseline itself${dots.told}.${sizes}${other}${firstOf(shown, all)}`, {
     marginLeft: left,
     marginTop: 30,
-    marginBottom: 48,
+    marginBottom: margins.marginBottom,
     height: 90 + gpus.length * (30 + dots.height * rows.length),
     color: colorOf(points),
-    clip: true,
     x: { grid: true, label: "speed-up (times)", domain: domainOf([1, ...points.map((point) => point.speedup)]) },
     y: { label: null, domain: rows, tickFormat: shortened(left) },
-    fy: { axis: null, padding: 0.15 },
-    marks: [Plot.ruleX([1]), ...dots.marks, Plot.text(gpus, { fy: "gpu", text: "gpu", frameAnchor: "top-right", dy: -14, fontWeight: 600, clip: false })],
+    fy: { axis: null, padding: gpus.length > 1 ? 0.15 : 0 },
+    marks: [Plot.ruleX([1]), ...dots.marks, Plot.text(gpus, { fy: "gpu", text: "gpu", frameAnchor: "top-right", dy: -14, fontWeight: 600 })],
   });
 }
 
@@ -99,16 +108,16 @@ function pipelinesOnOne(cells, gpu) {
   const all = cells.filter((cell) => cell.gpu === gpu && Number.isFinite(valueOf(cell)[0]));
   const shown = all.slice(0, MOST_MARKS);
   if (!shown.length) return plot("Pipelines on one GPU", "No cell that is shown has a number in this unit on this GPU.");
-  const points = shown.map((cell) => ({ row: rowOf(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
+  const [row, sizes] = rowsOf(shown);
+  const points = shown.map((cell) => ({ row: row(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
   const rows = [...new Set(points.map((point) => point.row))];
   const dots = dotsOf(points, "value", ` ${state.unit}`);
   const left = widest(rows);
-  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}${dots.told}.${firstOf(shown, all)}`, {
+  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}${dots.told}.${sizes}${firstOf(shown, all)}`, {
     marginLeft: left,
     height: 80 + dots.height * rows.length,
-    marginBottom: 48,
+    marginBottom: margins.marginBottom,
     color: colorOf(points),
-    clip: true,
     x: { grid: true, label: state.unit, domain: domainOf(points.map((point) => point.value)) },
     y: { label: null, domain: rows, tickFormat: shortened(left) },
     marks: dots.marks,
@@ -152,19 +161,21 @@ function breakEven(cells) {
   if (!groups.size) return [plot("Break-even", "No start-up time is known of the cells that are shown.")];
   const group = groups.has(state.group) ? state.group : groups.keys().next().value;
   const shown = known.filter((cell) => groupOf(cell) === group);
-  const ends = shown.map((cell) => cell.breakeven_cold_images).filter((images) => Number.isFinite(images) && images > 0);
-  const last = Math.max(100, 2 * Math.max(0, ...ends));
+  // a crossing is marked where both of its lines are there: the cell's and that of its own baseline
+  const [own, other] = [DATA.baselines[0], (cell) => shown.some((base) => isBaseline(base, own.key) && (own.key.includes("torch:") || base.torch === cell.torch))];
+  const ends = shown.filter((cell) => Number.isFinite(cell.breakeven_cold_images) && cell.breakeven_cold_images > 0 && other(cell)).map((cell) => ({ images: cell.breakeven_cold_images, column: columnOf(cell) }));
+  const last = Math.max(100, 2 * Math.max(0, ...ends.map((end) => end.images)));
   const points = shown.flatMap((cell) => [0, last].map((images) => ({ images, column: columnOf(cell), seconds: cell.startup_cold_s + images / cell.images[0] })));
-  const drawn = plot(`Break-even: ${groups.get(group)}`, "Seconds until so many images are made, a cold start included: where a line crosses the baseline's, marked by a dashed line, the start-up has paid for itself.", {
+  const drawn = plot(`Break-even: ${groups.get(group)}`, `Seconds until so many images are made, a cold start included. Dashed: where a line crosses that of ${own.label}, whatever baseline is chosen, and its start-up has paid for itself.`, {
     height: 340,
     ...margins,
     color: colorOf(points),
     x: { label: "images", grid: true },
     y: { label: "seconds", grid: true },
     marks: [
-      Plot.ruleX(ends, { stroke: "#8a94a3", strokeDasharray: "3 3" }),
+      Plot.ruleX(ends, { x: "images", stroke: "column", strokeDasharray: "3 3" }),
       Plot.lineY(points, { x: "images", y: "seconds", stroke: "column", z: "column", strokeWidth: 2 }),
-      Plot.text(ends, { x: (images) => images, frameAnchor: "top", text: (images) => `${digits(images)} images`, dy: -6 }),
+      Plot.text(ends, { x: "images", frameAnchor: "top", textAnchor: "start", text: (end) => `${digits(end.images)} images`, fill: "column", dx: 4, dy: 4 }),
     ],
   });
   return [choice("group", "Break-even of", [...groups], group), drawn];

@@ -92,8 +92,13 @@ document.getElementById("cell").addEventListener("close", () => {
   const key = state.cell;
   state.cell = "";
   writeLink();
-  document.querySelector(`[data-cell="${CSS.escape(key)}"]`)?.focus();
+  // where the cell was opened by a link, the browser has gone back to that
+  if (document.activeElement === document.body) document.querySelector(`[data-cell="${CSS.escape(key)}"]`)?.focus();
 });
+// a link of the headline that filters leads to what it leaves
+for (const link of document.querySelectorAll(".headline a")) {
+  if (!link.hash.includes("cell=")) link.addEventListener("click", () => requestAnimationFrame(() => document.getElementById("table-heading").focus()));
+}
 document.addEventListener("click", (event) => {
   for (const details of document.querySelectorAll("#filters details[open]")) if (!details.contains(event.target)) details.open = false;
 });
@@ -106,8 +111,10 @@ document.addEventListener("keydown", (event) => {
 });
 for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
   addEventListener(event, () => {
+    const origin = document.querySelector(".origin");
     state.all = printing;
-    document.querySelector(".origin").open = printing;
+    if (printing) origin.dataset.open = origin.open;
+    origin.open = printing || origin.dataset.open === "true";
     render();
   });
 }

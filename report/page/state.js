@@ -25,7 +25,7 @@ function readLink() {
   if (DATA.baselines.some((baseline) => baseline.key === asked.get("baseline"))) state.baseline = asked.get("baseline");
   if (CELLS.has(asked.get("cell"))) state.cell = asked.get("cell");
   if (SHOWN.some((column) => column.id === (asked.get("sort") || "").replace(/^-/, ""))) state.sort = asked.get("sort");
-  if (asked.get("flagged")) state.flagged = "1";
+  if (asked.get("flagged") === "1") state.flagged = "1";
   if (LABELS.gpu.has(asked.get("one"))) state.one = asked.get("one");
   if (DATA.cells.some((cell) => groupOf(cell) === asked.get("group"))) state.group = asked.get("group");
 }

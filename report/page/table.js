@@ -111,7 +111,8 @@ function renderPages(count) {
       state.page = page;
       render();
       const buttons = [...document.querySelectorAll("#pages button:enabled")];
-      (buttons.find((one) => one.textContent === text) || buttons[0]).focus();
+      (buttons.find((one) => one.textContent === text) || buttons[0]).focus({ preventScroll: true });
+      document.getElementById("told").scrollIntoView();
     };
     return button;
   };
@@ -125,6 +126,6 @@ const escapeMarkdown = (text) => text.replace(/[\p{C}\s]+/gu, " ").trim().replac
 function toMarkdown(cells) {
   const line = (texts) => `| ${texts.map(escapeMarkdown).join(" | ")} |`;
   const rows = cells.map((cell) => line(SHOWN.map((column) => [textOf(column, cell), column.after ? column.after(cell) : ""].filter(Boolean).join(" "))));
-  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `${toldOf(cells)}.`, ...[...document.querySelectorAll("p.warning, .origin p")].map((one) => one.textContent)];
+  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `${toldOf(cells)}.`, ...[...document.querySelectorAll("header p.warning, .origin p")].map((one) => one.textContent)];
   return [line(SHOWN.map(headerOf)), `|${SHOWN.map(() => ":--").join("|")}|`, ...rows, "", escapeMarkdown(told.filter(Boolean).join(" ")), ""].join("\n");
 }

@@ -116,6 +116,7 @@ def test_the_headline_leads_to_its_cells(pages, visit):
     page.locator(".headline a", has_text="Without a number").click()
     assert page.inner_text("#told").startswith("25 of 348")
     assert set(cells_in(page, "it/s")) >= {"compile error", "OOM"}
+    page.wait_for_function("document.activeElement.id === 'table-heading'")
 
 
 def test_units_and_baseline(pages, visit):
@@ -220,7 +221,7 @@ def test_keyboard_alone(pages, visit):
 
 
 @pytest.mark.parametrize("dataset", ["pytorch2", "cpu-torch-2.1-2.13"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 768, 390])
 def test_no_serious_fault_and_nothing_wider_than_the_screen(pages, visit, dataset, width):
     page = visit(pages[dataset], width=width)
     for opened in (False, True):
@@ -245,6 +246,23 @@ def test_long_names_leave_room_for_the_figures_of_a_phone(tmp_path, visit):
     page = visit(file, width=360)
     dots = [dot.bounding_box()["x"] for dot in page.locator("#figures figure >> nth=0 >> circle").all()]
     assert max(dots) - min(dots) > 90 and max(dots) < 350
+
+
+def test_names_of_rows_tell_them_apart_on_a_phone(pages, visit):
+    page = visit(pages["cpu-catalogue-torch-2.13"], width=360)
+    for figure in (0, 1):
+        ticks = page.locator(f"#figures > figure >> nth={figure} >> text").all_text_contents()
+        names = [text for text in ticks if re.search("[A-Z]", text)]
+        assert len(names) > 40 and len(names) == len(set(names))
+
+
+def test_a_break_even_is_marked_where_both_of_its_lines_are_shown(pages, visit):
+    page = visit(pages["cpu-torch-2.1-2.13"])
+    figure = page.locator("#figures > figure", has_text="Break-even")
+    assert figure.locator("text", has_text="images").count() == 3  # two marks and the axis
+    assert "crosses that of no compile" in figure.locator("figcaption").last.inner_text()
+    choose(page, "variant", "compile")
+    assert figure.locator("text", has_text="images").count() == 1
 
 
 def test_a_cell_is_printed_from_its_heading_on(pages, visit):
