@@ -95,24 +95,62 @@ def pytest_collection_modifyitems(items):
 
 
 @contextmanager
-def environment_of(**variables):
-    """Environment variables that are as given for a while; None takes one away."""
+def visible_gpus(value):
+    """For a while CUDA_VISIBLE_DEVICES is `value`; None: it is not set."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
+        if value is None:
+            patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            patch.setenv("CUDA_VISIBLE_DEVICES", value)
         yield
-
-
-def show_gpus():
-    """For a while the GPUs are visible that were before the tests began."""
-    return environment_of(CUDA_VISIBLE_DEVICES=VISIBLE)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def no_gpu():
     """The tests expect the CPU, also on a machine that has a GPU; tests/gpu is for those."""
-    with environment_of(CUDA_VISIBLE_DEVICES=""):
+    with visible_gpus(""):
         yield
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; without one, or without Playwright, the test is skipped."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        pytest.skip("no Chromium on the PATH: apt install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page; at the end it had no error, and had asked the network for nothing."""
+    wrong, contexts = [], []
+
+    def visit(path, fragment="", width=1280):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: wrong.append(request.url) if not is_local(request.url) else None)
+        page.goto(path.as_uri() + (f"#{fragment}" if fragment else ""))
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def is_local(url):
+    return url.startswith(("file:", "data:", "blob:"))
 
 
 @pytest.fixture

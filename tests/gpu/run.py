@@ -27,6 +27,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml  # transformers needs it too
+
 ROOT = Path(__file__).resolve().parents[2]
 OWN = ROOT / ".environments"
 SITE = OWN / "gpu-wheels"
@@ -121,13 +123,10 @@ def datasets(arguments):
     if arguments.rehearse:
         return [(arguments.configfile, REHEARSAL["name"], REHEARSAL)]
     configs = [arguments.configfile, *([LADDER] if arguments.configfile == MATRIX else [])]
-    return [(config, name_of(config) or name_of(ROOT / "config/config.yaml"), {}) for config in configs]
-
-
-def name_of(config):
-    """The dataset's name in a config; None where that leaves it to the default one."""
-    found = re.search(r"^name: *(\S+)", config.read_text(encoding="utf-8"), re.MULTILINE)
-    return found.group(1) if found else None
+    default, *given = [
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in [ROOT / "config/config.yaml", *configs]
+    ]
+    return [(config, {**default, **keys}["name"], {}) for config, keys in zip(configs, given)]
 
 
 def pytest_step(name, expression, output):
@@ -233,9 +232,8 @@ def unpack(arguments):
 
 
 def main():
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell's background has it ignored, also by what is started here
+    # in a shell's background it is ignored, also by what is started from here
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = parse_arguments()
     ends_s = time.monotonic() + 60 * arguments.minutes - PACKING_S
     code, line = answer("-c", "import torch; print(torch.cuda.is_available())")

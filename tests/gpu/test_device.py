@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import show_gpus
+from conftest import VISIBLE, visible_gpus
 from measurement import ceiling, memory
 from measurement.definition import catalogue, resolve
 from measurement.device import check_device, device_identity, label_device, lock_path, query_gpu
@@ -35,7 +35,7 @@ HOLDS_A_CONTEXT = "import sys, torch; torch.ones(1, device='cuda'); print('ready
 @pytest.fixture(autouse=True, scope="module")
 def no_gpu():
     """Takes the place of the fixture that hides the GPU from all other tests."""
-    with show_gpus():
+    with visible_gpus(VISIBLE):
         yield
 
 

@@ -25,11 +25,14 @@ def build_page(summary, labels, baseline, about, details):
     scripts put into text nodes. Its own policy lets it ask for nothing, and run no script but those that are in it.
     """
     baselines = baselines_of(summary, labels, baseline)
+    tiny, random = (
+        bool(summary[key].str.contains(word).any()) for key, word in (("scale", "tiny"), ("weights", "random"))
+    )
     data = {
         "title": about["title"],
         "source": about.get("source", ""),
         "marks": about.get("marks", {}),
-        "note": note_of(summary),
+        "note": note_of(tiny, random),
         "dimensions": dimensions_of(summary, labels),
         "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
         "cells": cells_of(summary, labels, baselines, details),
@@ -45,7 +48,7 @@ def build_page(summary, labels, baseline, about, details):
         about={"url": "", "source": "", **about},
         headline=headline_of(summary, labels, name_baseline(baseline, labels)),
         origin=describe_origin(summary, Cells(summary, labels)),
-        warnings=warnings_of(summary),
+        warnings=warnings_of(summary, tiny, random),
         licences=(PAGE / "vendor" / "licences.txt").read_text(encoding="utf-8"),
         style=Markup((PAGE / "page.css").read_text(encoding="utf-8")),
         data=Markup(to_json(data)),
@@ -67,24 +70,20 @@ def hash_of(script):
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
-def note_of(summary):
-    """What is said beside every number of models that are none to rely on: `Miniature models with random weights.`"""
-    found = {
-        "miniature models": summary["scale"].str.contains("tiny"),
-        "random weights": summary["weights"].str.contains("random"),
-    }
-    words = " with ".join(words for words, rows in found.items() if rows.any())
-    return f"{words[:1].upper()}{words[1:]}." if words else ""
+def note_of(tiny, random):
+    """What is said beside every number where models are miniatures or weights random."""
+    words = " with ".join(["miniature models"] * tiny + ["random weights"] * random)
+    return f"{words.capitalize()}." if words else ""
 
 
-def warnings_of(summary):
+def warnings_of(summary, tiny, random):
     """What must be known before any number is read: miniature models, random weights, cells that are still open."""
     warnings = []
-    if summary["scale"].str.contains("tiny").any():
+    if tiny:
         warnings.append("Miniature models: these numbers show that the benchmark works, not how fast a device is.")
-    if summary["weights"].str.contains("random").any():
+    if random:
         warnings.append("Random weights: the device does the work of the real ones, and the images are noise.")
-    if (summary["status"] == "open").any():
-        count = int((summary["status"] == "open").sum())
+    count = int((summary["status"] == "open").sum())
+    if count:
         warnings.append(f"{count} of {len(summary)} cells and stages have not been measured yet.")
     return warnings
