@@ -5,8 +5,8 @@
 It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder. It ends within its
 minutes and, started again, goes on where it stopped, also on another machine if the output folder is there. The most valuable
 comes first: the quick tests of tests/gpu; batch size 1, eager, then compiled, one round, then three; batch sizes 4 and 16;
-regional compilation; the tests that compile; our rates over those of the published code's bare loop, and a trace, of each
-pipeline; the ladders. Where there is no CUDA device it says so and measures nothing.
+regional compilation; the other tests; our rates over those of the published code's bare loop, and a trace, of each pipeline;
+the ladders. Where there is no CUDA device it says so and measures nothing.
 
 The output folder gets what the tests, the bare loops and the traces printed, an archive of each dataset, whose content is what
 resources/measured/ wants, and state.tar, from which it goes on.
@@ -36,15 +36,16 @@ MATRIX, LADDER = ROOT / "config/gpu.yaml", ROOT / "config/gpu-ladder.yaml"
 NEEDED = "torch, transformers, accelerate, diffusers, pynvml, psutil"
 NEEDED += ", snakemake, jsonschema, fastjsonschema, pandas, scipy, skimage, seaborn, tabulate, pytest"
 PUBLISHED = ["sd-txt2img", "sdxl-txt2img", "sd-controlnet", "sd-img2img", "sd-inpaint", "if"]
-PARTS = [  # of the matrix: batch sizes, variants and rounds; each holds those before it
-    ([1], ["eager"], 1),
-    ([1], ["eager", "compile"], 1),
-    ([1], ["eager", "compile"], 3),
-    ([1, 4], ["eager", "compile"], 3),
-    ([1, 4, 16], ["eager", "compile"], 3),
+PARTS = [  # of the matrix: pipelines, batch sizes, variants and rounds
+    (PUBLISHED[:1], [1], ["eager", "compile"], 1),
+    (PUBLISHED, [1], ["eager"], 1),
+    (PUBLISHED, [1], ["eager", "compile"], 1),
+    (PUBLISHED, [1], ["eager", "compile"], 3),
+    (PUBLISHED, [1, 4], ["eager", "compile"], 3),
+    (PUBLISHED, [1, 4, 16], ["eager", "compile"], 3),
 ]
-PACKING_S = 60  # of the minutes, kept for packing
-LAST_RUN_S = 90  # before that no other run is started, so that the one that is on can end
+PACKING_S = 40  # of the minutes, kept for packing
+LAST_RUN_S = 60  # before that no other run is started, so that the one that is on can end
 LEAST_S = 30  # with less left, no step is started
 REHEARSAL = {"name": "rehearsal", "scale": "tiny", "batch_sizes": [1], "variants": ["eager", "regional"], "rounds": 1}
 
@@ -140,12 +141,13 @@ def steps(arguments):
     summary, output = f"results/{name}/summary.csv", arguments.output
     if not arguments.rehearse:
         yield pytest_step("quick tests", "not slow", output)
-    for batch_sizes, variants, rounds in PARTS if others else []:
-        part = snakemake(matrix, summary, batch_sizes=batch_sizes, variants=variants, rounds=rounds)
-        yield Step(f"batch sizes {batch_sizes}, {' and '.join(variants)}, {rounds} rounds", part)
+    for pipelines, batch_sizes, variants, rounds in PARTS if others else []:
+        keys = {"pipelines": pipelines, "batch_sizes": batch_sizes, "variants": variants, "rounds": rounds}
+        part = [*snakemake(matrix, summary, **keys), "--until", "measure", "ceiling"]
+        yield Step(f"{len(pipelines)} pipelines, batch sizes {batch_sizes}, {' and '.join(variants)}, {rounds} rounds", part)
     yield Step(f"the whole of {name}", snakemake(matrix, summary, **replaced))
     if not arguments.rehearse:
-        yield pytest_step("tests that compile", "slow", output)
+        yield pytest_step("other tests", "slow", output)
     for pipeline in PUBLISHED if others else []:
         command = ["tests/bench/peer.py", "--scale", "full", "--pairs", 5, "--pipelines", pipeline]
         yield Step(f"the bare loop of {pipeline}", command, output / f"peer-{pipeline}.txt")
@@ -200,18 +202,26 @@ def wait(process, seconds, before_s):
     return None
 
 
-def pack(arguments):
-    """Put state.tar and an archive of what each dataset has so far into the output folder. Returns the names of those that could
-    not be packed."""
-    there = [(config, name, keys) for config, name, keys in datasets(arguments) if has_runs(name)]
-    with tarfile.open(arguments.output / "state.part", "w") as archive:
-        for _, name, _ in there:
+def measured(arguments):
+    """The datasets of which something is measured."""
+    return [(config, name, keys) for config, name, keys in datasets(arguments) if has_runs(name)]
+
+
+def save_state(arguments):
+    """Put what is measured into state.tar of the output folder."""
+    unfinished = arguments.output / "state.part"
+    with tarfile.open(unfinished, "w") as archive:
+        for _, name, _ in measured(arguments):
             for part in ("runs", "ceilings"):
                 if (ROOT / "results" / name / part).is_dir():
                     archive.add(ROOT / "results" / name / part, f"{name}/{part}")
-    (arguments.output / "state.part").rename(arguments.output / "state.tar")
+    unfinished.rename(arguments.output / "state.tar")
+
+
+def pack(arguments):
+    """Put an archive of what each dataset has so far into the output folder. Returns the names of those that cannot be packed."""
     failed = []
-    for config, name, keys in there:
+    for config, name, keys in measured(arguments):
         if wait(python(*snakemake(config, "bundle", **keys), start_new_session=True), PACKING_S / 2, 0) != 0:
             failed.append(f"packing {name}")
         else:
@@ -226,7 +236,7 @@ def has_runs(name):
 def unpack(arguments):
     """On a machine that has measured none of it, take what another one left in the output folder."""
     state = arguments.output / "state.tar"
-    if state.is_file() and not any(has_runs(name) for _, name, _ in datasets(arguments)):
+    if state.is_file() and not measured(arguments):
         with tarfile.open(state) as archive:
             archive.extractall(ROOT / "results", filter="data")
 
@@ -256,6 +266,7 @@ def main():
             break
         print(f"{step.name}: {left_s:.0f} s left", flush=True)
         code = run(step, left_s)
+        save_state(arguments)
         left = left or code is None
         failed += [step.name] if code else []
     failed += pack(arguments)

@@ -113,7 +113,9 @@ class Starving(Report):
             torch.cuda.set_per_process_memory_fraction(torch.cuda.memory_reserved(DEVICE) / total)
 
 
-@pytest.mark.parametrize("phase", ["load", "first-call", "warmup", "call-1", "call-2"])
+@pytest.mark.parametrize(
+    "phase", ["first-call", *(pytest.param(name, marks=pytest.mark.slow) for name in ("load", "warmup", "call-1", "call-2"))]
+)
 def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(tmp_path, phase):
     options = {**FULL, "settings": {"warmup_calls": 2, "max_warmup_calls": 2, "calls": 2, "max_calls": 2}}
     (starved,) = run_stages(tmp_path, report=Starving(phase), **options)
@@ -167,6 +169,7 @@ def test_nvml_tells_clock_power_and_energy_that_belong_together():
         assert columns["energy_per_image_j"] == pytest.approx(columns["power_w"] * (end_s - begin_s), rel=0.2)
 
 
+@pytest.mark.slow
 def test_another_process_on_the_device_is_counted():
     monitor = Monitor("cuda")
 
@@ -190,6 +193,7 @@ def test_another_process_on_the_device_is_counted():
         foreign.stdin.close()
 
 
+@pytest.mark.slow
 def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
     assert device_identity("cuda").startswith(("GPU-", "MIG-"))
     assert device_identity("cuda") in str(lock_path("cuda"))
@@ -207,6 +211,7 @@ def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
     assert sum("waiting for the device" in result.stderr for result in results.values()) == 1
 
 
+@pytest.mark.slow
 def test_the_device_has_its_label_and_takes_no_other(tmp_path):
     name, memory_mib = query_gpu()
     gpus = catalogue("gpus")
@@ -221,6 +226,7 @@ def test_the_device_has_its_label_and_takes_no_other(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_row_states_the_device(tmp_path):
     result = measure(tmp_path / "run", "--target-percent", "none")
     assert result.returncode == 0, result.stderr
