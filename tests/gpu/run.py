@@ -144,7 +144,9 @@ def steps(arguments):
     for pipelines, batch_sizes, variants, rounds in PARTS if others else []:
         keys = {"pipelines": pipelines, "batch_sizes": batch_sizes, "variants": variants, "rounds": rounds}
         part = [*snakemake(matrix, summary, **keys), "--until", "measure", "ceiling"]
-        yield Step(f"{len(pipelines)} pipelines, batch sizes {batch_sizes}, {' and '.join(variants)}, {rounds} rounds", part)
+        yield Step(
+            f"{len(pipelines)} pipelines, batch sizes {batch_sizes}, {' and '.join(variants)}, {rounds} rounds", part
+        )
     yield Step(f"the whole of {name}", snakemake(matrix, summary, **replaced))
     if not arguments.rehearse:
         yield pytest_step("other tests", "slow", output)

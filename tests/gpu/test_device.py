@@ -114,7 +114,8 @@ class Starving(Report):
 
 
 @pytest.mark.parametrize(
-    "phase", ["first-call", *(pytest.param(name, marks=pytest.mark.slow) for name in ("load", "warmup", "call-1", "call-2"))]
+    "phase",
+    ["first-call", *(pytest.param(name, marks=pytest.mark.slow) for name in ("load", "warmup", "call-1", "call-2"))],
 )
 def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(tmp_path, phase):
     options = {**FULL, "settings": {"warmup_calls": 2, "max_warmup_calls": 2, "calls": 2, "max_calls": 2}}
