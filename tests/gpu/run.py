@@ -4,7 +4,7 @@
 
 It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder. It ends within its
 minutes and, started again, goes on where it stopped, also on another machine if the output folder is there. The most valuable
-comes first: the quick tests of tests/gpu; batch size 1, eager, then compiled, one round, then three; batch sizes 4 and 16;
+comes first: the quick tests of tests/gpu; batch size 1, eager and compiled, one round, then three; batch sizes 4 and 16;
 regional compilation; the other tests; our rates over those of the published code's bare loop, and a trace, of each pipeline;
 the ladders. Where there is no CUDA device it says so and measures nothing.
 
@@ -37,9 +37,7 @@ NEEDED = "torch, transformers, accelerate, diffusers, pynvml, psutil"
 NEEDED += ", snakemake, jsonschema, fastjsonschema, pandas, scipy, skimage, seaborn, tabulate, pytest"
 PUBLISHED = ["sd-txt2img", "sdxl-txt2img", "sd-controlnet", "sd-img2img", "sd-inpaint", "if"]
 PARTS = [  # of the matrix: pipelines, batch sizes, variants and rounds
-    (PUBLISHED[:1], [1], ["eager", "compile"], 1),
-    (PUBLISHED, [1], ["eager"], 1),
-    (PUBLISHED, [1], ["eager", "compile"], 1),
+    *(([pipeline], [1], ["eager", "compile"], 1) for pipeline in PUBLISHED),
     (PUBLISHED, [1], ["eager", "compile"], 3),
     (PUBLISHED, [1, 4], ["eager", "compile"], 3),
     (PUBLISHED, [1, 4, 16], ["eager", "compile"], 3),
@@ -145,7 +143,7 @@ def steps(arguments):
         keys = {"pipelines": pipelines, "batch_sizes": batch_sizes, "variants": variants, "rounds": rounds}
         part = [*snakemake(matrix, summary, **keys), "--until", "measure", "ceiling"]
         yield Step(
-            f"{len(pipelines)} pipelines, batch sizes {batch_sizes}, {' and '.join(variants)}, {rounds} rounds", part
+            f"{' '.join(pipelines)}, batch sizes {batch_sizes}, {' and '.join(variants)}, {rounds} round(s)", part
         )
     yield Step(f"the whole of {name}", snakemake(matrix, summary, **replaced))
     if not arguments.rehearse:

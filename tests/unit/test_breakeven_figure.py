@@ -74,6 +74,11 @@ def test_break_even_is_drawn_where_the_lines_cross(make_row):
     assert "random weights" in text
 
 
+def test_the_legend_has_no_line_that_is_not_drawn(make_row):
+    legend = [text for text in texts_of(draw("breakeven", summary_of(rows_of(make_row)[::2]))) if "cache" in text]
+    assert [text for text in legend if len(text) < 30] == ["compile, cold cache"]
+
+
 def test_what_never_pays_says_so(make_row):
     (axes,) = draw("breakeven", summary_of(rows_of(make_row, eager_s=1.5))).axes
     assert axes.texts[0].get_text() == "cold: never\nwarm: never"

@@ -24,10 +24,10 @@ def comparison(rows):
     return render_comparison(PUBLISHED, summary_of(rows), LABELS, "the page")
 
 
-def filled(rows, options):
-    """A document's marked space with the comparison of a dataset `ours`."""
+def filled(rows, options, kind="comparison"):
+    """A document's marked space of a kind, filled from a dataset `ours`."""
     datasets = {"ours": (summary_of(rows), LABELS), "pytorch2": (PUBLISHED, {**LABELS, "source": "the page"})}
-    marker = f"<!-- diffbench:begin comparison dataset=ours {options} -->\n<!-- diffbench:end -->\n"
+    marker = f"<!-- diffbench:begin {kind} dataset=ours {options} -->\n<!-- diffbench:end -->\n"
     return update(marker, "page.md", Renderer(datasets, {}))
 
 
@@ -54,6 +54,21 @@ def test_a_published_failure_has_no_ratio(make_row):
     assert cells_in(line)[1:] == ["❌", "50.00", "-"]
 
 
+def test_what_only_one_side_has_stands_without_a_ratio(make_row):
+    rows = [
+        make_row(iterations_per_second=43.32),
+        make_row(pipeline="sd-img2img", status="oom", phase="call-1", iterations_per_second=None),
+        make_row(pipeline="sdxl-txt2img", iterations_per_second=19.41),
+        make_row(pipeline="sdxl-txt2img", variant="compile", iterations_per_second=30.98),
+    ]
+    first = comparison(rows).split("### ")[1]
+    lines = {line[0]: line[1:] for line in map(cells_in, first.splitlines()) if len(line) == 7}
+    assert lines["SD - txt2img"] == ["21.66", "43.32", "2.00x", "44.03", "-", "-"]
+    assert lines["SD - img2img"] == ["21.81", "OOM after warmup", "-", "43.92", "-", "-"]
+    assert lines["SD - inpaint"] == ["22.24", "-", "-", "43.76", "-", "-"]
+    assert lines["SDXL - txt2img"] == ["8.64", "19.41", "2.25x", "-", "30.98", "-"]
+
+
 def test_miniatures_correspond_to_nothing(make_row):
     assert comparison([make_row(scale="tiny")]) == NOTHING + "\n"
 
@@ -75,3 +90,14 @@ def test_a_document_shows_the_comparison_with_one_published_gpu_and_release(make
 def test_a_document_that_compares_what_does_not_correspond_is_told(make_row):
     with pytest.raises(ReportError, match="^page.md:1: no cell of the measured dataset corresponds"):
         filled([make_row(scale="tiny")], "with=pytorch2")
+
+
+def test_a_document_shows_the_extended_table(make_row):
+    rows = [make_row(gpu="H200", device_name="NVIDIA H200"), make_row(gpu="H200", variant="compile")]
+    text = filled(rows, "gpu=H200 batch_size=1", "extended")
+    assert text.splitlines()[2] == "### H200 (batch size: 1), extended"
+    assert [cells_in(line)[0] for line in text.splitlines() if line.startswith("|")][2:] == [
+        "SD - txt2img, torch 2.0 - no compile",
+        "SD - txt2img, torch 2.0 - compile",
+    ]
+    assert "###" not in filled(rows, "gpu=H200 batch_size=1 heading=no", "extended")

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections import Counter
 
 import diffusers
 import torch
@@ -25,9 +26,11 @@ FUSED_KERNEL = re.compile(
     r"aten::_scaled_dot_product_(?:fused_)?(\w+?)_attention(_for_cpu|_math|_overrideable)?\Z|aten::_scaled_dot_product_attention_(math)\Z"
 )
 OTHER_KERNEL = re.compile(r"(flash_attn|xformers|sageattn|sage_attention|_qattn|aiter)", re.I)
-DEVICE_KERNEL = re.compile(
-    r"flash_fwd|fmha|sdpa"
-)  # what a GPU runs for SDPA, where a replayed graph has no other names
+DEVICE_KERNELS = {  # what a GPU runs for SDPA, where a replayed graph has no other names; the first that fits
+    "cudnn": re.compile("cudnn.*(sdpa|fmha|flash)"),
+    "flash": re.compile("flash_fwd"),
+    "efficient": re.compile("fmha_cutlass"),
+}
 NO_KERNEL = re.compile(r"No (available kernel|viable backend)", re.I)
 
 
@@ -178,16 +181,23 @@ def profile_step(module, call):
     return {event.key: event.count for event in profiler.key_averages()}
 
 
+def device_kernel(name):
+    """Which SDPA kernel a GPU ran, by its name in a profile: a key of DEVICE_KERNELS; None where it is no attention."""
+    return next((kind for kind, pattern in DEVICE_KERNELS.items() if pattern.search(name)), None)
+
+
 def kernels_of(names):
-    """{kernel: how often} of the attention kernels among the names of a profile."""
-    kernels = {}
+    """{kernel: how often} of the attention kernels among the names of a profile, the device's where it has no other."""
+    kernels, on_device = Counter(), Counter()
     for name, count in names.items():
         match = FUSED_KERNEL.match(name)
         if match:
-            kernels["".join(part for part in match.groups() if part)] = count
+            kernels["".join(part for part in match.groups() if part)] += count
         elif OTHER_KERNEL.search(name):
-            kernels[name[:60]] = count
-    return kernels or {name[:60]: count for name, count in names.items() if DEVICE_KERNEL.search(name)}
+            kernels[name[:60]] += count
+        elif device_kernel(name):
+            on_device[device_kernel(name)] += count
+    return kernels or on_device
 
 
 def attention_evidence(variant, call):

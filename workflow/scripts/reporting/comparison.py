@@ -1,8 +1,8 @@
-"""Published and measured rates side by side, with their ratio, where their cells correspond."""
+"""Published and measured rates side by side, with their ratio where both have one."""
 
-import pandas as pd
+import numpy as np
 
-from .cells import OUTSIDE, print_stage
+from .cells import OUTSIDE, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
 from .tables import provenance_of
@@ -15,67 +15,75 @@ NOTHING = (
 
 
 def corresponding(published, measured):
-    """The rows that correspond: same pipeline, batch size, variant and stage, full scale in both, measured with a number.
-
-    Returns a DataFrame with the columns of both (suffixes _p and _m) and `ratio`, measured over published iterations per
-    second; NaN where the published cell has none.
-    """
-    ours = measured[(measured["scale"] == "full") & (measured["status"] == "ok")]
-    pairs = published[published["scale"] == "full"].merge(ours, on=MATCH, suffixes=("_p", "_m"))
-    ratio = pairs["iterations_per_second_m"] / pairs["iterations_per_second_p"]
-    return pd.concat([pairs, ratio.rename("ratio")], axis=1)
+    """The keys (gpu, torch, gpu and torch of the published, batch_size) of every measured and published table that both have
+    a pipeline, variant and stage at full scale, ours with a number."""
+    ours = measured[measured["status"] == "ok"]
+    pairs = published[published["scale"] == "full"].merge(ours, on=MATCH, suffixes=("_p", ""))
+    return list(
+        dict.fromkeys(pairs[["gpu", "torch", "gpu_p", "torch_p", "batch_size"]].itertuples(index=False, name=None))
+    )
 
 
-def header(part, side, labels, variant):
+def rows_of(summary, **values):
+    """{stage: row} of the rows with these values, in the order of their stages."""
+    part = summary[np.logical_and.reduce([summary[column] == value for column, value in values.items()])]
+    return {row["stage"]: row for row in part.sort_values("stage").to_dict("records")}
+
+
+def header(summary, labels, variant):
     """GPU, torch, Diffusers and variant of one column."""
-    row = part.iloc[0]
-    gpu = label_of(labels, "gpus", row[f"gpu_{side}"], row[f"device_name_{side}"])
-    frame = part.rename(columns={f"torch_{side}": "torch", f"torch_version_{side}": "torch_version"})
-    torch = torch_label(frame[["torch", "torch_version"]], row[f"torch_{side}"])
-    return [
-        f"{gpu}, torch {torch}, Diffusers {row[f'diffusers_version_{side}']}",
-        label_of(labels, "variants", variant),
-    ]
+    row = summary[summary["variant"] == variant].iloc[0]
+    gpu = label_of(labels, "gpus", row["gpu"], row["device_name"])
+    torch = torch_label(summary[["torch", "torch_version"]], row["torch"])
+    return [f"{gpu}, torch {torch}, Diffusers {row['diffusers_version']}", label_of(labels, "variants", variant)]
 
 
-def cells_of(part, pipeline, variant):
-    """Three Cells: published, measured, ratio; one text a stage."""
-    rows = part[(part["pipeline"] == pipeline) & (part["variant"] == variant)].sort_values("stage").to_dict("records")
-    if not rows:
-        return [Cell([OUTSIDE])] * 3
-    sides = [
-        Cell([print_stage({key[:-2]: value for key, value in row.items() if key.endswith(side)}) for row in rows])
-        for side in ("_p", "_m")
-    ]
-    ratios = [f"{row['ratio']:.2f}x" if row["ratio"] == row["ratio"] else OUTSIDE for row in rows]
-    return [*sides, Cell(ratios)]
+def ratio_of(theirs, ours):
+    """Measured over published iterations per second, as text; `-` where either has none."""
+    if not theirs or not ours or ours["status"] != "ok" or theirs["status"] != "ok":
+        return OUTSIDE
+    return f"{ours['iterations_per_second'] / theirs['iterations_per_second']:.2f}x"
 
 
-def build_comparison(part, labels, source, measured):
-    """The Table of one published GPU and torch build against one measured, at one batch size."""
+def cells_of(theirs, ours):
+    """Three Cells: published, measured, ratio; one text a stage. Each side is {stage: row}."""
+    printed = [merge_stages([print_stage(row) for row in side.values()]) or [OUTSIDE] for side in (theirs, ours)]
+    ratios = merge_stages([ratio_of(theirs.get(stage), ours.get(stage)) for stage in {**theirs, **ours}]) or [OUTSIDE]
+    return [Cell(texts) for texts in (*printed, ratios)]
+
+
+def build_comparison(published, measured, labels, source):
+    """The Table of one published GPU, torch build and batch size against one measured: the published pipelines, and the variants
+    that both have."""
     headers, rows = [["Pipeline"]], []
-    for variant in part["variant"].unique():
-        of_variant = part[part["variant"] == variant]
-        headers += [header(of_variant, side, labels, variant) for side in ("p", "m")]
+    variants = [name for name in published["variant"].unique() if name in set(measured["variant"])]
+    for variant in variants:
+        headers += [header(side, labels, variant) for side in (published, measured)]
         headers.append(["ratio", label_of(labels, "variants", variant)])
-    for pipeline in part["pipeline"].unique():
-        cells = [cell for variant in part["variant"].unique() for cell in cells_of(part, pipeline, variant)]
+    for pipeline in published["pipeline"].unique():
+        cells = []
+        for variant in variants:
+            sides = [rows_of(side, pipeline=pipeline, variant=variant) for side in (published, measured)]
+            cells += cells_of(*sides)
         rows.append((label_of(labels, "pipelines", pipeline), cells))
-    row = part.iloc[0]
-    names = [label_of(labels, "gpus", row[f"gpu_{side}"], row[f"device_name_{side}"]) for side in ("p", "m")]
+    theirs, ours = published.iloc[0], measured.iloc[0]
+    names = [label_of(labels, "gpus", row["gpu"], row["device_name"]) for row in (theirs, ours)]
     notes = [f"Published: {source}.", f"Measured: {provenance_of(measured)}", "Ratio: measured over published."]
-    heading = f"{names[1]} over {names[0]}, torch {row['torch_p']} (batch size: {row['batch_size']})"
+    heading = f"{names[1]} over {names[0]}, torch {theirs['torch']} (batch size: {theirs['batch_size']})"
     return Table(heading, headers, rows, [], notes)
 
 
 def render_comparison(published, measured, labels, source):
     """The Markdown of every comparison, a table a published GPU, torch build, batch size and measured GPU and torch build."""
-    pairs = corresponding(published, measured)
-    keys = ["gpu_m", "torch_m", "gpu_p", "torch_p", "batch_size"]
-    texts = []
-    for (gpu, torch, *_, batch_size), part in pairs.groupby(keys, sort=False):
+    measured, texts = measured[measured["scale"] == "full"], []
+    for gpu, torch, their_gpu, their_torch, batch_size in corresponding(published, measured):
         ours = measured[
             (measured["gpu"] == gpu) & (measured["torch"] == torch) & (measured["batch_size"] == batch_size)
         ]
-        texts.append(to_markdown(build_comparison(part, labels, source, ours)))
+        theirs = published[
+            (published["gpu"] == their_gpu)
+            & (published["torch"] == their_torch)
+            & (published["batch_size"] == batch_size)
+        ]
+        texts.append(to_markdown(build_comparison(theirs, ours, labels, source)))
     return "\n".join(texts) or NOTHING + "\n"

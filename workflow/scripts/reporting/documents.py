@@ -15,6 +15,7 @@ from .errors import ReportError
 
 KINDS = {
     "table": "block",
+    "extended": "block",
     "tables": "block",
     "figure": "block",
     "catalogue": "block",

@@ -116,6 +116,7 @@ def draw_breakeven(summary, labels, baseline):
         (Line2D([], [], color=colours[column], linestyle=style), f"{cells.name_column(column)}, {state} cache")
         for column in columns
         for state, style in STYLES.items()
+        if any(line_of(of_column.get(column), state) for _, _, of_column in panels)
     ]
     sentence = (
         "Start-up: what the first call and the warm-up took beyond as many warm calls; loading is left out. "

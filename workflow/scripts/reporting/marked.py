@@ -1,5 +1,5 @@
-"""What stands in a document's marked space: a table, all tables, a figure, one cell of a dataset, what runs in it, or the dataset
-beside a published one."""
+"""What stands in a document's marked space: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
+it, or the dataset beside a published one."""
 
 import difflib
 import os
@@ -12,12 +12,14 @@ from .catalogue import build_catalogue
 from .cells import OUTSIDE, merge_stages, print_stage
 from .comparison import NOTHING, render_comparison
 from .errors import ReportError
+from .extended import build_extended
 from .formats import to_markdown
 from .labels import escape, label_of
-from .tables import provenance_of, render_table, render_tables, table_keys
+from .tables import build_table, provenance_of, render_tables, table_keys
 
 OPTIONS = {  # kind: (options it needs, options it may have)
     "table": ({"dataset", "gpu", "batch_size"}, {"heading"}),
+    "extended": ({"dataset", "gpu", "batch_size"}, {"heading"}),
     "tables": ({"dataset"}, set()),
     "figure": ({"dataset", "name"}, set()),
     "catalogue": ({"dataset"}, set()),
@@ -69,12 +71,16 @@ class Renderer:
         sizes = [str(size) for size in summary["batch_size"].unique()]
         return int(nearest(marker.options["batch_size"], sizes, "batch size"))
 
-    def table(self, marker, summary, labels):
+    def table(self, marker, summary, labels, build=build_table):
         key = (self.gpu(marker, summary, labels), self.batch_size(marker, summary))
         if key not in table_keys(summary):
             raise ReportError(f"the dataset has no table of {key[0]} at batch size {key[1]}")
-        text = render_table(summary, *key, labels)
+        text = to_markdown(build(summary, *key, labels))
         return text if marker.options.get("heading", "yes") == "yes" else text.split("\n", 2)[2]
+
+    def extended(self, marker, summary, labels):
+        """The table with everything that is known of a cell."""
+        return self.table(marker, summary, labels, build_extended)
 
     def tables(self, marker, summary, labels):
         return "\n".join(render_tables(summary, labels).values())

@@ -224,11 +224,6 @@ def table_keys(summary):
     ]
 
 
-def render_table(summary, gpu, batch_size, labels, options=DEFAULT):
-    """The Markdown of one table."""
-    return to_markdown(build_table(summary, gpu, batch_size, labels, options))
-
-
 def build_tables(summary, labels, options=DEFAULT):
     """{(gpu, batch_size): Table} of every table of the dataset."""
     parts = dict(list(summary.groupby(["gpu", "batch_size"], sort=False)))
