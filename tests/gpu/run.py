@@ -4,7 +4,7 @@
 
 It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder. It ends within its
 minutes and, started again, goes on where it stopped, also on another machine if the output folder is there. The most valuable
-comes first: the quick tests of tests/gpu; batch size 1, eager and compiled, one round, then three; batch sizes 4 and 16;
+comes first: half of the tests of tests/gpu; batch size 1, eager and compiled, one round, then three; batch sizes 4 and 16;
 regional compilation; the other tests; our rates over those of the published code's bare loop, and a trace, of each pipeline;
 the ladders. Where there is no CUDA device it says so and measures nothing.
 
@@ -42,8 +42,8 @@ PARTS = [  # of the matrix: pipelines, batch sizes, variants and rounds
     (PUBLISHED, [1, 4], ["eager", "compile"], 3),
     (PUBLISHED, [1, 4, 16], ["eager", "compile"], 3),
 ]
-PACKING_S = 40  # of the minutes, kept for packing
-LAST_RUN_S = 60  # before that no other run is started, so that the one that is on can end
+PACKING_S = 60  # of the minutes, kept for packing
+LAST_RUN_S = 100  # before that no other run is started: most compiled ones take less, and what is stopped is lost
 LEAST_S = 30  # with less left, no step is started
 REHEARSAL = {"name": "rehearsal", "scale": "tiny", "batch_sizes": [1], "variants": ["eager", "regional"], "rounds": 1}
 
@@ -138,7 +138,7 @@ def steps(arguments):
     (matrix, name, replaced), *others = datasets(arguments)
     summary, output = f"results/{name}/summary.csv", arguments.output
     if not arguments.rehearse:
-        yield pytest_step("quick tests", "not slow", output)
+        yield pytest_step("first tests", "not afterwards", output)
     for pipelines, batch_sizes, variants, rounds in PARTS if others else []:
         keys = {"pipelines": pipelines, "batch_sizes": batch_sizes, "variants": variants, "rounds": rounds}
         part = [*snakemake(matrix, summary, **keys), "--until", "measure", "ceiling"]
@@ -147,7 +147,7 @@ def steps(arguments):
         )
     yield Step(f"the whole of {name}", snakemake(matrix, summary, **replaced))
     if not arguments.rehearse:
-        yield pytest_step("other tests", "slow", output)
+        yield pytest_step("other tests", "afterwards", output)
     for pipeline in PUBLISHED if others else []:
         command = ["tests/bench/peer.py", "--scale", "full", "--pairs", 5, "--pipelines", pipeline]
         yield Step(f"the bare loop of {pipeline}", command, output / f"peer-{pipeline}.txt")

@@ -1,6 +1,6 @@
 """The device path of the measurement on a real CUDA device: clocks, memory counters, CUDA graphs, NVML, lock and labels.
 
-python tests/gpu/run.py      runs these, then measures
+python tests/gpu/run.py      runs half of these, measures the matrix, then runs the others
 pytest tests/gpu
 """
 
@@ -115,7 +115,10 @@ class Starving(Report):
 
 @pytest.mark.parametrize(
     "phase",
-    ["first-call", *(pytest.param(name, marks=pytest.mark.slow) for name in ("load", "warmup", "call-1", "call-2"))],
+    [
+        "first-call",
+        *(pytest.param(name, marks=pytest.mark.afterwards) for name in ("load", "warmup", "call-1", "call-2")),
+    ],
 )
 def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(tmp_path, phase):
     options = {**FULL, "settings": {"warmup_calls": 2, "max_warmup_calls": 2, "calls": 2, "max_calls": 2}}
@@ -130,8 +133,8 @@ def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(t
     ("variant", "evidence"),
     [
         ("cuda-graph", "CUDA graphs, replayed"),
-        pytest.param("compile", "graphs: 1 of unet", marks=pytest.mark.slow),
-        pytest.param("regional", "graphs: ", marks=pytest.mark.slow),
+        pytest.param("compile", "graphs: 1 of unet", marks=pytest.mark.afterwards),
+        pytest.param("regional", "graphs: ", marks=pytest.mark.afterwards),
     ],
 )
 def test_a_variant_takes_effect_and_makes_the_image_of_eager(tmp_path, variant, evidence):
@@ -170,7 +173,7 @@ def test_nvml_tells_clock_power_and_energy_that_belong_together():
         assert columns["energy_per_image_j"] == pytest.approx(columns["power_w"] * (end_s - begin_s), rel=0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.afterwards
 def test_another_process_on_the_device_is_counted():
     monitor = Monitor("cuda")
 
@@ -194,7 +197,7 @@ def test_another_process_on_the_device_is_counted():
         foreign.stdin.close()
 
 
-@pytest.mark.slow
+@pytest.mark.afterwards
 def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
     assert device_identity("cuda").startswith(("GPU-", "MIG-"))
     assert device_identity("cuda") in str(lock_path("cuda"))
@@ -212,7 +215,7 @@ def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
     assert sum("waiting for the device" in result.stderr for result in results.values()) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.afterwards
 def test_the_device_has_its_label_and_takes_no_other(tmp_path):
     name, memory_mib = query_gpu()
     gpus = catalogue("gpus")
@@ -227,7 +230,7 @@ def test_the_device_has_its_label_and_takes_no_other(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.afterwards
 def test_a_row_states_the_device(tmp_path):
     result = measure(tmp_path / "run", "--target-percent", "none")
     assert result.returncode == 0, result.stderr

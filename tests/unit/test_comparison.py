@@ -1,11 +1,11 @@
-"""Published beside measured, only where the cells correspond."""
+"""Published beside measured, with a ratio where both have a number."""
 
 import pytest
 from test_summary import cells_of
 from test_tables import LABELS, cells_in
 
 from conftest import ROOT
-from reporting.comparison import NOTHING, render_comparison
+from reporting.comparison import render_comparison
 from reporting.documents import update
 from reporting.errors import ReportError
 from reporting.marked import Renderer
@@ -58,6 +58,8 @@ def test_what_only_one_side_has_stands_without_a_ratio(make_row):
     rows = [
         make_row(iterations_per_second=43.32),
         make_row(pipeline="sd-img2img", status="oom", phase="call-1", iterations_per_second=None),
+        make_row(pipeline="sd-controlnet", status="unsupported", detail="no such class", iterations_per_second=None),
+        make_row(pipeline="flux-dev", variant="compile", dtype="bfloat16", iterations_per_second=5),
         make_row(pipeline="sdxl-txt2img", iterations_per_second=19.41),
         make_row(pipeline="sdxl-txt2img", variant="compile", iterations_per_second=30.98),
     ]
@@ -65,12 +67,24 @@ def test_what_only_one_side_has_stands_without_a_ratio(make_row):
     lines = {line[0]: line[1:] for line in map(cells_in, first.splitlines()) if len(line) == 7}
     assert lines["SD - txt2img"] == ["21.66", "43.32", "2.00x", "44.03", "-", "-"]
     assert lines["SD - img2img"] == ["21.81", "OOM after warmup", "-", "43.92", "-", "-"]
+    assert lines["SD - controlnet"] == ["15.02", "n/a <sup>1</sup>", "-", "32.13", "-", "-"]
+    assert "\n1. no such class\n" in first and "bfloat16" not in first
     assert lines["SD - inpaint"] == ["22.24", "-", "-", "43.76", "-", "-"]
     assert lines["SDXL - txt2img"] == ["8.64", "19.41", "2.25x", "-", "30.98", "-"]
 
 
+def test_a_ratio_is_of_one_stage(make_row):
+    rows = [make_row(pipeline="if", stage=stage, iterations_per_second=100 * stage) for stage in (1, 3)]
+    line = next(line for line in comparison(rows).splitlines() if line.startswith("|") and " IF " in line)
+    assert cells_in(line)[1:4] == [
+        "20.21 / <br>13.84 / <br>24.00",
+        "100.00 / <br>- / <br>300.00",
+        "4.95x / <br>- / <br>12.50x",
+    ]
+
+
 def test_miniatures_correspond_to_nothing(make_row):
-    assert comparison([make_row(scale="tiny")]) == NOTHING + "\n"
+    assert comparison([make_row(scale="tiny")]) == ""
 
 
 def test_a_document_shows_the_comparison_with_one_published_gpu_and_release(make_row):
@@ -88,7 +102,7 @@ def test_a_document_shows_the_comparison_with_one_published_gpu_and_release(make
 
 
 def test_a_document_that_compares_what_does_not_correspond_is_told(make_row):
-    with pytest.raises(ReportError, match="^page.md:1: no cell of the measured dataset corresponds"):
+    with pytest.raises(ReportError, match="^page.md:1: no number of the measured dataset corresponds"):
         filled([make_row(scale="tiny")], "with=pytorch2")
 
 

@@ -87,7 +87,13 @@ def test_kernels_are_told_by_their_names_in_a_profile():
     assert kernels_of({flash + "_for_cpu": 8, "aten::scaled_dot_product_attention": 8}) == {"flash_for_cpu": 8}
     assert kernels_of({math: 2, "aten::_scaled_dot_product_efficient_attention": 1}) == {"math": 2, "efficient": 1}
     assert kernels_of({flash: 1, "void pytorch_flash::flash_fwd_kernel<>": 1}) == {"flash": 1}
-    assert kernels_of({"fmha_cutlassF_f16_aligned_64x64_rf_sm80": 4, "gemm": 9}) == {"efficient": 4}
+    assert kernels_of({"fmha_cutlassF_f16_aligned_64x64_rf_sm80(PyTorchMemEffAttention::Ker": 4, "gemm": 9}) == {
+        "efficient": 4
+    }
+    library = "void flash::flash_fwd_kernel<>"
+    assert kernels_of({library: 4}) == {library: 4}
+    split = {"pytorch_flash::flash_fwd_splitkv_kernel<>": 16, "pytorch_flash::flash_fwd_splitkv_combine_kernel<>": 16}
+    assert kernels_of(split) == {"flash": 16}
     on_h200 = (
         "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_"  # of a replayed graph, one name a head size
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from conftest import QUICK, Project
 from reporting.intervals import speedup_interval, verdicts
@@ -32,6 +33,9 @@ def test_the_baseline_under_another_name_is_seldom_called_faster_or_slower(tmp_p
     assert summary.loc["again", "fidelity"] in ("identical", "equivalent")
 
     measured = read_measurements([folder / "measurements.csv"]).sort_values("round", kind="stable")
+    named = measured.pivot(index="round", columns="variant", values="iterations_per_second")
+    assert stats.ttest_rel(*np.log(named.to_numpy()).T).pvalue > 0.001, "one of the two names is faster"
+
     rates = np.log(measured["iterations_per_second"].to_numpy())
     assert len(rates) == 2 * ROUNDS
     generator = np.random.default_rng(1)

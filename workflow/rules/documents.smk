@@ -27,7 +27,7 @@ rule comparison:
 
 
 rule compare:
-    """Compare the config's measured dataset with a published one, where their cells correspond."""
+    """Put a published dataset's tables and the config's measured dataset side by side, with the ratio where both have a number."""
     input:
         measured=RESULTS / "summary.csv",
         published="results/{dataset}/summary.csv",

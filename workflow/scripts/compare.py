@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reporting.comparison import render_comparison
+from reporting.comparison import NOTHING, render_comparison
 from reporting.errors import run_script
 from reporting.labels import read_labels
 from reporting.published import read_about
@@ -12,7 +12,7 @@ from reporting.summary import read_summary
 def main(snakemake):
     measured, published = read_summary(snakemake.input.measured), read_summary(snakemake.input.published)
     labels, source = read_labels(snakemake.input.catalogues), read_about(snakemake.input.about)["source"]
-    text = render_comparison(published, measured, labels, source)
+    text = render_comparison(published, measured, labels, source) or f"{NOTHING}\n"
     Path(snakemake.output[0]).write_text(text, encoding="utf-8")
     print(text)
 

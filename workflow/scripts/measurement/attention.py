@@ -26,11 +26,14 @@ FUSED_KERNEL = re.compile(
     r"aten::_scaled_dot_product_(?:fused_)?(\w+?)_attention(_for_cpu|_math|_overrideable)?\Z|aten::_scaled_dot_product_attention_(math)\Z"
 )
 OTHER_KERNEL = re.compile(r"(flash_attn|xformers|sageattn|sage_attention|_qattn|aiter)", re.I)
-DEVICE_KERNELS = {  # what a GPU runs for SDPA, where a replayed graph has no other names; the first that fits
+# what a GPU runs for SDPA, where a replayed graph has no other names; other libraries' kernels keep theirs
+DEVICE_KERNELS = {
     "cudnn": re.compile("cudnn.*(sdpa|fmha|flash)"),
-    "flash": re.compile("flash_fwd"),
-    "efficient": re.compile("fmha_cutlass"),
+    "flash": re.compile("pytorch_flash::flash_fwd"),
+    "efficient": re.compile("fmha_cutlass.*PyTorchMemEff"),
 }
+DEVICE_KERNEL = re.compile("flash_fwd|fmha|sdpa")
+SECOND_KERNEL = re.compile("combine")  # of an attention that has been counted
 NO_KERNEL = re.compile(r"No (available kernel|viable backend)", re.I)
 
 
@@ -182,8 +185,10 @@ def profile_step(module, call):
 
 
 def device_kernel(name):
-    """Which SDPA kernel a GPU ran, by its name in a profile: a key of DEVICE_KERNELS; None where it is no attention."""
-    return next((kind for kind, pattern in DEVICE_KERNELS.items() if pattern.search(name)), None)
+    """Which attention a GPU ran, by a name in a profile: a key of DEVICE_KERNELS, else the name itself; None where it is none."""
+    if not DEVICE_KERNEL.search(name) or SECOND_KERNEL.search(name):
+        return None
+    return next((kind for kind, pattern in DEVICE_KERNELS.items() if pattern.search(name)), name[:60])
 
 
 def kernels_of(names):

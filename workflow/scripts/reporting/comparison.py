@@ -2,88 +2,97 @@
 
 import numpy as np
 
-from .cells import OUTSIDE, merge_stages, print_stage
+from .cells import OUTSIDE, is_number, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
-from .tables import provenance_of
+from .tables import DEFAULT, cell_of, notes_of
 
 MATCH = ["pipeline", "batch_size", "variant", "stage"]
 NOTHING = (
-    "No cell of the measured dataset corresponds to a published one: the same pipeline, batch size and variant at full scale "
-    "in both."
+    "No number of the measured dataset corresponds to a published one: the same pipeline, batch size and variant at full "
+    "scale in both."
 )
 
 
 def corresponding(published, measured):
     """The keys (gpu, torch, gpu and torch of the published, batch_size) of every measured and published table that both have
     a pipeline, variant and stage at full scale, ours with a number."""
-    ours = measured[measured["status"] == "ok"]
-    pairs = published[published["scale"] == "full"].merge(ours, on=MATCH, suffixes=("_p", ""))
+    pairs = published[published["scale"] == "full"].merge(
+        measured[measured["status"] == "ok"], on=MATCH, suffixes=("_p", "")
+    )
     return list(
         dict.fromkeys(pairs[["gpu", "torch", "gpu_p", "torch_p", "batch_size"]].itertuples(index=False, name=None))
     )
 
 
-def rows_of(summary, **values):
-    """{stage: row} of the rows with these values, in the order of their stages."""
-    part = summary[np.logical_and.reduce([summary[column] == value for column, value in values.items()])]
-    return {row["stage"]: row for row in part.sort_values("stage").to_dict("records")}
+def with_values(summary, **values):
+    """The rows with these values."""
+    return summary[np.logical_and.reduce([summary[column] == value for column, value in values.items()])]
+
+
+def first_known(summary, column):
+    """The first value of a column that is one: a run that fails early does not know its device and releases."""
+    return next(filter(None, summary[column]), "")
+
+
+def name_gpu(summary, labels):
+    return label_of(labels, "gpus", summary["gpu"].iloc[0], first_known(summary, "device_name"))
 
 
 def header(summary, labels, variant):
     """GPU, torch, Diffusers and variant of one column."""
-    row = summary[summary["variant"] == variant].iloc[0]
-    gpu = label_of(labels, "gpus", row["gpu"], row["device_name"])
-    torch = torch_label(summary[["torch", "torch_version"]], row["torch"])
-    return [f"{gpu}, torch {torch}, Diffusers {row['diffusers_version']}", label_of(labels, "variants", variant)]
+    torch = torch_label(summary[["torch", "torch_version"]], summary["torch"].iloc[0])
+    diffusers = first_known(summary, "diffusers_version")
+    return [f"{name_gpu(summary, labels)}, torch {torch}, Diffusers {diffusers}", label_of(labels, "variants", variant)]
 
 
-def ratio_of(theirs, ours):
-    """Measured over published iterations per second, as text; `-` where either has none."""
-    if not theirs or not ours or ours["status"] != "ok" or theirs["status"] != "ok":
-        return OUTSIDE
-    return f"{ours['iterations_per_second'] / theirs['iterations_per_second']:.2f}x"
-
-
-def cells_of(theirs, ours):
-    """Three Cells: published, measured, ratio; one text a stage. Each side is {stage: row}."""
-    printed = [merge_stages([print_stage(row) for row in side.values()]) or [OUTSIDE] for side in (theirs, ours)]
-    ratios = merge_stages([ratio_of(theirs.get(stage), ours.get(stage)) for stage in {**theirs, **ours}]) or [OUTSIDE]
-    return [Cell(texts) for texts in (*printed, ratios)]
+def cells_of(published, measured, footnotes):
+    """Three Cells, published, measured and ratio, from the rows of one pipeline and variant; one text a stage, `-` for a stage
+    that one side lacks. Adds to `footnotes` what has to be explained."""
+    sides = [{row["stage"]: row for row in side.to_dict("records")} for side in (published, measured)]
+    stages = sorted({*sides[0], *sides[1]}) or [1]
+    cells = []
+    for rows in sides:
+        texts = [print_stage(rows[stage]) if stage in rows else OUTSIDE for stage in stages]
+        numbers = cell_of(list(rows.values()), footnotes, DEFAULT).footnotes if rows else []
+        cells.append(Cell(merge_stages(texts), numbers))
+    rates = [[rows.get(stage, {}).get("iterations_per_second") for stage in stages] for rows in sides]
+    ratios = [
+        f"{ours / theirs:.2f}x" if is_number(ours) and is_number(theirs) else OUTSIDE for theirs, ours in zip(*rates)
+    ]
+    return [*cells, Cell(merge_stages(ratios))]
 
 
 def build_comparison(published, measured, labels, source):
     """The Table of one published GPU, torch build and batch size against one measured: the published pipelines, and the variants
-    that both have."""
-    headers, rows = [["Pipeline"]], []
+    that both have of them."""
+    measured = measured[measured["pipeline"].isin(published["pipeline"])]
     variants = [name for name in published["variant"].unique() if name in set(measured["variant"])]
+    headers, rows, footnotes = [["Pipeline"]], [], []
     for variant in variants:
         headers += [header(side, labels, variant) for side in (published, measured)]
         headers.append(["ratio", label_of(labels, "variants", variant)])
     for pipeline in published["pipeline"].unique():
         cells = []
         for variant in variants:
-            sides = [rows_of(side, pipeline=pipeline, variant=variant) for side in (published, measured)]
-            cells += cells_of(*sides)
+            of_cell = {"pipeline": pipeline, "variant": variant}
+            cells += cells_of(with_values(published, **of_cell), with_values(measured, **of_cell), footnotes)
         rows.append((label_of(labels, "pipelines", pipeline), cells))
-    theirs, ours = published.iloc[0], measured.iloc[0]
-    names = [label_of(labels, "gpus", row["gpu"], row["device_name"]) for row in (theirs, ours)]
-    notes = [f"Published: {source}.", f"Measured: {provenance_of(measured)}", "Ratio: measured over published."]
-    heading = f"{names[1]} over {names[0]}, torch {theirs['torch']} (batch size: {theirs['batch_size']})"
-    return Table(heading, headers, rows, [], notes)
+    *notes, provenance = notes_of(measured[measured["variant"].isin(variants)], labels, DEFAULT)
+    notes = [f"Published: {source}.", f"Measured: {provenance}", *notes, "Ratio: measured over published."]
+    torch, batch_size = published[["torch", "batch_size"]].iloc[0]
+    heading = (
+        f"{name_gpu(measured, labels)} over {name_gpu(published, labels)}, torch {torch} (batch size: {batch_size})"
+    )
+    return Table(heading, headers, rows, footnotes, notes)
 
 
 def render_comparison(published, measured, labels, source):
-    """The Markdown of every comparison, a table a published GPU, torch build, batch size and measured GPU and torch build."""
-    measured, texts = measured[measured["scale"] == "full"], []
+    """The Markdown of every comparison, a table a published GPU, torch build, batch size and measured GPU and torch build; empty
+    where no number corresponds."""
+    measured, texts = measured[measured["scale"].isin(["full", ""])], []  # what is open has no scale yet
     for gpu, torch, their_gpu, their_torch, batch_size in corresponding(published, measured):
-        ours = measured[
-            (measured["gpu"] == gpu) & (measured["torch"] == torch) & (measured["batch_size"] == batch_size)
-        ]
-        theirs = published[
-            (published["gpu"] == their_gpu)
-            & (published["torch"] == their_torch)
-            & (published["batch_size"] == batch_size)
-        ]
+        theirs = with_values(published, gpu=their_gpu, torch=their_torch, batch_size=batch_size)
+        ours = with_values(measured, gpu=gpu, torch=torch, batch_size=batch_size)
         texts.append(to_markdown(build_comparison(theirs, ours, labels, source)))
-    return "\n".join(texts) or NOTHING + "\n"
+    return "\n".join(texts)

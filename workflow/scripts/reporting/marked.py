@@ -101,7 +101,7 @@ class Renderer:
         if "batch_size" in marker.options:
             chosen = chosen[chosen["batch_size"] == self.batch_size(marker, published)]
         text = render_comparison(chosen, summary, labels, theirs.get("source", marker.options["with"]))
-        if NOTHING in text:
+        if not text:
             raise ReportError(f"{NOTHING[0].lower()}{NOTHING[1:-1]}; choose another dataset, gpu, torch or batch_size")
         return text
 
