@@ -32,6 +32,8 @@ function renderControls() {
   };
   fill("unit", USABLE_UNITS.map((unit) => [unit, unit]));
   fill("baseline", DATA.baselines.map((baseline) => [baseline.key, baseline.label]));
+  const leftOut = DATA.baselines_left_out;
+  if (leftOut) document.getElementById("baseline").append(make("option", { disabled: true }, `${leftOut} more: too many for one page`));
   document.getElementById("flagged").checked = Boolean(state.flagged);
 }
 

@@ -5,6 +5,7 @@ from urllib.parse import quote
 from test_page import close_cell, copied
 
 from conftest import ROOT
+from reporting import page_data
 from reporting.headline import cell_key
 from reporting.page import build_page
 from reporting.page_data import read_details
@@ -23,6 +24,18 @@ def test_long_names_leave_room_for_the_figures_of_a_phone(tmp_path, visit):
     page = visit(file, width=360)
     dots = [dot.bounding_box()["x"] for dot in page.locator("#figures figure >> nth=0 >> circle").all()]
     assert max(dots) - min(dots) > 90 and max(dots) < 350
+
+
+def test_baselines_that_one_page_cannot_hold_are_counted(tmp_path, visit, monkeypatch):
+    summary = read_published(ROOT / "resources/published/pytorch2.csv")
+    options = []
+    for most in (page_data.MOST_SPEEDUPS, 2 * len(summary)):
+        monkeypatch.setattr(page_data, "MOST_SPEEDUPS", most)
+        file = tmp_path / f"{most}.html"
+        details = read_details(None, None, {}, {})
+        file.write_text(build_page(summary, {}, {"variant": "eager"}, {"title": "Many"}, details), encoding="utf-8")
+        options.append(visit(file).locator("#baseline option").all_inner_texts())
+    assert options[1] == [*options[0][:2], f"{len(options[0]) - 2} more: too many for one page"]
 
 
 def test_hostile_texts_are_shown_as_they_are(tmp_path, visit):

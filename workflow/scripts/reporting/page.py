@@ -24,7 +24,7 @@ def build_page(summary, labels, baseline, about, details):
     summary. Labels, names and texts are data in it, never markup: the template escapes what it prints, the rest is JSON that
     scripts put into text nodes. Its own policy lets it ask for nothing, and run no script but those that are in it.
     """
-    baselines = baselines_of(summary, labels, baseline)
+    baselines, left_out = baselines_of(summary, labels, baseline)
     tiny, random = (
         bool(summary[key].str.contains(word).any()) for key, word in (("scale", "tiny"), ("weights", "random"))
     )
@@ -35,6 +35,7 @@ def build_page(summary, labels, baseline, about, details):
         "note": note_of(tiny, random),
         "dimensions": dimensions_of(summary, labels),
         "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
+        "baselines_left_out": left_out,
         "cells": cells_of(summary, labels, baselines, details),
         "strips": details.strips,
         "provenances": details.provenances,

@@ -123,10 +123,10 @@ def dimensions_of(summary, labels):
 
 
 def baselines_of(summary, labels, baseline):
-    """[(key, label, {axis: value}), …]: what speed-ups can be held against, the dataset's own baseline first.
+    """([(key, label, {axis: value}), …], count): what speed-ups can be held against, the dataset's own baseline first, and how
+    many of those that come last are left out, for the page would hold more than MOST_SPEEDUPS.
 
-    Each variant, torch build and pair of both, and each GPU, all else the same. Those that come last are left out where the
-    page would hold more than MOST_SPEEDUPS.
+    Each variant, torch build and pair of both, and each GPU, all else the same.
     """
     variants, builds, gpus = (list(summary[axis].unique()) for axis in ("variant", "torch", "gpu"))
     found = [baseline, *({"variant": name} for name in variants)]
@@ -145,7 +145,7 @@ def baselines_of(summary, labels, baseline):
         names += [text for text in [name_baseline(values, labels)] if text]
         key = ",".join(f"{axis}:{values[axis]}" for axis in ("gpu", "torch", "variant") if axis in values)
         named.append((key, ", ".join(names), values))
-    return named
+    return named, len(ordered) - len(named)
 
 
 def speedups_of(summary, baselines, logs):
