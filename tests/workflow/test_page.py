@@ -40,7 +40,7 @@ def close_cell(page):
 
 
 def test_the_pages_are_small_and_complete(pages):
-    assert set(pages) == {"pytorch2", "cpu-torch-2.1-2.13", "cpu-catalogue-torch-2.13"}
+    assert set(pages) == {"pytorch2", "cpu-torch-2.1-2.13", "cpu-catalogue-torch-2.13", "h200-torch-2.11"}
     for path in pages.values():
         assert path.stat().st_size < 5e6, path
 
