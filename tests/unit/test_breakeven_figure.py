@@ -1,5 +1,6 @@
 """Break-even and error bars, as the figures draw them."""
 
+import numpy as np
 import pytest
 from test_figures import beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
 
@@ -62,7 +63,7 @@ def test_break_even_is_drawn_where_the_lines_cross(make_row):
     (axes,) = draw("breakeven", summary).axes
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert [dot.get_xdata()[0] for dot in dots] == images
-    baseline, cold = axes.lines[0], axes.lines[1]
+    baseline, cold = axes.lines[0], axes.lines[2]  # the baseline's is drawn for cold and for warm
     crossing = [
         line.get_ydata()[0] + 100 / line.get_xdata()[1] * (line.get_ydata()[1] - line.get_ydata()[0])
         for line in (baseline, cold)
@@ -72,6 +73,16 @@ def test_break_even_is_drawn_where_the_lines_cross(make_row):
     text = caption_of(draw("breakeven", summary))
     assert "measured 2026-11-20" in text
     assert "random weights" in text
+
+
+def test_break_even_is_where_the_lines_cross_however_far_rounds_lie_apart(make_row):
+    rows = rows_of(make_row)
+    rows[0] = make_row(round=1, startup_s=2, latency_s=5.0, images_per_second=1 / 5.0)
+    summary = summary_of(rows)
+    (axes,) = draw("breakeven", summary).axes
+    images, (baseline, cold) = summary["breakeven_cold_images"].max(), (axes.lines[0], axes.lines[2])
+    times_s = [np.interp(images, line.get_xdata(), line.get_ydata()) for line in (baseline, cold)]
+    assert 0 <= times_s[0] - times_s[1] < 1.5, "ahead by less than an image"
 
 
 def test_the_legend_has_no_line_that_is_not_drawn(make_row):
