@@ -95,9 +95,8 @@ def test_kernels_are_told_by_their_names_in_a_profile():
     assert kernels_of({library: 4}) == {library: 4}
     split = {"pytorch_flash::flash_fwd_splitkv_kernel<>": 16, "pytorch_flash::flash_fwd_splitkv_combine_kernel<>": 16}
     assert kernels_of(split) == {"flash": 16}
-    on_h200 = (
-        "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_"  # of a replayed graph, one name a head size
-    )
+    # of a replayed graph on an H200, one name a head size
+    on_h200 = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_"
     assert kernels_of({on_h200 + "one": 20, on_h200 + "other": 12}) == {"cudnn": 32}
     assert kernels_of({"aten::bmm": 8, "aten::softmax": 4}) == {}
 

@@ -195,13 +195,13 @@ def kernels_of(names):
     """{kernel: how often} of the attention kernels among the names of a profile, the device's where it has no other."""
     kernels, on_device = Counter(), Counter()
     for name, count in names.items():
-        match = FUSED_KERNEL.match(name)
+        match, kind = FUSED_KERNEL.match(name), device_kernel(name)
         if match:
             kernels["".join(part for part in match.groups() if part)] += count
         elif OTHER_KERNEL.search(name):
             kernels[name[:60]] += count
-        elif device_kernel(name):
-            on_device[device_kernel(name)] += count
+        elif kind:
+            on_device[kind] += count
     return kernels or on_device
 
 

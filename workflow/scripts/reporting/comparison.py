@@ -5,7 +5,7 @@ import numpy as np
 from .cells import OUTSIDE, is_number, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
-from .tables import DEFAULT, cell_of, notes_of
+from .tables import DEFAULT, footnotes_of, notes_of
 
 MATCH = ["pipeline", "batch_size", "variant", "stage"]
 NOTHING = (
@@ -54,8 +54,7 @@ def cells_of(published, measured, footnotes):
     cells = []
     for rows in sides:
         texts = [print_stage(rows[stage]) if stage in rows else OUTSIDE for stage in stages]
-        numbers = cell_of(list(rows.values()), footnotes, DEFAULT).footnotes if rows else []
-        cells.append(Cell(merge_stages(texts), numbers))
+        cells.append(Cell(merge_stages(texts), footnotes_of(rows.values(), footnotes)))
     rates = [[rows.get(stage, {}).get("iterations_per_second") for stage in stages] for rows in sides]
     ratios = [
         f"{ours / theirs:.2f}x" if is_number(ours) and is_number(theirs) else OUTSIDE for theirs, ours in zip(*rates)

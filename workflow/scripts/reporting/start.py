@@ -53,9 +53,8 @@ def breakeven_of(of_state, state, own, base):
     if not all(map(len, startups_s)):
         return {}
     size = int(starts[0]["batch_size"].iloc[0])
-    images_s = [
-        1 / np.median(size / each) for each in latencies_s
-    ]  # of the cell's images per second, as figures draw it
+    # one over the cell's images per second, as figures draw it
+    images_s = [1 / np.median(size / each) for each in latencies_s]
     images = breakeven_images(*map(np.median, startups_s), *images_s, size)
     low, high = breakeven_interval(*startups_s, *latencies_s, size)
     name = f"breakeven_{state}_images"

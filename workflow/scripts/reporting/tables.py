@@ -42,9 +42,8 @@ def headers_of(part, columns, labels, options):
     return headers
 
 
-def cell_of(rows, footnotes, options):
-    """A Cell from the rows of its stages; adds to `footnotes` what has to be explained."""
-    texts = [print_stage(row, options.decimals, options.unit) for row in rows]
+def footnotes_of(rows, footnotes):
+    """The numbers of a cell's footnotes, from the rows of its stages; adds to `footnotes` what has to be explained."""
     numbers = []
     for row in rows:
         # out of the machine's memory, not the device's: that is no property of the GPU
@@ -54,7 +53,13 @@ def cell_of(rows, footnotes, options):
             footnotes.append(note)
         if note and footnotes.index(note) + 1 not in numbers:
             numbers.append(footnotes.index(note) + 1)
-    return Cell(merge_stages(texts), numbers)
+    return numbers
+
+
+def cell_of(rows, footnotes, options):
+    """A Cell from the rows of its stages; adds to `footnotes` what has to be explained."""
+    texts = [print_stage(row, options.decimals, options.unit) for row in rows]
+    return Cell(merge_stages(texts), footnotes_of(rows, footnotes))
 
 
 def print_speedup(row):
