@@ -22,6 +22,8 @@ START = [
     "compile_s",
     "startup_s",
     "cache",
+    "cache_hits",
+    "cache_misses",
     "warmup_calls",
     "warmup_spread_percent",
     "graphs",
@@ -29,11 +31,12 @@ START = [
     "recompilations",
     "start_peak_allocated_mib",
     "start_peak_reserved_mib",
+    "start_peak_process_mib",
     "start_peak_rss_mib",
 ]
-MEMORY = ["peak_allocated_mib", "peak_reserved_mib", "peak_device_mib", "peak_rss_mib"]
+MEMORY = ["peak_allocated_mib", "peak_reserved_mib", "peak_process_mib", "peak_device_mib", "peak_rss_mib"]
 WORK = ["step_gflop", "step_mib"]
-EVIDENCE = ["evidence"]
+EVIDENCE = ["evidence", "unverified", "attention_kernels"]
 MACHINE = [
     "energy_per_image_j",
     "power_w",
@@ -43,10 +46,13 @@ MACHINE = [
     "clock_limits",
     "device_processes",
     "other_cpu_percent",
+    "host_busy_cores",
     "cpu_clock_mhz",
     "cpu_clock_lowest_mhz",
 ]
 PROVENANCE = [
+    "host_cpu",
+    "host_cores",
     "device_name",
     "device_id",
     "device_memory_mib",
@@ -60,10 +66,14 @@ PROVENANCE = [
     "transformers_version",
     "accelerate_version",
     "python_version",
+    "libraries",
+    "environment_variables",
+    "environment_padding_bytes",
     "threads",
     "dtype",
     "scale",
     "weights",
+    "weights_digest",
     "revision",
     "steps",
     "started_at",
