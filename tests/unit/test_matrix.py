@@ -43,16 +43,42 @@ def test_all_is_every_pipeline_and_every_variant():
 
 
 def test_rounds_are_interleaved_over_the_matrix_and_shuffled_within():
+    baseline = CONFIG["baseline"]
     cells = expand(resolve_config(CONFIG))
-    runs = expand_rounds(cells, 3, seed=0)
+    runs = expand_rounds(cells, 3, 0, baseline)
     assert list(runs[CELL].itertuples(index=False)) == 3 * list(cells[CELL].itertuples(index=False))
     measured = runs.sort_values("number")
     assert list(measured["number"]) == list(range(1, len(runs) + 1))
     assert list(measured["round"]) == sorted(runs["round"])
     orders = [list(map(tuple, rows[CELL].values)) for _, rows in measured.groupby("round")]
     assert len(set(map(tuple, orders))) == 3, "each round has an order of its own"
-    assert expand_rounds(cells, 3, seed=0).equals(runs), "the same seed gives the same order"
-    assert not expand_rounds(cells, 3, seed=1).equals(runs)
+    assert expand_rounds(cells, 3, 0, baseline).equals(runs), "the same seed gives the same order"
+    assert not expand_rounds(cells, 3, 1, baseline).equals(runs)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "compared"),
+    [({"variant": "eager"}, 3), ({"torch": "2.1"}, 2), ({"torch": "2.1", "variant": "eager"}, 6)],
+)
+def test_cells_that_are_compared_run_next_to_each_other_in_a_drawn_order(baseline, compared):
+    keys = changed(torch=["2.1", "2.13"], variants=["eager", "compile", "regional"], baseline=baseline, rounds=20)
+    plan = Plan(keys)
+    others = [axis for axis in CELL if axis not in baseline]
+    first, before = set(), set()
+    for _, rows in plan.runs.sort_values("number").groupby("round"):
+        blocks = list(rows[others].itertuples(index=False, name=None))
+        starts = range(0, len(blocks), compared)
+        assert all(len(set(blocks[start : start + compared])) == 1 for start in starts), "a block is never interrupted"
+        assert len({blocks[start] for start in starts}) == len(blocks) / compared
+        first |= {tuple(rows[list(baseline)].iloc[start]) for start in starts}
+        before |= {(blocks[start], blocks[start + compared]) for start in list(starts)[:-1]}
+    assert len(first) == compared, "each cell of a block comes first at times"
+    assert len(before) > 3 * len(set(blocks)), "blocks follow each other in many orders"
+
+
+def test_a_matrix_with_nothing_to_measure_has_no_order():
+    cells = expand(resolve_config(CONFIG)).iloc[:0]
+    assert expand_rounds(cells, 2, 0, CONFIG["baseline"]).empty
 
 
 def test_exclude_takes_partial_cells_out():

@@ -119,17 +119,23 @@ def expand(config):
     return cells.reset_index(drop=True)
 
 
-def expand_rounds(cells, rounds, seed):
+def expand_rounds(cells, rounds, seed, baseline):
     """One row a run, in the order of `cells`: the columns RUN and `number`, its place in the order of measuring, from 1.
 
-    Round 1 of every cell comes before round 2 of any, so that drift hits all alike; within a round the order is drawn from
-    `seed`, so that no cell always follows the same other one.
+    Round 1 of every cell comes before round 2 of any, so that drift hits all alike. Within a round, the cells that are compared
+    with each other (equal but for the axes of `baseline`) run next to each other, so that what drifts is common to them. The
+    order of these blocks and the order inside each are drawn from `seed`, again for every round.
     """
     random = np.random.default_rng(seed)
-    orders = [random.permutation(len(cells)) + 1 + done * len(cells) for done in range(rounds)]
-    return pd.concat(
-        [cells.assign(round=done + 1, number=order) for done, order in enumerate(orders)], ignore_index=True
-    )
+    blocks = cells.groupby([axis for axis in CELL if axis not in baseline], sort=False).ngroup().to_numpy()
+    parts = []
+    for done in range(rounds):
+        place = random.permutation(blocks.max(initial=0) + 1)[blocks]
+        order = np.lexsort((random.permutation(len(cells)), place))
+        number = np.empty(len(cells), dtype=int)
+        number[order] = np.arange(len(cells)) + 1 + done * len(cells)
+        parts.append(cells.assign(round=done + 1, number=number))
+    return pd.concat(parts, ignore_index=True)
 
 
 def define(config, cells, root=ROOT):
@@ -165,7 +171,7 @@ class Plan:
         self.environments = {name: read_environment(name, root) for name in builds}
         self.pinned = {name: environment.digest() for name, environment in self.environments.items()}
         self.cells = expand(self.config)
-        self.runs = expand_rounds(self.cells, self.config["rounds"], self.config["seed"])
+        self.runs = expand_rounds(self.cells, *(self.config[key] for key in ("rounds", "seed", "baseline")))
         self.definitions = define(self.config, self.cells, root)
         self.paths = sized(self.runs)[PATH]
         index = pd.MultiIndex.from_frame(self.paths.astype(str))

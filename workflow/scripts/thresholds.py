@@ -7,12 +7,17 @@ WARMUP_WINDOW = 3  # calls that must agree; the published page warms up with 3
 WARMUP_SPREAD = 0.02  # their largest over their smallest, less 1; Georges et al. 2007: 1 to 2% in steady state
 TARGET = {"cuda": 0.005, "cpu": 0.02}  # half-width of the median's interval over the median; nvbench: 0.5%
 
-# Verdicts on speed-ups (reporting/intervals.py)
+# Intervals of rates and speed-ups, and verdicts (reporting/intervals.py)
 SAME = 0.01  # criterion.rs' noise threshold
 MOST_ROUNDS = 200  # beyond them, more rounds are no advice
+SHARED_CELLS = 8  # cells with two pairs of rounds that it takes to share their variance
+SHARED_DEGREES = 2  # degrees of freedom that the cells' mean variance counts; tests/unit/test_pairs.py simulates it
+WIDEST_INTERVAL = 2.0  # high over low; a wider interval says that the rounds are too few, and is not worth printing
 
 # Flags (reporting/flags.py)
+TWO_SPEEDS = {4: 14, 5: 9, 6: 7, 8: 5}  # from so many rounds on: the gap between two groups of them, in standard deviations
 FEWEST_CALLS = 4  # below them the calls of a run say nothing of spread, outliers and drift
+TARGET_CALLS = 6  # below them the median of a run's calls has no interval, so that no target can be reached
 SPREAD = 0.10  # IQR over median; torch.utils.benchmark warns above it
 DRIFT = 0.7  # Spearman's rank correlation of a call's latency with its number, where also
 DRIFT_SIGNIFICANCE = 0.05  # the p-value of Kendall's tau is below this: exact, which Spearman's is not for few calls

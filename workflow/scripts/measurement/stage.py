@@ -124,9 +124,10 @@ def summarize_calls(samples, batch_size):
 
 
 def startup_columns(samples, latency_s, compiled):
-    """What the calls before those measured took beyond as many of those; of it, what the first call did to compile."""
+    """How much longer the calls before the measured ones took than the same number of these, in seconds, and of that the first
+    call's part if the variant compiles. Noise can make either negative."""
     beyond = [sample["latency_s"] - latency_s for sample in samples]
-    return {"startup_s": max(0.0, sum(beyond)), "compile_s": max(0.0, beyond[0]) if compiled else None}
+    return {"startup_s": sum(beyond), "compile_s": beyond[0] if compiled else None}
 
 
 def warm_up(stage, stopping, report):

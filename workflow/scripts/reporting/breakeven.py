@@ -1,4 +1,4 @@
-"""How many images it takes until a variant's start-up has paid for itself: T(n) = start-up + n x time an image, two lines."""
+"""How many images it takes until a variant's start-up has paid for itself: T(n) = start-up + n x time per image, two lines."""
 
 import numpy as np
 from scipy import stats
@@ -7,13 +7,14 @@ from thresholds import CONFIDENCE
 
 DRAWS = 4000
 NEVER = np.inf
+LARGEST = 100  # of a drawn logarithm: two rounds draw values without bounds
 
 
 def breakeven_images(startup_s, base_startup_s, image_s, base_image_s, batch_size):
     """The number of images after which a variant is ahead of its baseline, rounded up to whole calls; NEVER if it is not
     faster, 0 if it is ahead from the start. Arrays of one shape, in seconds; NaN where something is not known."""
     gained_s = np.asarray(base_image_s, dtype=float) - image_s
-    behind_s = np.asarray(startup_s, dtype=float) - base_startup_s
+    behind_s = np.round(np.asarray(startup_s, dtype=float) - base_startup_s, 9)  # no rounding error decides what is behind
     with np.errstate(divide="ignore", invalid="ignore"):
         images = np.where(gained_s > 0, behind_s / gained_s, NEVER)
     images = np.ceil(np.maximum(images, 0) / batch_size) * batch_size
@@ -26,29 +27,44 @@ def count_images(images):
     return "never" if images == NEVER else "at once" if images == 0 else f"{images:.0f}"
 
 
-def draw_means(generator, mean, deviation, rounds):
-    """DRAWS values that the true mean may have, given the mean and deviation of so many rounds: the generalized pivot of a
-    normal mean (Weerahandi 1993), of logarithms here. Shape (DRAWS,); where one round is all there is, that value itself."""
-    if rounds < 2 or not deviation > 0:
-        return np.full(DRAWS, mean)
-    return mean - stats.t.rvs(rounds - 1, size=DRAWS, random_state=generator) * deviation / np.sqrt(rounds)
+def draw_mean(place, values):
+    """DRAWS values that the true mean may have, given these of the rounds: the generalized pivot of a normal mean (Weerahandi
+    1993). `place` numbers the mean: each has its own random numbers, the same whatever the values are. One value counts as it is."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return np.full(DRAWS, values.mean())
+    drawn = stats.t.rvs(len(values) - 1, size=DRAWS, random_state=np.random.default_rng([0, place]))
+    return values.mean() - drawn * values.std(ddof=1) / np.sqrt(len(values))
+
+
+def draw_latencies(latencies_s, base_latencies_s):
+    """(variant's, baseline's) drawn latencies from {round: latency}, in seconds, on logarithms.
+
+    Rounds that both have are pairs, if there are at least two: then the middle of both cells and their ratio are drawn, which do
+    not depend on each other if both cells spread alike. What drifts in common is in the middle alone.
+    """
+    logs, base_logs = ({key: np.log(value) for key, value in cell.items()} for cell in (latencies_s, base_latencies_s))
+    pairs = np.array([(logs[key], base_logs[key]) for key in logs if key in base_logs])
+    if len(pairs) < 2:
+        drawn = draw_mean(2, list(logs.values())), draw_mean(3, list(base_logs.values()))
+    else:
+        middle, half_ratio = draw_mean(2, pairs.mean(axis=1)), draw_mean(3, (pairs[:, 0] - pairs[:, 1]) / 2)
+        drawn = middle + half_ratio, middle - half_ratio
+    return tuple(np.exp(np.clip(logarithms, -LARGEST, LARGEST)) for logarithms in drawn)
 
 
 def breakeven_interval(startups_s, base_startups_s, latencies_s, base_latencies_s, batch_size):
     """(low, high) of the break-even in images, 95%; high may be NEVER. NaN where a latency has fewer than two rounds.
 
-    Each argument holds one value a round. A start-up that was measured once (a cold one) counts as it is: the interval then
-    tells of the calls' spread alone. Seeded, so that the same rounds give the same interval.
+    Start-ups are lists with one value per round; latencies are {round: latency}; all in seconds. Start-ups are additive: they
+    may be 0 or negative, and are drawn as they are. A start-up that was measured once (a cold one) counts as it is: the interval
+    then does not include its variation. Seeded, so that the same rounds give the same interval.
     """
     if min(len(latencies_s), len(base_latencies_s)) < 2 or not len(startups_s) or not len(base_startups_s):
         return np.nan, np.nan
-    generator = np.random.default_rng(0)
-    drawn = []
-    for values in (startups_s, base_startups_s, latencies_s, base_latencies_s):
-        logarithms = np.log(np.maximum(np.asarray(values, dtype=float), 1e-9))
-        deviation = logarithms.std(ddof=1) if len(values) > 1 else 0.0
-        drawn.append(np.exp(draw_means(generator, logarithms.mean(), deviation, len(values))))
-    images = breakeven_images(drawn[0], drawn[1], drawn[2] / batch_size, drawn[3] / batch_size, batch_size)
+    startup_s, base_startup_s = draw_mean(0, startups_s), draw_mean(1, base_startups_s)
+    latency_s, base_latency_s = draw_latencies(latencies_s, base_latencies_s)
+    images = breakeven_images(startup_s, base_startup_s, latency_s / batch_size, base_latency_s / batch_size, batch_size)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(images, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)

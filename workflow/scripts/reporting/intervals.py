@@ -1,34 +1,42 @@
-"""What rounds say of a rate and of a speed-up: 95% intervals, and a verdict. All of it on logarithms, vectorized.
+"""95% intervals of rates and speed-ups from rounds, and verdicts: on logarithms, vectorized.
 
-Rounds are separate processes; calls within one are not independent, so a round counts as its median, and intervals come from
-the rounds alone. With two to five of them a bootstrap covers too little (it cannot see beyond the few values that there are);
-Student's t on the logarithms of the rounds' medians covers what it says, and so does Welch's for the ratio of two cells:
-tests/unit/test_intervals.py simulates both. One round makes no claim.
+Rounds are separate processes. Calls within one process are not independent, so a round counts as one value, and intervals come
+from the rounds alone. tests/unit/test_intervals.py and test_pairs.py simulate how often the intervals contain the true value;
+docs/method.md explains the choice. One round has no interval.
 """
 
 import numpy as np
 from scipy import stats
 
-from thresholds import CONFIDENCE, MOST_ROUNDS, SAME
+from thresholds import CONFIDENCE, MOST_ROUNDS, SAME, SHARED_CELLS, SHARED_DEGREES
 
 
 def half_width(deviation, rounds, degrees=None):
-    """Half of the interval of a mean of `rounds` values with that standard deviation; NaN below two of them."""
+    """Half the width of the interval of a mean of `rounds` values with that standard deviation; NaN below two rounds.
+
+    `degrees`: degrees of freedom of the deviation, `rounds` - 1 if not given.
+    """
     rounds = np.asarray(rounds, dtype=float)
-    degrees = rounds - 1 if degrees is None else degrees
+    degrees = rounds - 1 if degrees is None else np.asarray(degrees, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, np.where(degrees > 0, degrees, np.nan))
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, np.where((degrees > 0) & (rounds > 1), degrees, np.nan))
         return quantile * np.asarray(deviation, dtype=float) / np.sqrt(rounds)
 
 
-def rate_interval(mean, deviation, rounds):
-    """(low, high) of a rate from the mean and standard deviation of its rounds' logarithms; NaN below two rounds."""
-    half = half_width(deviation, rounds)
+def rate_interval(mean, deviation, rounds, degrees=None):
+    """(low, high) of a rate or a ratio, from mean and standard deviation of the rounds' logarithms (Student's t).
+
+    For a speed-up these are the logarithms of the ratios of paired rounds. NaN below two rounds.
+    """
+    half = half_width(deviation, rounds, degrees)
     return np.exp(mean - half), np.exp(mean + half)
 
 
-def speedup_interval(mean, deviation, rounds, base_mean, base_deviation, base_rounds):
-    """(low, high) of the ratio of two rates, by Welch's t test on logarithms; NaN where either has fewer than two rounds."""
+def welch_interval(mean, deviation, rounds, base_mean, base_deviation, base_rounds):
+    """(low, high) of the ratio of two rates whose rounds are not paired, by Welch's t test on logarithms.
+
+    NaN where either has fewer than two rounds.
+    """
     rounds, base_rounds = np.asarray(rounds, dtype=float), np.asarray(base_rounds, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         own, base = np.square(deviation) / rounds, np.square(base_deviation) / base_rounds
@@ -41,6 +49,25 @@ def speedup_interval(mean, deviation, rounds, base_mean, base_deviation, base_ro
     return np.exp(ratio - half), np.exp(ratio + half)
 
 
+def share_variances(deviation, pairs, groups):
+    """(deviation, degrees of freedom) of log ratios, cells with two pairs sharing what all of their group say of the spread.
+
+    A cell's variance is then averaged with the mean variance of its group, which counts SHARED_DEGREES degrees of freedom
+    (after Smyth 2004); its own variance is kept where it is larger. Groups with fewer than SHARED_CELLS such cells share
+    nothing. `groups`: one label per cell; arrays of one shape.
+    """
+    variance, pairs = np.square(np.asarray(deviation, dtype=float)), np.asarray(pairs, dtype=float)
+    shared, degrees, groups = variance.copy(), pairs - 1, np.asarray(groups, dtype=object)
+    two = (pairs == 2) & ~np.isnan(variance)
+    for group in set(groups[two]):
+        cells = two & (groups == group)
+        if cells.sum() >= SHARED_CELLS:
+            mean = (SHARED_DEGREES * variance[cells].mean() + variance[cells]) / (SHARED_DEGREES + 1)
+            shared[cells] = np.maximum(variance[cells], mean)
+            degrees[cells] += SHARED_DEGREES
+    return np.sqrt(shared), degrees
+
+
 def verdicts(low, high):
     """`faster`, `slower`, `same` (the interval lies within 1%), `unclear`; empty where there is no interval."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
@@ -48,15 +75,15 @@ def verdicts(low, high):
     return np.select(conditions, ["", "same", "faster", "slower"], "unclear")
 
 
-def rounds_needed(ratio, deviation, base_deviation, more_than=1):
-    """How many rounds of each cell would settle an unclear speed-up, if its ratio and deviations are what they seem.
+def rounds_needed(ratio, deviation, more_than=1, paired=True):
+    """How many rounds of each cell would settle an unclear speed-up, if its ratio and deviation are what they seem.
 
-    The interval must then leave 1 outside, or lie within 1%, whichever is nearer. They are more than the rounds that left it
-    unclear. Returns 0 where more than MOST_ROUNDS would be needed.
+    `deviation`: standard deviation of the log ratio of one pair of rounds; if the rounds are not paired, the square root of the
+    sum of both cells' variances. The interval must then exclude 1 or lie within 1% of it, whichever is nearer. At least one
+    more than `more_than`; infinite where more than MOST_ROUNDS would be needed.
     """
     distance = abs(np.log(ratio))
     target = max(distance, SAME - distance)
     rounds = np.arange(more_than + 1, MOST_ROUNDS + 1)
-    spread = np.hypot(deviation, base_deviation)
-    enough = half_width(spread, rounds, 2 * rounds - 2) <= target
-    return int(rounds[enough][0]) if enough.any() else 0
+    enough = half_width(deviation, rounds, (rounds - 1) * (1 if paired else 2)) <= target
+    return float(rounds[enough][0]) if enough.any() else np.inf

@@ -14,7 +14,7 @@ from .figure_cells import Cells, name_baseline, print_failure
 from .headline import WORDS, cell_key
 from .intervals import rate_interval
 from .labels import label_of, torch_label
-from .speedup import KEY, compare
+from .speedup import KEY, compare, round_rates
 from .tables import name_stage
 
 MOST_SPEEDUPS = 60_000  # rows x baselines: what keeps the page of a large matrix small
@@ -30,13 +30,13 @@ class Details(NamedTuple):
     """What is known of cells beyond their summary, by `headline.cell_key`.
 
     `rounds`: lists of {column: value}; `calls`: lists of [round, kind (0 first, 1 warm-up, 2 measured), seconds];
-    `logs`: DataFrame of log_mean and log_deviation of the rounds' rates by KEY; `images`: (images a second, low, high);
+    `rates`: those of the rounds, see speedup.round_rates; `images`: (images a second, low, high);
     `provenance`: indices of `provenances`; `commands`: lines of a shell; `strips`: {"gpu/torch/pipeline/batch": data URL}.
     """
 
     rounds: dict
     calls: dict
-    logs: pd.DataFrame | None
+    rates: pd.DataFrame
     images: dict
     provenance: dict
     provenances: list
@@ -64,7 +64,7 @@ def keys_of(frame):
 def read_details(measurements, calls, commands, strips):
     """The Details of measured rows (read.to_frame) and calls (read.read_calls); None for both has nothing but commands."""
     if measurements is None:
-        return Details({}, {}, None, {}, {}, [], commands, strips)
+        return Details({}, {}, round_rates(), {}, {}, [], commands, strips)
     measurements = sized(measurements)
     measurements = measurements.assign(key=keys_of(measurements))
     rounds, provenance, provenances, images = {}, {}, {}, {}
@@ -86,11 +86,8 @@ def read_details(measurements, calls, commands, strips):
             middle = part["images_per_second"].median()
             images[key] = [number(middle), number(np.fmin(low, middle)) if len(logs) > 1 else None]
             images[key].append(number(np.fmax(high, middle)) if len(logs) > 1 else None)
-    logs = np.log(measurements["iterations_per_second"]).groupby([measurements[key] for key in KEY], sort=False)
-    frame = pd.DataFrame({"log_mean": logs.mean(), "log_deviation": logs.std()}).reset_index()
-    return Details(
-        rounds, calls_of(calls), frame, images, provenance, [dict(text) for text in provenances], commands, strips
-    )
+    rates, named = round_rates(measurements), [dict(text) for text in provenances]
+    return Details(rounds, calls_of(calls), rates, images, provenance, named, commands, strips)
 
 
 def known(value):
@@ -148,14 +145,11 @@ def baselines_of(summary, labels, baseline):
     return named, len(ordered) - len(named)
 
 
-def speedups_of(summary, baselines, logs):
+def speedups_of(summary, baselines, rates):
     """For every row of the summary {baseline key: [speed-up, low, high, verdict]}, as far as there are both numbers."""
-    if logs is None:
-        logs = pd.DataFrame(columns=[*KEY, "log_mean", "log_deviation"]).astype({"batch_size": int, "stage": int})
-    frame = summary.drop(columns=["log_mean", "log_deviation"], errors="ignore").merge(logs, on=KEY, how="left")
-    found = [{} for _ in range(len(frame))]
+    found = [{} for _ in range(len(summary))]
     for key, _, baseline in baselines:
-        columns = compare(frame, baseline)
+        columns = compare(summary, baseline, rates)
         for row, *values, verdict in zip(
             found, columns["speedup"], columns["speedup_low"], columns["speedup_high"], columns["verdict"]
         ):
@@ -169,7 +163,7 @@ def cells_of(summary, labels, baselines, details):
     numbers = [name for name in summary.select_dtypes("number") if name not in ("batch_size", "stage")]
     numbers = [name for name in numbers if not name.startswith("speedup") and name != "rounds"]
     cells = []
-    for row, speedups in zip(summary.to_dict("records"), speedups_of(summary, baselines, details.logs)):
+    for row, speedups in zip(summary.to_dict("records"), speedups_of(summary, baselines, details.rates)):
         key = cell_key(row)
         cell = compact((name, row[name]) for name in TEXTS)
         cell |= compact((name, number(row[name])) for name in numbers)

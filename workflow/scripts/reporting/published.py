@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from sizes import sized, with_size
 
 from .errors import ReportError
-from .speedup import KEY, speedups
+from .speedup import ITERATIONS, KEY, speedups
 from .summary import COLUMNS, NUMBERS
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
@@ -58,4 +59,5 @@ def read_published(path):
     summary = summary.assign(**about["columns"], detail="", definition="", device_name="", torch_version="", threads="")
     texts = [column for column in COLUMNS if column not in NUMBERS]
     summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
-    return sized(summary.assign(speedup=speedups(summary, about["baseline"])))
+    speedup = speedups(summary, about["baseline"])
+    return sized(summary.assign(speedup=speedup, speedup_unit=np.where(np.isnan(speedup), "", ITERATIONS)))

@@ -27,7 +27,7 @@ def row_schema():
 def number_columns():
     """The columns that hold numbers."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    numeric = ("integer", "count", "number")
+    numeric = ("integer", "count", "number", "signed")
     return [
         column for column, rule in schema["properties"].items() if rule.get("$ref", "").rpartition("/")[2] in numeric
     ]

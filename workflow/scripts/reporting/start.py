@@ -48,13 +48,13 @@ def breakeven_of(of_state, state, own, base):
     if any(part is None for part in starts):
         return {}
     calls = [pd.concat(of_state[each][key] for each in STATES if key in of_state[each]) for key in (own, base)]
-    latencies_s = [part.drop_duplicates("round")["latency_s"].to_numpy() for part in calls]
+    latencies_s = [dict(zip(part["round"], part["latency_s"])) for part in calls]
     startups_s = [part["startup_s"].dropna().to_numpy() for part in starts]
     if not all(map(len, startups_s)):
         return {}
     size = int(starts[0]["batch_size"].iloc[0])
     # one over the cell's images per second, as figures draw it
-    images_s = [1 / np.median(size / each) for each in latencies_s]
+    images_s = [1 / np.median([size / latency_s for latency_s in cell.values()]) for cell in latencies_s]
     images = breakeven_images(*map(np.median, startups_s), *images_s, size)
     low, high = breakeven_interval(*startups_s, *latencies_s, size)
     name = f"breakeven_{state}_images"

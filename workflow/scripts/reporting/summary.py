@@ -12,10 +12,11 @@ from .evidence import NONE
 from .fidelity import badges
 from .flags import flag_baselines, flag_cells
 from .intervals import rate_interval
-from .speedup import KEY, compare
+from .speedup import KEY, compare, round_rates
 from .start import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
 
 MEDIANS = [
+    "iterations",
     "iterations_per_second",
     "denoiser_calls_per_second",
     "images_per_second",
@@ -60,9 +61,11 @@ COLUMNS = [
     "iterations_per_second_low",
     "iterations_per_second_high",
     "speedup",
+    "speedup_unit",
     "speedup_low",
     "speedup_high",
     "verdict",
+    "compared_by",
     "rounds_needed",
     *START_COLUMNS,
     *BREAKEVEN_COLUMNS,
@@ -141,8 +144,6 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     logarithms = np.log(measurements["iterations_per_second"]).groupby([measurements[key] for key in KEY], sort=False)
     low, high = rate_interval(logarithms.mean(), logarithms.std(), rates["count"])
     summary = medians.assign(
-        log_mean=logarithms.mean(),
-        log_deviation=logarithms.std(),
         iterations_per_second_low=np.minimum(low, rates["median"]),
         iterations_per_second_high=np.maximum(high, rates["median"]),
         iterations_per_second_min=rates["min"],
@@ -167,7 +168,7 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     flags = zip(summary["flags"].fillna(""), flag_baselines(summary, baseline))
     summary = summary.assign(
         flags=["; ".join(filter(None, pair)) for pair in flags],
-        **compare(summary, baseline),
+        **compare(summary, baseline, round_rates(measurements)),
         **breakeven_columns(measurements, summary, KEY, baseline),
         **ceiling_columns(summary, evidence.ceilings),
         price_per_1000_images_usd=summary["gpu"].map(evidence.prices_usd).astype(float)
