@@ -4,6 +4,7 @@ Ranking: the variants of a dataset as steps of a ladder, and the best of them.
 REQUIRES:
 
     results/<dataset>/summary.csv          of the config's dataset, a published or a committed one
+    results/<name>/measurements.csv        the rounds of what was measured, to compare the best with the others
 
 MAKES:
 
@@ -47,6 +48,7 @@ rule best_of:
     input:
         summary="results/{dataset}/summary.csv",
         about=lambda wildcards: about_files(wildcards.dataset),
+        rows=lambda wildcards: page_files(wildcards.dataset, "rows"),
         catalogues=CATALOGUES,
         code=REPORTING,
     output:

@@ -2,18 +2,20 @@
 
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
+
 from measurement.definition import catalogue, entry
 from measurement.errors import DiffbenchError
-from sizes import split_name
+from sizes import sized, split_name
 
 from .cells import OUTSIDE, is_number
 from .figure_cells import SIGN, print_rate
 from .formats import Cell, Table, to_markdown
-from .intervals import verdicts
 from .labels import escape, label_of, torch_label
 from .options import TableOptions
 from .recipe import write_recipe
-from .speedup import is_baseline
+from .speedup import IMAGES, ITERATIONS, KEY, RATES, compare, is_baseline, round_rates
 from .tables import heading_of, notes_of, table_keys
 
 PLACE = ["gpu", "torch", "pipeline", "batch_size"]
@@ -24,30 +26,28 @@ LEVELS = {  # how it is headed: the last of BADGES that it takes
     "close or better": "close",
     "any image": "",
 }
-UNITS = ("images/s", "it/s")
+UNITS = (IMAGES, ITERATIONS)
 LEGEND = (
-    "The fastest variant whose image is this much like the baseline's, with its speed-up over the baseline; where no variant is "
-    "shown to be faster than the baseline, the baseline. An image that was not compared is any image."
+    "The fastest variant whose image is this much like the baseline's, with its speed-up over the baseline. If no variant is "
+    "shown to be faster than the baseline, the baseline. An image that was not compared counts as any image."
 )
-STAGES = "Several stages count as one: one image through all, one after the other."
-ONE_ROUND = "One round makes no claim: which variant is the fastest may be chance."
+STAGES = "Several stages count as one: one image through all of them, one after the other."
+ONE_ROUND = "One round cannot show which variant is the fastest: the order may be chance."
 
 
 class Whole(NamedTuple):
-    """A cell with all its stages: `values` by unit (None without a number), the worst badge, whether it is the baseline, and how
-    far the interval of its speed-up reaches below and above, as factors (NaN without)."""
+    """A cell with all its stages: `values` by unit (None without a number), the worst badge, whether it is the baseline."""
 
     variant: str
     rows: list
     values: dict
     badge: str
     own: bool
-    reach: tuple
 
 
 class Choice(NamedTuple):
-    """The best at a level; `passed` are (variant, speed-up, verdict) of those that have a higher number but are not shown to be
-    faster than the baseline."""
+    """The best at a level. `passed`: (variant, speed-up, verdict) of those that have a higher number but are not shown to be
+    faster than the baseline; `rivals`: (variant, ratio, low, high) of those that are not shown to be slower than the best."""
 
     whole: Whole
     value: float
@@ -55,6 +55,7 @@ class Choice(NamedTuple):
     speedup: float | None
     verdict: str
     passed: list
+    rivals: list
 
 
 def steps_of(pipeline):
@@ -64,22 +65,22 @@ def steps_of(pipeline):
 
 
 def values_of(rows):
-    """{unit: value} of a cell's rows, one a stage: the images that go through all stages one after the other, and all iterations
+    """{unit: value} of a cell's rows, one per stage: the images that go through all stages one after the other, and all iterations
     over the time of all stages, in the catalogue's numbers of steps."""
     images = [row["images_per_second"] for row in rows]
     rates = [row["iterations_per_second"] for row in rows]
     values = dict.fromkeys(UNITS)
     if all(is_number(value) and value > 0 for value in images):
-        values["images/s"] = 1 / sum(1 / value for value in images)
+        values[IMAGES] = 1 / sum(1 / value for value in images)
     if len(rows) == 1:
-        values["it/s"] = rates[0]
+        values[ITERATIONS] = rates[0]
     else:
         try:
             steps = [steps_of(rows[0]["pipeline"]).get(row["stage"]) for row in rows]
         except DiffbenchError:
             steps = [None]
         if all(steps):
-            values["it/s"] = sum(steps) / sum(count / rate for count, rate in zip(steps, rates))
+            values[ITERATIONS] = sum(steps) / sum(count / rate for count, rate in zip(steps, rates))
     return values
 
 
@@ -95,29 +96,66 @@ def wholes_of(summary, baseline):
                 continue
             own = bool(rows[0]["own"])
             badge = "identical" if own else max((row["fidelity"] for row in rows), key=BADGES.index)
-            reach = min(cell["speedup_low"] / cell["speedup"]), max(cell["speedup_high"] / cell["speedup"])
-            places[place][variant] = Whole(variant, rows, values_of(rows), badge, own, reach)
+            places[place][variant] = Whole(variant, rows, values_of(rows), badge, own)
     return places
 
 
-def choose(place, wholes, places, baseline):
+class Comparison:
+    """The wholes of all places, compared in pairs of rounds as stages are (speedup.compare). `measurements` as of
+    read.to_frame; None, as of a published page, has neither intervals nor verdicts."""
+
+    def __init__(self, places, measurements):
+        wholes = [whole for of_place in places.values() for whole in of_place.values()]
+        rows = [
+            {key: whole.rows[0][key] for key in KEY}
+            | {"stage": 1, "iterations": np.nan}
+            | {column: np.nan if whole.values[unit] is None else whole.values[unit] for unit, column in RATES.items()}
+            for whole in wholes
+        ]
+        self.known = {}
+        self.frame = pd.DataFrame(rows, columns=[*KEY, "iterations", *RATES.values()])
+        self.rounds = whole_rounds(sized(measurements), wholes) if measurements is not None else round_rates()
+
+    def against(self, baseline, unit):
+        """{(*PLACE's values, variant): (speed-up, low, high, verdict)} of all wholes over their `baseline`, in the unit."""
+        asked = (*baseline.items(), unit)
+        if asked not in self.known:
+            found = compare(self.frame, baseline, self.rounds, unit)
+            keys = self.frame[[*PLACE, "variant"]].itertuples(index=False, name=None)
+            values = (found[name] for name in ("speedup", "speedup_low", "speedup_high", "verdict"))
+            self.known[asked] = dict(zip(keys, zip(*values)))
+        return self.known[asked]
+
+
+def whole_rounds(measurements, wholes):
+    """speedup.round_rates of the wholes: the rounds in which all stages are ok, as stage 1."""
+    cells = KEY[:-1]
+    stages = {tuple(whole.rows[0][key] for key in cells): len(whole.rows) for whole in wholes}
+    rows = []
+    for key, part in measurements[measurements["status"] == "ok"].groupby([*cells, "round"], sort=False):
+        if len(part) == stages.get(key[:-1]):
+            values = values_of(part.to_dict("records"))
+            rates = {unit: np.nan if values[unit] is None else np.log(values[unit]) for unit in RATES}
+            rows.append({**part.iloc[0][[*KEY, "round", "device_id"]], "stage": 1, **rates})
+    rounds = round_rates()
+    return pd.DataFrame(rows, columns=rounds.columns).astype(rounds.dtypes) if rows else rounds
+
+
+def choose(place, wholes, places, baseline, comparison):
     """{level: Choice} of a place; a level that nothing reaches has none."""
 
     def base_of(whole):
         names = dict(zip(PLACE, place)) | {"variant": whole.variant} | baseline
         return places.get(tuple(names[axis] for axis in PLACE), {}).get(names["variant"])
 
-    bases = {variant: base_of(whole) for variant, whole in wholes.items()}
-    counted = [*wholes.values(), *filter(None, bases.values())]
-    unit = UNITS[any(whole.values[UNITS[0]] is None for whole in counted)]
+    counted = [*wholes.values(), *filter(None, map(base_of, wholes.values()))]
+    unit = UNITS[any(whole.values[IMAGES] is None for whole in counted)]
+    compared = comparison.against(baseline, unit)
     found = []
     for variant, whole in wholes.items():
-        value, base = whole.values[unit], bases[variant]
-        if value is None:
-            continue
-        speedup = value / base.values[unit] if base and base.values[unit] else None
-        ends = [speedup * factor for factor in whole.reach] if speedup else [float("nan")] * 2
-        found.append((value, whole, speedup, "" if whole.own else str(verdicts(*ends))))
+        value, (speedup, _, _, verdict) = whole.values[unit], compared[(*place, variant)]
+        if value is not None:
+            found.append((value, whole, float(speedup) if is_number(float(speedup)) else None, str(verdict)))
     choices = {}
     for level, last in LEVELS.items():
         those = [one for one in found if BADGES.index(one[1].badge) <= BADGES.index(last)]
@@ -125,7 +163,10 @@ def choose(place, wholes, places, baseline):
         if safe:
             value, whole, speedup, verdict = max(safe, key=lambda one: one[0])
             passed = [(one[1].variant, *one[2:]) for one in those if one[0] > value]
-            choices[level] = Choice(whole, value, unit, speedup, verdict, passed)
+            beside = comparison.against({"variant": whole.variant}, unit)
+            rivals = [(one[1].variant, *beside[(*place, one[1].variant)]) for one in those if one[0] <= value]
+            rivals = [rival[:-1] for rival in rivals if rival[-1] not in ("", "slower")]
+            choices[level] = Choice(whole, value, unit, speedup, verdict, passed, rivals)
     return choices
 
 
@@ -137,9 +178,18 @@ def print_choice(choice, labels, footnotes):
     name = label_of(labels, "variants", choice.whole.variant)
     ratio = OUTSIDE if choice.speedup is None else f"{choice.speedup:.2f}x"
     ratio += f", {choice.verdict}" if choice.verdict not in ("", "faster") else ""
+    notes = [
+        f"{label_of(labels, 'variants', variant)} has {speedup:.2f}x by its median, but that is {verdict}."
+        for variant, speedup, verdict in choice.passed
+    ]
+    if choice.rivals:
+        rivals = [
+            f"{label_of(labels, 'variants', variant)} ({ratio:.2f}x of it, {low:.2f} to {high:.2f})"
+            for variant, ratio, low, high in choice.rivals
+        ]
+        notes.append(f"Not distinguishable from {name}: {', '.join(rivals)}.")
     numbers = []
-    for variant, speedup, verdict in choice.passed:
-        note = f"{label_of(labels, 'variants', variant)} has {speedup:.2f}x by its median, but that is {verdict}."
+    for note in notes:
         footnotes += [note] * (note not in footnotes)
         numbers.append(footnotes.index(note) + 1)
     return Cell([f"{sign}{name}: {print_rate(choice.value)} {choice.unit} ({ratio})"], numbers)
@@ -189,10 +239,14 @@ def recipes_of(choices, labels):
     return [f"{heading}\n\n{block}\n" for heading, block in blocks.items()]
 
 
-def render_best(summary, labels, baseline):
-    """The Markdown of a dataset: a table a GPU and batch size, and below them the lines for what they name."""
+def render_best(summary, labels, baseline, measurements=None):
+    """The Markdown of a dataset: a table per GPU and batch size, and below them the lines for what they name.
+
+    `measurements` as of read.to_frame; None for a published page.
+    """
     places = wholes_of(summary, baseline)
-    choices = {place: choose(place, wholes, places, baseline) for place, wholes in places.items()}
+    comparison = Comparison(places, measurements)
+    choices = {place: choose(place, wholes, places, baseline, comparison) for place, wholes in places.items()}
     tables = []
     for gpu, batch_size in table_keys(summary):
         part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]

@@ -1,5 +1,5 @@
-"""What looks wrong with a run: pairs of a kind (`spread`, `drift`, …) and its detail. Nothing is dropped for it. Limits:
-thresholds.py."""
+"""What looks wrong with a run: pairs of a kind (`spread`, `drift`, …) and its detail, and what the user can do about each kind.
+Nothing is dropped for it. Limits: thresholds.py."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,26 @@ from scipy import stats
 
 import thresholds as limits
 
+from .speeds import slow_rounds
 from .speedup import KEY, beside_baseline
 
 RUN = [*KEY, "round"]
+POWER_CAP = "power cap"  # of `clock_limits`: the normal state of a GPU at full load, and no flag
+REMEDIES = {
+    "spread": "Stop other programs on the machine. On a GPU, lock the clocks with nvidia-smi -lgc",
+    "outliers": "Stop other programs on the machine, or raise measurement.max_calls",
+    "drift": "Raise measurement.warmup_calls and max_warmup_calls, so that temperature and clocks settle first",
+    "warm-up": "Raise measurement.warmup_calls and max_warmup_calls",
+    "target": "Raise measurement.max_calls or max_seconds, or ask for less with target_percent",
+    "throttled": "Cool the GPU, or lock its clock lower with nvidia-smi -lgc",
+    "clock": "Check the GPU's cooling and power supply",
+    "hot": "Cool the GPU, or lock its clock lower with nvidia-smi -lgc",
+    "shared device": "Stop what nvidia-smi lists on this GPU",
+    "shared CPU": "Stop other programs on the machine",
+    "CPU clock": "Set the CPU's performance governor, and check its cooling",
+    "two speeds": "Stop other programs on the machine, lock the clocks, and raise `rounds`",
+    "devices": "Measure all rounds and the baseline on one device",
+}
 
 
 def flag_calls(latencies_s):
@@ -45,7 +62,7 @@ def flag_row(row):
         )
     if row["warmup_calls"] < limits.WARMUP_WINDOW:
         flags.append(("warm-up", f"too short to be seen to be steady: {row['warmup_calls']:.0f} call(s)"))
-    if row["stopped_by"] in ("max-calls", "max-seconds"):
+    if row["stopped_by"] in ("max-calls", "max-seconds") and not row["calls"] < limits.TARGET_CALLS:
         known = (
             f"to ±{row['half_width_percent']:.1f}% " if row["half_width_percent"] == row["half_width_percent"] else ""
         )
@@ -53,8 +70,9 @@ def flag_row(row):
     if row["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE:
         limit = f"{limits.LOW_CLOCK:.0%} of its largest"
         flags.append(("throttled", f"SM clock under {limit} in {row['low_clock_percent']:.0f}% of the samples"))
-    if row["clock_limits"]:
-        flags.append(("clock", f"limited by {row['clock_limits']}"))
+    clock_limits = [limit for limit in row["clock_limits"].split(", ") if limit not in ("", POWER_CAP)]
+    if clock_limits:
+        flags.append(("clock", f"limited by {', '.join(clock_limits)}"))
     if row["temperature_c"] >= limits.HOT_C:
         flags.append(("hot", f"{row['temperature_c']:.0f} °C"))
     if row["device_processes"] > 0:
@@ -73,12 +91,24 @@ def flag_devices(ok):
     return [[("devices", f"measured on {count} different ones")] if count > 1 else [] for count in devices]
 
 
+def flag_speeds(ok):
+    """For every row of `ok`, a list with a flag where it is one of the slower rounds of a cell that has two speeds."""
+    flags = pd.Series([[] for _ in range(len(ok))], index=ok.index, dtype=object)
+    for _, part in ok.groupby(KEY, sort=False):
+        found = slow_rounds(part["iterations_per_second"])
+        if found is not None:
+            slow, less = found
+            for place in part.index[slow]:
+                flags[place] = [("two speeds", f"{less:.0%} slower than the other rounds")]
+    return list(flags)
+
+
 def flag_baselines(summary, baseline):
     """For every row of `summary`, with `device_ids` as text, a flag where its baseline was measured on another device."""
     devices = beside_baseline(summary, baseline, ["device_ids"])
     known = (devices["device_ids"].fillna("") != "") & (devices["device_ids_base"].fillna("") != "")
     other = known & (devices["device_ids"] != devices["device_ids_base"])
-    return ["devices (baseline): measured on another one" if flag else "" for flag in other]
+    return [f"devices (baseline): measured on another one. {REMEDIES['devices']}" if flag else "" for flag in other]
 
 
 def flag_runs(measurements, calls):
@@ -89,23 +119,26 @@ def flag_runs(measurements, calls):
         of_calls = {key: flag_calls(part["latency_s"]) for key, part in measured.groupby(RUN, sort=False)}
     ok = measurements[measurements["status"] == "ok"]
     flags = [
-        flag_row(row) + of_calls.get(key, []) + of_devices
-        for key, row, of_devices in zip(
-            ok[RUN].itertuples(index=False, name=None), ok.to_dict("records"), flag_devices(ok)
+        flag_row(row) + of_calls.get(key, []) + of_devices + of_speeds
+        for key, row, of_devices, of_speeds in zip(
+            ok[RUN].itertuples(index=False, name=None), ok.to_dict("records"), flag_devices(ok), flag_speeds(ok)
         )
     ]
     return pd.Series(flags, index=pd.MultiIndex.from_frame(ok[RUN]), dtype=object)
 
 
 def flag_cells(measurements, calls):
-    """The flags of every cell and stage as one text: `spread (round 2): …; drift (round 1, 3): …`; a Series by RUN without
-    the round."""
+    """The flags of every cell and stage as one text: `spread (round 2): …; drift (round 1, 3): …`, and what to do about it
+    behind the last of each kind; a Series by RUN without the round."""
     runs = flag_runs(measurements, calls).explode().dropna().rename("flag").reset_index()
     if runs.empty:
         return pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[]] * len(RUN[:-1]), names=RUN[:-1]))
     told = runs.groupby([*RUN[:-1], "flag"], sort=False)["round"].agg(lambda rounds: ", ".join(map(str, rounds)))
     kinds, details = zip(*told.index.get_level_values("flag"))
-    texts = pd.Series(kinds, told.index) + " (round " + told + "): " + pd.Series(details, told.index)
+    kinds = pd.Series(kinds, told.index)
+    last = ~pd.DataFrame({"kind": kinds}).reset_index(level=RUN[:-1]).duplicated([*RUN[:-1], "kind"], keep="last")
+    remedies = (". " + kinds.map(REMEDIES)).where(last.to_numpy(), "")
+    texts = kinds + " (round " + told + "): " + pd.Series(details, told.index) + remedies
     return texts.groupby(level=RUN[:-1], sort=False).agg("; ".join)
 
 
