@@ -117,9 +117,7 @@ def test_a_cell_with_a_stage_that_failed_is_not_chosen_and_the_worst_badge_count
 
 def test_without_a_baseline_there_is_no_speedup_and_without_a_number_nothing(make_row):
     rows = [make_row(status="oom", phase="load"), *rows_of(make_row, {"compile": 100}, rounds=1)]
-    assert levels_of(best(rows)) == dict.fromkeys(list(LEVELS)[:3], "-") | {
-        "any image": "compile: 2.00 images/s (-)"
-    }
+    assert levels_of(best(rows)) == dict.fromkeys(list(LEVELS)[:3], "-") | {"any image": "compile: 2.00 images/s (-)"}
     text = best([make_row(status="oom", phase="load")])
     assert set(levels_of(text).values()) == {"-"}
     assert "```" not in text
@@ -221,14 +219,20 @@ def test_stages_of_a_pipeline_are_compared_as_a_whole(make_row):
     """Each stage drifts between the variants, but a whole image takes the same time in both."""
     rows = []
     for number, drift in enumerate([0.8, 1.0, 1.25], start=1):
-        for variant, seconds in (("eager", (2, 2)), ("compile", (1, 1)), ("fused", (1 - 0.2 * drift, 1.01 + 0.2 * drift))):
+        for variant, seconds in (
+            ("eager", (2, 2)),
+            ("compile", (1, 1)),
+            ("fused", (1 - 0.2 * drift, 1.01 + 0.2 * drift)),
+        ):
             rows += [
                 make_row(pipeline="if", stage=stage, variant=variant, round=number, **rated(50 / each))
                 for stage, each in enumerate(seconds, start=1)
             ]
     text = best(rows)
     assert levels_of(text)["any image"] == "compile: 0.5 images/s (2.00x) <sup>1</sup>"
-    assert re.search(r"Not distinguishable from compile: .* \((0\.99|1\.00)x of it, (0\.99|1\.00) to (0\.99|1\.00)\)", text)
+    assert re.search(
+        r"Not distinguishable from compile: .* \((0\.99|1\.00)x of it, (0\.99|1\.00) to (0\.99|1\.00)\)", text
+    )
 
 
 def test_a_published_page_has_no_rounds_to_compare():

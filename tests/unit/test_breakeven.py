@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from reporting.breakeven import breakeven_images, breakeven_interval
+from reporting.breakeven import breakeven_images, breakeven_interval, draw_latencies
 
 
 def test_break_even_is_where_the_two_lines_cross():
@@ -21,30 +23,98 @@ def test_never_at_once_and_unknown():
     assert np.isnan(breakeven_images(np.nan, 2, 1.0, 1.5, 1))
 
 
+def rounds(*latencies_s):
+    return dict(enumerate(latencies_s, start=1))
+
+
 def test_one_round_makes_no_interval():
-    assert np.isnan(breakeven_interval([50.0], [2.0], [1.0], [1.5], 1)).all()
+    assert np.isnan(breakeven_interval([50.0], [2.0], rounds(1.0), rounds(1.5), 1)).all()
 
 
 def test_the_interval_holds_never_where_the_speedup_may_be_none():
-    low, high = breakeven_interval([50.0], [2.0], [1.0, 1.4], [1.5, 1.45], 1)
+    low, high = breakeven_interval([50.0], [2.0], rounds(1.0, 1.4), rounds(1.5, 1.45), 1)
     assert low < np.inf
     assert high == np.inf
 
 
 def test_the_same_rounds_give_the_same_interval():
-    rounds = [50.0, 51.0], [2.0, 2.1], [1.0, 1.02, 0.99], [1.5, 1.52, 1.49]
-    assert breakeven_interval(*rounds, 1) == breakeven_interval(*rounds, 1)
+    measured = [50.0, 51.0], [2.0, 2.1], rounds(1.0, 1.02, 0.99), rounds(1.5, 1.52, 1.49)
+    assert breakeven_interval(*measured, 1) == breakeven_interval(*measured, 1)
 
 
-@pytest.mark.parametrize("rounds", [2, 3, 5])
-def test_the_interval_covers_the_break_even(rounds):
+def test_a_startup_of_nothing_widens_no_interval():
+    """One of the baseline's start-ups is 0 s: on logarithms this gave `at once to 47`."""
+    base_startups_s = [0.00, 0.03, 0.05]
+    latencies_s = rounds(1.0, 1.001, 0.999), rounds(2.0, 2.001, 1.999)
+    assert breakeven_images(46, np.median(base_startups_s), 1.0, 2.0, 1) == 46
+    assert breakeven_interval([46.0, 46.01, 45.99], base_startups_s, *latencies_s, 1) == (46, 47)
+
+
+def test_a_startup_may_be_negative():
+    latencies_s = rounds(1.0, 1.001, 0.999), rounds(2.0, 2.001, 1.999)
+    assert breakeven_images(-0.1, 0.0, 1.0, 2.0, 1) == 0
+    low, high = breakeven_interval([2.5, 2.49, 2.51], [-0.1, -0.2, -0.15], *latencies_s, 1)
+    assert low <= 3 <= high <= 4
+
+
+def test_a_drift_that_both_cells_share_leaves_the_ratio_alone():
+    """10% of drift and a speed-up of 5% in every round: without pairs the interval reaches from at once to never."""
+    drifts = np.array([1, 0.95, 1.05, 0.9])
+    low, high = breakeven_interval([10.0], [0.0], rounds(*(1 / 1.05 * drifts)), rounds(*drifts), 1)
+    assert 150 < low < 210 < high < 300
+    apart = dict(enumerate(drifts, start=9))
+    assert breakeven_interval([10.0], [0.0], rounds(*(1 / 1.05 * drifts)), apart, 1)[1] == np.inf, "no round in common"
+
+
+seconds = st.floats(-2, 100)
+cells = st.integers(2, 4).flatmap(
+    lambda count: st.tuples(*(st.lists(st.floats(0.01, 10), min_size=count, max_size=count) for _ in range(2)))
+)
+LATER_S = 0.001
+
+
+@settings(deadline=None)
+@given(
+    startups_s=st.lists(seconds, min_size=1, max_size=4),
+    base_startups_s=st.lists(seconds, min_size=1, max_size=4),
+    latencies_s=cells,
+    batch_size=st.integers(1, 16),
+)
+def test_a_later_start_of_all_moves_no_end_and_of_one_no_more_than_it_costs(
+    startups_s, base_startups_s, latencies_s, batch_size
+):
+    """1 ms more in every start-up moves no end by more than one call. In the variant's alone it moves no end downwards, and
+    upwards by one call and the calls in which 1 ms is gained, at the gain that was drawn."""
+    measured = [rounds(*each) for each in latencies_s]
+    ends = breakeven_interval(startups_s, base_startups_s, *measured, batch_size)
+    later_s, base_later_s = ([each + LATER_S for each in side] for side in (startups_s, base_startups_s))
+    for end, moved in zip(ends, breakeven_interval(later_s, base_later_s, *measured, batch_size)):
+        assert end == moved or abs(end - moved) <= batch_size
+
+    own_s, base_s = draw_latencies(*measured)
+    with np.errstate(divide="ignore"):
+        cost = np.where(base_s > own_s, batch_size * (1 + LATER_S / abs(base_s - own_s)), 0).max()
+    for end, moved in zip(ends, breakeven_interval(later_s, base_startups_s, *measured, batch_size)):
+        assert moved >= end
+        assert moved == end or moved <= end + cost * (1 + 1e-9) + batch_size or moved == np.inf
+
+
+@pytest.mark.parametrize("drift", [0, 0.05])
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_the_interval_covers_the_break_even(count, drift):
     generator = np.random.default_rng(5)
 
-    def noisy(value):
-        return value * np.exp(generator.normal(0, 0.02, rounds))
+    def noisy(value, of_round=1):
+        return value * np.exp(generator.normal(0, 0.02, count)) * of_round
 
-    covered = []
+    covered, missed = [], {"below": 0, "above": 0}
     for _ in range(400):
-        low, high = breakeven_interval(noisy(50), noisy(2), noisy(1.0), noisy(1.5), 1)
+        drifts = np.exp(generator.normal(0, drift, count))
+        calls = rounds(*noisy(1.0, drifts)), rounds(*noisy(1.5, drifts))
+        low, high = breakeven_interval(noisy(50), noisy(2), *calls, 1)
         covered.append(low <= 96 <= high)
+        missed["below"] += high < 96
+        missed["above"] += low > 96
     assert np.mean(covered) >= 0.93
+    if count == 5:
+        assert np.mean(covered) <= 0.99 and all(missed.values()), "no wider than need be, and missed on both sides"

@@ -6,8 +6,9 @@ import pytest
 from test_summary import summary_of
 
 from columns import CALL_COLUMNS, CELL
+from measurement.stopping import half_width
 from reporting.evidence import Evidence
-from reporting.flags import flag_calls
+from reporting.flags import REMEDIES, flag_calls, kinds_of
 from reporting.read import to_frame
 from reporting.summary import summarize
 
@@ -39,11 +40,15 @@ def test_a_trend_of_four_calls_is_not_enough():
         ({"warmup_spread_percent": 2.5}, "warm-up (round 1): ended unsteady"),
         ({"warmup_calls": 2}, "warm-up (round 1): too short to be seen to be steady: 2 call(s)"),
         (
-            {"stopped_by": "max-calls", "half_width_percent": 7.25},
+            {"stopped_by": "max-calls", "half_width_percent": 7.25, "calls": 6},
             "target (round 1): median known to ±7.2% at max-calls",
         ),
         ({"low_clock_percent": 30}, "throttled (round 1): SM clock under 75% of its largest in 30% of the samples"),
-        ({"clock_limits": "power cap"}, "clock (round 1): limited by power cap"),
+        ({"clock_limits": "hardware slowdown"}, "clock (round 1): limited by hardware slowdown"),
+        (
+            {"clock_limits": "power cap, software thermal slowdown"},
+            "clock (round 1): limited by software thermal slowdown",
+        ),
         ({"temperature_c": 88}, "hot (round 1): 88 °C"),
         ({"device_processes": 2}, "shared device (round 1): 2 other process(es) on it"),
         ({"other_cpu_percent": 50}, "shared CPU (round 1): others took 50% of it"),
@@ -51,7 +56,9 @@ def test_a_trend_of_four_calls_is_not_enough():
     ],
 )
 def test_what_the_machine_did_is_flagged(make_row, columns, flag):
-    assert flag in summary_of([make_row(**columns)])["flags"].iloc[0]
+    (text,) = summary_of([make_row(**columns)])["flags"]
+    assert text.startswith(flag)
+    assert text.endswith(f". {REMEDIES[kinds_of(text)[0]]}"), "what the user can do"
 
 
 def test_a_quiet_machine_has_no_flag(make_row):
@@ -66,10 +73,34 @@ def test_a_quiet_machine_has_no_flag(make_row):
     assert summary_of([make_row(**quiet, other_cpu_percent=3)])["flags"].iloc[0] == ""
 
 
+@pytest.mark.parametrize("calls", [4, 5])
+@pytest.mark.parametrize("limit", ["max-calls", "max-seconds"])
+def test_a_target_that_so_few_calls_cannot_reach_is_no_flag(make_row, calls, limit):
+    assert summary_of([make_row(stopped_by=limit, calls=calls)])["flags"].tolist() == [""]
+    assert summary_of([make_row(stopped_by=limit, calls=6)])["flags"].iloc[0].startswith("target")
+    assert half_width([1.0, 1.1, 0.9, 1.05, 0.95]) == np.inf, "five calls have no interval"
+    assert half_width([1.0, 1.1, 0.9, 1.05, 0.95, 1.02]) < np.inf
+
+
+def test_a_power_cap_alone_is_the_normal_state_of_a_gpu_at_full_load(make_row):
+    assert summary_of([make_row(clock_limits="power cap")])["flags"].tolist() == [""]
+
+
+def test_a_remedy_stands_once_for_each_kind_and_breaks_no_kind(make_row):
+    assert not [text for text in REMEDIES.values() if "; " in text or text.endswith(".")]
+    rows = [
+        make_row(round=number, calls=9, stopped_by="max-calls", half_width_percent=number, temperature_c=90)
+        for number in (1, 2)
+    ]
+    (text,) = summary_of(rows)["flags"]
+    assert kinds_of(text) == ["target", "hot"]
+    assert [text.count(REMEDIES[kind]) for kind in ("target", "hot")] == [1, 1]
+
+
 def test_flags_name_their_rounds_and_drop_nothing(make_row):
     rows = [make_row(round=number, other_cpu_percent=50 if number > 1 else 0) for number in (1, 2, 3)]
     row = summary_of(rows).iloc[0]
-    assert row["flags"] == "shared CPU (round 2, 3): others took 50% of it"
+    assert row["flags"] == f"shared CPU (round 2, 3): others took 50% of it. {REMEDIES['shared CPU']}"
     assert row["rounds"] == 3
 
 
@@ -84,13 +115,15 @@ def test_flags_of_calls_come_from_the_raw_calls(make_row):
     ).astype({"batch_size": int, "stage": int, "round": int})
     cells = pd.DataFrame([["A100", "2.0", "sd-txt2img", 1, "native", "eager"]], columns=CELL)
     summary = summarize(to_frame([row]), cells, {"variant": "eager"}, Evidence(calls=calls))
-    assert summary["flags"].iloc[0] == "outliers (round 1): 0 mild and 1 severe of 9 calls"
+    assert summary["flags"].iloc[0].startswith("outliers (round 1): 0 mild and 1 severe of 9 calls. ")
 
 
 def test_rounds_on_different_devices_are_flagged(make_row):
     ids = ("00000000", "11111111", "00000000")
     rows = [make_row(round=number, device_id=id) for number, id in enumerate(ids, start=1)]
-    assert summary_of(rows)["flags"].tolist() == ["devices (round 1, 2, 3): measured on 2 different ones"]
+    assert summary_of(rows)["flags"].tolist() == [
+        f"devices (round 1, 2, 3): measured on 2 different ones. {REMEDIES['devices']}"
+    ]
     assert summary_of(rows[::2])["flags"].tolist() == [""]
     assert summary_of([rows[0], make_row(round=2)])["flags"].tolist() == [""], "an older row has no device_id"
 
@@ -98,6 +131,9 @@ def test_rounds_on_different_devices_are_flagged(make_row):
 def test_a_baseline_on_another_device_is_flagged(make_row):
     base = make_row(device_id="00000000")
     other = make_row(variant="compile", device_id="11111111")
-    assert summary_of([base, other])["flags"].tolist() == ["", "devices (baseline): measured on another one"]
+    assert summary_of([base, other])["flags"].tolist() == [
+        "",
+        f"devices (baseline): measured on another one. {REMEDIES['devices']}",
+    ]
     assert summary_of([base, make_row(variant="compile", device_id="00000000")])["flags"].tolist() == ["", ""]
     assert summary_of([make_row(), other])["flags"].tolist() == ["", ""], "an older baseline has no device_id"

@@ -1,12 +1,14 @@
-"""The intervals cover what they say, also with few rounds, and verdicts claim no more than they may."""
+"""Intervals contain the true value as often as they say, no less and not much more, also with few rounds; and verdicts claim no
+more than they may. Pairs of rounds: test_pairs.py."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from reporting.intervals import rate_interval, rounds_needed, speedup_interval, verdicts
+from reporting.intervals import rate_interval, rounds_needed, welch_interval, verdicts
 
 REPETITIONS = 20_000
+ERROR = 0.005  # three standard errors of a share of 5% among so many
 
 
 def rounds_of(generator, distribution, rounds, sigma):
@@ -28,20 +30,24 @@ def moments(values):
 def test_the_interval_of_a_rate_covers_it(rounds, distribution):
     low, high = rate_interval(*moments(rounds_of(np.random.default_rng(1), distribution, rounds, 0.02)))
     covered = np.mean((low <= 1) & (high >= 1))
-    assert covered >= 0.93, f"{covered:.3f}"
+    assert 0.93 <= covered <= 0.965, f"{covered:.3f}"
+    if distribution == "normal":
+        assert covered == pytest.approx(0.95, abs=ERROR), "exact"
 
 
 @pytest.mark.parametrize("distribution", ["normal", "heavy tails", "skewed"])
 @pytest.mark.parametrize("noisier", [1, 4])
 @pytest.mark.parametrize("rounds", [2, 3, 5, 10])
-def test_the_interval_of_a_speedup_covers_it_and_few_same_pairs_are_called_different(rounds, noisier, distribution):
+def test_welchs_interval_covers_a_speedup_of_rounds_without_pairs(rounds, noisier, distribution):
     generator = np.random.default_rng(2)
     own = moments(rounds_of(generator, distribution, rounds, 0.02))
     base = moments(rounds_of(generator, distribution, rounds, 0.02 * noisier))
-    low, high = speedup_interval(*own, *base)
+    low, high = welch_interval(*own, *base)
     covered = np.mean((low <= 1) & (high >= 1))
-    assert covered >= 0.93, f"{covered:.3f}"
-    assert np.mean(np.isin(verdicts(low, high), ["faster", "slower"])) <= 0.07
+    # conservative for two and three rounds that spread alike, a little too narrow where one cell is four times noisier
+    assert 0.93 <= covered <= (0.985 if rounds < 5 else 0.965), f"{covered:.3f}"
+    different = np.mean(np.isin(verdicts(low, high), ["faster", "slower"]))
+    assert different <= (0.05 + ERROR if noisier == 1 else 0.07), f"{different:.3f}"
 
 
 def calls_of(generator, distribution, rounds, between, calls=8, within=0.02):
@@ -68,10 +74,10 @@ def test_intervals_cover_calls_within_rounds(rounds, between, distribution):
     own = moments(np.median(calls_of(generator, distribution, rounds, between), axis=2))
     base = moments(np.median(calls_of(generator, distribution, rounds, between), axis=2))
     low, high = rate_interval(*own)
-    assert np.mean((low <= 1) & (high >= 1)) >= 0.93
-    low, high = speedup_interval(*own, *base)
-    assert np.mean((low <= 1) & (high >= 1)) >= 0.93
-    assert np.mean(np.isin(verdicts(low, high), ["faster", "slower"])) < 0.065, "A against A"
+    assert 0.93 <= np.mean((low <= 1) & (high >= 1)) <= 0.97
+    low, high = welch_interval(*own, *base)
+    assert 0.935 <= np.mean((low <= 1) & (high >= 1)) <= 0.99
+    assert np.mean(np.isin(verdicts(low, high), ["faster", "slower"])) <= 0.06, "A against A; three standard errors"
     wrong = np.isin(verdicts(low * 1.012, high * 1.012), ["slower", "same"])
     assert np.mean(wrong) < 0.05, "1.2% faster is called slower or the same"
 
@@ -82,7 +88,7 @@ def test_intervals_are_those_of_scipy():
     low, high = rate_interval(own.mean(), own.std(ddof=1), 4)
     expected = stats.ttest_1samp(own, 0).confidence_interval(0.95)
     assert np.log([low, high]) == pytest.approx([expected.low, expected.high])
-    low, high = speedup_interval(own.mean(), own.std(ddof=1), 4, base.mean(), base.std(ddof=1), 3)
+    low, high = welch_interval(own.mean(), own.std(ddof=1), 4, base.mean(), base.std(ddof=1), 3)
     expected = stats.ttest_ind(own, base, equal_var=False).confidence_interval(0.95)
     assert np.log([low, high]) == pytest.approx([expected.low, expected.high])
 
@@ -101,10 +107,10 @@ def test_scipys_bootstrap_covers_too_little_with_three_rounds():
     assert np.mean((found.low <= 0) & (found.high >= 0)) < 0.85
 
 
-def test_one_round_makes_no_claim():
+def test_one_round_has_no_interval():
     low, high = rate_interval(np.log([20.0]), [np.nan], [1])
     assert np.isnan(low).all() and np.isnan(high).all()
-    low, high = speedup_interval(np.log([40.0]), [np.nan], [1], np.log([20.0]), [0.01], [3])
+    low, high = welch_interval(np.log([40.0]), [np.nan], [1], np.log([20.0]), [0.01], [3])
     assert list(verdicts(low, high)) == [""]
 
 
@@ -123,13 +129,20 @@ def test_verdicts(low, high, verdict):
     assert list(verdicts([low], [high])) == [verdict]
 
 
-def test_the_rounds_that_are_advised_settle_it():
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_rounds_that_are_advised_settle_it(paired):
     generator = np.random.default_rng(4)
     ratio, sigma = 1.03, 0.03
-    needed = rounds_needed(ratio, sigma, sigma)
+    spread = np.hypot(sigma, sigma)
+    needed = rounds_needed(ratio, spread, paired=paired)
     assert 4 <= needed <= 20
-    own = moments(rounds_of(generator, "normal", needed, sigma) + np.log(ratio))
-    base = moments(rounds_of(generator, "normal", needed, sigma))
-    settled = np.mean(verdicts(*speedup_interval(*own, *base)) == "faster")
-    assert settled > 0.4, "about half of the time: the advice is for the ratio as it seems"
-    assert rounds_needed(1.0001, 5.0, 5.0) == 0
+    own = rounds_of(generator, "normal", int(needed), sigma) + np.log(ratio)
+    base = rounds_of(generator, "normal", int(needed), sigma)
+    interval = rate_interval(*moments(own - base)) if paired else welch_interval(*moments(own), *moments(base))
+    settled = np.mean(verdicts(*interval) == "faster")
+    assert 0.4 < settled < 0.7, "about half of the time: the advice is for the ratio as it seems"
+
+
+def test_advice_that_nobody_can_follow_is_infinite():
+    assert rounds_needed(1.0001, 5.0) == np.inf
+    assert rounds_needed(1.03, 0.03, more_than=60) == 61, "more than there were"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from measurement.stage import startup_columns
 from running import MEASURE, kill_measuring_process, measure, measuring_processes, measuring_sessions, rows_of
 
 
@@ -74,8 +75,15 @@ def test_start_up_is_what_the_calls_before_took_beyond_as_many_of_those_measured
     before = [float(call["latency_s"]) for call in rows_of(txt2img, "calls.csv") if call["kind"] != "call"]
     assert row["warmup_calls"] == "3"
     startup_s = sum(before) - 3 * float(row["latency_s"])
-    assert float(row["startup_s"]) == pytest.approx(max(0, startup_s), abs=1e-4)
+    assert float(row["startup_s"]) == pytest.approx(startup_s, abs=1e-4)
     assert float(row["first_call_s"]) == pytest.approx(before[0], rel=1e-4)
+
+
+def test_a_start_that_was_faster_than_the_measured_calls_is_negative():
+    before = [{"latency_s": 1.25}, {"latency_s": 0.5}]
+    assert startup_columns(before, 1.0, compiled=True) == {"startup_s": -0.25, "compile_s": 0.25}
+    assert startup_columns(before, 1.5, compiled=True) == {"startup_s": -1.25, "compile_s": -0.25}
+    assert startup_columns(before, 1.0, compiled=False)["compile_s"] is None
 
 
 def test_the_work_of_a_step_is_counted(txt2img, tmp_path):

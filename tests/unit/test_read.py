@@ -21,6 +21,16 @@ def test_a_written_row_reads_back(make_row, tmp_path):
     assert frame.loc[0, "torch"] == "2.0"
 
 
+def test_a_start_up_may_be_negative_and_nothing_else(make_row, tmp_path):
+    path = tmp_path / "run.csv"
+    path.write_text(to_csv([make_row(startup_s=-0.0123, compile_s="-1e-05")], COLUMNS), encoding="utf-8")
+    assert read_measurements([path]).loc[0, ["startup_s", "compile_s"]].tolist() == [-0.0123, -1e-05]
+    for column in ("latency_s", "load_s", "first_call_s", "images_per_second"):
+        path.write_text(to_csv([make_row(**{column: -0.5})], COLUMNS), encoding="utf-8")
+        with pytest.raises(ReportError, match=f"{column}: found '-0.5'"):
+            read_measurements([path])
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

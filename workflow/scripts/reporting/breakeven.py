@@ -14,7 +14,9 @@ def breakeven_images(startup_s, base_startup_s, image_s, base_image_s, batch_siz
     """The number of images after which a variant is ahead of its baseline, rounded up to whole calls; NEVER if it is not
     faster, 0 if it is ahead from the start. Arrays of one shape, in seconds; NaN where something is not known."""
     gained_s = np.asarray(base_image_s, dtype=float) - image_s
-    behind_s = np.round(np.asarray(startup_s, dtype=float) - base_startup_s, 9)  # no rounding error decides what is behind
+    behind_s = np.round(
+        np.asarray(startup_s, dtype=float) - base_startup_s, 9
+    )  # no rounding error decides what is behind
     with np.errstate(divide="ignore", invalid="ignore"):
         images = np.where(gained_s > 0, behind_s / gained_s, NEVER)
     images = np.ceil(np.maximum(images, 0) / batch_size) * batch_size
@@ -64,7 +66,9 @@ def breakeven_interval(startups_s, base_startups_s, latencies_s, base_latencies_
         return np.nan, np.nan
     startup_s, base_startup_s = draw_mean(0, startups_s), draw_mean(1, base_startups_s)
     latency_s, base_latency_s = draw_latencies(latencies_s, base_latencies_s)
-    images = breakeven_images(startup_s, base_startup_s, latency_s / batch_size, base_latency_s / batch_size, batch_size)
+    images = breakeven_images(
+        startup_s, base_startup_s, latency_s / batch_size, base_latency_s / batch_size, batch_size
+    )
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(images, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)

@@ -173,7 +173,11 @@ def advice_of(part, labels):
     unclear = part[part["verdict"] == "unclear"]
     advice = [
         f"{name_stage(row, part, labels)}, {' '.join(name_column(part, row['torch'], row['variant'], labels))}: "
-        + (f"{row['rounds_needed']:.0f} rounds" if row["rounds_needed"] <= MOST_ROUNDS else f"more than {MOST_ROUNDS} rounds")
+        + (
+            f"{row['rounds_needed']:.0f} rounds"
+            if row["rounds_needed"] <= MOST_ROUNDS
+            else f"more than {MOST_ROUNDS} rounds"
+        )
         for row in unclear.to_dict("records")
     ]
     if advice:

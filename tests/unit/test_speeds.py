@@ -1,0 +1,54 @@
+"""Cells with two speeds: seen where they are clear, and seldom where there is one."""
+
+import numpy as np
+import pytest
+from test_summary import rounds_with, summary_of
+
+from reporting.speeds import has_two_speeds, slow_rounds
+
+REPETITIONS = 10_000
+SPREAD = 0.01  # standard deviation of the rounds at one speed
+
+
+def at_one_speed(generator, distribution, rounds):
+    shape = (REPETITIONS, rounds)
+    if distribution == "normal":
+        return generator.normal(0, SPREAD, shape)
+    if distribution == "heavy tails":
+        return generator.standard_t(5, shape) * SPREAD
+    return (4 - generator.gamma(4, 1, shape)) * SPREAD / 2  # skewed: a machine is slowed down, seldom sped up
+
+
+@pytest.mark.parametrize("distribution", ["normal", "heavy tails", "skewed"])
+@pytest.mark.parametrize("rounds", range(3, 16))
+def test_one_speed_is_seldom_called_two(rounds, distribution):
+    values = at_one_speed(np.random.default_rng(1), distribution, rounds)
+    assert has_two_speeds(values).mean() <= 0.055
+
+
+@pytest.mark.parametrize(
+    ("rounds", "gap", "least"), [(4, 12, 0.3), (5, 12, 0.5), (6, 8, 0.4), (8, 8, 0.6), (10, 8, 0.6), (10, 12, 0.9)]
+)
+@pytest.mark.parametrize("slow", [0.3, 0.5])
+def test_two_speeds_that_are_far_apart_are_seen(rounds, gap, least, slow):
+    """`gap`: how far apart, in standard deviations within one; `slow`: the share of rounds at the lower one."""
+    generator = np.random.default_rng(2)
+    values = at_one_speed(generator, "normal", rounds)
+    values -= gap * SPREAD * (generator.random(values.shape) < slow)
+    assert has_two_speeds(values).mean() >= least
+
+
+def test_three_rounds_cannot_show_two_speeds():
+    assert slow_rounds([20.0, 10.0, 20.01]) is None
+
+
+def test_a_gap_below_a_percent_is_none():
+    assert slow_rounds([20.0, 20.0001, 20.15, 20.1501]) is None
+    assert slow_rounds([20.0, 20.0001, 20.25, 20.2501]) is not None
+
+
+def test_the_slow_rounds_are_flagged_by_their_numbers(make_row):
+    row = summary_of(rounds_with(make_row, "eager", [20, 18, 20.05, 19.95, 18.03, 20.02])).iloc[0]
+    assert row["flags"].startswith("two speeds (round 2, 5): 10% slower than the other rounds. ")
+    assert row["rounds"] == 6, "nothing is dropped"
+    assert summary_of(rounds_with(make_row, "eager", [20, 19.9, 20.05, 19.95, 20.1, 20.02])).iloc[0]["flags"] == ""
