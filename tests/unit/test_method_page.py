@@ -7,7 +7,7 @@ import thresholds
 from columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 from conftest import ROOT
 from measurement.monitor import LIMITS
-from reporting import fidelity, summary
+from reporting import fidelity, flags, speedup, summary
 
 PAGE = (ROOT / "docs/method.md").read_text(encoding="utf-8")
 ROW = yaml.safe_load((ROOT / "workflow/schemas/measurement.schema.yaml").read_text(encoding="utf-8"))["properties"]
@@ -29,6 +29,9 @@ WORDS = {
     "badges": ["identical", "equivalent", "close", "different"],
     "roofs": ["compute", "memory"],
     "break-evens": ["at once", "never"],
+    "flags": list(flags.REMEDIES),
+    "comparisons": [speedup.PAIRED, speedup.WELCH],
+    "units of speed-ups": list(speedup.RATES),
 }
 
 

@@ -69,8 +69,8 @@ def spread_cells(generator, cells, unlike, distribution, repetitions=400):
 @pytest.mark.parametrize("unlike", [0, 0.5, 1])
 @pytest.mark.parametrize("cells", [SHARED_CELLS, 24])
 def test_cells_with_two_pairs_share_their_variances(cells, unlike, distribution):
-    """95% of all cells are covered, and 89% of the noisiest fifth; intervals are half as wide as Student's unless the cells spread
-    very differently. Smyth's (2004) own rule would cover 78% to 88% of the noisiest."""
+    """95% of all cells are covered, and 89% of the noisiest fifth; intervals are half as wide as Student's unless the cells
+    spread very differently. Smyth's (2004) own rule would cover 78% to 88% of the noisiest."""
     values, true = spread_cells(np.random.default_rng(5), cells, unlike, distribution)
     mean, own = values.mean(axis=2), values.std(axis=2, ddof=1)
     groups = np.repeat(np.arange(len(values)), cells)

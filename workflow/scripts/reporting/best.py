@@ -65,8 +65,8 @@ def steps_of(pipeline):
 
 
 def values_of(rows):
-    """{unit: value} of a cell's rows, one per stage: the images that go through all stages one after the other, and all iterations
-    over the time of all stages, in the catalogue's numbers of steps."""
+    """{unit: value} of a cell's rows, one per stage: images per second that go through all stages one after the other, and all
+    iterations over the time of all stages, in the catalogue's numbers of steps."""
     images = [row["images_per_second"] for row in rows]
     rates = [row["iterations_per_second"] for row in rows]
     values = dict.fromkeys(UNITS)

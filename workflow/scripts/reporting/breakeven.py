@@ -30,8 +30,9 @@ def count_images(images):
 
 
 def draw_mean(place, values):
-    """DRAWS values that the true mean may have, given these of the rounds: the generalized pivot of a normal mean (Weerahandi
-    1993). `place` numbers the mean: each has its own random numbers, the same whatever the values are. One value counts as it is."""
+    """DRAWS values that the true mean may have, given one value per round: the generalized pivot of a normal mean (Weerahandi
+    1993). One value counts as it is. `place` numbers the mean: each has its own random numbers, which do not depend on the
+    values."""
     values = np.asarray(values, dtype=float)
     if len(values) < 2:
         return np.full(DRAWS, values.mean())
