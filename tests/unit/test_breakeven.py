@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from reporting.breakeven import breakeven_images, breakeven_interval, draw_latencies
+from reporting.breakeven import breakeven_images, breakeven_interval, draw_latencies, draw_mean
 
 
 def test_break_even_is_where_the_two_lines_cross():
@@ -40,6 +41,13 @@ def test_the_interval_holds_never_where_the_speedup_may_be_none():
 def test_the_same_rounds_give_the_same_interval():
     measured = [50.0, 51.0], [2.0, 2.1], rounds(1.0, 1.02, 0.99), rounds(1.5, 1.52, 1.49)
     assert breakeven_interval(*measured, 1) == breakeven_interval(*measured, 1)
+
+
+@pytest.mark.parametrize("values", [[2.0, 2.2], [-0.5, 0.1, 0.7], [3.0, 3.1, 2.8, 3.3, 2.9]])
+def test_what_is_drawn_of_a_mean_is_students_interval(values):
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.5)
+    assert np.quantile(draw_mean(0, values), [0.25, 0.75]) == pytest.approx([expected.low, expected.high], abs=0.02)
+    assert set(draw_mean(0, values[:1])) == {values[0]}
 
 
 def test_a_startup_of_nothing_widens_no_interval():

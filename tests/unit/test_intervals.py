@@ -143,6 +143,15 @@ def test_the_rounds_that_are_advised_settle_it(paired):
     assert 0.4 < settled < 0.7, "about half of the time: the advice is for the ratio as it seems"
 
 
+@pytest.mark.parametrize(("paired", "degrees_a_round"), [(True, 1), (False, 2)])
+def test_the_rounds_that_are_advised_are_the_fewest(paired, degrees_a_round):
+    needed = rounds_needed(1.03, 0.04, paired=paired)
+    widths = [
+        stats.t.ppf(0.975, degrees_a_round * (rounds - 1)) * 0.04 / rounds**0.5 for rounds in (needed - 1, needed)
+    ]
+    assert widths[0] > np.log(1.03) >= widths[1]
+
+
 def test_advice_that_nobody_can_follow_is_infinite():
     assert rounds_needed(1.0001, 5.0) == np.inf
     assert rounds_needed(1.03, 0.03, more_than=60) == 61, "more than there were"
