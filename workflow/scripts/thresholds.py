@@ -15,12 +15,7 @@ SHARED_DEGREES = 2  # degrees of freedom that the cells' mean variance counts; t
 WIDEST_INTERVAL = 2.0  # high over low; a wider interval says that the rounds are too few, and is not worth printing
 
 # Flags (reporting/flags.py)
-TWO_SPEEDS = {
-    4: 14,
-    5: 9,
-    6: 7,
-    8: 5,
-}  # from so many rounds on: the gap between two groups of them, in standard deviations
+TWO_SPEEDS = {4: 14, 5: 9, 6: 7, 8: 5}  # by rounds: the gap between two groups, in standard deviations within them
 FEWEST_CALLS = 4  # below them the calls of a run say nothing of spread, outliers and drift
 TARGET_CALLS = 6  # below them the median of a run's calls has no interval, so that no target can be reached
 SPREAD = 0.10  # IQR over median; torch.utils.benchmark warns above it
