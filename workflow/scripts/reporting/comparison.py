@@ -7,6 +7,7 @@ from .conditions import differences_between
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
 from .notes import notes_of
+from .ratios import steps_of
 from .tables import DEFAULT, footnotes_of
 
 MATCH = ["pipeline", "batch_size", "variant", "stage"]
@@ -82,8 +83,8 @@ def conditions_of(published, measured, labels):
 
 def different_steps(row, base):
     """`steps 100 and 50`: the step counts of two rows where both are known and differ."""
-    known = row["steps"] and base["steps"]
-    return f"steps {row['steps']} and {base['steps']}" if known and row["steps"] != base["steps"] else ""
+    own, other = steps_of(row), steps_of(base)
+    return f"steps {own} and {other}" if own and other and own != other else ""
 
 
 def build_comparison(published, measured, labels, source):

@@ -9,10 +9,10 @@ from .builds import differences_of, releases_of
 from .labels import label_of, notes_on
 from .names import name_column, name_stage
 from .options import UNITS
-from .ratios import PER_IMAGE, common_pipelines, mean_rows, unit_of
+from .ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
 
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
-WIDEST_INTERVAL = 2.0  # half-width as a factor: beyond it an interval says nothing
+WIDEST_INTERVAL = 2.0  # high over low; a wider interval says that the rounds are too few, and is not worth printing
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
 MOST_NAMED = 8  # cells in one sentence
 
@@ -56,13 +56,13 @@ def per_image_notes(part, labels):
     """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
     rows = part[part["speedup"].notna()].to_dict("records")
     place = ("gpu", "batch_size", "pipeline", "stage")
-    steps = {tuple(row[axis] for axis in place): row["steps"] for row in rows if unit_of(row) != PER_IMAGE}
+    steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != PER_IMAGE}
     variants = {}
     for row in rows:
         if unit_of(row) == PER_IMAGE:
             base = steps.get(tuple(row[axis] for axis in place))
             counts = variants.setdefault(label_of(labels, "variants", row["variant"]), [])
-            counts += [f"{row['steps']} and {base}"] if row["steps"] and base else []
+            counts += [f"{steps_of(row)} and {base}"] if steps_of(row) and base else []
     for name, counts in variants.items():
         told = f" ({'; '.join(dict.fromkeys(counts))})" if counts else ""
         yield f"Speed-ups of {name} are per image: step counts differ{told}."
@@ -101,7 +101,11 @@ def advice_of(part, labels):
     unclear = part[part["verdict"] == "unclear"]
     advice = [
         f"{name_cell(row, part, labels)}: "
-        + (f"{row['rounds_needed']:.0f} rounds" if row["rounds_needed"] else f"more than {MOST_ROUNDS} rounds")
+        + (
+            f"{row['rounds_needed']:.0f} rounds"
+            if 0 < row["rounds_needed"] <= MOST_ROUNDS
+            else f"more than {MOST_ROUNDS} rounds"
+        )
         for row in unclear.to_dict("records")
     ]
     if advice:
@@ -143,12 +147,12 @@ def provenance_of(measured, unit="it/s"):
 
 
 def describe_intervals(measured):
-    """How wide the 95% intervals of the rates are; of those beyond WIDEST_INTERVAL, that their rounds are too few.
+    """How wide the 95% intervals of the rates are; of those wider than WIDEST_INTERVAL, that their rounds are too few.
 
     Nothing where one round alone has no interval.
     """
-    factors = (measured["iterations_per_second_high"] / measured["iterations_per_second_low"]).dropna() ** 0.5
-    useful = factors[factors <= WIDEST_INTERVAL] - 1
+    factors = (measured["iterations_per_second_high"] / measured["iterations_per_second_low"]).dropna()
+    useful = factors[factors <= WIDEST_INTERVAL] ** 0.5 - 1
     useless = factors.index[factors > WIDEST_INTERVAL]
     texts = []
     if len(useful):

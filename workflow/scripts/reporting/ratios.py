@@ -23,12 +23,17 @@ def rate_in(row, unit):
     return value if is_number(value) and value > 0 else None
 
 
+def steps_of(row):
+    """The iterations of one call, as text; empty where unknown, as of a published page."""
+    return f"{row['iterations']:.0f}" if is_number(row["iterations"]) else ""
+
+
 def unit_between(row, base):
     """The unit in which two rows of one pipeline are compared: `images/s` where their step counts differ.
 
     Where a step count is unknown, they differ if one of the two is compared with the baseline per image and the other is not.
     """
-    steps = [str(one["steps"]) for one in (row, base)]
+    steps = [steps_of(one) for one in (row, base)]
     differ = steps[0] != steps[1] if all(steps) else unit_of(row) != unit_of(base)
     return PER_IMAGE if differ else "it/s"
 

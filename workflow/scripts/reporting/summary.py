@@ -17,6 +17,7 @@ from .speedup import KEY, compare
 from .start import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
 
 MEDIANS = [
+    "iterations",
     "iterations_per_second",
     "denoiser_calls_per_second",
     "images_per_second",
@@ -53,7 +54,6 @@ RELEASES = [
 PROVENANCE = [
     "device_name",
     *RELEASES,
-    "steps",
     "host_cpu",
     "host_cores",
     "driver_version",
