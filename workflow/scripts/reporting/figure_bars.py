@@ -79,7 +79,7 @@ def describe_beside(marks):
     """A sentence for the caption: what is written beside the bars of speed-ups."""
     return (
         BESIDE
-        + f", of images per second where it says {PER_IMAGE}" * any(mark.unit == PER_IMAGE for mark in marks)
+        + f", or images per second where it says {PER_IMAGE}" * any(mark.unit == PER_IMAGE for mark in marks)
         + "."
     )
 

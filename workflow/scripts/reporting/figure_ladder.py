@@ -10,7 +10,6 @@ from .figure_cells import SIGN, Cells, Mark, describe_origin, describe_rounds, m
 from .figure_style import blank, colour_of, finish, grid_of, shown, styled
 from .labels import label_of
 from .ladder import Step, ladders, name_place, unit_of_ladder
-from .options import UNITS
 from .ratios import PER_IMAGE, rate_in
 
 HEIGHT, THICK = 0.22, 0.62  # inches of a step, and the share of them that its bar takes
@@ -87,7 +86,7 @@ def draw_ladder(summary, labels, baseline):
     rows = [found[start : start + PER_ROW] for start in range(0, len(found), PER_ROW)]
     names = [shown(label_of(labels, "variants", variant), 28, 1) for variant in cells.unique("variant")]
     figure, grid = grid_of([PANEL] * len(rows[0]), [len(names) * HEIGHT + 0.1] * len(rows))
-    every, kinds = [], set()
+    every, kinds, units = [], set(), set()
     for row, row_axes in zip(rows, grid):
         for axes in row_axes[len(row) :]:
             axes.set_visible(False)
@@ -97,11 +96,13 @@ def draw_ladder(summary, labels, baseline):
             marks = [mark_bar(bar, unit) for bar in bars]
             draw_bars(axes, bars, marks, limit_of(marks))
             axes.set_title(shown(name_place(cells, place), 38))
-            axes.set_xlabel(UNITS[unit][3].lower() + " (step counts differ)" * (unit == PER_IMAGE))
+            axes.set_xlabel("images per second" if unit == PER_IMAGE else "iterations per second")
             every += marks
+            units.add(unit)
             kinds |= {kind_of(bar) for bar in bars if bar.rate is not None}
         row_axes[0].set_yticklabels(names)
     told = ["Beside a bar: the step's rate (over the first step's).", *describe_rounds(summary, every)]
+    told += ["Images per second (of whole calls) where step counts differ."] * (PER_IMAGE in units)
     told += [f"{SIGN}: another image."] * any(mark.text.startswith(SIGN) for mark in every)
     caption = [" ".join(told), *describe_origin(summary, cells)]
     return finish(figure, TITLE, caption, [(Patch(**STYLES[kind]), kind) for kind in STYLES if kind in kinds])
