@@ -12,7 +12,8 @@ from render import write_summary
 from reporting.intervals import rate_interval
 from reporting.options import UNITS
 from reporting.page import build_page
-from reporting.page_data import read_details
+from reporting.page_data import CALL_KINDS, read_details
+from reporting.peaks import KINDS
 from reporting.read import to_frame
 from reporting.summary import read_summary
 
@@ -75,6 +76,18 @@ def expected_of(row, rows, unit):
     else:
         values = [row[f"iterations_per_second{end}"] for end in ("", "_low", "_high")]
     return (1 / values[0], 1 / values[2], 1 / values[1]) if unit.startswith("s/") else tuple(values)
+
+
+def test_the_pages_own_lists_are_those_of_the_report(opened):
+    page, _, _ = opened
+    assert page.evaluate("Object.keys(UNITS)") == list(UNITS)
+    names = {"first": "first call", "warmup": "warm-up", "call": "measured"}
+    assert page.evaluate("KIND_NAMES") == [names[kind] for kind in sorted(CALL_KINDS, key=CALL_KINDS.get)]
+    assert page.evaluate("MEMORY.map(([, column]) => column)") == [
+        *list(KINDS)[:2],
+        "peak_allocated_mib",
+        list(KINDS)[2],
+    ]
 
 
 @pytest.mark.parametrize("unit", UNITS)
