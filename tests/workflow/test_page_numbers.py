@@ -5,18 +5,20 @@ import re
 import numpy as np
 import pytest
 from test_page import cells_in, close_cell
-from test_summary import summary_of
-from test_tables import LABELS
 
+from columns import CELL
+from conftest import ROOT
 from render import write_summary
 from reporting.intervals import rate_interval
+from reporting.labels import read_labels
 from reporting.options import UNITS
 from reporting.page import build_page
 from reporting.page_data import CALL_KINDS, read_details
 from reporting.peaks import KINDS
 from reporting.read import to_frame
-from reporting.summary import read_summary
+from reporting.summary import read_summary, summarize
 
+LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 BASELINE = {"variant": "eager"}
 UNVERIFIED = "vae: OutOfMemoryError: CUDA out of memory"
 RATES = {"eager": (20, 20.6), "compile": (44, 45.5), "lcm-4": (19, 19.8)}
@@ -49,7 +51,8 @@ def rows_of(make_row):
 def opened(tmp_path, make_row, visit):
     """(the page, its summary.csv by the page's keys, the rows)."""
     rows = rows_of(make_row)
-    summary = summary_of(rows)
+    measurements = to_frame(rows)
+    summary = summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE)
     few = summary["variant"] == "lcm-4"
     per_image = summary["images_per_second"] / summary.groupby("batch_size")["images_per_second"].transform("first")
     summary = summary.assign(
@@ -60,11 +63,11 @@ def opened(tmp_path, make_row, visit):
     )
     write_summary(summary, tmp_path / "summary.csv")
     summary = read_summary(tmp_path / "summary.csv")
-    details = read_details(to_frame(rows), None, {}, {})
+    details = read_details(measurements, None, {}, {})
     file = tmp_path / "index.html"
     file.write_text(build_page(summary, LABELS, BASELINE, {"title": "Numbers"}, details), encoding="utf-8")
     keys = [f"A100/2.0/sd-txt2img/{row['batch_size']}/{row['variant']}/1" for row in summary.to_dict("records")]
-    return visit(file), dict(zip(keys, summary.to_dict("records"))), to_frame(rows)
+    return visit(file), dict(zip(keys, summary.to_dict("records"))), measurements
 
 
 def expected_of(row, rows, unit):
