@@ -1,6 +1,7 @@
 "use strict";
 // One cell: its rounds, calls, start, memory, image, flags, provenance, and the command that measures it again.
 const KIND_NAMES = ["first call", "warm-up", "measured"];
+const MEMORY = [["Peak memory on the device", "peak_process_mib"], ["Reserved by torch on the device", "peak_reserved_mib"], ["Allocated by torch on the device", "peak_allocated_mib"], ["Peak memory of the process", "peak_rss_mib"]];
 const ROUND_COLUMNS = { round: "Round", status: "Status", iterations_per_second: "it/s", latency_s: "Latency (s)", first_call_s: "First call (s)", startup_s: "Start-up (s)", cache: "Cache", calls: "Calls", stopped_by: "Stopped by", started_at: "Started" };
 
 const printed = (value) => (typeof value === "number" || value === "inf" ? digits(value) : String(value));
@@ -19,7 +20,7 @@ function roundsOf(cell) {
   const names = Object.keys(ROUND_COLUMNS).filter((name) => cell.rounds.some((round) => name in round));
   const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, ROUND_COLUMNS[name])));
   const rows = cell.rounds.map((round) => make("tr", {}, ...names.map((name) => make("td", {}, name in round ? printed(round[name]) : "-"))));
-  const details = cell.rounds.filter((round) => round.detail || round.evidence).map((round) => make("p", {}, `Round ${round.round}: ${[round.detail, round.evidence].filter(Boolean).join("; ")}`));
+  const details = cell.rounds.filter((round) => round.detail || round.evidence || round.unverified).map((round) => make("p", {}, `Round ${round.round}: ${[round.detail, round.evidence, round.unverified && `not verified: ${round.unverified}`].filter(Boolean).join("; ")}`));
   const grid = make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Rounds" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
   return [grid, ...details];
 }
@@ -80,11 +81,13 @@ function renderCell() {
       ["Reason", cell.detail],
       ["Mark", cell.mark && [cell.mark, DATA.marks[cell.mark]].filter(Boolean).join(": ")],
       ["Flags", cell.flags],
+      ["Not verified", cell.unverified],
+      ["Other conditions than that baseline", differencesOf(cell)],
     ]),
     ...section("Rounds", ...roundsOf(cell)),
     ...callsOf(cell),
     ...(cell.startup_cold_s === undefined && cell.startup_warm_s === undefined ? [] : section("Start", list([["First call, cold (s)", cell.first_call_cold_s], ["First call, warm (s)", cell.first_call_warm_s], ["Start-up, cold (s)", cell.startup_cold_s], ["Start-up, warm (s)", cell.startup_warm_s], [`Break-even against ${DATA.baselines[0].label}, cold (images)`, images("cold")], [`Break-even against ${DATA.baselines[0].label}, warm (images)`, images("warm")], ["Graphs", cell.graphs], ["Graph breaks", cell.graph_breaks]]))),
-    ...(memoryOf(cell) === null ? [] : section("Memory and work", list([["Peak allocated while starting (MiB)", cell.start_peak_allocated_mib], ["Peak allocated, warm (MiB)", cell.peak_allocated_mib], ["Peak of the process while starting (MiB)", cell.start_peak_rss_mib], ["Peak of the process, warm (MiB)", cell.peak_rss_mib], ["Work of a step (GFLOP)", cell.step_gflop], ["Share of the device's ceiling (%)", cell.ceiling_percent], ["Bound by", cell.bound], ["Energy (J/image)", cell.energy_per_image_j], ["Price (USD/1000 images)", cell.price_per_1000_images_usd]]))),
+    ...(memoryOf(cell) === null ? [] : section("Memory and work", list([...MEMORY.flatMap(([name, column]) => [[`${name}, while starting (MiB)`, cell[`start_${column}`]], [`${name}, warm (MiB)`, cell[column]]]), ["Work of a step (GFLOP)", cell.step_gflop], ["Share of the device's ceiling (%)", cell.ceiling_percent], ["Bound by", cell.bound], ["Energy (J/image)", cell.energy_per_image_j], ["Price (USD/1000 images)", cell.price_per_1000_images_usd]]))),
     ...section("Image", ...stripOf(cell)),
     ...section("Provenance", ...provenanceOf(cell)),
     ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the torch that is installed", make("pre", {}, cell.commands), copy, copied),

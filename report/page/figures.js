@@ -91,13 +91,14 @@ function speedupsByGpu(cells) {
   const dots = dotsOf(points, "speedup", "x", "gpu");
   const other = points.some((point) => point.other) ? " ⚠: another image." : "";
   const left = widest(rows);
-  return plot("Speed-up by GPU", `Over the chosen baseline; the line at 1 is the baseline itself${dots.told}.${sizes}${other}${firstOf(shown, all)}`, {
+  const perImage = anyPerImage(shown) ? ", per image where step counts differ" : "";
+  return plot("Speed-up by GPU", `Over the chosen baseline${perImage}; the line at 1 is the baseline itself${dots.told}.${sizes}${other}${firstOf(shown, all)}`, {
     marginLeft: left,
     marginTop: 30,
     marginBottom: margins.marginBottom,
     height: 90 + gpus.length * (30 + dots.height * rows.length),
     color: colorOf(points),
-    x: { grid: true, label: "speed-up (times)", domain: domainOf([1, ...points.map((point) => point.speedup)]) },
+    x: { grid: true, label: `speed-up (times${perImage})`, domain: domainOf([1, ...points.map((point) => point.speedup)]) },
     y: { label: null, domain: rows, tickFormat: shortened(left) },
     fy: { axis: null, padding: gpus.length > 1 ? 0.15 : 0 },
     marks: [Plot.ruleX([1]), ...dots.marks, Plot.text(gpus, { fy: "gpu", text: "gpu", frameAnchor: "top-right", dy: -14, fontWeight: 600 })],

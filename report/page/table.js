@@ -7,11 +7,11 @@ const COLUMNS = [
   { id: "batch_size", header: "Batch", value: (cell) => Number(cell.batch_size) },
   { id: "torch", header: "Torch", value: (cell) => nameOf(cell, "torch") },
   { id: "variant", header: "Variant", value: (cell) => nameOf(cell, "variant") },
-  { id: "value", header: () => state.unit, value: (cell) => valueOf(cell)[0] ?? undefined, text: printValue, after: (cell) => (valueOf(cell)[0] === null ? "" : printInterval(...valueOf(cell).slice(1))) },
+  { id: "value", header: () => state.unit, value: (cell) => valueOf(cell)[0] ?? undefined, text: printValue, after: (cell) => [valueOf(cell)[0] === null ? "" : printInterval(...valueOf(cell).slice(1)), cell.unverified ? "not verified" : ""].filter(Boolean).join(" ") },
   { id: "speedup", header: "Speed-up", value: (cell) => speedupOf(cell)?.[0], text: printSpeedup, after: (cell) => (speedupOf(cell) ? printInterval(...speedupOf(cell).slice(1, 3)) : "") },
   { id: "verdict", header: "Verdict", value: (cell) => (isBaseline(cell) ? "baseline" : speedupOf(cell)?.[3] || undefined) },
   { id: "image", header: "Image", value: (cell) => cell.fidelity },
-  { id: "memory", header: "Peak MiB", value: (cell) => memoryOf(cell) ?? undefined, text: (cell) => digits(memoryOf(cell)) },
+  { id: "memory", header: MEMORY_KINDS.length === 1 ? `Peak MiB, ${MEMORY_KINDS[0]}` : "Peak MiB", value: (cell) => memoryOf(cell) ?? undefined, text: printMemory },
   { id: "flags", header: "Flags", value: (cell) => kindsOf(cell.flags) || undefined },
 ];
 const textOf = (column, cell) => (column.text ? column.text(cell) : String(column.value(cell) ?? "-"));
@@ -79,6 +79,8 @@ function bodyCell(column, cell) {
   const entry = make("td", {}, text);
   if (column.id === "verdict") entry.className = text;
   if (column.id === "value" && cell.status !== "ok") Object.assign(entry, { className: "failed", title: cell.detail || "" });
+  if (column.id === "value" && cell.unverified) entry.title = `not verified: ${cell.unverified}`;
+  if (column.id === "speedup" && differencesOf(cell)) entry.title = `other conditions than the baseline: ${differencesOf(cell)}`;
   const after = column.after ? column.after(cell) : "";
   if (after) entry.append(" ", make("span", { className: "interval" }, after));
   return entry;
@@ -90,7 +92,8 @@ function toldOf(cells) {
   const pages = Math.ceil(cells.length / PAGE_SIZE);
   const page = pages > 1 && !state.all ? `, page ${state.page + 1} of ${pages}` : "";
   // speed-ups are of the denoising loop, also where whole calls are shown
-  const speedups = `speed-ups against ${baselineName()}${state.unit.includes("image") ? ", of iterations per second" : ""}`;
+  const perImage = anyPerImage(cells) ? ", per image where step counts differ" : "";
+  const speedups = `speed-ups against ${baselineName()}${state.unit.includes("image") ? ", of iterations per second" : ""}${perImage}`;
   return [`${count} cells and stages${page}`, `in ${UNITS[state.unit]}`, speedups, filtersOf()].filter(Boolean).join("; ");
 }
 

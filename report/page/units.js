@@ -18,7 +18,7 @@ function inverse(value) {
   return value === null ? null : value === "inf" ? 0 : value === 0 ? "inf" : 1 / value;
 }
 
-// [speed-up, low, high, verdict] over the baseline; null where there is none.
+// [speed-up, low, high, verdict, 1 where it is per image, index of DATA.differences] over the baseline; null where there is none.
 function speedupOf(cell, baseline = state.baseline) {
   return cell.speedups[baseline] || null;
 }
@@ -51,15 +51,32 @@ function printSpeedup(cell) {
   const found = speedupOf(cell);
   if (!found) return "-";
   const times = found[0] === "inf" || found[0] < 0.1 ? digits(found[0]) : found[0].toFixed(2);
-  return `${cell.fidelity === "different" ? "⚠ other image: " : ""}${times}x`;
+  return `${cell.fidelity === "different" ? "⚠ other image: " : ""}${times}x${found[4] ? " per image" : ""}`;
 }
 
 function nameOf(cell, axis) {
   return LABELS[axis].get(cell[axis]);
 }
 
+// What a cell and the chosen baseline differ in besides what is compared: "driver 535.1 and 550.2".
+function differencesOf(cell) {
+  return DATA.differences[speedupOf(cell)?.[5] ?? 0];
+}
+
+// Whether any of these cells has a speed-up per image, since its step count is not the baseline's.
+function anyPerImage(cells) {
+  return cells.some((cell) => speedupOf(cell)?.[4]);
+}
+
+// The peak memory, warm, in MiB; the tables print the same.
 function memoryOf(cell) {
-  return cell.peak_allocated_mib ?? cell.peak_rss_mib ?? null;
+  return cell.memory?.[1] ?? null;
+}
+
+const MEMORY_KINDS = [...new Set(DATA.cells.flatMap((cell) => (cell.memory ? [cell.memory[2]] : [])))];
+
+function printMemory(cell) {
+  return digits(memoryOf(cell)) + (MEMORY_KINDS.length > 1 && cell.memory ? ` (${cell.memory[2]})` : "");
 }
 
 // `spread (round 2): …; drift (round 1): …` as its kinds.

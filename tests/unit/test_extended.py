@@ -46,7 +46,7 @@ def test_numbers_of_every_kind_print(make_row):
     rows = [make_row(energy_per_image_j=812.3, peak_rss_mib=900, start_peak_rss_mib=1200, other_cpu_percent=50)]
     columns = columns_of(extended(summary_of(rows)))
     assert columns["energy (J/image)"] == ["812"]
-    assert columns["peak memory starting / warm (MiB)"] == ["1200 / 900"]
+    assert columns["peak memory of the process starting / warm (MiB)"] == ["1200 / 900"]
     assert columns["flags"] == ["shared CPU"]
 
 

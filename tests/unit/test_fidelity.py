@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from kept import BASELINE, LATENTS, picture, shifted
@@ -180,6 +181,46 @@ def test_other_sizes_are_not_compared_and_say_so(runs):
     assert found.loc["small", "note"] == note
     assert found.loc[["small", "mixed"], ["psnr_db", "ssim"]].isna().all(axis=None)
     assert list(found.loc[["small", "mixed"], "fidelity"]) == ["", ""]
+
+
+OTHER = "other weights than the baseline: images are not compared"
+ONE_UNKNOWN = "weights digest known of one of the two only: images are not compared"
+ONE, TWO = "0123456789ab", "ba9876543210"
+
+
+@pytest.mark.parametrize(
+    ("base", "own", "badge", "note"),
+    [
+        (ONE, ONE, "identical", ""),
+        ("", "", "identical", ""),  # rows from before there were digests
+        (ONE, TWO, "", OTHER),
+        (ONE, "", "", ONE_UNKNOWN),
+        ("", ONE, "", ONE_UNKNOWN),
+    ],
+)
+def test_a_badge_needs_the_same_weights(runs, tmp_path, base, own, badge, note):
+    runs.add(picture(), LATENTS, weights_digest=base)
+    runs.add(picture(), LATENTS, variant="compile", weights_digest=own)
+    write_fidelity(runs.compare(), tmp_path / "fidelity.csv")  # what another machine reads says the same
+    for fidelity in (runs.compare(), read_fidelity(tmp_path / "fidelity.csv")):
+        found = badges(fidelity, BASELINE).set_index("variant").loc["compile"]
+        assert (found["fidelity"], found["note"], math.isnan(found["psnr_db"])) == (badge, note, bool(note))
+
+
+def test_one_round_with_other_weights_leaves_the_cell_without_a_badge(runs):
+    runs.add(picture(), LATENTS, weights_digest=ONE)
+    runs.add(picture(), LATENTS, variant="compile", weights_digest=ONE)
+    runs.add(shifted(picture(), 90), LATENTS, variant="compile", round=2, weights_digest=TWO)
+    found = runs.badges().loc[("2.0", "compile")]
+    assert (found["fidelity"], found["note"]) == ("", OTHER)
+
+
+def test_a_strip_shows_no_difference_of_images_of_other_weights(runs):
+    runs.add(picture(), LATENTS, weights_digest=ONE)
+    runs.add(shifted(picture(), 9), LATENTS, variant="compile", weights_digest=TWO)
+    texts = [" ".join(text.get_text().split()) for text in runs.draw().findobj(Text)]
+    assert f"not compared: {OTHER}" in texts
+    assert not any("largest:" in text for text in texts)
 
 
 def test_latents_of_three_channels_are_the_pixels_where_there_is_no_image(runs):

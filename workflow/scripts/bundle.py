@@ -11,9 +11,9 @@ from columns import CELL
 from reporting.ceilings import read_ceilings
 from reporting.errors import ReportError, run_script
 from reporting.fidelity import compare_runs, write_fidelity
+from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs
 from reporting.read import read_calls, read_rows, row_schema
-from reporting.tables import listed
 
 LOCAL = ("external", "documents")  # keys of the config that name files of this machine
 COMMAND = "snakemake --cores 1 --configfile config.yaml"

@@ -1,5 +1,6 @@
 """What the torch builds of a table differ in besides torch: a release and its CUDA, Python or Diffusers are confounded."""
 
+from .conditions import NAMES as CONDITIONS
 from .labels import torch_label
 
 SENTENCES = {
@@ -10,6 +11,7 @@ SENTENCES = {
     ),
 }
 NAMES = {"cuda_version": "CUDA", "python_version": "Python", "diffusers_version": "Diffusers"}
+OF_MACHINE = ("host_cpu", "host_cores", "driver_version", "threads")  # a build has them by where it was measured
 
 
 def different(values):
@@ -25,6 +27,21 @@ def differences_of(measured):
         if len(set(found.values())) > 1:
             texts = [f"{text} with torch {torch_label(measured, torch)}" for torch, text in found.items()]
             yield sentence.format("; ".join(texts))
+    if measured["gpu"].nunique() == 1:
+        yield from machine_differences_of(measured, builds)
+
+
+def machine_differences_of(measured, builds):
+    """A sentence for whatever differs between the machines on which torch builds were measured: `builds` maps each to its rows.
+
+    What a speed-up's own `differences` already say is left out.
+    """
+    for column in OF_MACHINE:
+        name, values = CONDITIONS[column], {torch: different(rows[column]) for torch, rows in builds.items()}
+        known = {torch: " and ".join(found) for torch, found in values.items() if found}
+        if len(set(known.values())) > 1 and not measured["differences"].str.contains(f"{name} ", regex=False).any():
+            texts = [f"{text} with torch {torch_label(measured, torch)}" for torch, text in known.items()]
+            yield f"{name[0].upper()}{name[1:]} differ{'s' * (not name.endswith('s'))} with torch: {'; '.join(texts)}."
 
 
 def describe_versions(rows, columns):

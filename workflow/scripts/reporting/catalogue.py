@@ -3,7 +3,7 @@
 from .builds import releases_of
 from .cells import merge_stages, print_failure
 from .formats import Cell, Table
-from .tables import SCALES, listed
+from .notes import SCALES, listed
 
 RUNS, NOT_YET = "runs", "…"
 

@@ -3,9 +3,12 @@
 import numpy as np
 
 from .cells import OUTSIDE, is_number, merge_stages, print_stage
+from .conditions import differences_between
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
-from .tables import DEFAULT, footnotes_of, notes_of
+from .notes import notes_of
+from .ratios import steps_of
+from .tables import DEFAULT, footnotes_of
 
 MATCH = ["pipeline", "batch_size", "variant", "stage"]
 NOTHING = (
@@ -62,6 +65,28 @@ def cells_of(published, measured, footnotes):
     return [*cells, Cell(merge_stages(ratios))]
 
 
+def conditions_of(published, measured, labels):
+    """A sentence for each difference between the two sides that is known of both, with the pipelines and variants it is of."""
+    place = ["pipeline", "variant", "stage"]
+    theirs = {tuple(row[axis] for axis in place): row for row in published.to_dict("records")}
+    found = {}
+    for row in measured.to_dict("records"):
+        base = theirs.get(tuple(row[axis] for axis in place))
+        if base is None or not (is_number(row["iterations_per_second"]) and is_number(base["iterations_per_second"])):
+            continue
+        name = f"{label_of(labels, 'pipelines', row['pipeline'])}, {label_of(labels, 'variants', row['variant'])}"
+        for text in filter(None, [differences_between(row, base), different_steps(row, base)]):
+            found.setdefault(text, []).append(name)
+    for text, names in found.items():
+        yield f"Measured and published under other conditions ({'; '.join(dict.fromkeys(names))}): {text}."
+
+
+def different_steps(row, base):
+    """`steps 100 and 50`: the step counts of two rows where both are known and differ."""
+    own, other = steps_of(row), steps_of(base)
+    return f"steps {own} and {other}" if own and other and own != other else ""
+
+
 def build_comparison(published, measured, labels, source):
     """The Table of one published GPU, torch build and batch size against one measured: the published pipelines, and the variants
     that both have of them."""
@@ -78,7 +103,9 @@ def build_comparison(published, measured, labels, source):
             cells += cells_of(with_values(published, **of_cell), with_values(measured, **of_cell), footnotes)
         rows.append((label_of(labels, "pipelines", pipeline), cells))
     *notes, provenance = notes_of(measured[measured["variant"].isin(variants)], labels, DEFAULT)
-    notes = [f"Published: {source}.", f"Measured: {provenance}", *notes, "Ratio: measured over published."]
+    conditions = conditions_of(published, measured, labels)
+    ratio = "Ratio: measured over published, of iterations per second."
+    notes = [f"Published: {source}.", f"Measured: {provenance}", *notes, *conditions, ratio]
     torch, batch_size = published[["torch", "batch_size"]].iloc[0]
     heading = (
         f"{name_gpu(measured, labels)} over {name_gpu(published, labels)}, torch {torch} (batch size: {batch_size})"

@@ -7,8 +7,11 @@ from .cells import OUTSIDE, is_number, print_stage
 from .flags import kinds_of
 from .formats import Cell, Table
 from .labels import label_of
-from .options import TableOptions
-from .tables import heading_of, name_column, name_stage, notes_of, print_speedup, table_keys
+from .names import name_column, name_stage
+from .notes import notes_of
+from .options import TableOptions, interval_of
+from .peaks import kinds_in, name_peaks, print_peak
+from .tables import add_footnote, heading_of, print_speedup, table_keys, unverified_of
 
 DEFAULT = TableOptions()
 
@@ -16,10 +19,8 @@ DEFAULT = TableOptions()
 def print_rate(row, options):
     """`21.70 (21.50 to 21.91)`, or what took the number's place."""
     text = print_stage(row, options.decimals, options.unit)
-    low, high = row["iterations_per_second_low"], row["iterations_per_second_high"]
-    if options.unit != "it/s" or row["status"] != "ok" or not is_number(low):
-        return text
-    return f"{text} ({low:.{options.decimals}f} to {high:.{options.decimals}f})"
+    interval = interval_of(row, options.unit)
+    return f"{text} ({' to '.join(f'{end:.{options.decimals}f}' for end in interval)})" if interval else text
 
 
 def print_fidelity(row):
@@ -51,20 +52,12 @@ def number(column, digits):
     return print_number
 
 
-def print_memory(row):
-    """Peak MiB of the device (of the process on a CPU) until it was warm, and warm."""
-    for name in ("peak_allocated_mib", "peak_rss_mib"):
-        if is_number(row[name]):
-            start = row[f"start_{name}"]
-            return f"{start:.0f} / {row[name]:.0f}" if is_number(start) else f"{row[name]:.0f}"
-    return OUTSIDE
-
-
 def print_ceiling(row):
     """`34% (compute)`: of the least time that the device's ceilings allow."""
     return f"{row['ceiling_percent']:.0f}% ({row['bound']})" if is_number(row["ceiling_percent"]) else OUTSIDE
 
 
+PEAKS = ("peak memory", "starting / warm (MiB)")  # its header and its cells go by the kinds of peak in the table
 COLUMNS = {  # header: how its cells print; a column without any content is left out
     ("speed-up",): print_speedup,
     ("image",): print_fidelity,
@@ -73,7 +66,7 @@ COLUMNS = {  # header: how its cells print; a column without any content is left
     ("break-even", "cold (images)"): lambda row: print_images(row, "cold"),
     ("break-even", "warm (images)"): lambda row: print_images(row, "warm"),
     ("graphs",): number("graphs", 3),
-    ("peak memory", "starting / warm (MiB)"): print_memory,
+    PEAKS: None,
     ("share of the ceiling",): print_ceiling,
     ("energy (J/image)",): number("energy_per_image_j", 3),
     ("price (USD/1000 images)",): number("price_per_1000_images_usd", 3),
@@ -85,16 +78,21 @@ def build_extended(summary, gpu, batch_size, labels, options=DEFAULT):
     """The extended Table of one GPU and batch size."""
     part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
     rows = part.to_dict("records")
-    printed = {header: [act(row) for row in rows] for header, act in COLUMNS.items()}
+    mixed = len(kinds_in(rows)) > 1
+    peaks = {PEAKS: lambda row: print_peak(row, mixed, start=True)}
+    printed = {header: [act(row) for row in rows] for header, act in {**COLUMNS, **peaks}.items()}
     shown = {header: texts for header, texts in printed.items() if set(texts) != {OUTSIDE}}
-    body = []
+    headers = [(name_peaks(rows), PEAKS[1]) if header == PEAKS else header for header in shown]
+    body, footnotes = [], []
     for place, row in enumerate(rows):
         column = " - ".join(name_column(part, row["torch"], row["variant"], labels))
-        texts = [print_rate(row, options), *(texts[place] for texts in shown.values())]
-        body.append((f"{name_stage(row, part, labels)}, {column}", [Cell([text]) for text in texts]))
+        numbers = []
+        add_footnote(unverified_of(row), numbers, footnotes)
+        cells = [Cell([print_rate(row, options)], numbers), *(Cell([texts[place]]) for texts in shown.values())]
+        body.append((f"{name_stage(row, part, labels)}, {column}", cells))
     notes = failures_of(rows, part, labels) + list(notes_of(part, labels, options._replace(speedups=True)))
-    headers = [["Pipeline, torch, variant"], [options.unit], *map(list, shown)]
-    return Table(f"{heading_of(part, gpu, batch_size, labels)}, extended", headers, body, [], notes)
+    headers = [["Pipeline, torch, variant"], [options.unit], *map(list, headers)]
+    return Table(f"{heading_of(part, gpu, batch_size, labels)}, extended", headers, body, footnotes, notes)
 
 
 def failures_of(rows, part, labels):

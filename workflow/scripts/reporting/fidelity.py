@@ -16,6 +16,8 @@ COLUMNS = [*KEY, "round", "baseline_round", *MEASURES, "identical", "note"]
 TYPES = {**dict.fromkeys(["batch_size", "stage", "round", "baseline_round"], int), **dict.fromkeys(MEASURES, float)}
 PEAK = 255  # the largest value of a byte
 WINDOW = 7  # pixels: the side of the window of SSIM, as scikit-image has it
+OTHER_WEIGHTS = "other weights than the baseline: images are not compared"
+UNKNOWN_WEIGHTS = "weights digest known of one of the two only: images are not compared"
 
 
 def window_of(image):
@@ -61,21 +63,33 @@ def compare_outputs(output, base):
     return {**columns, "identical": all(map(equal_bits, output, base)), "note": "; ".join(notes)}
 
 
+def weights_note(digest, base_digest):
+    """Why the images of two runs are not compared: their weights differ, or may; empty where the digests agree, or where neither
+    run has one, as in rows from before there were digests."""
+    if digest == base_digest:
+        return ""
+    return OTHER_WEIGHTS if digest and base_digest else UNKNOWN_WEIGHTS
+
+
 def compare_runs(runs, baseline):
     """What every run made against what the baseline made: a DataFrame with COLUMNS, one row a run and stage that is ok.
 
     `runs` as outputs.read_runs gives them; `baseline` maps `variant` and/or `torch` to a name. Of the baseline's rounds the
-    first counts that is ok and kept something (`baseline_round`); a cell whose baseline has none has no row. Raises
-    ReportError where a file is damaged.
+    first counts that is ok and kept something (`baseline_round`); a cell whose baseline has none has no row. Where the two runs
+    had other weights, nothing is compared and `note` says so. Raises ReportError where a file is damaged.
     """
     runs = kept_runs(runs)
     others = [column for column in KEY if column not in baseline]
     first = runs[is_baseline(runs, baseline)].sort_values("round", kind="stable").drop_duplicates(others)
-    pairs = runs.merge(first[[*others, "round", "outputs"]], on=others, suffixes=("", "_base"))
+    pairs = runs.merge(first[[*others, "round", "outputs", "weights_digest"]], on=others, suffixes=("", "_base"))
     rows = []
     for pair in pairs.to_dict("records"):
-        base = read_output(pair["outputs_base"], pair["stage"])
-        measures = compare_outputs(read_output(pair["outputs"], pair["stage"]), base)
+        note = weights_note(pair["weights_digest"], pair["weights_digest_base"])
+        if note:
+            measures = {**dict.fromkeys(MEASURES, np.nan), "identical": False, "note": note}
+        else:
+            base = read_output(pair["outputs_base"], pair["stage"])
+            measures = compare_outputs(read_output(pair["outputs"], pair["stage"]), base)
         rows.append({**pair, "baseline_round": pair["round_base"], **measures})
     return pd.DataFrame(rows, columns=COLUMNS).astype({**TYPES, "identical": bool})
 

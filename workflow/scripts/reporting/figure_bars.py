@@ -8,11 +8,13 @@ from .figure_cells import (
     describe_origin,
     describe_rounds,
     is_number,
+    label_speedup,
     mark_rate,
     mark_speedup,
     name_baseline,
 )
 from .figure_style import HATCHES, SMALL, blank, colour_of, finish, grid_of, shown, styled, text_width
+from .ratios import PER_IMAGE
 from .tables import columns_of
 
 PANEL, BAR, GAP = 2.6, 0.115, 0.12  # inches: width of a panel, height of a bar, space between groups of bars
@@ -23,7 +25,7 @@ BESIDE_STYLE = {  # on a ground that hides the line at 1, and an interval that g
     "zorder": 5,
     "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.4},
 }
-BESIDE = "Beside a bar: speed-up × the baseline's iterations per second."
+BESIDE = "Beside a bar: speed-up × the baseline's iterations per second"
 
 
 def bar_style(columns, column):
@@ -73,8 +75,18 @@ def limit_of(marks):
     )
 
 
-def draw_panels(title, caption, cells, panels, columns, mark_of, xlabel, share_limit):
-    """A figure of panels; `panels` holds rows of (title, [group], {group: label}, key), `mark_of(key, group, column)` a Mark."""
+def describe_beside(marks):
+    """A sentence for the caption: what is written beside the bars of speed-ups."""
+    return (
+        BESIDE
+        + f", or images per second where it says {PER_IMAGE}" * any(mark.unit == PER_IMAGE for mark in marks)
+        + "."
+    )
+
+
+def draw_panels(title, caption, cells, panels, columns, mark_of, label_of_axis, share_limit):
+    """A figure of panels; `panels` holds rows of (title, [group], {group: label}, key), `mark_of(key, group, column)` is a Mark,
+    `label_of_axis(marks)` the label of their axis."""
     every = columns_of(cells.summary)
     styles = {column: bar_style(every, column) for column in columns}
     marks = [
@@ -96,7 +108,7 @@ def draw_panels(title, caption, cells, panels, columns, mark_of, xlabel, share_l
             if index == 0:
                 axes.set_yticklabels([shown(names[group], 24, 2) for group in groups])
             axes.set_title(shown(name, 38))
-            axes.set_xlabel(xlabel)
+            axes.set_xlabel(label_of_axis(flat))
             if share_limit:
                 axes.axvline(1, color="black", linewidth=0.8, linestyle="--", zorder=1)
     handles = [(Patch(**styles[column]), cells.name_column(column)) for column in columns]
@@ -148,11 +160,11 @@ def draw_speedups(summary, labels, baseline):
 
     def caption(marks):
         spread = describe_rounds(summary, marks)
-        return [" ".join([BESIDE, *spread]), *describe_origin(summary, cells)]
+        return [" ".join([describe_beside(marks), *spread]), *describe_origin(summary, cells)]
 
     columns = compared_columns(summary, baseline)
     panels = panel_rows(cells, cells.unique("gpu"))
-    return draw_panels(title, caption, cells, panels, columns, mark_of, "speed-up", True)
+    return draw_panels(title, caption, cells, panels, columns, mark_of, label_speedup, True)
 
 
 @styled
@@ -181,12 +193,12 @@ def draw_speedups_by_gpu(summary, labels, baseline):
 
     def caption(marks):
         spread = describe_rounds(part, marks, " of the rate, over the baseline's median")
-        return [" ".join([BESIDE, *spread]), *describe_origin(part, cells)]
+        return [" ".join([describe_beside(marks), *spread]), *describe_origin(part, cells)]
 
     name = cells.name_group((pipeline, 1)) if len(stages) == 1 else cells.name_group((pipeline, 1)).rpartition(",")[0]
     title = f"{name}, batch size {size}: speed-up over {cells.name_column(reference)}"
     panels = [[("", groups, names, None)]]
-    return draw_panels(title, caption, cells, panels, columns_of(part), mark_of, "speed-up", True)
+    return draw_panels(title, caption, cells, panels, columns_of(part), mark_of, label_speedup, True)
 
 
 @styled
@@ -207,4 +219,5 @@ def draw_rates(summary, labels, baseline):
 
     title = f"Iterations per second on {cells.name_gpu(gpu)}"
     panels = panel_rows(cells, [gpu])
-    return draw_panels(title, caption, cells, panels, columns_of(part), mark_of, "iterations per second", False)
+    label = "iterations per second"
+    return draw_panels(title, caption, cells, panels, columns_of(part), mark_of, lambda marks: label, False)

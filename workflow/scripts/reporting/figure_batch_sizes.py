@@ -2,7 +2,16 @@
 
 from .cells import OUTSIDE
 from .figure_bars import PER_ROW, base_of, compared_columns, title_of
-from .figure_cells import Cells, Mark, describe_origin, describe_rounds, is_number, mark_rate, mark_speedup
+from .figure_cells import (
+    Cells,
+    Mark,
+    describe_origin,
+    describe_rounds,
+    is_number,
+    label_speedup,
+    mark_rate,
+    mark_speedup,
+)
 from .figure_lines import Panel, draw_lines, marks_of
 from .figure_style import blank, styled
 from .tables import columns_of
@@ -55,7 +64,9 @@ def draw_speedups_by_batch_size(summary, labels, baseline):
         spread = describe_rounds(summary, marks)
         return [*filter(None, [" ".join(spread)]), *describe_origin(summary, cells)]
 
-    rows = panel_rows(cells, cells.unique("gpu"), compared_columns(summary, baseline), mark_of, "speed-up")
+    rows = panel_rows(cells, cells.unique("gpu"), compared_columns(summary, baseline), mark_of, "")
+    label = label_speedup([mark for row in rows for panel in row for mark in marks_of(panel)]).replace(" (", "\n(")
+    rows = [[panel._replace(ylabel=label) for panel in row] for row in rows]
     return draw_lines(title, caption, cells, rows, 1)
 
 

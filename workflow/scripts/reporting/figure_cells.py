@@ -6,7 +6,8 @@ from typing import NamedTuple
 from .builds import differences_of
 from .cells import OUTSIDE, is_number, print_stage
 from .labels import label_of, notes_on, torch_label
-from .tables import SCALES
+from .notes import SCALES
+from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER, rate_in, unit_between, unit_of
 
 WIDEST = 1.3  # of the largest value: an interval of few rounds may go on beyond, out of the panel
 SIGN = "⚠"  # where an image is not the baseline's
@@ -15,13 +16,14 @@ WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may 
 
 class Mark(NamedTuple):
     """A bar or a point: `value` with the `low` and `high` of its interval, or None each; `text` is what is written there,
-    and `sign` what must not be overlooked beside a value without text."""
+    and `sign` what must not be overlooked beside a value without text; `unit` is that of the rates it was made of."""
 
     value: float | None
     low: float | None
     high: float | None
     text: str
     sign: str = ""
+    unit: str = "it/s"
 
 
 def print_rate(rate):
@@ -128,11 +130,21 @@ def mark_rate(row, factor=1.0):
     return Mark(rate * factor, low * factor, high * factor, print_rate(rate * factor))
 
 
+def mark_in(row, unit):
+    """The Mark of a row's rate in `it/s`, or in `images/s`, of which a summary has no interval."""
+    mark = mark_rate(row)
+    if unit == "it/s" or mark.value is None:
+        return mark
+    rate = rate_in(row, unit)
+    return Mark(rate, None, None, OUTSIDE if rate is None else print_rate(rate), unit=unit)
+
+
 def mark_speedup(row, base, speedup=None):
     """The Mark of a row's speed-up over the row `base`.
 
-    Its text holds the baseline's own rate: `2.03 × 21.7`, and a sign where the image is another. `speedup` is the summary's,
-    whose interval it has; by default it is the ratio of the two rates, with the rate's interval over the same denominator.
+    Its text holds the baseline's own rate: `2.03 × 21.7`, and a sign where the image is another; per image, where step counts
+    differ, `4.53 × 0.41 images/s`. `speedup` is the summary's, whose unit and interval it has; by default it is the ratio of
+    the two rates, with the rate's interval over the same denominator.
     """
     based = base is not None and is_number(base["iterations_per_second"]) and base["iterations_per_second"] > 0
     if row is None and base is not None and not based:
@@ -143,15 +155,25 @@ def mark_speedup(row, base, speedup=None):
     if not based:
         why = f" ({print_failure(base)})" if base is not None else ""
         return Mark(None, None, None, f"{mark.text} it/s, no baseline{why}")
-    rate = base["iterations_per_second"]
+    unit = unit_between(row, base) if speedup is None else unit_of(row)
+    rate, own = rate_in(base, unit), mark_in(row, unit)
+    if rate is None or own.value is None:
+        return Mark(None, None, None, f"{mark.text} it/s, no images/s to compare")
     sign = SIGN if row.get("fidelity") == "different" else ""
     words = f"{sign} other image " if sign else ""
     if speedup is None:
-        scaled = mark_rate(row, 1 / rate)
+        low, high = (None if end is None else end / rate for end in (own.low, own.high))
+        scaled = Mark(own.value / rate, low, high, "", unit=unit)
     else:
         low, high = (row.get(f"speedup_{end}") for end in ("low", "high"))
-        scaled = Mark(speedup, *((low, high) if is_number(low) and is_number(high) else (None, None)), "")
-    return scaled._replace(text=f"{words}{scaled.value:.2f} × {print_rate(rate)}", sign=sign)
+        scaled = Mark(speedup, *((low, high) if is_number(low) and is_number(high) else (None, None)), "", unit=unit)
+    text = f"{words}{scaled.value:.2f} × {print_rate(rate)}" + f" {unit}" * (unit == PER_IMAGE)
+    return scaled._replace(text=text, sign=sign)
+
+
+def label_speedup(marks):
+    """The label of an axis of speed-ups: whether some of them are per image."""
+    return "speed-up" + f" ({WHERE_STEPS_DIFFER})" * any(mark.unit == PER_IMAGE for mark in marks)
 
 
 def describe_origin(rows, cells):

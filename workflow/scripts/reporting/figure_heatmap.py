@@ -6,10 +6,11 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from .cells import OUTSIDE
+from .cells import OUTSIDE, is_number
 from .figure_bars import base_of, title_of
 from .figure_cells import SIGN, Cells, describe_origin, describe_rounds, mark_speedup
 from .figure_style import SMALL, blank, finish, grid_of, shown, styled
+from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER
 
 WIDTH, HEIGHT = 0.85, 0.42  # inches of a cell
 COLOURS = "Blues"  # from light to dark: an order in black and white too
@@ -56,17 +57,15 @@ def draw_heatmap(summary, labels, baseline):
     groups = {
         size: [group for group in cells.groups(batch_size=size) if group[0] in set(part["pipeline"])] for size in sizes
     }
-    marks = {
-        size: [
-            [
-                mark_speedup(cells.get(gpu, size, group, column), cells.get(gpu, size, group, base))
-                for group in groups[size]
-            ]
-            for gpu in gpus
-        ]
-        for size in sizes
-    }
-    numbers = [mark.value for rows in marks.values() for row in rows for mark in row if mark.value is not None]
+
+    def mark_of(gpu, size, group):
+        row = cells.get(gpu, size, group, column)
+        speedup = row["speedup"] if row is not None and is_number(row["speedup"]) else None
+        return mark_speedup(row, cells.get(gpu, size, group, base), speedup)
+
+    marks = {size: [[mark_of(gpu, size, group) for group in groups[size]] for gpu in gpus] for size in sizes}
+    every = [mark for rows in marks.values() for row in rows for mark in row]
+    numbers = [mark.value for mark in every if mark.value is not None]
     scale = LogNorm(max(min([1.0, *numbers]), 1e-3), max([1.1, *numbers]), clip=True)
     widest = max(map(len, groups.values()))
     figure, grid = grid_of([widest * WIDTH], [len(gpus) * HEIGHT] * len(sizes))
@@ -84,6 +83,7 @@ def draw_heatmap(summary, labels, baseline):
         )
         axes.tick_params(length=0)
     title = title_of(summary, labels, baseline, f" of {cells.name_column(column)}")
-    signs = [f"{SIGN}: another image." for rows in marks.values() for row in rows for mark in row if mark.sign][:1]
-    caption = [*filter(None, [" ".join([*describe_rounds(part, []), *signs])]), *describe_origin(part, cells)]
+    told = [f"{SIGN}: another image."] * any(mark.sign for mark in every)
+    told += [f"Speed-ups are {WHERE_STEPS_DIFFER}."] * any(mark.unit == PER_IMAGE for mark in every)
+    caption = [*filter(None, [" ".join([*describe_rounds(part, []), *told])]), *describe_origin(part, cells)]
     return finish(figure, title, caption)

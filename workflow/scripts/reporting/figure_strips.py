@@ -5,7 +5,7 @@ from pathlib import Path
 from sizes import sized, split_name
 from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
-from .fidelity import badges
+from .fidelity import OTHER_WEIGHTS, UNKNOWN_WEIGHTS, badges
 from .figure_bars import base_of
 from .figure_cells import Cells, describe_origin
 from .figure_images import AMPLIFIED, describe_badge, difference_of, draw_difference, draw_panel, words_for
@@ -83,8 +83,13 @@ class Strip:
         self.differences = {
             (stage, column): difference_of(image, self.pixels.get((stage, self.bases[column])))
             for (stage, column), image in self.pixels.items()
-            if column != self.bases[column]
+            if column != self.bases[column] and self.is_compared(stage, column)
         }
+
+    def is_compared(self, stage, column):
+        """Whether a cell's image may be held against the baseline's: not where fidelity.compare_runs refused to."""
+        badge = self.badges[stage, column]
+        return badge is None or OTHER_WEIGHTS not in badge["note"] and UNKNOWN_WEIGHTS not in badge["note"]
 
     def draw_cell(self, axes, stage, column):
         """An image in the first of the axes and, where there is a second, its difference from the baseline's."""

@@ -7,7 +7,8 @@ from .cells import is_number
 from .figure_cells import joined, print_rate
 from .flags import kinds_of
 from .labels import label_of, torch_label
-from .tables import name_stage
+from .names import name_stage
+from .ratios import PER_IMAGE, base_rate, print_times, rate_in, unit_of
 
 WORDS = {"oom": "out of memory", "compile-error": "compile error", "unsupported": "n/a", "open": "not measured yet"}
 NO_FAILURE = ("ok", "open")
@@ -52,13 +53,19 @@ def speedup_item(title, row, word, summary, labels, baseline):
         if summary["rounds"].max() == 1:
             text += " One round of a cell makes no claim."
         return {"title": title, "value": "none", "text": text, "link": ""}
-    text = f"{describe(row, summary, labels)}: {print_rate(row['iterations_per_second'])} it/s"
-    base = row["iterations_per_second"] / row["speedup"]
+    unit = unit_of(row)
+    text = f"{describe(row, summary, labels)}: {print_rate(rate_in(row, unit))} {unit}"
     interval = "no interval is known"
     if row["verdict"]:
         interval = f"95% interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
-    text = f"{text} over {print_rate(base)} it/s of {baseline}; {interval}."
-    return {"title": title, "value": f"{row['speedup']:.2f}x", "text": text, "link": urlencode({"cell": cell_key(row)})}
+    steps = "; step counts differ, so the speed-up is per image" * (unit == PER_IMAGE)
+    text = f"{text} over {print_rate(base_rate(row))} {unit} of {baseline}{steps}; {interval}."
+    return {
+        "title": title,
+        "value": print_times(row["speedup"], unit),
+        "text": text,
+        "link": urlencode({"cell": cell_key(row)}),
+    }
 
 
 def failures_item(summary):

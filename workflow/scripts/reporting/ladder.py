@@ -2,27 +2,34 @@
 
 from typing import NamedTuple
 
-from .cells import OUTSIDE, is_number
+from .cells import OUTSIDE
 from .extended import number, print_fidelity, print_rate
 from .figure_cells import SIGN, Cells, name_baseline
 from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
+from .notes import notes_of
 from .options import TableOptions
-from .tables import cell_of, notes_of, print_speedup
+from .peaks import kinds_in, name_peaks, print_peak
+from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER, print_times, rate_in, ratio_of, unit_between
+from .tables import cell_of, print_speedup
 
 DEFAULT = TableOptions()
 PASSED = "A step without a number is passed over: the next one's speed-up is over the last step that has one."
+PER_IMAGE_NOTE = f"Speed-ups are of iterations per second, {WHERE_STEPS_DIFFER}."
 
 
 class Step(NamedTuple):
-    """A variant and its row (None outside the matrix); its rate, that of the last step before with one, and that of the first
-    step of all; None each where there is none."""
+    """A variant and its row (None outside the matrix), the row of the last step before it that has a number, and the row of the
+    first step of all, if that has one; None each where there is none."""
 
     variant: str
     row: dict | None
-    rate: float | None
-    before: float | None
-    first: float | None
+    before: dict | None
+    first: dict | None
+
+    @property
+    def has_number(self):
+        return rate_in(self.row, "it/s") is not None
 
 
 class Place(NamedTuple):
@@ -36,13 +43,18 @@ class Place(NamedTuple):
 
 def climb(variants, rows):
     """The Steps of one ladder."""
-    rates = [row["iterations_per_second"] if row else None for row in rows]
-    rates = [rate if is_number(rate) else None for rate in rates]
     steps, before = [], None
-    for variant, row, rate in zip(variants, rows, rates):
-        steps.append(Step(variant, row, rate, before, rates[0]))
-        before = before if rate is None else rate
+    first = rows[0] if rows and rate_in(rows[0], "it/s") else None
+    for variant, row in zip(variants, rows):
+        steps.append(Step(variant, row, before, first))
+        before = row if steps[-1].has_number else before
     return steps
+
+
+def unit_of_ladder(steps):
+    """The unit in which all steps of a ladder compare: `images/s` where any two step counts differ, else `it/s`."""
+    rows = [step.row for step in steps if step.has_number]
+    return PER_IMAGE if any(unit_between(row, rows[0]) == PER_IMAGE for row in rows) else "it/s"
 
 
 def ladders(cells):
@@ -63,22 +75,17 @@ def name_place(cells, place):
     )
 
 
-def print_ratio(step, rate):
-    """The step's rate over another; marked where the image is not the baseline's."""
-    if step.rate is None or not rate:
+def print_ratio(step, base):
+    """The step's speed-up over another row, per image where step counts differ; marked where the image is not the baseline's."""
+    ratio, unit = ratio_of(step.row, base)
+    if ratio is None:
         return OUTSIDE
-    return f"{f'{SIGN} ' * (step.row['fidelity'] == 'different')}{step.rate / rate:.2f}x"
+    return f"{SIGN} " * (step.row["fidelity"] == "different") + print_times(ratio, unit)
 
 
-def print_memory(row):
-    """Peak MiB of a warm pipeline: torch's on a GPU, the process's on a CPU."""
-    return next(
-        (f"{row[name]:.0f}" for name in ("peak_allocated_mib", "peak_rss_mib") if is_number(row[name])), OUTSIDE
-    )
-
-
-def cells_of_step(step, compared, footnotes):
-    """The Cells of a step; `compared`: whether its row's speed-up, with interval and verdict, is the one over the first."""
+def cells_of_step(step, compared, mixed, footnotes):
+    """The Cells of a step; `compared`: whether its row's speed-up, with interval and verdict, is the one over the first;
+    `mixed`: whether the ladder's peaks are of several kinds."""
     if step.row is None:
         return [Cell([OUTSIDE])] * 7
     rate = cell_of([step.row], footnotes, DEFAULT)._replace(texts=[print_rate(step.row, DEFAULT)])
@@ -86,7 +93,7 @@ def cells_of_step(step, compared, footnotes):
         number("images_per_second", 3)(step.row),
         print_ratio(step, step.before),
         print_speedup(step.row) if compared else print_ratio(step, step.first),
-        print_memory(step.row),
+        print_peak(step.row, mixed),
         number("first_call_cold_s", 3)(step.row),
         print_fidelity(step.row),
     ]
@@ -97,21 +104,27 @@ def build_ladder(cells, place, steps, baseline):
     """The Table of one ladder."""
     labels, footnotes = cells.labels, []
     compared = {"torch": place.torch, **baseline} == {"torch": place.torch, "variant": steps[0].variant}
+    measured = [step.row for step in steps if step.row]
+    mixed = len(kinds_in(measured)) > 1
     headers = [
         ["Step"],
         ["it/s"],
         ["images/s"],
         ["speed-up over the step before"],
         ["speed-up over the first step"],
-        ["peak memory (MiB)"],
+        [f"{name_peaks(measured)} (MiB)"],
         ["first call, cold (s)"],
         [f"image against {name_baseline(baseline, labels)}"],
     ]
-    rows = [(label_of(labels, "variants", step.variant), cells_of_step(step, compared, footnotes)) for step in steps]
+    rows = [
+        (label_of(labels, "variants", step.variant), cells_of_step(step, compared, mixed, footnotes)) for step in steps
+    ]
     pipeline, stage = place.group
     part = cells.part(gpu=place.gpu, torch=place.torch, batch_size=place.batch_size, pipeline=pipeline)
     part = part[(part["stage"] == stage) | (part["status"] != "ok")]
-    notes = [PASSED] * any(step.rate is None for step in steps) + list(notes_of(part, labels, DEFAULT))
+    notes = [PASSED] * (not all(step.has_number for step in steps))
+    notes += [PER_IMAGE_NOTE] * (unit_of_ladder(steps) == PER_IMAGE)
+    notes += notes_of(part, labels, DEFAULT)
     return Table(name_place(cells, place), headers, rows, footnotes, notes)
 
 

@@ -15,7 +15,8 @@ from .errors import ReportError
 from .extended import build_extended
 from .formats import to_markdown
 from .labels import escape, label_of
-from .tables import build_table, provenance_of, render_tables, table_keys
+from .notes import provenance_of
+from .tables import build_table, render_tables, table_keys
 
 OPTIONS = {  # kind: (options it needs, options it may have)
     "table": ({"dataset", "gpu", "batch_size"}, {"heading"}),

@@ -37,3 +37,13 @@ def value_of(row, unit):
     if row["status"] != "ok" or value != value or not value:
         return None
     return 1 / value if reciprocal else value
+
+
+def interval_of(row, unit):
+    """(low, high) of the row's 95% interval in the unit, the smaller end first; None where it has none: a summary has the
+    intervals of iterations alone."""
+    column, reciprocal, _, _ = UNITS[unit]
+    ends = [row.get(f"{column}_{end}") for end in ("low", "high")]
+    if row["status"] != "ok" or any(end is None or end != end for end in ends):
+        return None
+    return tuple(1 / end if end else float("inf") for end in reversed(ends)) if reciprocal else tuple(ends)

@@ -28,6 +28,7 @@ def build_page(summary, labels, baseline, about, details):
     tiny, random = (
         bool(summary[key].str.contains(word).any()) for key, word in (("scale", "tiny"), ("weights", "random"))
     )
+    cells, differences = cells_of(summary, labels, baselines, details)
     data = {
         "title": about["title"],
         "source": about.get("source", ""),
@@ -36,7 +37,8 @@ def build_page(summary, labels, baseline, about, details):
         "dimensions": dimensions_of(summary, labels),
         "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
         "baselines_left_out": left_out,
-        "cells": cells_of(summary, labels, baselines, details),
+        "cells": cells,
+        "differences": differences,
         "strips": details.strips,
         "provenances": details.provenances,
     }

@@ -10,20 +10,34 @@ from columns import PROVENANCE
 from sizes import sized
 
 from .cells import is_number
+from .conditions import differences_from
 from .figure_cells import Cells, name_baseline, print_failure
 from .headline import WORDS, cell_key
 from .intervals import rate_interval
 from .labels import label_of, torch_label
+from .names import name_stage
+from .peaks import KINDS, peak_of
+from .ratios import PER_IMAGE, unit_of
 from .speedup import KEY, compare, round_rates
-from .tables import name_stage
+from .summary import join_different
 
 MOST_SPEEDUPS = 60_000  # rows x baselines: what keeps the page of a large matrix small
-TEXTS = ["status", "text", "mark", "detail", "fidelity", "bound", "flags", "definition", "measured_on"]
+TEXTS = ["status", "text", "mark", "detail", "fidelity", "bound", "flags", "unverified", "definition", "measured_on"]
 TEXTS += ["device_name", "torch_version", "diffusers_version", "dtype", "scale", "weights"]
 OF_ROUND = ["round", "status", "detail", "iterations_per_second", "latency_s", "load_s", "first_call_s", "startup_s"]
-OF_ROUND += ["cache", "warmup_calls", "calls", "stopped_by", "peak_allocated_mib", "peak_rss_mib", "evidence"]
-OF_ROUND += ["device_id", "started_at"]
-KINDS = {"first": 0, "warmup": 1, "call": 2}
+OF_ROUND += [
+    "cache",
+    "warmup_calls",
+    "calls",
+    "stopped_by",
+    "peak_process_mib",
+    "peak_reserved_mib",
+    "peak_allocated_mib",
+]
+OF_ROUND += ["peak_rss_mib", "evidence", "unverified", "device_id", "started_at"]
+CALL_KINDS = {"first": 0, "warmup": 1, "call": 2}
+SPEEDUP_UNITS = ("it/s", PER_IMAGE)
+OF_SPEEDUP = ["speedup", "speedup_low", "speedup_high", "verdict", "speedup_unit"]
 
 
 class Details(NamedTuple):
@@ -74,9 +88,7 @@ def read_details(measurements, calls, commands, strips):
             compact((name, value if isinstance(value, str) else number(value)) for name, value in row.items())
             for row in part[OF_ROUND].to_dict("records")
         ]
-        found = {
-            name: "; ".join(dict.fromkeys(str(value) for value in part[name] if known(value))) for name in PROVENANCE
-        }
+        found = {name: join_different(part[name]) for name in PROVENANCE}
         text = tuple((name, value) for name, value in found.items() if value and name != "started_at")
         provenance[key] = provenances.setdefault(text, len(provenances))
         logs = np.log(part["images_per_second"].dropna().to_numpy(dtype=float))
@@ -90,17 +102,13 @@ def read_details(measurements, calls, commands, strips):
     return Details(rounds, calls_of(calls), rates, images, provenance, named, commands, strips)
 
 
-def known(value):
-    return value == value and value not in ("", None)
-
-
 def calls_of(calls):
     """{cell: [[round, kind, seconds], …]} in the order of the calls."""
     if calls is None or not len(calls):
         return {}
     calls = sized(calls)
     calls = calls.assign(
-        key=keys_of(calls), code=calls["kind"].map(KINDS), seconds=[number(value) for value in calls["latency_s"]]
+        key=keys_of(calls), code=calls["kind"].map(CALL_KINDS), seconds=[number(value) for value in calls["latency_s"]]
     )
     return {key: part[["round", "code", "seconds"]].values.tolist() for key, part in calls.groupby("key", sort=False)}
 
@@ -146,33 +154,47 @@ def baselines_of(summary, labels, baseline):
 
 
 def speedups_of(summary, baselines, rates):
-    """For every row of the summary {baseline key: [speed-up, low, high, verdict]}, as far as there are both numbers."""
-    found = [{} for _ in range(len(summary))]
-    for key, _, baseline in baselines:
-        columns = compare(summary, baseline, rates)
-        for row, *values, verdict in zip(
-            found, columns["speedup"], columns["speedup_low"], columns["speedup_high"], columns["verdict"]
-        ):
-            if is_number(values[0]):
-                row[key] = [*map(number, values), str(verdict)]
-    return found
+    """For every row of the summary {baseline key: [speed-up, low, high, verdict, unit, what differs]}, where there are both
+    numbers; the last two as indices of SPEEDUP_UNITS and of the second value returned, the list of texts.
+
+    `rates` as of speedup.round_rates. Those over the first baseline, the dataset's own, are the summary's.
+    """
+    found, texts = [{} for _ in range(len(summary))], {"": 0}
+    for place, (key, _, baseline) in enumerate(baselines):
+        columns = pd.DataFrame(compare(summary, baseline, rates)) if place else summary
+        differences = differences_from(summary, baseline) if place else summary["differences"]
+        for entry, row, text in zip(found, columns[OF_SPEEDUP].to_dict("records"), differences):
+            if is_number(row["speedup"]):
+                values = [number(row[name]) for name in OF_SPEEDUP[:3]]
+                unit = SPEEDUP_UNITS.index(unit_of(row))
+                entry[key] = [*values, str(row["verdict"]), unit, texts.setdefault(text, len(texts))]
+    return found, list(texts)
+
+
+def memory_of(row):
+    """`memory`: the peak that the tables print, in MiB, until warm (None if unknown) and warm, and the mark of its kind."""
+    peak = peak_of(row)
+    return peak and [number(peak.start_mib), number(peak.warm_mib), KINDS[peak.kind][0]]
 
 
 def cells_of(summary, labels, baselines, details):
-    """A dictionary for every row of the summary: texts, numbers with five digits, what is missing left out."""
+    """(a dictionary for every row of the summary, the texts of what cells and baselines differ in): texts, numbers with five
+    digits, what is missing left out."""
     numbers = [name for name in summary.select_dtypes("number") if name not in ("batch_size", "stage")]
     numbers = [name for name in numbers if not name.startswith("speedup") and name != "rounds"]
     cells = []
-    for row, speedups in zip(summary.to_dict("records"), speedups_of(summary, baselines, details.rates)):
+    found, differences = speedups_of(summary, baselines, details.rates)
+    for row, speedups in zip(summary.to_dict("records"), found):
         key = cell_key(row)
         cell = compact((name, row[name]) for name in TEXTS)
         cell |= compact((name, number(row[name])) for name in numbers)
         cell |= {axis: str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant")}
         cell |= {"key": key, "stage": int(row["stage"]), "name": name_stage(row, summary, labels), "speedups": speedups}
+        cell |= compact([("memory", memory_of(row))])
         if row["status"] != "ok":
             cell["failure"] = print_failure(row)
         cell |= compact(
             (name, getattr(details, name).get(key)) for name in ("rounds", "calls", "images", "provenance", "commands")
         )
         cells.append(cell)
-    return cells
+    return cells, differences

@@ -7,6 +7,7 @@ from columns import CELL
 from sizes import name_at, sized, with_size
 
 from .ceilings import ceiling_columns
+from .conditions import differences_from
 from .errors import ReportError
 from .evidence import NONE
 from .fidelity import badges
@@ -25,8 +26,12 @@ MEDIANS = [
     "graph_breaks",
     "recompilations",
     "peak_allocated_mib",
+    "peak_reserved_mib",
+    "peak_process_mib",
     "peak_rss_mib",
     "start_peak_allocated_mib",
+    "start_peak_reserved_mib",
+    "start_peak_process_mib",
     "start_peak_rss_mib",
     "energy_per_image_j",
     "step_gflop",
@@ -34,8 +39,7 @@ MEDIANS = [
 ]
 FIDELITY = ["psnr_db", "ssim", "latents_difference", "noise_floor_db"]
 CEILING = ["achieved_tflops", "matmul_tflops", "copy_gib_per_second", "ceiling_percent"]
-PROVENANCE = [
-    "device_name",
+RELEASES = [
     "torch_version",
     "cuda_version",
     "python_version",
@@ -47,7 +51,19 @@ PROVENANCE = [
     "weights",
     "threads",
 ]
-SAME = ["definition", *PROVENANCE[1:]]  # device names are told, if different
+PROVENANCE = [
+    "device_name",
+    *RELEASES,
+    "host_cpu",
+    "host_cores",
+    "driver_version",
+    "libraries",
+    "environment_variables",
+    "weights_digest",
+    "attention_kernels",
+    "unverified",
+]
+SAME = ["definition", *RELEASES]  # the rounds of a cell have one value of each
 COLUMNS = [
     *KEY,
     "status",
@@ -75,6 +91,7 @@ COLUMNS = [
     "bound",
     "price_per_1000_images_usd",
     "flags",
+    "differences",
     *PROVENANCE,
     "measured_on",
     "text",
@@ -96,10 +113,27 @@ def check_poolable(measurements):
                 f"cell {describe_cell(mixed.index[0])}: rows with {column} {' and '.join(mixed.iloc[0])} are not pooled; "
                 "delete the old ones and measure them again"
             )
+    check_kernels(measurements)
     twice = measurements[measurements.duplicated([*KEY, "round"])]
     if len(twice):
         row = twice.iloc[0]
         raise ReportError(f"cell {describe_cell(row[CELL])}: round {row['round']} is there twice; keep one of its rows")
+
+
+def check_kernels(measurements):
+    """Raises ReportError where rounds of one cell and stage ran other attention kernels, or other numbers of them: they did not
+    do the same work. A round whose kernels are unknown is like any other."""
+    known = measurements[(measurements["status"] == "ok") & measurements["attention_kernels"].astype(bool)]
+    for key, part in known.groupby(KEY, sort=False):
+        found = {}
+        for number, text in zip(part["round"], part["attention_kernels"]):
+            found.setdefault(frozenset(text.split(", ")), (number, text))
+        if len(found) > 1:
+            (first, kernels), (second, others), *_ = found.values()
+            raise ReportError(
+                f"cell {describe_cell(key[:-1])}: round {first} ran the attention kernels {kernels!r}, round {second} "
+                f"{others!r}; such rounds are not pooled: delete those that are wrong and measure them again"
+            )
 
 
 def describe_cell(values):
@@ -124,8 +158,9 @@ def first_failures(measurements):
 
 
 def join_different(values):
-    """The different values that are not empty, joined."""
-    return "; ".join(dict.fromkeys(str(value) for value in values if value not in ("", None) and value == value))
+    """The different values that are not empty, joined; whole numbers without decimals."""
+    known = (value for value in values if value not in ("", None) and value == value)
+    return "; ".join(dict.fromkeys(f"{value:.0f}" if isinstance(value, float) else str(value) for value in known))
 
 
 def summarize(measurements, cells, baseline, evidence=NONE):
@@ -177,6 +212,10 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     )
     texts = summary.select_dtypes(exclude="number").columns
     summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
+    compared = summary["speedup"].notna()
+    summary = summary.assign(
+        differences=pd.Series(differences_from(summary, baseline), dtype=object).where(compared, "")
+    )
     return sized(summary[COLUMNS])
 
 

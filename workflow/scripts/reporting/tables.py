@@ -1,17 +1,13 @@
 """Tables in the form of the published page: one a GPU and batch size, pipelines down, torch build x variant across."""
 
-import numpy as np
-
-from sizes import NATIVE
-from thresholds import MOST_ROUNDS
-
-from .builds import differences_of, releases_of
 from .cells import FOOTNOTED, HOST_MEMORY, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
-from .labels import label_of, notes_on, torch_label
-from .options import UNITS, TableOptions, value_of
+from .labels import label_of
+from .names import name_column
+from .notes import notes_of
+from .options import TableOptions, value_of
+from .ratios import print_times, unit_of
 
-SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
 DEFAULT = TableOptions()
 
 
@@ -24,11 +20,6 @@ def columns_of(summary):
         for torch in summary["torch"].unique()
         if (torch, variant) in present
     ]
-
-
-def name_column(part, torch, variant, labels):
-    """Torch build and variant, as a column is headed."""
-    return [f"torch {torch_label(part, torch)}", label_of(labels, "variants", variant)]
 
 
 def headers_of(part, columns, labels, options):
@@ -47,13 +38,23 @@ def footnotes_of(rows, footnotes):
     numbers = []
     for row in rows:
         # out of the machine's memory, not the device's: that is no property of the GPU
-        told = row["status"] in (*FOOTNOTED, "ok") or HOST_MEMORY in row["detail"]
-        note = row["detail"] if told else ""
-        if note and note not in footnotes:
-            footnotes.append(note)
-        if note and footnotes.index(note) + 1 not in numbers:
-            numbers.append(footnotes.index(note) + 1)
+        explained = row["status"] in (*FOOTNOTED, "ok") or HOST_MEMORY in row["detail"]
+        add_footnote(row["detail"] if explained else "", numbers, footnotes)
+        add_footnote(unverified_of(row), numbers, footnotes)
     return numbers
+
+
+def add_footnote(note, numbers, footnotes):
+    """Adds a note to `footnotes` and its number to `numbers`, each once; nothing for an empty note."""
+    if note and note not in footnotes:
+        footnotes.append(note)
+    if note and footnotes.index(note) + 1 not in numbers:
+        numbers.append(footnotes.index(note) + 1)
+
+
+def unverified_of(row):
+    """`not verified: vae: CUDA out of memory`: the mechanisms of a cell whose check could not run; empty if all ran."""
+    return f"not verified: {row['unverified']}" if row["status"] == "ok" and row["unverified"] else ""
 
 
 def cell_of(rows, footnotes, options):
@@ -65,11 +66,11 @@ def cell_of(rows, footnotes, options):
 def print_speedup(row):
     """`1.56x (1.50 to 1.62), faster`: with interval and verdict where there are rounds enough for them; `-` without a number.
 
-    Where the image is not the baseline's, that comes first.
+    Where the image is not the baseline's, that comes first; a speed-up per image says so.
     """
     if row["speedup"] != row["speedup"]:
         return OUTSIDE
-    text = f"{'⚠ other image: ' if row['fidelity'] == 'different' else ''}{row['speedup']:.2f}x"
+    text = f"{'⚠ other image: ' if row['fidelity'] == 'different' else ''}{print_times(row['speedup'], unit_of(row))}"
     if row["speedup_low"] == row["speedup_low"]:
         text += f" ({row['speedup_low']:.2f} to {row['speedup_high']:.2f}), {row['verdict']}"
     return text
@@ -116,111 +117,13 @@ def build_table(summary, gpu, batch_size, labels, options=DEFAULT):
         rows.append((label, cells_of(stages, columns, footnotes, options)))
     heading = heading_of(part, gpu, batch_size, labels)
     headers = headers_of(part, columns, labels, options)
-    return Table(heading, headers, rows, footnotes, list(notes_of(part, labels, options)))
+    shown = part[[column in columns for column in zip(part["torch"], part["variant"])]]
+    return Table(heading, headers, rows, footnotes, list(notes_of(shown, labels, options)))
 
 
 def heading_of(part, gpu, batch_size, labels):
     """`A100 (batch size: 1)`."""
     return f"{label_of(labels, 'gpus', gpu, next(iter(part['device_name']), None))} (batch size: {batch_size})"
-
-
-def notes_of(part, labels, options):
-    """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
-    broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)]
-    for row in broken.drop_duplicates(["pipeline", "detail"]).to_dict("records"):
-        yield f"❌ {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
-    for mark in filter(None, part["mark"].unique()):
-        yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
-    if not part["text"].any():
-        yield from notes_on(labels, part["pipeline"])
-    measured = part[part["device_name"].astype(bool)]
-    yield from warnings_of(part, labels)
-    if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
-        yield "Devices of this kind are untested: nobody of the project has one, so look twice at these numbers."
-    if options.speedups:
-        yield from mean_speedups(part, labels)
-        yield from advice_of(part, labels)
-    if len(measured):
-        yield from differences_of(measured)
-        yield provenance_of(measured, options.unit)
-
-
-def warnings_of(part, labels):
-    """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
-    for row in part[part["fidelity"] == "different"].to_dict("records"):
-        column = " ".join(name_column(part, row["torch"], row["variant"], labels))
-        of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
-        yield f"⚠ {name_stage(row, part, labels)}, {column}: the image is not the baseline's{of}."
-
-
-def mean_speedups(part, labels):
-    """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages."""
-    first = part[(part["stage"] == 1) & part["speedup"].notna()]
-    for (torch, variant), rows in first.groupby(["torch", "variant"], sort=False):
-        if len(rows) > 1 and (rows["speedup"] != 1).any():
-            mean = np.exp(np.log(rows["speedup"]).mean())
-            rate = np.exp(np.log(rows["iterations_per_second"]).mean())
-            column = " ".join(name_column(part, torch, variant, labels))
-            others = (rows["fidelity"] == "different").sum()
-            warning = f" ⚠ {others} of them with another image." if others else ""
-            rates = f"{rate / mean:.3g} to {rate:.3g} it/s"
-            counted = f"{len(rows)} pipelines{'' if (rows['size'] == NATIVE).all() else ' and sizes'}"
-            yield f"Geometric mean over {counted}, {column}: {mean:.2f}x ({rates}).{warning}"
-
-
-def advice_of(part, labels):
-    """A sentence that says how many rounds would settle each speed-up that is unclear."""
-    unclear = part[part["verdict"] == "unclear"]
-    advice = [
-        f"{name_stage(row, part, labels)}, {' '.join(name_column(part, row['torch'], row['variant'], labels))}: "
-        + (
-            f"{row['rounds_needed']:.0f} rounds"
-            if row["rounds_needed"] <= MOST_ROUNDS
-            else f"more than {MOST_ROUNDS} rounds"
-        )
-        for row in unclear.to_dict("records")
-    ]
-    if advice:
-        yield f"Unclear: the interval holds 1; what would settle it, if all is as it seems: {'; '.join(advice)}."
-
-
-def name_stage(row, part, labels):
-    """`IF, stage 2`; the pipeline's name alone where it has one stage."""
-    name = label_of(labels, "pipelines", row["pipeline"])
-    staged = (part.loc[part["pipeline"] == row["pipeline"], "stage"] > 1).any()
-    return f"{name}, stage {row['stage']}" if staged else name
-
-
-def listed(values):
-    """The different values, joined: `a; b`."""
-    parts = [part for value in values for part in str(value).split("; ") if part]
-    return "; ".join(dict.fromkeys(parts))
-
-
-def provenance_of(measured, unit="it/s"):
-    """One sentence: unit, rounds, device, releases, dtype, scale, weights and dates of the rows."""
-    rounds = measured.loc[measured["status"] == "ok", "rounds"]
-    counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' if rounds.max() > 1 else ''}"
-    if len(rounds) and rounds.min() != rounds.max():
-        counted = f"{rounds.min()} to {rounds.max()} rounds"
-    scale = " and ".join(SCALES.get(scale, scale) for scale in measured["scale"].unique())
-    return (
-        f"{UNITS[unit][3]}, median of {counted}{describe_intervals(measured)}. "
-        f"Device: {listed(measured['device_name'])} ({listed(measured['threads'])} CPU threads); "
-        f"{releases_of(measured)}, Python {listed(measured['python_version'])}, "
-        f"Diffusers {listed(measured['diffusers_version'])}, {listed(measured['dtype'])}; "
-        f"{scale} with {' and '.join(measured['weights'].unique())} weights; "
-        f"measured {listed(sorted(measured['measured_on']))}."
-    )
-
-
-def describe_intervals(measured):
-    """How wide the 95% intervals of the rates are; nothing where one round alone makes no claim."""
-    width = (measured["iterations_per_second_high"] / measured["iterations_per_second_low"]).dropna() ** 0.5 - 1
-    if not len(width):
-        return ""
-    widths = dict.fromkeys(f"{value:.1%}" for value in (width.min(), width.max()))
-    return f" (95% intervals: ±{' to ±'.join(widths)})"
 
 
 def table_keys(summary):

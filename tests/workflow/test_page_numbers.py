@@ -1,0 +1,151 @@
+"""The numbers of the reader's page against summary.csv, in every unit and for every kind of speed-up, in a real browser."""
+
+import re
+
+import numpy as np
+import pytest
+from test_page import cells_in, close_cell
+
+from columns import CELL
+from conftest import ROOT
+from render import write_summary
+from reporting.intervals import rate_interval
+from reporting.labels import read_labels
+from reporting.options import UNITS
+from reporting.page import build_page
+from reporting.page_data import CALL_KINDS, read_details
+from reporting.peaks import KINDS
+from reporting.read import to_frame
+from reporting.summary import read_summary, summarize
+
+LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
+BASELINE = {"variant": "eager"}
+UNVERIFIED = "vae: OutOfMemoryError: CUDA out of memory"
+RATES = {"eager": (20, 20.6), "compile": (44, 45.5), "lcm-4": (19, 19.8)}
+STEPS = {"eager": 50, "compile": 50, "lcm-4": 4}
+GPU = {"start_peak_process_mib": 3790, "peak_process_mib": 3690, "peak_reserved_mib": 2288, "peak_allocated_mib": 1070}
+
+
+def rows_of(make_row):
+    """Two rounds of three variants at batch sizes 1 and 4; images per second go another way than iterations."""
+    return [
+        make_row(
+            variant=variant,
+            batch_size=size,
+            round=number,
+            iterations=STEPS[variant],
+            iterations_per_second=rate / size,
+            images_per_second=0.9 * rate / STEPS[variant] * (1 + number / 10),
+            threads=2 if variant == "compile" else 4,
+            unverified=UNVERIFIED if variant == "compile" else "",
+            peak_rss_mib=9000,
+            **GPU,
+        )
+        for variant, rates in RATES.items()
+        for size in (1, 4)
+        for number, rate in enumerate(rates, start=1)
+    ]
+
+
+@pytest.fixture
+def opened(tmp_path, make_row, visit):
+    """(the page, its summary.csv by the page's keys, the rows)."""
+    rows = rows_of(make_row)
+    measurements = to_frame(rows)
+    summary = summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE)
+    few = summary["variant"] == "lcm-4"
+    per_image = summary["images_per_second"] / summary.groupby("batch_size")["images_per_second"].transform("first")
+    summary = summary.assign(
+        speedup=summary["speedup"].where(~few, per_image),
+        speedup_low=summary["speedup_low"].where(~few, 0.8 * per_image),
+        speedup_high=summary["speedup_high"].where(~few, 1.3 * per_image),
+        speedup_unit=few.map({True: "images/s", False: "it/s"}),
+    )
+    write_summary(summary, tmp_path / "summary.csv")
+    summary = read_summary(tmp_path / "summary.csv")
+    details = read_details(measurements, None, {}, {})
+    file = tmp_path / "index.html"
+    file.write_text(build_page(summary, LABELS, BASELINE, {"title": "Numbers"}, details), encoding="utf-8")
+    keys = [f"A100/2.0/sd-txt2img/{row['batch_size']}/{row['variant']}/1" for row in summary.to_dict("records")]
+    return visit(file), dict(zip(keys, summary.to_dict("records"))), measurements
+
+
+def expected_of(row, rows, unit):
+    """(value, low, high) of a summary's row in a unit; the interval of images from the rounds."""
+    if "image" in unit:
+        own = rows[(rows["variant"] == row["variant"]) & (rows["batch_size"] == row["batch_size"])]
+        logs = np.log(own["images_per_second"])
+        values = row["images_per_second"], *rate_interval(logs.mean(), logs.std(), len(logs))
+    else:
+        values = [row[f"iterations_per_second{end}"] for end in ("", "_low", "_high")]
+    return (1 / values[0], 1 / values[2], 1 / values[1]) if unit.startswith("s/") else tuple(values)
+
+
+def test_the_pages_own_lists_are_those_of_the_report(opened):
+    page, _, _ = opened
+    assert page.evaluate("Object.keys(UNITS)") == list(UNITS)
+    names = {"first": "first call", "warmup": "warm-up", "call": "measured"}
+    assert page.evaluate("KIND_NAMES") == [names[kind] for kind in sorted(CALL_KINDS, key=CALL_KINDS.get)]
+    assert page.evaluate("MEMORY.map(([, column]) => column)") == [
+        *list(KINDS)[:2],
+        "peak_allocated_mib",
+        list(KINDS)[2],
+    ]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_values_and_intervals_are_the_summarys_in_every_unit(opened, unit):
+    page, summary, rows = opened
+    found = page.evaluate("(unit) => DATA.cells.map((cell) => [cell.key, valueOf(cell, unit)])", unit)
+    assert [key for key, _ in found] == list(summary)
+    for key, values in found:
+        assert values == pytest.approx(expected_of(summary[key], rows, unit), rel=1e-4), key
+        assert values[1] < values[0] < values[2]
+    page.select_option("#unit", unit)
+    texts = cells_in(page, unit)
+    assert len(texts) == len(summary)
+    for text, row in zip(texts, summary.values(), strict=True):
+        numbers = [float(number) for number in re.findall(r"\d[\d.e-]*", text)]
+        assert numbers == pytest.approx(expected_of(row, rows, unit), rel=6e-3), text
+        assert re.fullmatch(r"\S+ \(\S+ to \S+\)( not verified)?", text)
+
+
+def test_speedups_are_the_summarys_and_say_which_are_per_image(opened):
+    page, summary, _ = opened
+    found = dict(page.evaluate("DATA.cells.map((cell) => [cell.key, speedupOf(cell)])"))
+    for key, row in summary.items():
+        ends = [
+            None if row[name] != row[name] else pytest.approx(row[name], rel=1e-4)
+            for name in ("speedup_low", "speedup_high")
+        ]
+        assert found[key][:4] == [pytest.approx(row["speedup"], rel=1e-4), *ends, row["verdict"]]
+    texts = [text.partition(" (")[0] for text in cells_in(page, "Speed-up")]
+    expected = [f"{row['speedup']:.2f}x" + " per image" * (row["variant"] == "lcm-4") for row in summary.values()]
+    assert texts == expected
+    assert page.inner_text("#told").endswith("speed-ups against no compile, per image where step counts differ.")
+    caption = page.locator("#figures figcaption").first.inner_text()
+    assert "Over the chosen baseline, per image where step counts differ" in caption
+
+
+def test_memory_marks_and_conditions_are_the_summarys(opened):
+    page, summary, _ = opened
+    header = "Peak MiB, on the device"
+    assert cells_in(page, header) == [f"{row['peak_process_mib']:.0f}" for row in summary.values()]
+    marked = ["not verified" in text for text in cells_in(page, "it/s")]
+    assert marked == [bool(row["unverified"]) for row in summary.values()] == [False, False, True, True, False, False]
+    page.locator("[data-cell='A100/2.0/sd-txt2img/1/compile/1']").click()
+    text = page.locator("dialog[open]").inner_text()
+    for part in (
+        UNVERIFIED,
+        "Other conditions than that baseline",
+        "CPU threads 2 and 4",
+        "Peak memory on the device, while starting (MiB)",
+        "3790",
+        "Reserved by torch on the device, warm (MiB)",
+        "2288",
+    ):
+        assert part in text, part
+    close_cell(page)
+    page.select_option("#baseline", "variant:lcm-4")
+    page.locator("[data-cell='A100/2.0/sd-txt2img/1/eager/1']").click()
+    assert "Other conditions" not in page.locator("dialog[open]").inner_text(), "both had 4 threads"

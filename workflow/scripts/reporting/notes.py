@@ -1,0 +1,165 @@
+"""The sentences below a table: reasons, warnings, means, what was compared under which conditions, what was measured on what."""
+
+import numpy as np
+
+from sizes import NATIVE
+from thresholds import MOST_ROUNDS, WIDEST_INTERVAL
+
+from .builds import differences_of, releases_of
+from .labels import label_of, notes_on
+from .names import name_column, name_stage
+from .options import UNITS
+from .ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
+
+SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
+NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
+MOST_NAMED = 8  # cells in one sentence
+
+
+def notes_of(part, labels, options):
+    """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
+    broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)]
+    for row in broken.drop_duplicates(["pipeline", "detail"]).to_dict("records"):
+        yield f"❌ {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
+    for mark in filter(None, part["mark"].unique()):
+        yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
+    if not part["text"].any():
+        yield from notes_on(labels, part["pipeline"])
+    measured = part[part["device_name"].astype(bool)]
+    yield from warnings_of(part, labels)
+    if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
+        yield "Devices of this kind are untested: nobody of the project has one, so check these numbers."
+    if options.speedups:
+        yield from per_image_notes(part, labels)
+        yield from mean_speedups(part, labels)
+        yield from advice_of(part, labels)
+    yield from condition_notes(part, labels)
+    if len(measured):
+        yield from differences_of(measured)
+        yield provenance_of(measured, options.unit)
+
+
+def name_cell(row, part, labels):
+    """`IF, stage 2, torch 2.0 compile`."""
+    return f"{name_stage(row, part, labels)}, {' '.join(name_column(part, row['torch'], row['variant'], labels))}"
+
+
+def warnings_of(part, labels):
+    """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
+    for row in part[part["fidelity"] == "different"].to_dict("records"):
+        of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
+        yield f"⚠ {name_cell(row, part, labels)}: the image is not the baseline's{of}."
+
+
+def per_image_notes(part, labels):
+    """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
+    rows = part[part["speedup"].notna()].to_dict("records")
+    place = ("gpu", "batch_size", "pipeline", "stage")
+    steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != PER_IMAGE}
+    variants = {}
+    for row in rows:
+        if unit_of(row) == PER_IMAGE:
+            base = steps.get(tuple(row[axis] for axis in place))
+            counts = variants.setdefault(label_of(labels, "variants", row["variant"]), [])
+            counts += [f"{steps_of(row)} and {base}"] if steps_of(row) and base else []
+    for name, counts in variants.items():
+        told = f" ({'; '.join(dict.fromkeys(counts))})" if counts else ""
+        yield f"Speed-ups of {name} are per image: step counts differ{told}."
+
+
+def mean_speedups(part, labels):
+    """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages, in every column the same
+    pipelines."""
+    columns, pipelines = common_pipelines(part)
+    total = part["pipeline"].nunique()
+    if len(pipelines) < 2:
+        if total > 1 and len(columns) > 1:
+            yield "No geometric mean: fewer than two pipelines have a speed-up in every column."
+        return
+    for (torch, variant), (mean, rows) in mean_rows(part, columns, pipelines).items():
+        column = " ".join(name_column(part, torch, variant, labels))
+        others = (rows["fidelity"] == "different").sum()
+        warning = f" ⚠ {others} of them with another image." if others else ""
+        count = len(rows) if len(rows) == total else f"{len(rows)} of {total}"
+        counted = f"{count} pipelines{'' if (rows['size'] == NATIVE).all() else ' and sizes'}"
+        yield f"Geometric mean over {counted}, {column}: {mean:.2f}x{mean_rates(mean, rows)}.{warning}"
+
+
+def mean_rates(mean, rows):
+    """` (20 to 28.6 it/s)`: the geometric means of the baseline's rates and of the column's; empty where units differ."""
+    units = {unit_of(row) for row in rows.to_dict("records")}
+    if len(units) > 1:
+        return ", some of them per image"
+    (unit,) = units
+    rate = np.exp(np.log(rows[UNITS[unit][0]]).mean())
+    return f" ({rate / mean:.3g} to {rate:.3g} {unit})"
+
+
+def advice_of(part, labels):
+    """A sentence that says how many rounds would settle each speed-up that is unclear."""
+    unclear = part[part["verdict"] == "unclear"]
+    advice = [
+        f"{name_cell(row, part, labels)}: "
+        + (
+            f"{row['rounds_needed']:.0f} rounds"
+            if row["rounds_needed"] <= MOST_ROUNDS
+            else f"more than {MOST_ROUNDS} rounds"
+        )
+        for row in unclear.to_dict("records")
+    ]
+    if advice:
+        yield f"Unclear: the interval contains 1; what would settle it, if all is as it seems: {'; '.join(advice)}."
+
+
+def condition_notes(part, labels):
+    """A sentence for each difference of conditions between cells and their baselines, with the cells that have it."""
+    differing = part[part["differences"].astype(bool)]
+    compared = (part["speedup"].notna() & (part["speedup"] != 1)).sum()
+    for text, rows in differing.groupby("differences", sort=False):
+        names = [name_cell(row, part, labels) for row in rows.to_dict("records")]
+        more = f"; {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        cells = "every speed-up" if len(names) == compared > 1 else "; ".join(names[:MOST_NAMED]) + more
+        yield f"Measured under other conditions than the baseline ({cells}): {text}."
+
+
+def listed(values):
+    """The different values, joined: `a; b`."""
+    parts = [part for value in values for part in str(value).split("; ") if part]
+    return "; ".join(dict.fromkeys(parts))
+
+
+def provenance_of(measured, unit="it/s"):
+    """One sentence: unit, rounds, device, releases, dtype, scale, weights and dates of the rows."""
+    rounds = measured.loc[measured["status"] == "ok", "rounds"]
+    counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' if rounds.max() > 1 else ''}"
+    if len(rounds) and rounds.min() != rounds.max():
+        counted = f"{rounds.min()} to {rounds.max()} rounds"
+    scale = " and ".join(SCALES.get(scale, scale) for scale in measured["scale"].unique())
+    return (
+        f"{UNITS[unit][3]}, median of {counted}{describe_intervals(measured)}. "
+        f"Device: {listed(measured['device_name'])} ({listed(measured['threads'])} CPU threads); "
+        f"{releases_of(measured)}, Python {listed(measured['python_version'])}, "
+        f"Diffusers {listed(measured['diffusers_version'])}, {listed(measured['dtype'])}; "
+        f"{scale} with {' and '.join(measured['weights'].unique())} weights; "
+        f"measured {listed(sorted(measured['measured_on']))}."
+    )
+
+
+def describe_intervals(measured):
+    """How wide the 95% intervals of the rates are; of those wider than WIDEST_INTERVAL, that their rounds are too few.
+
+    Nothing where one round alone has no interval.
+    """
+    factors = (measured["iterations_per_second_high"] / measured["iterations_per_second_low"]).dropna()
+    useful = factors[factors <= WIDEST_INTERVAL] ** 0.5 - 1
+    useless = factors.index[factors > WIDEST_INTERVAL]
+    texts = []
+    if len(useful):
+        texts.append(
+            "95% intervals: ±" + " to ±".join(dict.fromkeys(f"{width:.1%}" for width in (useful.min(), useful.max())))
+        )
+    if len(useless):
+        rounds = int(measured.loc[useless, "rounds"].max())
+        where = f" of {len(useless)} of {len(factors)} cells and stages" if len(useful) else ""
+        texts.append(f"{NUMBER_WORDS.get(rounds, rounds)} rounds are too few for an interval{where}")
+    return f" ({'; '.join(texts)})" if texts else ""
