@@ -9,7 +9,7 @@ from .errors import DiffbenchError, Invalid, Unsupported, one_line
 
 # "static TLS block": the loader's complaint about a library, which no memory would help
 MEMORY_MESSAGES = re.compile(
-    r"out[ _]of[ _]memory(?!.*static TLS block)|(?:can't|cannot|failed to) allocate memory(?!.*static TLS block)"
+    r"out[ _]?of[ _]?memory(?!.*static TLS block)|(?:can't|cannot|failed to) allocate memory(?!.*static TLS block)"
     r"|not enough memory|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation",
     re.I,
 )

@@ -48,11 +48,14 @@ def footnotes_of(rows, footnotes):
     for row in rows:
         # out of the machine's memory, not the device's: that is no property of the GPU
         told = row["status"] in (*FOOTNOTED, "ok") or HOST_MEMORY in row["detail"]
-        note = row["detail"] if told else ""
-        if note and note not in footnotes:
-            footnotes.append(note)
-        if note and footnotes.index(note) + 1 not in numbers:
-            numbers.append(footnotes.index(note) + 1)
+        notes = [row["detail"] if told else ""]
+        if row["status"] == "ok" and row.get("unverified"):
+            notes.append(f"not verified: {row['unverified']}")
+        for note in filter(None, notes):
+            if note not in footnotes:
+                footnotes.append(note)
+            if footnotes.index(note) + 1 not in numbers:
+                numbers.append(footnotes.index(note) + 1)
     return numbers
 
 
