@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from measurement import cudagraph
+from measurement import cudagraph, load
 from measurement.attention import set_attention, set_attention_backend
 from measurement.caching import enable_caching
 from measurement.compilation import compile_by_accelerate, compile_by_diffusers
@@ -152,6 +152,16 @@ def test_memory_that_runs_out_in_compile_regions_is_oom_and_another_error_unsupp
     monkeypatch.setattr(utils, "compile_regions", starve(KeyError("blocks")))
     with pytest.raises(Unsupported, match="compile_regions fails on Linear: KeyError: 'blocks'"):
         compile_by_accelerate(variant, "unet", variant.denoiser(), {})
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError])
+def test_memory_that_runs_out_while_weights_are_mapped_is_oom_and_no_setup_error(monkeypatch, kind):
+    error = kind("unable to mmap 5135149760 bytes: Cannot allocate memory (12)")
+    source = {"hub_id": "someone/model", "revision": "0" * 40}
+    monkeypatch.setattr(load, "find_class", lambda path: SimpleNamespace(from_pretrained=starve(error)))
+    with pytest.raises(kind) as caught:
+        load.from_pretrained("UNet2DConditionModel", source, torch.float16)
+    assert classify(caught.value, False)[0] == "oom"
 
 
 def test_memory_that_runs_out_in_a_quantization_is_oom(monkeypatch):

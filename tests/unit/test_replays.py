@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
+from measurement.definition import recipe_of
 from measurement.errors import Invalid
 from measurement.replays import PromisedGraphs, counts_skips, judge, promises_graphs
+from measurement.stage import check_compilation
+from measurement.variant import Variant
 
 inductor = pytest.importorskip("torch._inductor.cudagraph_utils")
 REASON = "skipping cudagraphs due to mutated inputs (1 instances)"
@@ -29,6 +32,33 @@ REASON = "skipping cudagraphs due to mutated inputs (1 instances)"
 )
 def test_which_modes_promise_cuda_graphs(setting, promised):
     assert promises_graphs(setting) is promised
+
+
+@pytest.mark.parametrize(
+    ("variant", "device", "graphed"),
+    [
+        ("compile", "cuda", ["unet"]),
+        ("compile-vae", "cuda", ["unet"]),
+        ("compile-cudagraphs", "cuda", ["unet"]),
+        ("compile-default", "cuda", []),
+        ("compile", "cpu", []),
+    ],
+)
+def test_a_variant_whose_mode_promises_them_is_checked_for_them_first(variant, device, graphed):
+    applied = applied_to_a_linear_layer(recipe_of(variant), torch.device(device))
+    assert applied.graphed == graphed
+    check_compilation(applied, None)
+    expected = ["graphs", "CUDA graphs"] if graphed else ["graphs"]
+    assert [check.mechanism for check in applied.checks] == [*expected, "attention kernels"]
+
+
+def applied_to_a_linear_layer(recipe, device):
+    """What compiles of a recipe, applied to a pipeline of linear layers. Nothing is compiled before a call."""
+    layers = torch.nn.Module()
+    layers.decoder = torch.nn.Linear(2, 2)
+    pipeline = SimpleNamespace(unet=torch.nn.Linear(2, 2), vae=layers)
+    mechanisms = {key: setting for key, setting in recipe.items() if key.startswith("compile")}
+    return Variant(pipeline, {"modules": ["unet"]}, mechanisms, device, 1)
 
 
 class Denoiser(torch.nn.Module):
