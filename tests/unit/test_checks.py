@@ -1,5 +1,6 @@
 """Once the calls are measured, a check can only show that the number must not stand: no failure of a check takes it away."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -86,6 +87,23 @@ def test_each_check_runs_whatever_became_of_those_before():
     assert report.pending == [["vae", "grad", "caching"], ["grad", "caching"], ["caching"], []]
 
 
+def test_the_reason_is_the_lack_of_memory_behind_an_error():
+    def starve(call):
+        try:
+            raise OUT_OF_MEMORY
+        finally:
+            raise AssertionError("stream is broken")
+
+    assert checked(Check("vae", starve)).columns["unverified"].startswith("vae: RuntimeError: CUDA out of memory")
+
+
+def test_a_call_that_fails_before_the_denoiser_says_why():
+    def look(call):
+        attention.profile_step(torch.nn.Linear(2, 2), lambda: [].pop())
+
+    assert checked(Check("sdpa_backend", look)).columns["unverified"] == "sdpa_backend: IndexError: pop from empty list"
+
+
 def test_a_check_that_finds_no_effect_is_invalid_even_after_one_that_could_not_run():
     report = checked(Check("vae", fail), Check("caching", object_to))
     assert report.columns["invalid"] == "it had no effect"
@@ -148,10 +166,10 @@ def test_a_killed_process_keeps_its_number_if_only_the_evidence_was_missing(tmp_
     def kill_in_evidence():
         while True:
             for pid in measuring_processes():
-                spec = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[-2]
-                events = Path(spec).with_name("events.jsonl")
-                if events.is_file() and '"phase": "evidence"' in events.read_text(encoding="utf-8"):
-                    return os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
+                    spec = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[-2]
+                    if '"phase": "evidence"' in Path(spec).with_name("events.jsonl").read_text(encoding="utf-8"):
+                        return os.kill(pid, signal.SIGKILL)
             time.sleep(0.005)
 
     thread = threading.Thread(target=kill_in_evidence, daemon=True)

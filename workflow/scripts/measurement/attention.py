@@ -174,10 +174,19 @@ def profile_step(module, call):
 
     gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
     profiler = profile(activities=[ProfilerActivity.CPU, *gpu])
+    started = []
+
+    def start():
+        profiler.start()
+        started.append(True)
+
     try:
-        run_step(module, call, profiler.start)
+        run_step(module, call, start)
     finally:
-        profiler.stop()
+        if started:  # else stopping it would fail, and hide why
+            profiler.stop()
+    if not started:
+        raise RuntimeError("the denoiser is not called")
     return profiler
 
 

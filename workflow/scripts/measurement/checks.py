@@ -9,6 +9,7 @@ from typing import Callable, NamedTuple
 import torch
 
 from .errors import Invalid, one_line
+from .failure import chain, lacks_memory
 
 
 class Check(NamedTuple):
@@ -30,8 +31,9 @@ def free_memory(device):
 
 
 def reason_of(error):
-    """`OutOfMemoryError: CUDA out of memory...`, without the `;` that separates reasons."""
-    return one_line(f"{type(error).__name__}: {error}", 160).replace(";", ",")
+    """`OutOfMemoryError: CUDA out of memory...`, without the `;` that separates reasons; of the lack of memory behind it, if any."""
+    cause = next(filter(lacks_memory, chain(error)), error)
+    return one_line(f"{type(cause).__name__}: {cause}", 160).replace(";", ",")
 
 
 def run_check(check, call):
