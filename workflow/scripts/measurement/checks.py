@@ -31,7 +31,7 @@ def free_memory(device):
 
 
 def reason_of(error):
-    """`OutOfMemoryError: CUDA out of memory...`, without the `;` that separates reasons; of the lack of memory behind it, if any."""
+    """`OutOfMemoryError: CUDA out of memory...`, without the `;` between reasons; of a lack of memory behind it, if any."""
     cause = next(filter(lacks_memory, chain(error)), error)
     return one_line(f"{type(cause).__name__}: {cause}", 160).replace(";", ",")
 
