@@ -129,12 +129,19 @@ def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(t
     assert fed.status == "ok" and fed.columns["iterations_per_second"] > 0
 
 
+@pytest.mark.afterwards
+def test_running_out_of_memory_in_a_check_leaves_the_number(tmp_path):
+    (starved,) = run_stages(tmp_path, report=Starving("evidence"), **FULL)
+    assert starved.status == "ok" and starved.columns["iterations_per_second"] > 0
+    assert starved.columns["unverified"].startswith("attention kernels: OutOfMemoryError")
+
+
 @pytest.mark.parametrize(
     ("variant", "evidence"),
     [
         ("cuda-graph", "CUDA graphs, replayed"),
-        pytest.param("compile", "graphs: 1 of unet", marks=pytest.mark.afterwards),
-        pytest.param("regional", "graphs: ", marks=pytest.mark.afterwards),
+        pytest.param("compile", "CUDA graphs: 1 of 1 graphs", marks=pytest.mark.afterwards),
+        pytest.param("regional", "BasicTransformerBlock of unet compiled", marks=pytest.mark.afterwards),
     ],
 )
 def test_a_variant_takes_effect_and_makes_the_image_of_eager(tmp_path, variant, evidence):

@@ -19,7 +19,7 @@ from reporting.labels import read_labels
 from reporting.options import UNITS, TableOptions
 from reporting.read import to_frame
 from reporting.summary import summarize
-from reporting.tables import build_table, render_tables
+from reporting.tables import build_table, footnotes_of, render_tables
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 
@@ -82,6 +82,14 @@ def test_failures_are_explained_below_the_table(make_row):
     assert cells_in(text.splitlines()[4])[2] == "timeout <sup>1</sup>"
     assert "1. stopped at the time limit of 9 s" in text
     assert "❌ IF: graph break \\| in &lt;x&gt;" in text
+
+
+def test_a_number_whose_mechanism_was_not_verified_is_marked(make_row):
+    row = {**make_row(), "unverified": "vae: OutOfMemoryError: CUDA out of memory"}
+    footnotes = []
+    assert footnotes_of([row], footnotes) == [1]
+    assert footnotes == ["not verified: vae: OutOfMemoryError: CUDA out of memory"]
+    assert footnotes_of([make_row()], footnotes) == [] and footnotes_of([make_row(), row], footnotes) == [1]
 
 
 def test_a_table_names_device_releases_scale_weights_and_date(make_row):

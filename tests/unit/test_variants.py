@@ -56,7 +56,9 @@ def test_regional_compilation_is_measured_where_there_are_blocks_and_n_a_elsewhe
     assert upscaler.status == "ok", upscaler.detail
     assert (upscaler.columns["graph_breaks"], upscaler.columns["recompilations"]) == (0, 0)
     assert upscaler.columns["graphs"] >= 1 and upscaler.columns["step_gflop"] > 0
-    assert re.search(r"regional by diffusers: \d+ BasicTransformerBlock of unet", upscaler.columns["evidence"])
+    evidence = upscaler.columns["evidence"]
+    ran, there = re.search(r"(\d+) of (\d+) BasicTransformerBlock of unet compiled", evidence).groups()
+    assert "regional by diffusers" in evidence and 0 < int(ran) == int(there)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,7 @@ def test_another_attention_is_another_computation_of_the_same(tmp_path, eager, v
         assert method in refused(tmp_path, variant=variant)
         return
     columns, base = measured(tmp_path, variant=variant), eager[1].columns
+    assert f"denoising step: {columns['attention_kernels']}" in columns["evidence"]
     assert (columns.get("step_gflop"), columns.get("step_mib")) == (base.get("step_gflop"), base.get("step_mib"))
     assert evidence in columns["evidence"]
     assert np.allclose(latents(tmp_path), latents(eager[0]), atol=1e-3), "beyond rounding"
@@ -177,7 +180,8 @@ def test_fewer_steps_of_another_scheduler(tmp_path):
 
 
 def test_slicing_decodes_image_by_image_and_tiling_without_effect_is_invalid(tmp_path):
-    assert "its decoder called 2 times" in measured(tmp_path, variant="vae-slicing", batch_size=2)["evidence"]
+    evidence = measured(tmp_path, variant="vae-slicing", batch_size=2)["evidence"]
+    assert "its decoder called 2 times, 1 of 2 images at once" in evidence
     (outcome,) = run_stages(tmp_path, variant="vae-tiling")
     assert outcome.status == "invalid"
     assert "VAE tiling had no effect" in outcome.detail
@@ -202,8 +206,9 @@ def test_compiling_names_the_graphs_of_each_module(tmp_path):
         assert "cannot compile on Python" in outcome.detail
         return
     # what torch 2.0 compiles for a CPU reads memory that it has not written: at times that holds NaN
-    spoilt = version("torch").startswith("2.0.") and outcome.detail == "the denoiser gave NaN or infinity"
-    assert outcome.status == "ok" or spoilt, outcome.detail
+    if version("torch").startswith("2.0.") and outcome.detail == "the denoiser gave NaN or infinity":
+        return
+    assert outcome.status == "ok", outcome.detail
     assert "graphs: 1 of unet, 1 of vae.decoder" in outcome.columns["evidence"]
 
 

@@ -8,6 +8,7 @@ import diffusers
 import torch
 
 from .errors import Invalid, Unsupported, one_line
+from .failure import refusing
 from .options import name_of, removing
 
 PROCESSORS = {  # setting: (Diffusers' own method, what the class of every processor is then called)
@@ -50,10 +51,8 @@ def set_attention(variant, setting):
         kind, before = name_of(module), processors_of(module)
         if not hasattr(module, method):
             raise Unsupported(f"Diffusers {diffusers.__version__} has no {method} for {kind}")
-        try:
+        with refusing(f"Diffusers {diffusers.__version__}, {kind}", ValueError, ImportError, RuntimeError):
             getattr(module, method)()
-        except (ValueError, ImportError, NotImplementedError) as error:
-            raise Unsupported(f"Diffusers {diffusers.__version__}, {kind}: {one_line(error, 120)}") from None
         found = processors_of(module)
         own = [layer for layer in module.modules() if setting == "fused" and getattr(layer, "fused_projections", False)]
         if not own and (not found or not all(map(expected.search, found))):
@@ -64,7 +63,7 @@ def set_attention(variant, setting):
         told += found
         fused += own
     if fused:
-        variant.checks.append(lambda call: count_fused(variant, fused, call))
+        variant.check("attention", lambda call: count_fused(variant, fused, call))
     return f"attention by {', '.join(sorted(set(told)))}"
 
 
@@ -95,10 +94,8 @@ def set_attention_backend(variant, setting):
         kind = name_of(module)
         if not hasattr(module, "set_attention_backend"):
             raise Unsupported(f"Diffusers {diffusers.__version__} has no set_attention_backend for {kind}")
-        try:
+        with refusing(f"attention backend {setting}", ValueError, ImportError, RuntimeError):
             module.set_attention_backend(setting)
-        except (ValueError, ImportError, RuntimeError, NotImplementedError) as error:
-            raise Unsupported(f"attention backend {setting}: {one_line(error, 120)}") from None
         taken = [
             layer
             for layer in module.modules()
@@ -172,16 +169,25 @@ def run_step(module, call, before=nothing):
 
 
 def profile_step(module, call):
-    """{name: count} in torch's profile of the module's first call in a call of the pipeline, which ends there."""
+    """Torch's profile of the module's first call in a call of the pipeline, which ends there."""
     from torch.profiler import ProfilerActivity, profile
 
     gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
     profiler = profile(activities=[ProfilerActivity.CPU, *gpu])
+    started = []
+
+    def start():
+        profiler.start()
+        started.append(True)
+
     try:
-        run_step(module, call, profiler.start)
+        run_step(module, call, start)
     finally:
-        profiler.stop()
-    return {event.key: event.count for event in profiler.key_averages()}
+        if started:  # else stopping it would fail, and hide why
+            profiler.stop()
+    if not started:
+        raise RuntimeError("the denoiser is not called")
+    return profiler
 
 
 def device_kernel(name):
@@ -206,22 +212,18 @@ def kernels_of(names):
 
 
 def attention_evidence(variant, call):
-    """The attention kernels in a profile of one denoiser call, as text.
+    """The attention kernels in a profile of one denoiser call, as text, and in the column `attention_kernels`.
 
-    Where the variant forces a kernel, raises Invalid if another was used; where it does not, a profile that fails says nothing.
+    Raises Invalid where the variant forces a kernel and another was used. None where a compiler may have written attention out in
+    kernels of its own.
     """
-    forced = variant.recipe.get("sdpa_backend")
-    try:
-        kernels = kernels_of(profile_step(variant.denoiser(), call))
-    except Exception:
-        if forced:
-            raise
-        return None
+    names = {event.key: event.count for event in profile_step(variant.denoiser(), call).key_averages()}
+    kernels = kernels_of(names)
     if not kernels and variant.compiled:
-        return None  # a compiler may write attention out in kernels of its own
-    told = ", ".join(f"{count} x {name}" for name, count in sorted(kernels.items())) or "none that is fused"
-    if forced:
-        expected = SDPA_KERNELS[forced][2]
-        if not kernels or not set(kernels) <= set(expected):
-            raise Invalid(f"{forced} attention had no effect: attention kernels of a denoising step: {told}")
-    return f"attention kernels of a denoising step: {told}"
+        return None
+    listed = ", ".join(f"{count} x {name}" for name, count in sorted(kernels.items()))
+    variant.columns["attention_kernels"] = listed or "none that is fused"
+    forced = variant.recipe.get("sdpa_backend")
+    if forced and not (kernels and set(kernels) <= set(SDPA_KERNELS[forced][2])):
+        raise Invalid(f"{forced} attention had no effect: attention kernels of a denoising step: {listed or 'none'}")
+    return f"attention kernels of a denoising step: {variant.columns['attention_kernels']}"

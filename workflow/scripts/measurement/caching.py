@@ -7,7 +7,8 @@ import diffusers
 import torch
 
 from .definition import compiles
-from .errors import Invalid, Unsupported, one_line
+from .errors import Invalid, Unsupported
+from .failure import refusing
 from .load import find_class
 from .options import name_of, removing
 
@@ -26,12 +27,10 @@ def enable_caching(variant, setting):
         raise Unsupported(f"{steps} steps are too few: {setting['config']} begins after {first}")
     if "current_timestep_callback" in inspect.signature(make).parameters:
         options["current_timestep_callback"] = lambda: variant.pipeline.current_timestep
-    try:
+    reason = f"{setting['config']} does not work on {name_of(denoiser)}"
+    with refusing(reason, ValueError, TypeError, NotImplementedError, AttributeError):
         denoiser.enable_cache(make(**options))
-    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
-        reason = f"{setting['config']} does not work on {name_of(denoiser)}"
-        raise Unsupported(f"{reason}: {type(error).__name__}: {one_line(error, 120)}") from None
-    variant.checks.append(lambda call: count_hits(variant, denoiser, call))
+    variant.check("caching", lambda call: count_hits(variant, denoiser, call))
     return f"caching by {setting['config']}"
 
 

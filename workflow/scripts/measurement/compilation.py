@@ -3,8 +3,18 @@
 import diffusers
 import torch
 
-from .errors import SetupError, Unsupported, one_line
+from .errors import SetupError, Unsupported
+from .failure import refusing
 from .options import name_of
+from .regions import REGION, check_blocks
+from .replays import promises_graphs
+
+
+def note_compiled(variant, name, module, setting):
+    """Remember what a mechanism has compiled: the module that is called, and whether it promises CUDA graphs."""
+    variant.compiled[name] = module
+    if variant.device.type == "cuda" and promises_graphs(setting):
+        variant.graphed.append(name)
 
 
 def compile_denoiser(variant, setting):
@@ -12,7 +22,7 @@ def compile_denoiser(variant, setting):
     check_backend(setting, variant.device)
     for name, module in variant.modules().items():
         setattr(variant.pipeline, name, torch.compile(module, **setting))
-        variant.compiled[name] = getattr(variant.pipeline, name)
+        note_compiled(variant, name, getattr(variant.pipeline, name), setting)
 
 
 def check_backend(setting, device):
@@ -27,7 +37,7 @@ def compile_vae(variant, setting):
     if decoder is None:
         raise Unsupported(f"{name_of(variant.pipeline)} has no VAE with a decoder")
     variant.pipeline.vae.decoder = torch.compile(decoder, **setting)
-    variant.compiled["vae.decoder"] = variant.pipeline.vae.decoder
+    note_compiled(variant, "vae.decoder", variant.pipeline.vae.decoder, setting)
 
 
 def compile_text_encoders(variant, setting):
@@ -38,7 +48,7 @@ def compile_text_encoders(variant, setting):
         raise Unsupported(f"{name_of(variant.pipeline)} is given embeddings here: there is no text encoder to compile")
     for name, encoder in encoders.items():
         setattr(variant.pipeline, name, torch.compile(encoder, **setting))
-        variant.compiled[name] = getattr(variant.pipeline, name)
+        note_compiled(variant, name, getattr(variant.pipeline, name), setting)
 
 
 def compile_blocks(variant, setting):
@@ -51,43 +61,41 @@ def compile_blocks(variant, setting):
     by = setting.get("by", "diffusers")
     if by not in BLOCKS:
         raise SetupError(f"config/variants.yaml: regional.by: found {by!r}, expected one of {', '.join(BLOCKS)}")
-    told = []
     for name, module in variant.modules().items():
-        told.append(BLOCKS[by](variant, name, module, options))
-        variant.compiled[name] = getattr(variant.pipeline, name)
-    return f"regional by {by}: {', '.join(told)}"
+        kinds = BLOCKS[by](variant, name, module, options)
+        note_compiled(variant, name, getattr(variant.pipeline, name), options)
+        check_blocks(variant, name, kinds)
+    return f"regional by {by}"
 
 
 def compile_by_diffusers(variant, name, module, options):
-    """Diffusers' compile_repeated_blocks; the catalogue's `blocks` stand in where the class names none that the model has."""
+    """Diffusers' compile_repeated_blocks; the catalogue's `blocks` stand in where the class names none that the model has.
+
+    Returns the classes of the blocks that repeat in the model, by either.
+    """
     compile_repeated_blocks = getattr(module, "compile_repeated_blocks", None)
     if compile_repeated_blocks is None:
         raise Unsupported(f"Diffusers {diffusers.__version__} has no compile_repeated_blocks for {name_of(module)}")
     present = {name_of(layer) for layer in module.modules()}
     if not present.intersection(getattr(module, "_repeated_blocks", None) or ()):
         module._repeated_blocks = [kind for kind in variant.description.get("blocks", []) if kind in present]
-    try:
+    with refusing(
+        f"Diffusers {diffusers.__version__} finds no blocks to compile in this {name_of(module)}", ValueError
+    ):
         compile_repeated_blocks(**options)
-    except ValueError as error:
-        reason = f"Diffusers {diffusers.__version__} finds no blocks to compile in this {name_of(module)}"
-        raise Unsupported(f"{reason}: {one_line(error, 120)}") from None
-    blocks = [name_of(layer) for layer in module.modules() if name_of(layer) in module._repeated_blocks]
-    return f"{len(blocks)} {' and '.join(sorted(set(blocks)))} of {name}"
+    return present.intersection([*module._repeated_blocks, *variant.description.get("blocks", [])])
 
 
 def compile_by_accelerate(variant, name, module, options):
-    """accelerate's compile_regions: blocks that stand in lists."""
+    """accelerate's compile_regions: blocks that stand in lists, and every layer outside of them. Returns the class of both."""
     try:
         from accelerate.utils import compile_regions
     except ImportError:
         raise Unsupported("this release of accelerate has no compile_regions") from None
-    try:
+    # whatever it raises for a model that it was not made for
+    with refusing(f"accelerate's compile_regions fails on {name_of(module)}", Exception):
         setattr(variant.pipeline, name, compile_regions(module, **options))
-    except Exception as error:  # whatever it raises for a model that it was not made for
-        reason = f"accelerate's compile_regions fails on {name_of(module)}"
-        raise Unsupported(f"{reason}: {type(error).__name__}: {one_line(error, 120)}") from None
-    compiled = [part for part in getattr(variant.pipeline, name).modules() if hasattr(part, "_orig_mod")]
-    return f"{len(compiled)} regions of {name}"
+    return {REGION}
 
 
 BLOCKS = {"diffusers": compile_by_diffusers, "accelerate": compile_by_accelerate}

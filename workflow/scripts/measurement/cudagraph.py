@@ -4,6 +4,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from .errors import Invalid, Unsupported, one_line
+from .failure import is_out_of_memory
 
 MOST_GRAPHS = 8  # each has memory of its own
 WARMUP_CALLS = 3  # on a side stream before the recording, as torch's documentation on CUDA graphs has it
@@ -47,7 +48,8 @@ def record(forward, leaves, structure, device):
     try:
         return Graph(forward, leaves, structure, device)
     except RuntimeError as error:
-        if "captur" in str(error):
+        # memory that runs out while a graph is captured ends the capture, and torch then reports that
+        if "captur" in str(error) and not is_out_of_memory(error):
             raise Unsupported(f"the denoiser cannot be recorded as a CUDA graph: {one_line(error, 160)}") from None
         raise
 
@@ -78,4 +80,4 @@ def capture_graphs(variant, setting):
             raise Invalid(f"{len(graphs)} CUDA graphs were recorded for {replays} denoiser calls: none was used again")
         return f"{len(graphs)} CUDA graphs, replayed {replays} times"
 
-    variant.checks.append(confirm)
+    variant.check("cuda_graph", confirm)

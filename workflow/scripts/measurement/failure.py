@@ -1,16 +1,29 @@
 """From what went wrong to a row's status and one line of detail."""
 
+import contextlib
 import errno
 import re
+import sys
 
-from .errors import Invalid, Unsupported, one_line
+from .errors import DiffbenchError, Invalid, Unsupported, one_line
 
+# "static TLS block": the loader's complaint about a library, which no memory would help
 MEMORY_MESSAGES = re.compile(
-    r"out of memory|can't allocate memory|cannot allocate memory|CUBLAS_STATUS_ALLOC_FAILED|not enough memory", re.I
+    r"out[ _]?of[ _]?memory(?!.*static TLS block)|(?:can't|cannot|failed to) allocate memory(?!.*static TLS block)"
+    r"|not enough memory|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation",
+    re.I,
 )
+# Libraries that report a lack of memory in words of their own. cuDNN tries one engine after the other and takes a failed
+# allocation for a failed engine; creating a handle of cuBLAS or cuDNN fails where its workspace does not fit.
+NO_ENGINE = re.compile(r"unable to find an engine|unable to find a valid cuDNN algorithm", re.I)
+LIKELY_MEMORY = re.compile(NO_ENGINE.pattern + r"|CU(?:BLAS|DNN)_STATUS_NOT_INITIALIZED", re.I)
+# these have many causes: memory only where the device is known to be full
+PERHAPS_MEMORY = re.compile(r"CU(?:BLAS|DNN)_STATUS_(?:INTERNAL_ERROR|EXECUTION_FAILED)")
+FULL_BELOW_MIB = 512  # the handles and kernels that a library loads on its own take up to some hundred MiB
 MISSING_KERNEL = re.compile(r"not implemented for '")  # `"addmm_impl_cpu_" not implemented for 'Half'`
 COMPILER_MODULES = ("torch._dynamo", "torch._inductor", "torch._functorch", "triton")
 COMPILER_FUNCTIONS = ("_compile", "call_user_compiler", "compile_fx", "compile_fx_inner")
+PLAIN = (ValueError, ImportError, RuntimeError, AssertionError)  # their text says enough without the type's name
 
 
 def chain(error):
@@ -20,15 +33,67 @@ def chain(error):
         error = error.__cause__ or error.__context__
 
 
+def device_is_full():
+    """Whether the GPU's memory is used up, or torch's allocator has failed since `forget_failures`; None where unknown."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    try:
+        if torch.cuda.memory_stats().get("num_ooms", 0):
+            return True
+        free_bytes, _ = torch.cuda.mem_get_info()
+    except Exception:  # a device that no longer answers
+        return None
+    return free_bytes < FULL_BELOW_MIB * 2**20
+
+
+def forget_failures(device):
+    """Have torch's allocator count its failures from here on."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_accumulated_memory_stats(device)
+
+
+def lacks_memory(error):
+    """Whether this very error says that device or host memory ran out."""
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or MEMORY_MESSAGES.search(text):
+        return True
+    if LIKELY_MEMORY.search(text):
+        return device_is_full() is not False
+    return bool(PERHAPS_MEMORY.search(text)) and device_is_full() is True
+
+
 def is_out_of_memory(error):
-    """Whether device or host memory ran out."""
-    name = type(error).__name__
-    return isinstance(error, MemoryError) or name == "OutOfMemoryError" or bool(MEMORY_MESSAGES.search(str(error)))
+    """Whether device or host memory ran out: the error, or one that it came from, says so."""
+    return any(map(lacks_memory, chain(error)))
 
 
 def is_full_disk(error):
     """Whether the error, or one that it came from, is a full disk or a spent quota."""
     return any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in chain(error))
+
+
+@contextlib.contextmanager
+def refusing(reason, *kinds):
+    """Exceptions of these kinds within it mean that the variant is not possible here: Unsupported, with `reason` and their text.
+    Not so where memory ran out or a disk is full, and what is decided already stays."""
+    try:
+        yield
+    except kinds as error:
+        if isinstance(error, (Unsupported, Invalid, DiffbenchError)) or is_out_of_memory(error) or is_full_disk(error):
+            raise
+        name = "" if isinstance(error, PLAIN) else f"{type(error).__name__}: "
+        raise Unsupported(f"{reason}: {name}{one_line(error, 160)}") from None
+
+
+def modules_of(error):
+    """The names of the modules whose code was running as the error was raised, the outermost first."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        yield traceback.tb_frame.f_globals.get("__name__", "")
+        traceback = traceback.tb_next
 
 
 def is_from_compiler(error):
@@ -46,10 +111,7 @@ def is_from_compiler(error):
 
 def is_from_cache(error):
     """Whether Diffusers' hooks for caching raised it themselves: they were not made for this model."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith("diffusers.hooks")
+    return next(iter(reversed(list(modules_of(error)))), "").startswith("diffusers.hooks")
 
 
 def classify(error, compiled):
@@ -60,13 +122,13 @@ def classify(error, compiled):
     if isinstance(error, Invalid):
         return "invalid", one_line(error)
     for cause in errors:
-        if is_out_of_memory(cause):
+        if lacks_memory(cause):
             return "oom", one_line(f"{type(cause).__name__}: {cause}")
     detail = one_line(f"{type(error).__name__}: {error}")
     if compiled and any(is_from_compiler(cause) for cause in errors):
         return "compile-error", detail
     if is_from_cache(error):
         return "unsupported", one_line(f"the cache does not work on this model: {detail}")
-    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail):
+    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail) or NO_ENGINE.search(detail):
         return "unsupported", detail
     return "crashed", detail

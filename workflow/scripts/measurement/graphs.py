@@ -22,12 +22,12 @@ class Graphs:
 
     def __init__(self):
         self.before, self.breaks_before = count_graphs(), count_breaks()
-        self.recompilations, self.compiled = 0, {}
+        self.compiled, self.recompiled = {}, {}
 
     def watch(self, modules):
         """Count what each call of these modules (name to module), as the variant has left them, compiles."""
         for name, module in modules.items():
-            self.compiled[name] = None  # not called yet
+            self.compiled[name], self.recompiled[name] = None, 0  # not called yet
             module.register_forward_pre_hook(self.note_start)
             module.register_forward_hook(self.counter_of(name))
 
@@ -40,9 +40,13 @@ class Graphs:
             if self.compiled[name] is None:
                 self.compiled[name] = more
             else:
-                self.recompilations += more
+                self.recompiled[name] += more
 
         return note_end
+
+    def of(self, names):
+        """How many graphs the modules of these names have compiled."""
+        return sum((self.compiled[name] or 0) + self.recompiled[name] for name in names)
 
     def columns(self):
         """The columns of the row, of what was compiled up to now: the end of the warm-up."""
@@ -50,7 +54,7 @@ class Graphs:
         return {
             "graphs": self.warm - self.before,
             "graph_breaks": count_breaks() - self.breaks_before,
-            "recompilations": self.recompilations,
+            "recompilations": sum(self.recompiled.values()),
         }
 
 

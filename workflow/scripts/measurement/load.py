@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from .errors import SetupError, Unsupported, one_line
+from .failure import is_out_of_memory
 from .inputs import make_clip_tokenizer
 from .snapshot import LIBRARIES, describe, pinned_revision
 
@@ -27,6 +28,8 @@ def find_class(path):
     try:
         found = getattr(importlib.import_module(library), name)
     except (AttributeError, ImportError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise Unsupported(f"{reason} ({one_line(error, 120)})") from None
     if type(found).__name__ == "DummyObject":  # what both libraries have in the place of a class that needs a package
         raise Unsupported(f"{reason} without {', '.join(found._backends)}")
@@ -116,6 +119,8 @@ def create_from_folder(name, path, folder, device, dtype):
         else:
             raise SetupError(f"{name}: found class {path}, expected a model, scheduler, tokenizer or processor")
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        if is_out_of_memory(error):
+            raise
         raise SetupError(
             f"{name}: {path} cannot be made from the files of {folder}: {one_line(error, 100)}; "
             "name another in 'components', or 'drop' it"
@@ -161,6 +166,8 @@ def from_pretrained(class_path, source, dtype, **components):
     try:
         return find_class(class_path).from_pretrained(source["hub_id"], **download_options(source, dtype), **components)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         where = f"{source['hub_id']} at revision {source.get('revision') or '(a folder)'}"
         raise SetupError(
             f"weights of {where} cannot be loaded as safetensors from this machine: {one_line(error)}; "

@@ -1,12 +1,12 @@
-"""The small mechanisms: scheduler, memory format, memory saving of the VAE, offloading, inference mode."""
+"""The small mechanisms: scheduler, memory format, offloading, inference mode."""
 
 import contextlib
 import inspect
 
-import diffusers
 import torch
 
-from .errors import Invalid, SetupError, Unsupported, one_line
+from .errors import Invalid, SetupError, Unsupported
+from .failure import refusing
 from .load import find_class
 
 MEMORY_FORMATS = {  # of weights with 4 and with 5 dimensions
@@ -65,41 +65,6 @@ def set_memory_format(variant, setting):
     return f"{setting} weights of {counted} convolutions"
 
 
-def save_vae_memory(variant, setting):
-    """Have the VAE decode image by image (`slicing`) or tile by tile (`tiling`); the evidence is how often its decoder is called
-    in a call of the pipeline, with it and without."""
-    vae = getattr(variant.pipeline, "vae", None)
-    if vae is None:
-        raise Unsupported(f"{name_of(variant.pipeline)} has no VAE")
-    if setting == "slicing" and variant.batch_size == 1:
-        raise Unsupported("a batch of 1 image has nothing to slice")
-    enable = getattr(vae, f"enable_{setting}", None)
-    if enable is None:
-        raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_{setting} for {name_of(vae)}")
-    enable()
-
-    def compare_decodings(call):
-        sliced = count_calls(vae.decoder, call)
-        getattr(vae, f"disable_{setting}")()
-        whole = count_calls(vae.decoder, call)
-        if sliced <= whole:
-            raise Invalid(
-                f"VAE {setting} had no effect: its decoder is called {whole} times without it and {sliced} with it"
-            )
-        return f"VAE {setting}: its decoder called {sliced} times, {whole} without it"
-
-    variant.checks.append(compare_decodings)
-
-
-def count_calls(module, call):
-    """How often a call of the pipeline calls the module."""
-    calls = []
-    handle = module.register_forward_pre_hook(lambda module, arguments: calls.append(1))
-    with removing([handle]):
-        call()
-    return len(calls)
-
-
 OFFLOADING = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}
 
 
@@ -107,10 +72,8 @@ def offload(variant, setting):
     """Keep the weights in the host's memory while they are not used, by whole models or layer by layer."""
     if variant.device.type == "cpu":
         raise Unsupported("the weights are in the host's memory: there is nothing to offload")
-    try:
+    with refusing(f"{name_of(variant.pipeline)} cannot be offloaded", ImportError, ValueError, NotImplementedError):
         getattr(variant.pipeline, OFFLOADING[setting])(device=variant.device)
-    except (ImportError, ValueError, NotImplementedError) as error:
-        raise Unsupported(f"{name_of(variant.pipeline)} cannot be offloaded: {one_line(error, 120)}") from None
 
     def look_at_weights(call):
         places = {str(weight.device.type) for weight in variant.denoiser().parameters()}
@@ -118,7 +81,7 @@ def offload(variant, setting):
             raise Invalid(f"offload {setting} had no effect: weights of the denoiser stay on the device")
         return f"offload {setting}: weights of the denoiser on {', '.join(sorted(places))} between calls"
 
-    variant.checks.append(look_at_weights)
+    variant.check("offload", look_at_weights)
 
 
 def enable_inference_mode(variant, setting):
@@ -142,4 +105,4 @@ def enable_inference_mode(variant, setting):
             raise Invalid("inference mode had no effect: the denoiser's output is no inference tensor")
         return "the denoiser's output is an inference tensor"
 
-    variant.checks.append(look_at_output)
+    variant.check("grad", look_at_output)

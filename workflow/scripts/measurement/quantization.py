@@ -6,8 +6,10 @@ import importlib
 import torch
 
 from .errors import Invalid, SetupError, Unsupported, one_line
-from .failure import is_out_of_memory
+from .failure import refusing
 from .options import name_of
+
+REFUSALS = (ImportError, AssertionError, AttributeError, RuntimeError, ValueError, TypeError)
 
 
 def quantize(variant, setting):
@@ -25,20 +27,8 @@ def quantize(variant, setting):
     told = collections.Counter()
     for module in variant.modules().values():
         before = count_classes(module)
-        try:
+        with refusing(f"{library} cannot quantize {name_of(module)} so", *REFUSALS):
             LIBRARIES[library](module, setting, variant.device)
-        except (
-            ImportError,
-            NotImplementedError,
-            AssertionError,
-            AttributeError,
-            RuntimeError,
-            ValueError,
-            TypeError,
-        ) as error:
-            if is_out_of_memory(error):
-                raise
-            raise Unsupported(f"{library} cannot quantize {name_of(module)} so: {one_line(error, 160)}") from None
         changed = count_classes(module) - before
         if not changed:
             raise Invalid(f"{library} quantized no weight of {name_of(module)}")

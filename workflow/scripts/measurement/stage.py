@@ -9,14 +9,19 @@ import torch
 
 from sizes import NATIVE, dimensions
 
+from .checks import Check, verify
 from .definition import compiles
 from .errors import Invalid, SetupError
+from .failure import forget_failures
+from .garbage import no_collection
 from .graphs import Graphs, check_graphs, stop_compile_workers
 from .inputs import InputMaker
 from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
 from .outputs import OutputRecorder, check_output, save_output
 from .precision import choose_dtype, precision_evidence
+from .refusal import refusals
+from .replays import PromisedGraphs
 from .size import check_size, size_arguments
 from .stopping import Stopping, half_width, spread_of
 from .supervise import POLL_S
@@ -131,15 +136,23 @@ def startup_columns(samples, latency_s, compiled):
 
 
 def warm_up(stage, stopping, report):
-    """The first call and the warm-up. Returns their samples."""
+    """The first call and the warm-up. Returns their samples.
+
+    Raises Invalid as soon as a call makes what must not stand, and Unsupported for what a library refuses to compute.
+    """
     report.phase("first-call")
-    samples = [stage.call(record=True)]
+    with refusals(stage.variant.recipe):
+        samples = [stage.call(record=True)]
     report.sample("first", 1, samples[0])
     report.values(first_call_s=samples[0]["latency_s"])
+    rate_of(samples[0])
+    check_size(stage.outputs.images, stage.size)
+    check_output(stage.outputs, stage.batch_size)
     report.phase("warmup")
     while not stopping.is_warm([sample["latency_s"] for sample in samples]):
         samples.append(stage.call(record=True))
         report.sample("warmup", len(samples), samples[-1])
+        check_output(stage.outputs, stage.batch_size)
     report.values(warmup_calls=len(samples))
     spread = spread_of([sample["latency_s"] for sample in samples])
     report.values(warmup_spread_percent=100 * spread if spread < float("inf") else None)
@@ -150,12 +163,14 @@ def measure_calls(stage, stopping, report):
     """The measured calls. Returns their samples."""
     samples, rates, why = [], [], None
     start_s = time.monotonic()
-    while why is None:
-        report.phase(f"call-{len(samples) + 1}")
-        samples.append(stage.call())
-        report.sample("call", len(samples), samples[-1])
-        rates.append(rate_of(samples[-1]))
-        why = stopping.why_stop(rates, time.monotonic() - start_s)
+    with no_collection() as collect:
+        while why is None:
+            report.phase(f"call-{len(samples) + 1}")
+            samples.append(stage.call())
+            report.sample("call", len(samples), samples[-1])
+            rates.append(rate_of(samples[-1]))
+            collect()
+            why = stopping.why_stop(rates, time.monotonic() - start_s)
     report.values(stopped_by=why)
     return samples
 
@@ -180,12 +195,13 @@ def measure_stage(description, definition, device, report, folder):
     report.values(evidence="; ".join(stage.variant.evidence))
     if compiled:
         graphs.watch(stage.variant.compiled)
+        check_compilation(stage.variant, graphs)
 
     warmup = warm_up(stage, stopping, report)
-    check_size(stage.outputs.images, stage.size)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
     if compiled:
         report.values(**graphs.columns())
+        check_graphs(graphs)
         stop_compile_workers()
     save_output(stage.outputs, folder, description["number"])
 
@@ -195,15 +211,23 @@ def measure_stage(description, definition, device, report, folder):
     report.emit("window", edge="end")
     time.sleep(2 * POLL_S)  # for the parent to see the end
     report.values(**peaks_mib(device))
-    if compiled:
-        stage.variant.evidence.append(check_graphs(graphs))
-    report.values(evidence=stage.variant.confirm(stage.call))
-    check_output(stage.outputs, stage.batch_size)
     rates = summarize_calls(samples, stage.batch_size)
     report.values(**startup_columns(warmup, rates["latency_s"], compiled))
+    report.values(**rates)
+
+    report.phase("evidence")  # the numbers stand: from here on they can only turn out invalid
+    verify(stage.variant, stage.call, report)
     if "quantization" not in definition["variant"]:
         report.values(**stage.work.columns())
-    report.values(**rates)
+
+
+def check_compilation(variant, graphs):
+    """Add the checks of what was compiled, before those of the mechanisms. `graphs` are its Graphs, before the first call."""
+    checks = [Check("graphs", lambda call: check_graphs(graphs))]
+    if variant.graphed:
+        promised = PromisedGraphs({name: variant.compiled[name] for name in variant.graphed})
+        checks.append(Check("CUDA graphs", lambda call: promised.check(graphs, call)))
+    variant.checks[:0] = checks
 
 
 def release(device, compiled):
@@ -213,3 +237,4 @@ def release(device, compiled):
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    forget_failures(device)

@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from columns import RATE
+
 from .errors import SetupError
 
+OF_CALLS = [*RATE, "compile_s", "startup_s"]  # what only calls that were measured to their end give
 POLL_S = 0.1
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -163,12 +166,28 @@ def machine_columns(row, events, monitor):
     return monitor.columns(edges["start"], edges["end"], row["calls"] * row["batch_size"])
 
 
+def keep_measured(row, pending):
+    """Keep the numbers of a row that is ok, or that failed while its evidence was looked at: then the mechanisms that are still
+    `pending` are unverified, and the failure is why. Take them from every other row, an invalid one too."""
+    measured = row["phase"] == "evidence" and row.get("iterations_per_second")
+    if measured and row["status"] not in ("ok", "invalid"):
+        why = f"{row['status']}: {row['detail']}".replace(";", ",")
+        unverified = f"{', '.join(pending) or 'all checks'}: {why}"
+        row["unverified"] = "; ".join(filter(None, [row.get("unverified"), unverified]))
+        row["evidence"] = "; ".join(filter(None, [row.get("evidence"), *(f"{name} not verified" for name in pending)]))
+        row["status"], row["detail"] = "ok", None
+    if row["status"] == "ok":
+        row["phase"] = None
+    else:
+        row.update(dict.fromkeys(OF_CALLS))
+
+
 def assemble(identity, shared, definition, events, death, monitor):
     """The rows (one a stage) and the samples of a run, from what the child reported and how it ended.
 
     `identity` holds the columns that rows and samples share, `shared` those that all rows have in common; `death` is None
     or (status, detail); `monitor` has watched the machine. A stage that the child did not finish takes the child's death as
-    its own outcome.
+    its own outcome, unless its numbers stood already.
     """
     provenance = next((event["columns"] for event in events if event["event"] == "provenance"), {})
     rows, samples = [], []
@@ -176,6 +195,7 @@ def assemble(identity, shared, definition, events, death, monitor):
         row = {**identity, **shared, "stage": stage["number"], **provenance, "steps": stage["steps"], "phase": "load"}
         row["revision"] = stage.get("revision")
         row["status"], row["detail"] = death or ("crashed", "the measuring process did not report this stage")
+        pending = []
         for event in events:
             if event["stage"] != stage["number"]:
                 continue
@@ -185,10 +205,11 @@ def assemble(identity, shared, definition, events, death, monitor):
                 row.update(event["columns"])
             elif event["event"] == "outcome":
                 row["status"], row["detail"] = event["status"], event["detail"]
+            elif event["event"] == "pending":
+                pending = event["mechanisms"]
             elif event["event"] == "sample":
                 samples.append({**identity, "stage": stage["number"], **event["columns"]})
-        if row["status"] == "ok":
-            row["phase"] = None
+        keep_measured(row, pending)
         row.update(machine_columns(row, events, monitor))
         rows.append(row)
     return rows, samples

@@ -6,7 +6,8 @@ import re
 import torch
 
 from .definition import compiles
-from .errors import Unsupported, one_line
+from .errors import Unsupported
+from .failure import refusing
 from .load import find_class
 
 
@@ -46,11 +47,8 @@ def check_kernels(device):
 
 def check_compile():
     """Raises Unsupported where this torch cannot compile on this Python: it says so as soon as it is asked."""
-    try:
+    with refusing(f"torch {torch.__version__} cannot compile on Python {platform.python_version()}", RuntimeError):
         torch.compile(check_compile)
-    except RuntimeError as error:
-        reason = f"torch {torch.__version__} cannot compile on Python {platform.python_version()}"
-        raise Unsupported(f"{reason}: {one_line(error)}") from None
 
 
 def check_classes(stage):

@@ -1,18 +1,20 @@
 """Applying a variant to a stage's pipeline, and what shows that it took effect.
 
 A mechanism is a function of the Variant and its setting in config/variants.yaml. It returns its evidence, if that is there as
-soon as it is applied, and adds to `checks` what can be looked at only once calls were made. It raises Unsupported where this
-release, device or model cannot do it, Invalid where it had no effect.
+soon as it is applied, and adds a check (checks.py) of what can be looked at only once calls were made. It raises Unsupported
+where this release, device or model cannot do it, Invalid where it had no effect.
 """
 
 import contextlib
 
 from .attention import attention_evidence, set_attention, set_attention_backend, set_sdpa_backend
 from .caching import enable_caching
+from .checks import Check
 from .compilation import compile_blocks, compile_denoiser, compile_text_encoders, compile_vae
 from .cudagraph import capture_graphs
+from .decoding import save_vae_memory
 from .errors import SetupError
-from .options import enable_inference_mode, offload, replace_scheduler, save_vae_memory, set_memory_format
+from .options import enable_inference_mode, offload, replace_scheduler, set_memory_format
 from .quantization import quantize
 
 MECHANISMS = {  # in the order in which they are applied
@@ -38,8 +40,9 @@ ON_LOADING = ("dtype",)  # see precision.py
 class Variant:
     """A recipe of config/variants.yaml applied to the modules of a loaded pipeline.
 
-    `description` is the stage's; `compiled` maps the names of what is compiled to the modules that are called; `contexts` are
-    makers of context managers to enter around a call.
+    `description` is the stage's; `compiled` maps the names of what is compiled to the modules that are called, `graphed` are the
+    names of those whose compile mode promises CUDA graphs here; `contexts` are makers of context managers to enter around a
+    call; `columns` are columns of the row that checks fill.
     """
 
     def __init__(self, pipeline, description, recipe, device, batch_size):
@@ -50,11 +53,20 @@ class Variant:
             )
         self.pipeline, self.description, self.recipe = pipeline, description, recipe
         self.device, self.batch_size = device, batch_size
-        self.compiled, self.contexts, self.checks, self.evidence = {}, [], [], []
+        self.compiled, self.graphed, self.contexts = {}, [], []
+        self.checks, self.evidence, self.columns = [], [], {}
         for mechanism, act in MECHANISMS.items():
             if mechanism in recipe:
                 told = act(self, recipe[mechanism])
                 self.evidence += [told] if told else []
+        self.check("sdpa_backend" if "sdpa_backend" in recipe else "attention kernels", self.look_at_attention)
+
+    def check(self, mechanism, run):
+        """Have `run` look at the mechanism once the calls were measured, see checks.Check."""
+        self.checks.append(Check(mechanism, run))
+
+    def look_at_attention(self, call):
+        return attention_evidence(self, call)
 
     def modules(self):
         """{name: module} of the stage's modules as they are now, the denoiser first."""
@@ -70,11 +82,3 @@ class Variant:
         for make in self.contexts:
             stack.enter_context(make())
         return stack
-
-    def confirm(self, call):
-        """All evidence, once the calls were measured, as one text. `call` makes another call of the pipeline.
-
-        Raises Invalid where a mechanism turns out to have had no effect.
-        """
-        told = self.evidence + [check(call) for check in self.checks] + [attention_evidence(self, call)]
-        return "; ".join(filter(None, told))

@@ -1,0 +1,86 @@
+"""Python's garbage collector runs between the measured calls and never inside one."""
+
+import gc
+import weakref
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from measurement.definition import resolve
+from measurement.stage import Stage, measure_calls
+from measurement.stopping import Stopping
+from stages import FEWEST, Report
+
+CALLS = 20
+STOPPING = Stopping({**FEWEST, "calls": CALLS, "max_calls": CALLS, "target_percent": 0}, "cpu")
+
+
+class Watched:
+    """A stage whose calls note the collections that begin inside them."""
+
+    def __init__(self, work):
+        self.work, self.inside, self.collections = work, False, []
+
+    def call(self):
+        self.inside = True
+        self.work()
+        self.inside = False
+        return {"latency_s": 1.0, "loop_s": 1.0, "iterations": 1, "denoiser_calls": 1}
+
+    def note(self, phase, info):
+        if phase == "start":
+            self.collections.append(self.inside)
+
+
+def measured(work):
+    """The Watched stage after its calls were measured."""
+    stage = Watched(work)
+    gc.callbacks.append(stage.note)
+    try:
+        measure_calls(stage, STOPPING, Report())
+    finally:
+        gc.callbacks.remove(stage.note)
+    return stage
+
+
+def test_no_collection_begins_inside_a_measured_call():
+    stage = measured(lambda: [[] for _ in range(10_000)])  # enough objects for a collection a call
+    assert stage.collections and not any(stage.collections)
+    assert gc.isenabled() and not gc.get_freeze_count()
+
+
+def test_what_a_call_leaves_in_a_cycle_is_freed_before_the_next():
+    alive, most = [], []
+
+    def leave_cycle():
+        most.append(sum(tensor() is not None for tensor in alive))
+        cycle = SimpleNamespace(tensor=torch.ones(8))
+        cycle.itself = cycle
+        alive.append(weakref.ref(cycle.tensor))
+
+    measured(leave_cycle)
+    assert len(most) == CALLS and max(most) == 0
+
+
+def test_the_collector_is_as_it_was_after_a_call_that_fails():
+    def fail():
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        measured(fail)
+    assert gc.isenabled() and not gc.get_freeze_count()
+
+
+def test_twenty_calls_of_a_pipeline_take_no_more_memory_than_one():
+    def resident_mib():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096 / 2**20
+
+    definition = resolve("sd-txt2img", 1, "eager", "random", "tiny")
+    stage = Stage({**definition["stages"][0], "steps": 2}, definition, torch.device("cpu"), torch.float32)
+    for _ in range(3):
+        stage.call()
+    before_mib = resident_mib()
+    assert len(measure_calls(stage, STOPPING, Report())) == CALLS
+    assert resident_mib() - before_mib < 16
