@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ from .errors import SetupError
 from .session import KILL_S, is_being_killed
 
 FOLDER = Path("/tmp")  # the same for every user and job of the machine, whatever their TMPDIR
-PAUSE_S = 0.2
+PERIOD_S = 10.0  # of waiting, after which the holder is looked at again
 
 
 def lock_path(identity):
@@ -53,25 +54,52 @@ def read_holder(descriptor):
         return None
 
 
+class Interrupted(Exception):
+    """Waiting has taken a while."""
+
+
+def interrupt(number, frame):
+    raise Interrupted
+
+
+def acquire_within(descriptor, seconds):
+    """Wait so long for the lock, in the kernel's queue. Returns whether it was acquired."""
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return True
+    except Interrupted:  # right after the lock was acquired, too: then the next try acquires it again
+        return False
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def acquire(descriptor, path):
     """Wait for the lock and report who has it. Raises SetupError if that is a process that was killed and does not die."""
-    reported, killed_s = (), 0.0
+    try:
+        return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    reported, killed_since_s = None, None
     while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = read_holder(descriptor)
-        if (holder,) != reported:
+        holder = read_holder(descriptor)
+        if reported != (holder,):
             who = "another run" if holder is None else f"process {holder}, another run,"
             print(f"waiting for the device: {who} holds {path}", file=sys.stderr, flush=True)
             reported = (holder,)
-        killed_s = killed_s + PAUSE_S if holder and is_being_killed(holder) else 0.0
-        if killed_s > KILL_S:
+        if holder is None or not is_being_killed(holder):
+            killed_since_s = None
+        elif killed_since_s is None:
+            killed_since_s = time.monotonic()
+        elif time.monotonic() > killed_since_s + KILL_S:
             raise SetupError(
                 f"process {holder} holds the device ({path}): it was killed, but the kernel does not end it; see "
                 f"`ps -o pid,stat,wchan,args {holder}`, and restart the machine if it stays"
             )
-        time.sleep(PAUSE_S)
+        if acquire_within(descriptor, PERIOD_S):
+            return None
 
 
 @contextmanager

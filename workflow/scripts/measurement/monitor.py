@@ -80,9 +80,10 @@ class Own:
 def exists(pid):
     """Whether a process has this pid."""
     try:
-        return bool(os.getsid(pid))
+        os.getsid(pid)
     except OSError:
         return False
+    return True
 
 
 def split_users(users, own):
