@@ -14,6 +14,7 @@ import pytest
 from measurement import host
 from measurement.monitor import MIB, Gpu, Monitor
 from measurement.session import is_dead, kill_session, session_pids
+from measurement.supervise import machine_columns
 
 SLEEP = "import time; time.sleep(60)"
 SPIN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
@@ -124,6 +125,25 @@ def test_memory_of_the_run_is_the_most_that_its_processes_held_together_in_each_
     columns = seen_by_nvml(run.pid, sample(700, 0), sample(300, 100), sample(100, 400), sample(450, 100))
     assert columns["start_peak_process_mib"] == 700
     assert columns["peak_process_mib"] == 550
+
+
+def test_each_stage_has_the_memory_of_its_own_start_and_calls(run):
+    """Two stages, each 4 s: it begins, its measured calls start 2 s later and end another second later."""
+    held = [users(**{f"p{run.pid}": mib}) for mib in (900, 100, 300, 10, 700, 50, 400, 20)]
+    monitor = watched((), nvmlDeviceGetComputeRunningProcesses=held)
+    for at_s in range(len(held)):
+        monitor.sample(run.pid, at_s + 0.5)
+    events = [{"event": "provenance", "stage": None, "at_s": 0}]
+    for stage, begin_s in ((1, 0), (2, 4)):
+        events.append({"event": "phase", "stage": stage, "at_s": begin_s})
+        events.append({"event": "window", "edge": "start", "stage": stage, "at_s": begin_s + 2})
+        events.append({"event": "window", "edge": "end", "stage": stage, "at_s": begin_s + 3})
+    names = ("start_peak_process_mib", "peak_process_mib")
+    rows = [{"stage": stage, "status": "ok", "calls": 1, "batch_size": 1} for stage in (1, 2)]
+    found = [machine_columns(row, events, monitor) for row in rows]
+    assert [[columns[name] for name in names] for columns in found] == [[900, 300], [700, 400]]
+    failed = machine_columns({**rows[1], "status": "oom"}, events[:-1], monitor)
+    assert failed == {"start_peak_process_mib": 700}, "its calls did not come to their end"
 
 
 def test_memory_that_the_driver_does_not_report_is_empty_not_zero(run):

@@ -163,7 +163,7 @@ def child_environment(cache, device_type):
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     environment["TRITON_CACHE_DIR"] = str(cache / "triton")
-    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order of nvidia-smi, which nvml.py reads
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvml.py counts them
     environment["HF_HUB_OFFLINE"] = "1"
     environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
     environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")

@@ -76,7 +76,9 @@ def find_device(name, entry):
     if Path("/dev/kfd").exists():  # AMD's, which torch calls cuda, too; one lock for all of them
         return Device(kind, kind)
     hidden = "" if os.environ.get("CUDA_VISIBLE_DEVICES") is None else ", or none that CUDA_VISIBLE_DEVICES leaves"
-    raise SetupError(f"the run is for gpu {name}, but this machine has no NVIDIA GPU{hidden}; run it where a {name} is")
+    raise SetupError(
+        f"the run is for gpu {name}, but this machine has no NVIDIA GPU{hidden}; run it where there is one"
+    )
 
 
 def usable_cores():
