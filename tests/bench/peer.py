@@ -1,10 +1,10 @@
 """Our iterations per second over those of the published code's bare loop, measured side by side in one process.
 
-    python tests/bench/peer.py [--pipelines sd-txt2img] [--scale tiny] [--pairs 15]
+    python tests/bench/peer.py [--pipelines sd-txt2img] [--variants eager compile] [--scale tiny] [--pairs 15]
 
-The peer loads the same pipeline with the same random weights, calls it three times and reads the rate as the published code
-does, from a tqdm bar, synchronized where ours is (at both ends of the loop). On a quiet machine the ratio of a miniature on a
-CPU stays within 3% of 1; at full scale on a GPU it is to be within 1%.
+The peer loads the same pipeline with the same random weights, compiles it as the published code does (or not), calls it three
+times and reads the rate from a tqdm bar, synchronized where ours is (at both ends of the loop). On a quiet machine the ratio of
+a miniature on a CPU stays within 3% of 1; at full scale on a GPU it should be within 1%.
 """
 
 import argparse
@@ -26,7 +26,11 @@ from measurement.provenance import read_device  # noqa: E402
 from measurement.stage import SEED, Stage, release  # noqa: E402
 
 PUBLISHED = ["sd-txt2img", "sd-img2img", "sd-inpaint", "sd-controlnet", "if", "sdxl-txt2img"]
-LEAST_STEPS = 50  # of a miniature: its loop is to last long beside its ends
+COMPILE = {
+    "eager": None,
+    "compile": {"mode": "reduce-overhead", "fullgraph": True},
+}  # the published code's, by our variants
+LEAST_STEPS = 50  # of a miniature: its loop must be long compared with its ends
 
 
 class PlainBar(tqdm):
@@ -56,11 +60,13 @@ def ours(description, definition, device, dtype):
     return call, stage.arguments
 
 
-def peer(description, arguments, device, dtype):
-    """The published loop on another copy of the pipeline; a function that makes one call and returns its rate."""
+def peer(description, arguments, device, dtype, setting):
+    """The published loop on another copy of the pipeline, with the published setting of torch.compile (None: eager); a function
+    that makes one call and returns its rate."""
     pipeline = load_pipeline(description, "random", device, dtype)
     for name in description["modules"]:
-        getattr(pipeline, name).to(memory_format=torch.channels_last)
+        module = getattr(pipeline, name).to(memory_format=torch.channels_last)
+        setattr(pipeline, name, torch.compile(module, **setting) if setting else module)
     pipeline.progress_bar = lambda iterable=None, total=None: PlainBar(
         iterable, total=total, file=open("/dev/null", "w")
     )
@@ -87,27 +93,27 @@ def compare(measure_ours, measure_peer, pairs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipelines", nargs="+", default=None, help="by default sd-txt2img; at full scale all six")
+    parser.add_argument("--variants", nargs="+", default=list(COMPILE), choices=COMPILE)
     parser.add_argument("--scale", choices=["tiny", "full"], default="tiny")
     parser.add_argument("--pairs", type=int, default=15)
     arguments = parser.parse_args()
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     print(f"{read_device(device)['device_name']}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}")
-    print(
-        f"ours over the peer's it/s, batch size 1, eager, scale {arguments.scale}, {arguments.pairs} pairs", flush=True
-    )
+    print(f"ours over the peer's it/s, batch size 1, scale {arguments.scale}, {arguments.pairs} pairs", flush=True)
     for name in arguments.pipelines or (PUBLISHED if arguments.scale == "full" else PUBLISHED[:1]):
-        definition = resolve(name, 1, "eager", "random", arguments.scale)
-        for description in definition["stages"]:
-            if arguments.scale == "tiny":
-                description = {**description, "steps": max(LEAST_STEPS, description["steps"])}
-            dtype = choose_dtype(description, definition["variant"], device)
-            measure_ours, call = ours(description, definition, device, dtype)
-            measure_peer = peer(description, call, device, dtype)
-            (low, middle, high), rate = compare(measure_ours, measure_peer, arguments.pairs)
-            ratio = f"median {middle:.4f}, quartiles {low:.4f} to {high:.4f}; ours {rate:.2f} it/s"
-            print(f"{name}, stage {description['number']}: {ratio}", flush=True)
-            del measure_ours, measure_peer
-            release(device, compiled=False)
+        for variant in arguments.variants:
+            definition = resolve(name, 1, variant, "random", arguments.scale)
+            for description in definition["stages"]:
+                if arguments.scale == "tiny":
+                    description = {**description, "steps": max(LEAST_STEPS, description["steps"])}
+                dtype = choose_dtype(description, definition["variant"], device)
+                measure_ours, call = ours(description, definition, device, dtype)
+                measure_peer = peer(description, call, device, dtype, COMPILE[variant])
+                (low, middle, high), rate = compare(measure_ours, measure_peer, arguments.pairs)
+                ratio = f"median {middle:.4f}, quartiles {low:.4f} to {high:.4f}; ours {rate:.2f} it/s"
+                print(f"{name}, stage {description['number']}, {variant}: {ratio}", flush=True)
+                del measure_ours, measure_peer
+                release(device, compiled=COMPILE[variant] is not None)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ import torch
 from conftest import VISIBLE, visible_gpus
 from measurement import ceiling, memory
 from measurement.definition import catalogue, resolve
-from measurement.device import check_device, device_identity, label_device, lock_path, query_gpu
+from measurement.device import check_device, find_device, label_device
 from measurement.errors import SetupError
+from measurement.locking import lock_path
 from measurement.monitor import Monitor
+from measurement.nvml import visible_gpu
 from measurement.stage import Stage, release
 from measurement.timer import TimedLoop, clock_s
 from running import measure, rows_of
@@ -163,7 +165,7 @@ def test_the_kernel_of_attention_is_seen_in_the_profile(tmp_path, kernel):
 
 
 def test_nvml_tells_clock_power_and_energy_that_belong_together():
-    monitor, matrix = Monitor("cuda"), torch.randn(8192, 8192, device=DEVICE, dtype=torch.float16)
+    monitor, matrix = Monitor(visible_gpu().uuid), torch.randn(8192, 8192, device=DEVICE, dtype=torch.float16)
     assert monitor.gpu is not None, "NVML does not tell of this device"
     start_s = time.monotonic()
     while time.monotonic() < start_s + 4:
@@ -182,7 +184,7 @@ def test_nvml_tells_clock_power_and_energy_that_belong_together():
 
 @pytest.mark.afterwards
 def test_another_process_on_the_device_is_counted():
-    monitor = Monitor("cuda")
+    monitor = Monitor(visible_gpu().uuid)
 
     def others():
         monitor.sample(os.getpid(), time.monotonic())
@@ -206,8 +208,11 @@ def test_another_process_on_the_device_is_counted():
 
 @pytest.mark.afterwards
 def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
-    assert device_identity("cuda").startswith(("GPU-", "MIG-"))
-    assert device_identity("cuda") in str(lock_path("cuda"))
+    device = find_device("this one", {})
+    assert device.gpu_uuid and device.gpu_uuid in str(lock_path(device.identity))
+    properties = torch.cuda.get_device_properties(DEVICE)
+    if hasattr(properties, "uuid"):  # torch 2.4 or newer
+        assert str(properties.uuid) in device.gpu_uuid, "what is locked is not what torch uses"
     results = {}
 
     def run(name):
@@ -224,7 +229,7 @@ def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
 
 @pytest.mark.afterwards
 def test_the_device_has_its_label_and_takes_no_other(tmp_path):
-    name, memory_mib = query_gpu()
+    _, name, memory_mib, _ = visible_gpu()
     gpus = catalogue("gpus")
     label = label_device(name, gpus, memory_mib)
     if label in gpus:
@@ -244,10 +249,12 @@ def test_a_row_states_the_device(tmp_path):
     (row,) = rows_of(tmp_path / "run")
     assert (row["status"], row["dtype"]) == ("ok", "float16"), row["detail"]
     assert row["device_name"] == torch.cuda.get_device_name(DEVICE)
-    for column in ("cuda_version", "driver_version", "device_capability", "device_memory_mib", "device_id"):
+    for column in ("cuda_version", "driver_version", "device_capability", "device_memory_mib", "device_id", "host_cpu"):
         assert row[column], column
-    for column in ("peak_allocated_mib", "peak_reserved_mib", "start_peak_allocated_mib"):
+    for column in ("peak_allocated_mib", "peak_reserved_mib", "start_peak_allocated_mib", "host_busy_cores"):
         assert float(row[column]) > 0, column
+    if row["peak_process_mib"]:  # the driver reports it
+        assert float(row["peak_reserved_mib"]) < float(row["peak_process_mib"]) <= float(row["peak_device_mib"])
 
 
 def test_ceilings_are_those_of_a_gpu():

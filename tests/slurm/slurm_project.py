@@ -14,6 +14,9 @@ from conftest import QUICK, Project
 # that takes longer than its job.
 STAND_IN = """
 
+import sys
+
+
 def cpu_name():
     names = {"node-a": "NVIDIA A100-SXM4-40GB", "node-t": "Tesla T4", "node-v": "Tesla V100-SXM2-16GB"}
     return names[os.environ["SLURMD_NODENAME"]]

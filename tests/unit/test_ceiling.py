@@ -44,7 +44,7 @@ def test_the_row_is_complete_and_alone(measured):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--gpu", "A100"], "error: the run is for gpu A100, but torch"),
+        (["--gpu", "A100"], "error: the run is for gpu A100, but this machine has no NVIDIA GPU"),
         (["--gpu", "B1000"], "error: unknown gpu 'B1000'"),
         (["--expect", "torch=1.13.1"], "error: the run is for torch 1.13.1, but torch"),
     ],

@@ -9,7 +9,6 @@ from checking import check, read_catalogue
 from columns import CELL
 from conftest import ROOT
 from jobs import check_cluster, job_of, requests
-from measurement import device
 from measurement.allocation import ORIGIN, limits
 from measurement.device import check_device, label_device
 from measurement.errors import DiffbenchError, SetupError
@@ -19,7 +18,7 @@ from reporting.summary import summarize
 from reporting.tables import render_tables
 
 GPUS = read_catalogue("gpus")
-NAMES = {  # as nvidia-smi and torch report them: the entry that `auto` takes
+NAMES = {  # as NVML and torch report them: the entry that `auto` takes
     "NVIDIA A100-SXM4-40GB": "A100-40GB-SXM",
     "NVIDIA A100-SXM4-80GB": "A100-80GB-SXM",
     "NVIDIA A100-PCIE-40GB": "A100-40GB-PCIe",
@@ -105,15 +104,6 @@ def test_memory_tells_cards_of_one_name_apart():
 )
 def test_what_a_driver_reports_of_the_memory_sold_is_enough(name, memory_gib):
     check_device(name, {"memory_gib": GPUS[name]["memory_gib"]}, "any", memory_gib * 1024)
-
-
-def test_a_device_is_told_from_another_and_not_named(monkeypatch):
-    seen = []
-    for uuid in ("GPU-1", "GPU-2", "GPU-1"):
-        monkeypatch.setattr(device, "query_nvidia", lambda *fields, uuid=uuid: [uuid])
-        seen.append(device.device_id("cuda"))
-    assert seen[0] == seen[2] != seen[1]
-    assert all(re.fullmatch("[0-9a-f]{8}", id) for id in [*seen, device.device_id("cpu")])
 
 
 def test_a_job_asks_for_the_gpu_of_its_cell_and_for_nothing_that_another_asks_for():

@@ -130,7 +130,7 @@ def test_the_other_pipelines_run(tmp_path, pipeline):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--gpu", "A100"], "the run is for gpu A100, but torch"),
+        (["--gpu", "A100"], "the run is for gpu A100, but this machine has no NVIDIA GPU"),
         (["--gpu", "B1000"], "unknown gpu 'B1000'"),
         (["--expect", "torch=1.13.1"], "the run is for torch 1.13.1, but torch"),
         (["--torch", "2.4"], "the run is for torch 2.4.1, but torch"),

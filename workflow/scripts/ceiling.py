@@ -14,8 +14,9 @@ from pathlib import Path
 from columns import CEILING_COLUMNS
 from measure import add_place, child_environment, parse_expected, resolve_place, run_program
 from measurement import allocation, row
-from measurement.device import locked
+from measurement.device import find_device
 from measurement.errors import SetupError
+from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.supervise import read_events, run_child
 
@@ -34,15 +35,15 @@ def measure_ceiling(arguments):
     """Measure in a process of its own under the device's lock and write the row. Raises SetupError; returns the row."""
     gpu, gpu_entry, expected = resolve_place(arguments)
     spec = {"gpu": gpu, "torch": arguments.torch, "gpu_entry": gpu_entry, "environment": parse_expected(expected)}
-    device_type = gpu_entry.get("device", "cuda")
+    device = find_device(gpu, gpu_entry)
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
         spec["events"] = str(Path(folder) / "events.jsonl")
-        environment = child_environment(Path(folder), device_type)
+        environment = {**child_environment(Path(folder), device.kind), **device.environment()}
         asked_at_s = time.monotonic()
-        with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
+        with open(arguments.log or os.devnull, "ab") as log, locked(device.identity) as lock:
             allocated = (arguments.allocated_mib, arguments.allocated_minutes)
             limits = allocation.limits(TIME_LIMIT_S, None, *allocated, time.monotonic() - asked_at_s)
-            monitor = Monitor(device_type)
+            monitor = Monitor(events=spec["events"])
             death = run_child(spec, Path(folder) / "spec.json", environment, log, lock, limits, monitor)
         events = read_events(spec["events"])
     if death:

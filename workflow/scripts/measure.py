@@ -8,6 +8,7 @@ A set-up that fails (wrong device, missing compiler or weights, full disk) is on
 
 import argparse
 import os
+import secrets
 import shutil
 import signal
 import stat
@@ -21,8 +22,9 @@ from columns import CALL_COLUMNS, COLUMNS
 from environments import read_environment
 from measurement import allocation, row
 from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, compiles, digest, resolve
-from measurement.device import describe_gpu, device_id, locked, resolve_auto
+from measurement.device import describe_gpu, find_device, resolve_auto
 from measurement.errors import DiffbenchError, SetupError
+from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.supervise import assemble, read_events, run_child
 from measurement.toolchain import check_toolchain
@@ -30,6 +32,7 @@ from sizes import NATIVE, SIZE, name_at
 
 SCRIPTS = Path(__file__).resolve().parent
 OUTPUTS = "outputs"  # the folder of what one call made
+PADDING_BYTES = 4096  # a page: the range of `pad`
 MEASURED = "measured"  # the file that marks a cache whose cell was measured to its end
 
 
@@ -160,7 +163,7 @@ def child_environment(cache, device_type):
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     environment["TRITON_CACHE_DIR"] = str(cache / "triton")
-    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order of nvidia-smi, which names and locks the device
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvml.py counts them
     environment["HF_HUB_OFFLINE"] = "1"
     environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
     environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")
@@ -171,6 +174,14 @@ def child_environment(cache, device_type):
         # Inductor's worker processes compile Triton alone; on a CPU they would only take cores from the measured calls.
         environment.setdefault("TORCH_WARM_POOL", "0")
     return environment
+
+
+def pad(environment):
+    """Add a variable of random length, which moves the stack of the process: a fixed size of the environment can favour one
+    variant for no reason of its own (Mytkowicz et al. 2009). Returns the length in bytes."""
+    length = secrets.randbelow(PADDING_BYTES)
+    environment["DIFFBENCH_PADDING"] = "x" * length
+    return length
 
 
 def resolve_place(arguments):
@@ -235,14 +246,15 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "outputs": str(folder / OUTPUTS),
     }
     (folder / OUTPUTS).mkdir()
-    device_type = gpu_entry.get("device", "cuda")
+    device = find_device(identity["gpu"], gpu_entry)
     asked = (arguments.time_limit_s, arguments.memory_limit_mib, arguments.allocated_mib, arguments.allocated_minutes)
     asked_at_s = time.monotonic()
-    with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
+    with open(arguments.log or os.devnull, "ab") as log, locked(device.identity) as lock:
         limits = allocation.limits(*asked, time.monotonic() - asked_at_s)
-        monitor = Monitor(device_type)
-        cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"], device_id(device_type))
-        environment = child_environment(cache, device_type)
+        monitor = Monitor(device.gpu_uuid, spec["events"])
+        cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"], device.id)
+        environment = {**child_environment(cache, device.kind), **device.environment()}
+        padding_bytes = pad(environment)
         death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor)
         events = read_events(spec["events"])
         if death is None and all(event["status"] == "ok" for event in events if event["event"] == "outcome"):
@@ -252,6 +264,8 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "scale": definition["scale"],
         "weights": definition["weights"],
         "cache": cache_state if compiles(definition["variant"]) else None,
+        "environment_padding_bytes": padding_bytes,
+        **device.columns(),
     }
     return assemble(identity, shared, definition, events, death, monitor)
 

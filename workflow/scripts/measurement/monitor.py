@@ -1,12 +1,16 @@
-"""Watching the machine while calls are measured, from the parent: clocks, power, energy and other processes of the GPU by
-NVML; the CPU time that others take, and the CPU's clock, where the CPU is what is measured."""
+"""Watching the machine while calls are measured, from the parent: clocks, power, energy, memory and other processes of the GPU by
+NVML; the host's CPU time and clock (host.py)."""
+
+import json
+import os
 
 import numpy
 import psutil
 
 from thresholds import LOW_CLOCK
 
-from .device import query_nvidia
+from .host import Host
+from .session import session_pids
 
 MIB = 2**20
 LIMITS = {  # bits of NVML's clocks event reasons (nvml.h) that slow a device down
@@ -19,92 +23,139 @@ LIMITS = {  # bits of NVML's clocks event reasons (nvml.h) that slow a device do
 
 
 class Gpu:
-    """The GPU of the run, by NVML. What the driver does not tell is left out."""
+    """The GPU of the run, by NVML. What the driver does not report is left out."""
 
     def __init__(self, uuid):
         import pynvml
 
         self.nvml = pynvml
         pynvml.nvmlInit()
-        self.handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        self.largest_mhz = self.read("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM)
+        self.handle = self.card = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        if uuid.startswith("MIG-"):  # clocks are the whole card's; so are power and energy, which others share
+            self.card = self.read("nvmlDeviceGetDeviceHandleFromMigDeviceHandle") or self.handle
+        self.largest_mhz = self.read("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM, handle=self.card)
 
-    def read(self, function, *arguments):
-        """What a function of NVML says of the device; None where the device, the driver or the package cannot say it."""
+    def read(self, function, *arguments, handle=None):
+        """What a function of NVML reports; None where the device, the driver or the package cannot."""
         try:
-            return getattr(self.nvml, function)(self.handle, *arguments)
+            return getattr(self.nvml, function)(handle or self.handle, *arguments)
         except Exception:  # NVMLError, a driver that lacks the function: no reason to lose a measurement
             return None
 
-    def sample(self, process):
-        """One sample; `process` leads the run's own."""
-        reasons = self.read("nvmlDeviceGetCurrentClocksEventReasons")
+    def sample(self, own):
+        """One sample; `own` has the pids of the run (Own)."""
+        reasons = self.read("nvmlDeviceGetCurrentClocksEventReasons", handle=self.card)
         if reasons is None:
-            reasons = self.read("nvmlDeviceGetCurrentClocksThrottleReasons")
+            reasons = self.read("nvmlDeviceGetCurrentClocksThrottleReasons", handle=self.card)
         memory = self.read("nvmlDeviceGetMemoryInfo")
         users = self.read("nvmlDeviceGetComputeRunningProcesses")
+        others, process_bytes = (None, None) if users is None else split_users(users, own)
         return {
-            "sm_clock_mhz": self.read("nvmlDeviceGetClockInfo", self.nvml.NVML_CLOCK_SM),
+            "sm_clock_mhz": self.read("nvmlDeviceGetClockInfo", self.nvml.NVML_CLOCK_SM, handle=self.card),
             "power_mw": self.read("nvmlDeviceGetPowerUsage"),
             "energy_mj": self.read("nvmlDeviceGetTotalEnergyConsumption"),
-            "temperature_c": self.read("nvmlDeviceGetTemperature", self.nvml.NVML_TEMPERATURE_GPU),
+            "temperature_c": self.read("nvmlDeviceGetTemperature", self.nvml.NVML_TEMPERATURE_GPU, handle=self.card),
             "limits": reasons,
             "used_bytes": None if memory is None else memory.used,
-            "others": None if users is None else count_others({user.pid for user in users}, process),
+            "others": others,
+            "process_bytes": process_bytes,
         }
 
 
-def count_others(users, process):
-    """How many of the pids are not of the run that `process` leads.
+class Own:
+    """The pids of the run that `session` leads, looked up again only when a pid turns up that was not known before."""
 
-    In a container a driver may give the pids of the host, among which the run's own cannot be told: then it counts as one.
+    def __init__(self, session):
+        self.session, self.pids, self.foreign, self.unknown = session, {session}, set(), set()
+
+    def split(self, pids):
+        """Of the pids, those of the run, and those that no process has here: a container's driver may give the host's."""
+        if not pids <= self.pids | self.foreign | self.unknown:
+            self.pids = {self.session, *session_pids(self.session)}
+            self.unknown = {pid for pid in pids - self.pids if not exists(pid)}
+            self.foreign = pids - self.pids - self.unknown
+        return pids & self.pids, pids & self.unknown
+
+
+def exists(pid):
+    """Whether a process has this pid."""
+    try:
+        os.getsid(pid)
+    except OSError:
+        return False
+    return True
+
+
+def split_users(users, own):
+    """How many processes on a GPU are not the run's, and the bytes that the run's hold (None: not known), from NVML's list.
+
+    Where pids are the host's, one of them is the run, and its bytes are known if it is the only one.
     """
-    others = users - {process.pid}
-    if others:
-        others -= {child.pid for child in process.children(recursive=True)}
-    return len(others) - (1 if others and others == users else 0)
+    pids = {user.pid for user in users}
+    ours, unknown = own.split(pids)
+    if not ours and unknown:
+        ours = unknown if len(unknown) == 1 else set()
+        others = len(pids) - 1
+    else:
+        others = len(pids - ours)
+    held = [user.usedGpuMemory for user in users if user.pid in ours]
+    return others, None if None in held or not held else sum(held)
 
 
-def cpu_clock_mhz():
-    """The CPU's clock as the machine tells it, the mean over its CPUs; None where it does not."""
+def open_gpu(uuid):
+    """The Gpu; None where NVML does not open it: the measurement does not depend on it."""
     try:
-        return psutil.cpu_freq().current
-    except Exception:  # psutil reads files that differ from machine to machine
+        return Gpu(uuid)
+    except Exception:  # no package, no permission
         return None
 
 
-def find_gpu():
-    """The Gpu that the run will use; None where NVML cannot tell of it."""
-    found = query_nvidia("uuid")
-    try:
-        return Gpu(found[0]) if found else None
-    except Exception:  # no package, no library, no permission: the measurement does not depend on it
-        return None
+class Edges:
+    """Notices when the measuring process reports that its measured calls start or end, from the file of its events."""
+
+    def __init__(self, path):
+        self.path, self.place = path, 0
+
+    def passed(self):
+        """Whether it has done so since the last time of asking."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.place)
+                text = file.read()
+        except OSError:  # nothing is reported yet
+            return False
+        lines = text[: text.rfind(b"\n") + 1]
+        self.place += len(lines)
+        return any(json.loads(line)["event"] == "window" for line in lines.splitlines())
 
 
 class Monitor:
-    """Samples of the machine at `sample`, and the columns that they give for a window of time."""
+    """Samples of the machine at `sample`, and the columns that they give for a window of time.
 
-    def __init__(self, device_type):
-        self.gpu = find_gpu() if device_type == "cuda" else None
-        self.on_cpu = device_type == "cpu"
+    `gpu_uuid` names the GPU of the run, if it has one. `events` is the file of its events: the host is sampled at the window's
+    edges, and between them only about once per second, for that takes time on a large machine; without it, each time.
+    """
+
+    def __init__(self, gpu_uuid=None, events=None):
+        self.gpu = open_gpu(gpu_uuid) if gpu_uuid else None
+        self.edges = Edges(events) if events else None
+        self.host = Host()
+        self.own = None
         self.samples = []
 
     def sample(self, pid, at_s):
-        """Note how the machine is; `pid` leads the processes of the run, `at_s` is the monotonic clock."""
+        """Note how the machine is; `pid` leads the session of the run, `at_s` is the monotonic clock."""
+        if self.own is None or self.own.session != pid:
+            self.own = Own(pid)
+        at_edge = self.edges is None or self.edges.passed()
         sample = {"at_s": at_s}
         try:
-            process = psutil.Process(pid)
             if self.gpu:
-                sample.update(self.gpu.sample(process))
-            if self.on_cpu:
-                own, total = process.cpu_times(), psutil.cpu_times()
-                sample["own_s"] = own.user + own.system
-                sample["idle_s"] = total.idle + getattr(total, "iowait", 0.0)
-                sample["total_s"] = sum(total) - getattr(total, "guest", 0.0) - getattr(total, "guest_nice", 0.0)
-                sample["cpu_clock_mhz"] = cpu_clock_mhz()
+                sample.update(self.gpu.sample(self.own))
+            if at_edge or self.host.is_due():
+                sample.update(self.host.sample(pid))
         except (psutil.Error, OSError):
-            return  # the run has just ended, or the machine does not tell
+            return  # the run has just ended, or the machine does not report it
         self.samples.append(sample)
 
     def values(self, name, start_s, end_s):
@@ -133,6 +184,7 @@ class Monitor:
             ("temperature_c", self.values("temperature_c", start_s, end_s)),
             ("device_processes", self.values("others", start_s, end_s)),
             ("peak_device_mib", [used / MIB for used in self.values("used_bytes", start_s, end_s)]),
+            ("peak_process_mib", [held / MIB for held in self.values("process_bytes", start_s, end_s)]),
         ):
             if values:
                 columns[name] = max(values)
@@ -149,12 +201,18 @@ class Monitor:
         columns["clock_limits"] = ", ".join(names) or None
         return {**columns, **self.cpu_columns(start_s, end_s)}
 
+    def start_columns(self, start_s, end_s):
+        """The columns of a row whose stage began at `start_s` and had its measured calls from `end_s` on."""
+        held = self.values("process_bytes", start_s, end_s)
+        return {"start_peak_process_mib": max(held) / MIB} if held else {}
+
     def cpu_columns(self, start_s, end_s):
-        """Of a run on the CPU: the share of the machine's CPU time that other processes took, and the CPU's clock."""
+        """How busy the host was, what share of its CPU time others took, and the CPU's clock."""
         columns = {}
         total, idle, own = (self.growth(name, start_s, end_s) for name in ("total_s", "idle_s", "own_s"))
         if total:
             columns["other_cpu_percent"] = 100 * max(0.0, total - idle - own) / total
+            columns["host_busy_cores"] = max(0.0, total - idle) / (end_s - start_s)
         clocks = self.values("cpu_clock_mhz", start_s, end_s)
         if clocks:
             columns["cpu_clock_mhz"] = float(numpy.median(clocks))

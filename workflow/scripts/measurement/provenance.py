@@ -7,7 +7,7 @@ from importlib import metadata
 
 import torch
 
-from .device import cpu_name, device_id, query_nvidia
+from .device import cpu_name
 from .errors import SetupError
 from .release import same_release
 
@@ -21,17 +21,14 @@ def package_version(name):
 
 
 def read_device(device):
-    """Name, memory, capability, driver and libraries of the device."""
+    """Name, memory, capability and cuDNN of the device, as torch reports them."""
     if device.type != "cuda":
-        return {"device_name": cpu_name(), "device_id": device_id(device.type)}
+        return {"device_name": cpu_name()}
     properties = torch.cuda.get_device_properties(device)
-    driver = query_nvidia("driver_version")
     return {
         "device_name": properties.name,
-        "device_id": device_id(device.type),
         "device_memory_mib": properties.total_memory / 2**20,
         "device_capability": f"{properties.major}.{properties.minor}",
-        "driver_version": driver[0] if driver else None,
         "cudnn_version": torch.backends.cudnn.version(),
     }
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,10 +11,12 @@ from pathlib import Path
 from columns import RATE
 
 from .errors import SetupError
+from .locking import write_holder
+from .session import POLL_S, kill_session, proportional_kib, resident_kib, total_mib
 
 OF_CALLS = [*RATE, "compile_s", "startup_s"]  # what only calls that were measured to their end give
-POLL_S = 0.1
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
+PROPORTIONAL_SHARE = 0.01  # of the time at most goes into reading proportional memory, which takes much more
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -43,26 +44,28 @@ def kernel_oom_kills():
     return total
 
 
-def resident_mib(session):
-    """Resident memory in MiB of every process in the session that the child leads; 0 where /proc cannot be read."""
-    total = 0
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                if os.getsid(int(entry.name)) == session:
-                    total += int(Path(entry.path, "statm").read_text().split()[1])
-            except (OSError, ValueError):
-                continue
-    return total * os.sysconf("SC_PAGE_SIZE") / 2**20
+class MemoryLimit:
+    """A limit in MiB on the host memory of a session's processes, with pages that they share counted once."""
 
+    def __init__(self, session, limit_mib):
+        self.session, self.limit_mib = session, limit_mib
+        self.polls, self.next_s = 0, 0.0
 
-def kill_session(process):
-    """Kill the child and everything that it started, and collect it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
+    def is_exceeded(self):
+        """Whether the memory is above the limit now; looks at one call in MEMORY_POLLS.
+
+        Resident memory is cheap and never less than proportional memory: only where it is above the limit is that read.
+        """
+        self.polls += 1
+        if not self.limit_mib or self.polls % MEMORY_POLLS or time.monotonic() < self.next_s:
+            return False
+        if total_mib(self.session, resident_kib) <= self.limit_mib:
+            return False
+        start_s = time.monotonic()
+        found_mib = total_mib(self.session, proportional_kib)
+        end_s = time.monotonic()
+        self.next_s = end_s + (end_s - start_s) / PROPORTIONAL_SHARE
+        return found_mib > self.limit_mib
 
 
 def watch(process, limits, monitor):
@@ -71,9 +74,8 @@ def watch(process, limits, monitor):
     Returns None if it ended by itself, else (status, detail) after killing it at a limit.
     """
     deadline_s = time.monotonic() + limits.time_s
-    polls = 0
+    memory = MemoryLimit(process.pid, limits.memory_mib)
     while True:
-        polls += 1
         try:
             process.wait(timeout=POLL_S)
             return None
@@ -81,13 +83,16 @@ def watch(process, limits, monitor):
             pass
         monitor.sample(process.pid, time.monotonic())
         if time.monotonic() > deadline_s:
-            kill_session(process)
-            return "timeout", f"stopped at the time limit of {limits.time_s:g} s{limits.time_origin}"
-        look = limits.memory_mib and polls % MEMORY_POLLS == 0
-        if look and resident_mib(process.pid) > limits.memory_mib:
-            kill_session(process)
-            limit = f"{limits.memory_mib:g} MiB of host memory"
-            return "oom", f"stopped above the memory limit of {limit}{limits.memory_origin}"
+            detail = f"stopped at the time limit of {limits.time_s:g} s{limits.time_origin}"
+            return "timeout", with_stuck(detail, kill_session(process))
+        if memory.is_exceeded():
+            detail = f"stopped above the memory limit of {limits.memory_mib:g} MiB of host memory{limits.memory_origin}"
+            return "oom", with_stuck(detail, kill_session(process))
+
+
+def with_stuck(detail, stuck):
+    """The detail of a row, with the processes that could not be killed, if there are any."""
+    return f"{detail}; {stuck}" if stuck else detail
 
 
 def signal_name(number):
@@ -125,16 +130,18 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor):
         pass_fds=[lock],
     )
     try:
+        write_holder(lock, process.pid)
         stopped = watch(process, limits, monitor)
     except BaseException:
         kill_session(process)
         raise
     if stopped:
         return stopped
-    kill_session(process)  # workers that outlived it
+    stuck = kill_session(process)  # workers that outlived it
     if process.returncode == 0:
         return None
-    return describe_death(process.returncode, kernel_oom_kills() - before)
+    status, detail = describe_death(process.returncode, kernel_oom_kills() - before)
+    return status, with_stuck(detail, stuck)
 
 
 def read_events(path):
@@ -157,13 +164,14 @@ def read_events(path):
 
 
 def machine_columns(row, events, monitor):
-    """What `monitor` saw while the calls of the row's stage were measured; nothing where they did not come to their end."""
-    edges = {
-        event["edge"]: event["at_s"] for event in events if (event["event"], event["stage"]) == ("window", row["stage"])
-    }
-    if "end" not in edges or row["status"] != "ok":
-        return {}
-    return monitor.columns(edges["start"], edges["end"], row["calls"] * row["batch_size"])
+    """What `monitor` saw before and while the calls of the row's stage were measured; of the latter nothing where they did not
+    come to their end."""
+    own = [event for event in events if event["stage"] == row["stage"]]
+    edges = {event["edge"]: event["at_s"] for event in own if event["event"] == "window"}
+    columns = monitor.start_columns(own[0]["at_s"], edges["start"]) if "start" in edges else {}
+    if "end" in edges and row["status"] == "ok":
+        columns.update(monitor.columns(edges["start"], edges["end"], row["calls"] * row["batch_size"]))
+    return columns
 
 
 def keep_measured(row, pending):

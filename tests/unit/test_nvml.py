@@ -1,0 +1,192 @@
+"""Which GPU a run is on, read from a stand-in for NVIDIA's driver."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from drivers import A100, OTHER_A100, T4, Driver
+from measure import pad
+from measurement import nvml
+from measurement.device import describe_gpu, find_device, resolve_auto
+from measurement.errors import SetupError
+from measurement.locking import lock_path
+from running import measure, rows_of
+
+SLICE = (20096, "MIG-11112222-0000", "NVIDIA A100-SXM4-40GB MIG 3g.20gb", True)
+CUDA = {"label": "any"}
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    yield
+    nvml.read_visible.cache_clear()
+
+
+def without_driver(monkeypatch, tmp_path, visible=None):
+    """This process finds no library."""
+    Driver(tmp_path).install(monkeypatch, visible)
+    monkeypatch.setattr(nvml, "LIBRARIES", (str(tmp_path / "missing.so"),))
+
+
+@pytest.mark.parametrize(
+    ("visible", "uuid"),
+    [
+        (None, T4[1]),
+        ("0", T4[1]),
+        ("1", A100[1]),
+        (" 1,0", A100[1]),
+        ("GPU-ab12", A100[1]),
+        (OTHER_A100[1], OTHER_A100[1]),
+        ("", None),
+        ("-1", None),
+        ("NoDevFiles", None),
+    ],
+)
+def test_the_gpu_is_the_first_that_cuda_visible_devices_names_in_bus_order(monkeypatch, tmp_path, visible, uuid):
+    Driver(tmp_path, T4, A100, OTHER_A100).install(monkeypatch, visible)
+    gpu = nvml.visible_gpu()
+    assert (gpu and gpu.uuid) == uuid
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"), [("3", "no GPU"), ("GPU-ab", "several GPUs"), ("MIG-9", "no GPU"), ("x", "no GPU")]
+)
+def test_a_name_that_fits_no_gpu_or_several_is_refused(monkeypatch, tmp_path, visible, found):
+    Driver(tmp_path, T4, A100, OTHER_A100).install(monkeypatch, visible)
+    with pytest.raises(SetupError, match=f"CUDA_VISIBLE_DEVICES: '{visible}' names {found}; this machine has GPU-77"):
+        resolve_auto()
+
+
+def test_a_gpu_of_another_job_is_not_counted(monkeypatch, tmp_path):
+    Driver(tmp_path, (*T4, nvml.NO_PERMISSION), A100).install(monkeypatch, "0")
+    assert nvml.visible_gpu().uuid == A100[1]
+
+
+@pytest.mark.parametrize("visible", [None, "1", "GPU-ab12", SLICE[1]])
+def test_a_divided_gpu_is_its_first_slice(monkeypatch, tmp_path, visible):
+    Driver(tmp_path, T4, A100, SLICE).install(monkeypatch, visible or "1")
+    assert nvml.visible_gpu().uuid == SLICE[1]
+    assert resolve_auto() == "A100-MIG-3g.20gb"
+
+
+def test_the_measuring_process_sees_the_locked_gpu_alone(monkeypatch, tmp_path):
+    Driver(tmp_path, T4, A100).install(monkeypatch, "1,0")
+    device = find_device("A100", CUDA)
+    assert device.environment() == {"CUDA_VISIBLE_DEVICES": A100[1]}
+    assert A100[1] in str(lock_path(device.identity))
+    assert device.columns()["driver_version"] == "580.65.06"
+
+
+def test_auto_and_an_unnamed_card_are_labelled_by_what_nvml_reports(monkeypatch, tmp_path):
+    Driver(tmp_path, (11264, "GPU-1", "NVIDIA GeForce GTX 1080 Ti")).install(monkeypatch)
+    assert resolve_auto() == "GTX-1080-Ti"
+    assert describe_gpu("GTX-1080-Ti")["label"] == "NVIDIA GeForce GTX 1080 Ti"
+
+
+@pytest.mark.parametrize("visible", [None, "0", "GPU-ab12"])
+def test_a_machine_without_a_driver_is_a_cpu_whatever_variables_announce(monkeypatch, tmp_path, visible):
+    without_driver(monkeypatch, tmp_path, visible)
+    assert resolve_auto() == "CPU"
+    with pytest.raises(SetupError, match="the run is for gpu A100, but this machine has no NVIDIA GPU"):
+        find_device("A100", CUDA)
+
+
+def test_a_gpu_that_cannot_be_read_is_never_taken_for_a_cpu(monkeypatch, tmp_path):
+    without_driver(monkeypatch, tmp_path)
+    monkeypatch.setattr(nvml, "has_driver", lambda: True)
+    for ask in (resolve_auto, lambda: find_device("A100", CUDA)):
+        with pytest.raises(SetupError, match="there is an NVIDIA GPU, but it cannot be read"):
+            ask()
+
+
+def test_a_library_without_a_loaded_driver_is_a_cpu(monkeypatch, tmp_path):
+    Driver(tmp_path, fails=(nvml.DRIVER_NOT_LOADED, 99)).install(monkeypatch)
+    assert resolve_auto() == "CPU"
+
+
+def test_a_driver_that_fails_for_a_while_is_asked_again_and_then_refused(monkeypatch, tmp_path):
+    Driver(tmp_path / "once", A100, fails=(999, 1)).install(monkeypatch)
+    assert find_device("A100", CUDA).identity == A100[1]
+    Driver(tmp_path / "always", A100, fails=(999, 99)).install(monkeypatch)
+    with pytest.raises(SetupError, match="cannot be read: NVML: Unknown Error"):
+        find_device("A100", CUDA)
+
+
+def test_wsl_may_have_a_gpu_that_no_file_names(monkeypatch):
+    """/dev/dxg is there for GPUs of all makers; NVIDIA's library is there where Windows has its driver."""
+    files = set()
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) in files)
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) in files)
+    assert not nvml.has_driver()
+    files.add("/dev/dxg")
+    assert nvml.has_driver(), "a container: nobody knows"
+    files.add("/usr/lib/wsl/lib")
+    assert not nvml.has_driver(), "a GPU of another maker"
+    files.add("/usr/lib/wsl/lib/libnvidia-ml.so.1")
+    assert nvml.has_driver()
+
+
+def test_two_devices_have_two_ids_that_name_none(monkeypatch, tmp_path):
+    ids = []
+    for visible in ("0", "1", "0"):
+        Driver(tmp_path, A100, OTHER_A100).install(monkeypatch, visible)
+        ids.append(find_device("A100", CUDA).id)
+    assert ids[0] == ids[2] != ids[1]
+    ids.append(find_device("CPU", {"device": "cpu"}).id)
+    assert all(re.fullmatch("[0-9a-f]{8}", id) for id in ids)
+
+
+def test_the_monitor_opens_the_gpu_by_its_uuid(monkeypatch, tmp_path):
+    """In a process of its own: pynvml keeps the library that it has loaded."""
+    code = (
+        "from measurement.monitor import Monitor\n"
+        f"print(Monitor('{OTHER_A100[1]}').gpu.read('nvmlDeviceGetName'), Monitor('GPU-0').gpu)"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "workflow/scripts"),
+        **Driver(tmp_path, T4, OTHER_A100).environment(),
+    }
+    output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert output.stdout == f"{OTHER_A100[2]} None\n"
+
+
+def gpu_run(tmp_path, driver, visible="0"):
+    """Measure with `auto` on a machine with such a driver; without nvidia-smi on its PATH."""
+    environment = {**driver.environment(), "CUDA_VISIBLE_DEVICES": visible, "PATH": ""}
+    return measure(tmp_path / "run", environment=environment)
+
+
+def test_a_run_needs_no_nvidia_smi(tmp_path):
+    result = gpu_run(tmp_path, Driver(tmp_path, T4, A100), "1")
+    assert "the run is for gpu A100-40GB-SXM, but torch" in result.stderr, "this torch has no CUDA"
+
+
+def test_a_run_whose_gpu_cannot_be_read_is_refused_in_one_line(tmp_path):
+    result = gpu_run(tmp_path, Driver(tmp_path, T4, fails=(999, 99)))
+    assert result.returncode == 1 and not (tmp_path / "run").exists()
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: there is an NVIDIA GPU, but it cannot be read: NVML: Unknown Error")
+
+
+def test_a_row_states_its_host_also_after_a_short_window(tmp_path):
+    assert measure(tmp_path, "--calls", 1, "--max-calls", 1, "--warmup-calls", 1).returncode == 0
+    (row,) = rows_of(tmp_path)
+    assert row["host_cpu"] == row["device_name"]
+    assert int(row["host_cores"]) == len(os.sched_getaffinity(0))
+    assert row["device_id"] and not row["driver_version"]
+    assert 0 < float(row["host_busy_cores"]) <= os.cpu_count() * 1.2
+    assert 0 <= float(row["other_cpu_percent"]) <= 100
+    assert 0 <= int(row["environment_padding_bytes"]) < 4096
+
+
+def test_the_environment_of_each_run_has_another_size():
+    environments = [{} for _ in range(20)]
+    lengths = [pad(environment) for environment in environments]
+    assert [len(environment["DIFFBENCH_PADDING"]) for environment in environments] == lengths
+    assert len(set(lengths)) > 10 and max(lengths) < 4096
