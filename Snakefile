@@ -5,6 +5,7 @@
 #   snakemake --cores 1 best         the fastest variant at each level of fidelity, and the Python that makes it
 #   snakemake --cores 1 bundle       pack what has been measured so far into one archive for another machine
 #   snakemake --cores 1 weights      fetch pretrained weights, or configuration files, on a machine with network
+#   snakemake --cores 1 clean_caches delete the compiler caches that no run uses
 #   snakemake --cores 1 published    tables, figures and pages of the published datasets
 #   snakemake --cores 1 measured     tables, figures and pages of the committed measurements
 #   snakemake --cores 1 catalogue    which pipeline runs with which variant, as far as it was measured
@@ -63,6 +64,7 @@ rule all:
 
 onstart:
     refuse_cluster()
+    report_ignored()
 
 
 onerror:

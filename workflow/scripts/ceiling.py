@@ -11,8 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
+
 from columns import CEILING_COLUMNS
-from measure import add_place, child_environment, parse_expected, resolve_place, run_program
+from measure import Parser, add_place, child_environment, parse_expected, resolve_place, run_program, set_up_process
 from measurement import allocation, row
 from measurement.device import locked
 from measurement.errors import SetupError
@@ -24,7 +26,7 @@ TIME_LIMIT_S = 600.0  # many times what the slowest device needs
 
 def parse_arguments(arguments=None):
     """The command line. `--root` is for catalogues that lie elsewhere than this program."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, help="the CSV to write")
     add_place(parser)
     return parser.parse_args(arguments)
@@ -32,12 +34,14 @@ def parse_arguments(arguments=None):
 
 def measure_ceiling(arguments):
     """Measure in a process of its own under the device's lock and write the row. Raises SetupError; returns the row."""
+    set_up_process(arguments)
     gpu, gpu_entry, expected = resolve_place(arguments)
     spec = {"gpu": gpu, "torch": arguments.torch, "gpu_entry": gpu_entry, "environment": parse_expected(expected)}
+    spec["threads"] = arguments.threads
     device_type = gpu_entry.get("device", "cuda")
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
         spec["events"] = str(Path(folder) / "events.jsonl")
-        environment = child_environment(Path(folder), device_type)
+        environment = child_environment(Path(folder), device_type, arguments.threads, arguments.torch)
         asked_at_s = time.monotonic()
         with open(arguments.log or os.devnull, "ab") as log, locked(device_type) as lock:
             allocated = (arguments.allocated_mib, arguments.allocated_minutes)

@@ -9,6 +9,7 @@ import torch
 
 from sizes import NATIVE, dimensions
 
+from .compiler_cache import CompilerCache
 from .definition import compiles
 from .errors import Invalid, SetupError
 from .graphs import Graphs, check_graphs, stop_compile_workers
@@ -169,6 +170,7 @@ def measure_stage(description, definition, device, report, folder):
     stopping = Stopping(definition["measurement"], device.type)
     reset_peaks(device)
     graphs = Graphs() if compiled else None
+    cache = CompilerCache() if compiled else None
     report.phase("load")
     check_support(description, definition["variant"], device)
     dtype = choose_dtype(description, definition["variant"], device)
@@ -184,7 +186,7 @@ def measure_stage(description, definition, device, report, folder):
     check_size(stage.outputs.images, stage.size)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
     if compiled:
-        report.values(**graphs.columns())
+        report.values(**graphs.columns(), **cache.columns())
         stop_compile_workers()
     save_output(stage.outputs, folder, description["number"])
 

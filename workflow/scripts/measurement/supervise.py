@@ -14,6 +14,7 @@ from .errors import SetupError
 POLL_S = 0.1
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
 PR_SET_PDEATHSIG = 1  # prctl(2)
+PROGRAM = Path(__file__).resolve().parents[1] / "measuring_process.py"
 
 
 def die_with_parent():
@@ -113,7 +114,7 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor):
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
     before = kernel_oom_kills()
     process = subprocess.Popen(
-        [sys.executable, "-m", "measurement", str(spec_path)],
+        [sys.executable, str(PROGRAM), str(spec_path)],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=log,
