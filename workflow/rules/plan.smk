@@ -10,6 +10,7 @@ import shlex
 import time
 from functools import cache
 
+from measurement.caches import SHARED
 from measurement.definition import SETTINGS as STOPPING, entry, needs_files, read_yaml
 from measurement.environment_variables import describe_ignored
 

@@ -4,14 +4,17 @@ Writes one CSV with one row, whole or not at all. A set-up that fails (wrong dev
 disk) is one line, exit code 1 and no row.
 """
 
-import argparse
 import os
 import sys
+
+# the working folder last, where an entry of PYTHONPATH puts it first; this folder first, which PYTHONSAFEPATH leaves out
+sys.path.sort(key=os.getcwd().__eq__)  # noqa: PTH109
+sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import argparse
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
 
 from columns import CEILING_COLUMNS
 from measure import Parser, add_place, child_environment, parse_expected, resolve_place, run_program, set_up_process

@@ -6,16 +6,19 @@ that fails (out of memory, a compilation that breaks, a crash, a time limit) is 
 A set-up that fails (wrong device, missing compiler or weights, full disk) is one line, exit code 1 and no row.
 """
 
-import argparse
 import os
+import sys
+
+# the working folder last, where an entry of PYTHONPATH puts it first; this folder first, which PYTHONSAFEPATH leaves out
+sys.path.sort(key=os.getcwd().__eq__)  # noqa: PTH109
+sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import argparse
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
 
 from columns import CALL_COLUMNS, COLUMNS
 from environments import read_environment

@@ -37,7 +37,7 @@ OTHER_THREADS = (  # would contradict them
 )
 # a place, a release or a name: changes no number
 INERT = re.compile(
-    r"(_(HOME|PATH|PATHS|DIR|FOLDER|ROOT|FILE|FILENAME|VERSION|ARCH_LIST|ROCM_ARCH|VERBOSITY|NO_ADVISORY_WARNINGS))\Z"
+    r"(_(HOME|PATH|PATHS|DIR|FOLDER|ROOT|FILE|FILENAME|(?<!_GFX_)VERSION|ARCH_LIST|ROCM_ARCH|VERBOSITY|NO_ADVISORY_WARNINGS))\Z"
     r"|(CUDA|HIP|ROCR)_VISIBLE_DEVICES\Z|CUDA_DEVICE_ORDER\Z|PYTORCH_BUILD_NUMBER\Z"
 )
 KEPT = (  # of the prefixes below: memory allocators, what a machine cannot do without, and permissions
