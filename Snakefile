@@ -11,6 +11,7 @@
 #   snakemake --cores 1 catalogue    which pipeline runs with which variant, as far as it was measured
 #   snakemake --cores 1 comparison   published and measured side by side
 #   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
+import os
 import sys
 from pathlib import Path
 
@@ -23,8 +24,11 @@ BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "workflow" / "scripts"))
 
 from measurement.definition import read_yaml
+from measurement.environment_variables import PYTHON_BREAKS
 from measurement.errors import DiffbenchError
 
+for name in PYTHON_BREAKS:
+    os.environ.pop(name, None)  # so that no job inherits it
 try:
     read_yaml("config/config.yaml")  # tells file and line of a syntax error, which `configfile` does not
 except DiffbenchError as error:

@@ -61,7 +61,7 @@ def resolve_config(config, root=ROOT, conda=False):
         check_known(kind, config[kind], known)
     config = {**DEFAULTS, **config}
     resolved = dict(config)
-    check_limits(config["measurement"], "config: measurement.{}".format)
+    check_limits(config["measurement"], "config: measurement.")
     if "auto" in config["gpus"] and config["threads"]:
         check_threads(config["threads"], "config: threads")
     if not config["gpus"] and not resolved["external"]:

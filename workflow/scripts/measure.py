@@ -24,7 +24,18 @@ from columns import CALL_COLUMNS, COLUMNS
 from environments import read_environment
 from measurement import allocation, row
 from measurement.caches import CACHES, SHARED, advice, cell_cache, default_folder
-from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, check_limits, compiles, digest, resolve
+from measurement.definition import (
+    NAME,
+    ROOT,
+    SCALES,
+    SETTINGS,
+    WEIGHTS,
+    check_limits,
+    compiles,
+    digest,
+    option,
+    resolve,
+)
 from measurement.device import describe_gpu, device_id, locked, resolve_auto
 from measurement.environment_variables import THREADS, check_refused, describe_ignored, inherited, python_path
 from measurement.errors import DiffbenchError, SetupError
@@ -89,7 +100,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     found = parser.parse_args(arguments)
     try:
-        check_limits(vars(found), lambda key: f"--{key.replace('_', '-')}")
+        check_limits(vars(found), spell=option)
     except DiffbenchError as error:
         parser.error(error)
     return found

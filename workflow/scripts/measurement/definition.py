@@ -133,13 +133,18 @@ def recipe_of(variant, root=ROOT):
     return recipe
 
 
-def check_limits(settings, name_of):
-    """Raises DiffbenchError where a maximum is below its minimum; `name_of(key)` is what the user calls a key of SETTINGS."""
+def option(key):
+    """The name of a setting on the command line."""
+    return f"--{key.replace('_', '-')}"
+
+
+def check_limits(settings, place="", spell=str):
+    """Raises DiffbenchError where a maximum is below its minimum. `place` is where the user has set them, `spell(key)` how."""
     for key in ("warmup_calls", "calls"):
         minimum, maximum = settings[key], settings[f"max_{key}"]
         if maximum < minimum:
             raise DiffbenchError(
-                f"{name_of(f'max_{key}')}: found {maximum}, fewer than the {minimum} of {name_of(key)}; raise it"
+                f"{place}{spell(f'max_{key}')}: found {maximum}, fewer than the {minimum} of {spell(key)}; raise it"
             )
 
 

@@ -65,6 +65,10 @@ MACHINE = re.compile(  # kept, and recorded since it can change numbers
 CONTAINER = re.compile(r"NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES|REQUIRE_\w+|PRODUCT_NAME|BUILD_ID)\Z")
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY")
 PYTHON_KEPT = ("PYTHONNOUSERSITE", "PYTHONPATH")
+PYTHON_BREAKS = (
+    "PYTHONSAFEPATH",
+    "PYTHONOPTIMIZE",
+)  # hides a program's own modules; takes the docstrings that libraries read
 LONGEST_VALUE = 200  # characters
 
 
