@@ -89,13 +89,10 @@ def test_a_last_round_that_failed_deletes_it_too(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_it_is_deleted_once_every_round_had_it_in_whatever_order(tmp_path):
+def test_an_earlier_round_that_comes_after_the_last_is_cold(tmp_path):
     for number in (1, 3):
-        run(tmp_path, number, rounds=4)
-    run(tmp_path, 2, rounds=4)
-    assert list(tmp_path.iterdir()), "round 4 needs it"
-    run(tmp_path, 4, rounds=4)
-    assert not list(tmp_path.iterdir())
+        run(tmp_path, number)
+    assert run(tmp_path, 2) == (COLD, COLD)
 
 
 def test_without_a_number_of_rounds_it_is_kept(tmp_path):
@@ -108,6 +105,12 @@ def test_fresh_is_cold_in_every_round_and_leaves_nothing(tmp_path):
     for number in (1, 2):
         assert run(tmp_path, number, mode=FRESH, compiled=["a.so"]) == (COLD, COLD)
         assert not list(tmp_path.iterdir())
+
+
+def test_fresh_uses_no_code_of_an_earlier_round_although_it_is_kept(tmp_path):
+    run(tmp_path, 1, mode=FRESH, rounds=None, compiled=["a.so"])
+    assert run(tmp_path, 2, mode=FRESH, rounds=None) == (COLD, COLD)
+    assert not list(tmp_path.rglob("a.so"))
 
 
 def test_fresh_is_another_definition_where_something_compiles():

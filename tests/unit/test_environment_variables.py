@@ -143,6 +143,11 @@ def test_debugging_modes_are_refused(name):
     check_refused({name: ""})
 
 
+def test_torch_asks_only_whether_this_variable_is_there(monkeypatch):
+    environment, _ = child(monkeypatch, {"PYTORCH_NO_CUDA_MEMORY_CACHING": "0"})
+    assert "PYTORCH_NO_CUDA_MEMORY_CACHING" not in environment
+
+
 def test_a_debugging_mode_stops_a_run_in_one_line(tmp_path):
     result = measure(tmp_path / "out", environment={"CUDA_LAUNCH_BLOCKING": "1"})
     assert result.returncode == 1

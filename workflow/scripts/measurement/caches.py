@@ -22,7 +22,7 @@ SHARED, FRESH = CACHES = (
 COLD, WARM = "cold", "warm"
 VARIABLE = "DIFFBENCH_CACHE"
 CLEAN = "`snakemake --cores 1 clean_caches` deletes those that no run uses"
-DONE = "measured-"  # with the number of a round: that round was measured to its end with this cache
+MEASURED = "measured"  # the file that says that a round was measured to its end with this cache
 TAG = "CACHEDIR.TAG"  # bford.info/cachedir: programs that make backups leave such a folder out
 TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# compiler cache of a cell of diffbench\n"
 COMPILED = {".so", ".cubin", ".hsaco", ".ptx", ".spv", ".metallib"}  # what a compiler leaves
@@ -73,13 +73,11 @@ class CellCache:
         return WARM if self.compiled_files() <= self.before else COLD
 
     def finish(self, round_number, rounds, complete):
-        """Note that a round was measured, `complete` or not, and delete the cache if no other of the cell's `rounds` needs it
+        """Note that a round was measured to its end, if it was, and delete the cache after the last of the cell's `rounds`
         (None: it is kept)."""
         if complete:
-            (self.folder / f"{DONE}{round_number}").touch()
-        done = {path.name for path in self.folder.glob(f"{DONE}*")}
-        everyone = {f"{DONE}{number}" for number in range(1, (rounds or 0) + 1)}
-        if rounds is not None and (self.mode == FRESH or round_number >= rounds or everyone <= done):
+            (self.folder / MEASURED).touch()
+        if rounds is not None and (self.mode == FRESH or round_number >= rounds):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -89,7 +87,7 @@ def cell_cache(base, name, round_number, mode):
     that finds none that was measured to its end: warm means that the same cell was measured with this cache."""
     folder = private_folder(Path(base)) / name
     with locked_folder(folder):
-        warm = round_number > 1 and mode == SHARED and any(folder.glob(f"{DONE}*"))
+        warm = round_number > 1 and mode == SHARED and (folder / MEASURED).is_file()
         if not warm:
             empty(folder)
         (folder / TAG).write_text(TAG_TEXT)

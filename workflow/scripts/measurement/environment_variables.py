@@ -109,7 +109,7 @@ def inherited(environment):
     kept = {}
     for name, value in environment.items():
         python = name.startswith("PYTHON") and name not in PYTHON_KEPT
-        if not (python or is_removed(name) or name in REFUSED or name in THREADS or name in OTHER_THREADS):
+        if not (python or is_removed(name) or name in THREADS or name in OTHER_THREADS):
             kept[name] = value
     return kept
 
