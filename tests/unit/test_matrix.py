@@ -159,7 +159,7 @@ def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a
 def test_threads_are_the_configs_or_the_jobs_or_this_machines():
     gpus = {"gpus": ["CPU", "A100"]}
     assert Plan(changed(**gpus, threads=3)).threads("A100", cluster=True) == 3
-    assert Plan(changed(**gpus)).threads("A100", cluster=True) == 4, "the default of `job.cpus`"
+    assert Plan(changed(**gpus)).threads("A100", cluster=True) == 8, "its `job.cpus`"
     assert Plan(changed(**gpus)).threads("CPU", cluster=False) == default_threads()
     assert Plan(changed(**gpus, threads=4096)).threads("A100", cluster=False) == 4096, (
         "the A100's machine may have them"
