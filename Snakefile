@@ -5,11 +5,13 @@
 #   snakemake --cores 1 best         the fastest variant at each level of fidelity, and the Python that makes it
 #   snakemake --cores 1 bundle       pack what has been measured so far into one archive for another machine
 #   snakemake --cores 1 weights      fetch pretrained weights, or configuration files, on a machine with network
+#   snakemake --cores 1 clean_caches delete the compiler caches that no run uses
 #   snakemake --cores 1 published    tables, figures and pages of the published datasets
 #   snakemake --cores 1 measured     tables, figures and pages of the committed measurements
 #   snakemake --cores 1 catalogue    which pipeline runs with which variant, as far as it was measured
 #   snakemake --cores 1 comparison   published and measured side by side
 #   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
+import os
 import sys
 from pathlib import Path
 
@@ -22,8 +24,11 @@ BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "workflow" / "scripts"))
 
 from measurement.definition import read_yaml
+from measurement.environment_variables import PYTHON_BREAKS
 from measurement.errors import DiffbenchError
 
+for name in PYTHON_BREAKS:
+    os.environ.pop(name, None)  # so that no job inherits it
 try:
     read_yaml("config/config.yaml")  # tells file and line of a syntax error, which `configfile` does not
 except DiffbenchError as error:
@@ -63,6 +68,7 @@ rule all:
 
 onstart:
     refuse_cluster()
+    report_ignored()
 
 
 onerror:

@@ -48,7 +48,7 @@ def measuring_processes():
         try:
             if (
                 entry.name.isdigit()
-                and b"-m\0measurement\0" in (entry / "cmdline").read_bytes()
+                and b"/measuring_process.py\0" in (entry / "cmdline").read_bytes()
                 and is_ours(int(entry.name))
             ):
                 yield int(entry.name)

@@ -117,7 +117,12 @@ def test_a_job_asks_for_the_gpu_of_its_cell_and_for_nothing_that_another_asks_fo
 
 def test_every_gpu_of_the_published_matrix_can_be_asked_for():
     names = yaml.safe_load((ROOT / "config/full.yaml").read_text(encoding="utf-8"))["gpus"]
-    check_cluster(names, {name: GPUS[name] for name in names}, None)
+    check_cluster(names, {name: GPUS[name] for name in names}, None, threads=4)
+
+
+def test_more_threads_than_a_job_gets_are_refused():
+    with pytest.raises(DiffbenchError, match=r"config: threads: found 5, but a job on T4 gets 4 CPU\(s\); raise"):
+        check_cluster(["T4"], {"T4": GPUS["T4"]}, None, threads=5)
 
 
 def test_the_limits_of_a_run_lie_below_its_allocation():

@@ -10,6 +10,7 @@ from columns import CELL
 from conftest import ROOT
 from matrix import Plan, expand, expand_rounds, resolve_config
 from measurement.errors import DiffbenchError
+from measurement.threads import default_threads
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 
@@ -124,6 +125,10 @@ def test_exclude_takes_partial_cells_out():
         ),
         ({"tables": {"unit": "fps"}}, "tables.unit: found 'fps', expected it/s, s/it"),
         ({"scale": "huge"}, "scale: found 'huge', expected tiny or full"),
+        ({"threads": 0}, "threads: found 0, expected an integer of 1 or more, or null"),
+        ({"threads": 4096}, "config: threads: found 4096, but this process may use"),
+        ({"cache": "warm"}, "cache: found 'warm', expected shared or fresh"),
+        ({"keep_caches": "no"}, "keep_caches: found 'no', expected true or false"),
         ({"weights": "none"}, "weights: found 'none', expected random or pretrained"),
         ({"exclude": [{"pipeline": "sdxl"}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
         ({"exclude": [{"variant": "eager"}, {"variant": "compile"}]}, "exclude leaves no cell"),
@@ -175,6 +180,22 @@ def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a
     arguments = parse_arguments(["--pipeline=if", "--batch-size=1", "--variant=eager", "--output=/tmp/none", *options])
     found = resolve("if", 1, "eager", "random", "tiny", {key: getattr(arguments, key) for key in SETTINGS})
     assert digest(found) == plan.definitions["if", 1, "native", "eager"]
+
+
+def test_threads_are_the_configs_or_the_jobs_or_this_machines():
+    gpus = {"gpus": ["CPU", "A100"]}
+    assert Plan(changed(**gpus, threads=3)).threads("A100", cluster=True) == 3
+    assert Plan(changed(**gpus)).threads("A100", cluster=True) == 8, "its `job.cpus`"
+    assert Plan(changed(**gpus)).threads("CPU", cluster=False) == default_threads()
+    assert Plan(changed(**gpus, threads=4096)).threads("A100", cluster=False) == 4096, (
+        "the A100's machine may have them"
+    )
+
+
+def test_fresh_caches_are_a_plan_of_their_own_for_what_compiles():
+    plan, fresh = Plan(CONFIG), Plan(changed(cache="fresh"))
+    differing = {key[-1] for key, found in plan.definitions.items() if fresh.definitions[key] != found}
+    assert differing == {"compile"}
 
 
 def test_definitions_tell_variants_batches_and_settings_apart():

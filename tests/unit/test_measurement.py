@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from measure import parse_arguments
 from measurement.stage import startup_columns
 from running import MEASURE, kill_measuring_process, measure, measuring_processes, measuring_sessions, rows_of
 
@@ -66,7 +67,7 @@ def test_the_row_says_what_ended_the_calls_and_how_well_their_median_is_known(tx
     half_width = 100 * (max(rates) - min(rates)) / 2 / float(row["iterations_per_second"])
     assert float(row["half_width_percent"]) == pytest.approx(half_width, rel=1e-3)
     assert row["stopped_by"] == ("target" if half_width <= 2 else "max-calls")
-    assert measure(tmp_path, "--target-percent", 100000).returncode == 0
+    assert measure(tmp_path, "--target-percent", 100).returncode == 0
     assert rows_of(tmp_path)[0]["stopped_by"] == "target"
 
 
@@ -154,6 +155,31 @@ def test_a_bad_batch_size_is_refused(tmp_path, value):
     result = measure(tmp_path, batch_size=value)
     assert result.returncode == 2
     assert "expected an integer of 1 or more" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--memory-limit-mib", "-1"], "argument --memory-limit-mib: found '-1', expected a number above 0"),
+        (["--memory-limit-mib", "nan"], "argument --memory-limit-mib: found 'nan', expected a number above 0"),
+        (["--time-limit-s", "0"], "argument --time-limit-s: found '0', expected a number above 0"),
+        (["--time-limit-s", "inf"], "argument --time-limit-s: found 'inf', expected a number above 0"),
+        (["--calls", "5", "--max-calls", "3"], "--max-calls: found 3, fewer than the 5 of --calls; raise it"),
+        (["--max-warmup-calls", "2"], "--max-warmup-calls: found 2, fewer than the 3 of --warmup-calls; raise it"),
+        (["--target-percent", "0"], "argument --target-percent: found '0', expected a number above 0"),
+        (["--target-percent", "101"], "expected a number above 0 and of 100 at most, or none"),
+        (["--threads", "0"], "argument --threads: found '0', expected an integer of 1 or more"),
+        (["--allocated-mib", "-5"], "argument --allocated-mib: found '-5', expected an integer of 0 or more"),
+        (["--cache", "none"], "argument --cache: invalid choice: 'none'"),
+    ],
+)
+def test_the_command_line_is_checked_as_the_config_is(capsys, arguments, message):
+    command = ["--pipeline=sd-txt2img", "--batch-size=1", "--variant=eager", "--output=none"]
+    with pytest.raises(SystemExit) as caught:
+        parse_arguments([*command, *(f"{name}={value}" for name, value in zip(arguments[::2], arguments[1::2]))])
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and message in line
 
 
 def test_a_missing_compiler_is_a_setup_error_that_names_the_package(tmp_path):

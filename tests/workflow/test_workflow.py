@@ -1,5 +1,6 @@
 """The real workflow on a small matrix: what is measured, what runs again, what a user sees."""
 
+import csv
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ import time
 import pytest
 
 from conftest import QUICK, Project
+from measurement.caches import cell_cache
+from measurement.threads import default_threads, usable_cpus
 
 SMALL = {
     "name": "small",
@@ -32,8 +35,12 @@ def small(folder):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """A project after its first whole run, and what that printed."""
-    project = small(tmp_path_factory.mktemp("workflow") / "project")
-    project.first = project.snakemake().output
+    folder = tmp_path_factory.mktemp("workflow")
+    project = small(folder / "project")
+    project.caches = folder / "caches"
+    # variables that the runs must not get
+    users = {"DIFFBENCH_CACHE": str(project.caches), "DIFFUSERS_ATTN_BACKEND": "_native_math", "OMP_NUM_THREADS": "77"}
+    project.first = project.snakemake(environment=users).output
     return project
 
 
@@ -69,6 +76,39 @@ def test_results_are_complete(measured):
     assert (results / "strips/CPU-installed-sd-txt2img-batch-2.png").read_bytes().startswith(b"\x89PNG")
     assert len((results / "fidelity.csv").read_text().splitlines()) == 1 + 8
     assert len((results / "measurements.csv").read_text().splitlines()) == 1 + 8
+
+
+def test_threads_are_this_machines_whatever_snakemake_was_given(measured):
+    """Snakemake was given one core, and the user's environment names 77 threads."""
+    with open(measured.folder / "results/small/measurements.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["threads"] for row in rows} == {str(default_threads())}
+    assert all(f"OMP_NUM_THREADS={default_threads()}" in row["environment_variables"] for row in rows)
+    assert f", {default_threads()} CPU thread(s)" in measured.first
+    assert measured.planned("--cores", 2) == 0
+
+
+def test_ignored_variables_are_named_once(measured):
+    assert measured.first.count("ignored: DIFFUSERS_ATTN_BACKEND") == 1
+    logs = [path.read_text() for path in measured.folder.rglob("results/small/runs/**/measure.log")]
+    assert len(logs) == 8 and all(log.startswith("ignored: DIFFUSERS_ATTN_BACKEND") for log in logs)
+
+
+def test_no_compiler_cache_is_left_after_the_last_round(measured):
+    assert measured.caches.is_dir() and not list(measured.caches.iterdir())
+
+
+def test_a_target_deletes_the_caches_that_no_run_uses(measured):
+    with cell_cache(measured.caches, "left", 1, "shared"):
+        pass
+    output = measured.snakemake("clean_caches", environment={"DIFFBENCH_CACHE": str(measured.caches)}).output
+    assert f"{measured.caches}: 1 compiler cache(s) deleted" in output
+    assert not list(measured.caches.iterdir())
+
+
+def test_another_number_of_threads_measures_all_again(copy):
+    copy.configure(threads=default_threads() % len(usable_cpus()) + 1)
+    assert copy.planned() == (8 if len(usable_cpus()) > 1 else 0)
 
 
 def test_a_second_start_measures_nothing(measured):

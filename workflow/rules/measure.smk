@@ -13,7 +13,13 @@ A measurement that fails is a row with its status; a job fails only if the set-u
 concern. Who built an environment, conda or uv, does not matter: both build the same file.
 """
 
+from measurement.caches import default_folder, describe_cleaning
+
 SETTINGS = PLAN.config["measurement"]
+
+
+localrules:
+    clean_caches,
 
 
 rule measure:
@@ -40,22 +46,27 @@ rule measure:
         time_limit_s=SETTINGS["time_limit_s"],
         memory_limit_mib=str(SETTINGS.get("memory_limit_mib")),
         run=lambda wildcards: PLAN.number(wildcards),
+        rounds=str(None if PLAN.config["keep_caches"] else PLAN.config["rounds"]),
+        cache=PLAN.config["cache"],  # of a cell that compiles its definition has it
         pipeline=lambda wildcards: split_name(wildcards.pipeline)[0],
         size=lambda wildcards: split_name(wildcards.pipeline)[1],
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
-        environment=lambda wildcards: PLAN.expected(wildcards.torch),
+        environment=lambda wildcards: PLAN.expected(wildcards.torch, wildcards.variant),
+        threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
         folder=subpath(output.run, parent=True),
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
         stopping=" ".join(f"--{key.replace('_', '-')} {SETTINGS[key]}" for key in STOPPING),
     message:
         f"Run {{resources.run}} of {len(PLAN.runs)}: "
-        "{wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}"
+        "{wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}, "
+        "{params.threads} CPU thread(s)"
     shell:
         "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --pipeline {resources.pipeline:q} --batch-size {wildcards.batch_size} --size {resources.size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
+        " --rounds {resources.rounds} --cache {resources.cache} --threads {params.threads}"
         " --weights {params.weights:q} --scale {params.scale:q}"
         " {params.stopping}"
         " --time-limit-s {resources.time_limit_s} --memory-limit-mib {resources.memory_limit_mib}"
@@ -84,10 +95,23 @@ rule ceiling:
         script=str(BASE / "workflow/scripts/ceiling.py"),
     params:
         environment=lambda wildcards: PLAN.expected(wildcards.torch),
+        threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
     message:
         "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
     shell:
         "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
-        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q}"
+        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q} --threads {params.threads}"
         " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
         " --output {output:q} --log {log:q}"
+
+
+rule clean_caches:
+    """Delete the compiler caches of this user on this machine, but for those that a run uses."""
+    log:
+        RESULTS / "logs" / "clean_caches.log",
+    message:
+        "Delete compiler caches"
+    run:
+        text = describe_cleaning(default_folder())
+        print(text)
+        Path(log[0]).write_text(text + "\n", encoding="utf-8")

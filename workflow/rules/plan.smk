@@ -4,12 +4,15 @@ The plan: the config, checked and resolved, the matrix of cells and the paths of
 Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
+import os
 import re
 import shlex
 import time
 from functools import cache
 
+from measurement.caches import SHARED
 from measurement.definition import SETTINGS as STOPPING, entry, needs_files, read_yaml
+from measurement.environment_variables import describe_ignored
 
 from snakemake.settings.types import DeploymentMethod
 
@@ -69,7 +72,8 @@ def on_cluster():
 
 
 def job_threads(wildcards):
-    """A run has the device to itself, so on a CPU it may use every core that Snakemake was given, or that its job has."""
+    """What a run takes of Snakemake's cores: all of them, so that no other runs beside it, or its job's. How many threads torch
+    uses is PLAN.threads: fewer or more of these cores do not change what is measured."""
     return job_of(PLAN.gpus.get(wildcards.gpu, {}))["cpus"] if on_cluster() else workflow.cores
 
 
@@ -89,9 +93,16 @@ def refuse_cluster():
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
     try:
         if on_cluster():
-            check_cluster(config["gpus"], PLAN.gpus, arrays)
+            check_cluster(config["gpus"], PLAN.gpus, arrays, PLAN.config["threads"])
     except DiffbenchError as error:
         sys.exit(f"error: {error}")
+
+
+def report_ignored():
+    """Print once which environment variables the runs do not get."""
+    line = describe_ignored(os.environ)
+    if line and not workflow.remote_exec:
+        print(line, file=sys.stderr)
 
 
 @cache

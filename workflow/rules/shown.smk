@@ -57,6 +57,7 @@ def measured_again(dataset):
         how["cells"] = ["/".join(map(str, cell)) for cell in PLAN.paths[[*axes]].drop_duplicates().values.tolist()]
         how["rounds"] = PLAN.config["rounds"]
         settings = [(f"--{key.replace('_', '-')}", str(SETTINGS[key])) for key in STOPPING]
+        settings += [("--cache", PLAN.config["cache"])] * (PLAN.config["cache"] != SHARED)
         how["settings"] = [part for pair in settings for part in pair]
     else:
         return how

@@ -4,15 +4,20 @@ Writes one CSV with one row, whole or not at all. A set-up that fails (wrong dev
 disk) is one line, exit code 1 and no row.
 """
 
-import argparse
 import os
 import sys
+
+# the working folder last, where an entry of PYTHONPATH puts it first; this folder first, which PYTHONSAFEPATH leaves out
+sys.path.sort(key=os.getcwd().__eq__)  # noqa: PTH109
+sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import argparse
 import tempfile
 import time
 from pathlib import Path
 
 from columns import CEILING_COLUMNS
-from measure import add_place, child_environment, parse_expected, resolve_place, run_program
+from measure import Parser, add_place, child_environment, parse_expected, resolve_place, run_program, set_up_process
 from measurement import allocation, row
 from measurement.device import find_device
 from measurement.errors import SetupError
@@ -25,7 +30,7 @@ TIME_LIMIT_S = 600.0  # many times what the slowest device needs
 
 def parse_arguments(arguments=None):
     """The command line. `--root` is for catalogues that lie elsewhere than this program."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, help="the CSV to write")
     add_place(parser)
     return parser.parse_args(arguments)
@@ -33,12 +38,15 @@ def parse_arguments(arguments=None):
 
 def measure_ceiling(arguments):
     """Measure in a process of its own under the device's lock and write the row. Raises SetupError; returns the row."""
+    set_up_process(arguments)
     gpu, gpu_entry, expected = resolve_place(arguments)
     spec = {"gpu": gpu, "torch": arguments.torch, "gpu_entry": gpu_entry, "environment": parse_expected(expected)}
+    spec["threads"] = arguments.threads
     device = find_device(gpu, gpu_entry)
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
         spec["events"] = str(Path(folder) / "events.jsonl")
-        environment = {**child_environment(Path(folder), device.kind), **device.environment()}
+        own = child_environment(Path(folder), device.kind, arguments.threads, arguments.torch)
+        environment = {**own, **device.environment()}
         asked_at_s = time.monotonic()
         with open(arguments.log or os.devnull, "ab") as log, locked(device.identity) as lock:
             allocated = (arguments.allocated_mib, arguments.allocated_minutes)

@@ -24,9 +24,9 @@ def requests(entries):
     return {resource: {name: request.get(resource) for name, request in asked.items()} for resource in resources}
 
 
-def check_cluster(gpus, entries, array_jobs):
+def check_cluster(gpus, entries, array_jobs, threads=None):
     """Raises DiffbenchError for what cannot be measured by a cluster: `gpus` as the config has them, `entries` of those that it
-    means, `array_jobs` as given to the Slurm plugin."""
+    means, `array_jobs` as given to the Slurm plugin, `threads` as in the config."""
     if array_jobs:
         raise DiffbenchError(
             f"slurm-array-jobs: found {array_jobs!r}, expected none: the plugin gives every task of an array the first one's "
@@ -41,4 +41,10 @@ def check_cluster(gpus, entries, array_jobs):
         if entry.get("device") != "cpu" and "slurm" not in entry:
             raise DiffbenchError(
                 f"config/gpus.yaml: {name} does not say what to ask Slurm for; add `slurm`, as in {{gpu_model: a100}}"
+            )
+        cpus = job_of(entry)["cpus"]
+        if threads and threads > cpus:
+            raise DiffbenchError(
+                f"config: threads: found {threads}, but a job on {name} gets {cpus} CPU(s); raise its `job.cpus` in "
+                "config/gpus.yaml, or lower threads"
             )

@@ -2,7 +2,6 @@
 
 import difflib
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,13 @@ from checking import check, read_catalogue
 from columns import CELL
 from environments import environment_names, newest_current, read_environment
 from external import external_cells, find_sources
-from measurement.definition import HALF, ROOT, planned_digest, recipe_of
+from jobs import job_of
+from measurement.caches import SHARED
+from measurement.definition import HALF, ROOT, check_limits, planned_digest, recipe_of
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
+from measurement.libraries import libraries_of, package_version
+from measurement.threads import check_threads, default_threads
 from sizes import NATIVE, sized, split_name
 
 RUN = [*CELL, "round"]
@@ -23,6 +26,17 @@ AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "va
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ALL = "all"  # every name of the catalogue
 INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake
+DEFAULTS = {  # of the keys that a config may leave out
+    "seed": 0,
+    "exclude": [],
+    "documents": [],
+    "external": [],
+    "tables": {},
+    "sizes": [NATIVE],
+    "threads": None,
+    "cache": SHARED,
+    "keep_caches": False,
+}
 
 
 def check_known(key, names, known):
@@ -45,9 +59,11 @@ def resolve_config(config, root=ROOT, conda=False):
         known = list(read_catalogue(kind, root))
         config = {**config, kind: known if config[kind] == [ALL] else config[kind]}
         check_known(kind, config[kind], known)
-    config = {"seed": 0, "exclude": [], "documents": [], "external": [], "tables": {}, "sizes": [NATIVE], **config}
+    config = {**DEFAULTS, **config}
     resolved = dict(config)
-    check_limits(config["measurement"])
+    check_limits(config["measurement"], "config: measurement.")
+    if "auto" in config["gpus"] and config["threads"]:
+        check_threads(config["threads"], "config: threads")
     if not config["gpus"] and not resolved["external"]:
         raise DiffbenchError("config: gpus: found [], expected a list of one or more: `external` has none either")
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
@@ -74,16 +90,6 @@ def resolve_config(config, root=ROOT, conda=False):
         check_known(f"tables.columns[{number}].variant", [column["variant"]], resolved["variants"])
         check_known(f"tables.columns[{number}].torch", [column["torch"]], resolved["torch"])
     return resolved
-
-
-def check_limits(settings):
-    """Raises DiffbenchError where a most is below its least."""
-    for key in ("warmup_calls", "calls"):
-        least, most = settings[key], settings[f"max_{key}"]
-        if most < least:
-            raise DiffbenchError(
-                f"config: measurement.max_{key}: found {most}, fewer than the {least} of {key}; raise it"
-            )
 
 
 def resolve_name(axis, value, config, resolved):
@@ -147,13 +153,12 @@ def define(config, cells, root=ROOT):
 @cache  # a plan asks for it once a run
 def installed_versions():
     """`torch=…,diffusers=…,transformers=…` of the Python that runs Snakemake; a package that is missing is left out."""
-    found = []
-    for package in ("torch", "diffusers", "transformers"):
-        try:
-            found.append(f"{package}={metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ",".join(found)
+    return state({package: package_version(package) for package in ("torch", "diffusers", "transformers")})
+
+
+def state(versions):
+    """`torch=…,diffusers=…`: the versions that are known."""
+    return ",".join(f"{package}={version}" for package, version in versions.items() if version)
 
 
 class Plan:
@@ -198,9 +203,19 @@ class Plan:
         loaded = {"float32" if dtype == "tf32" else dtype for dtype in asked - {None}}
         return sorted(loaded | own if None in asked else loaded)
 
-    def expected(self, torch):
-        """What the measuring process of a torch build must find imported."""
-        return self.environments[torch].expected() if torch in self.environments else installed_versions()
+    def expected(self, torch, variant=None):
+        """What the measuring process of a torch build must find imported, the libraries that the variant uses included: another
+        version of one measures the variant's cells again, and no others."""
+        environment = self.environments.get(torch)
+        stated = environment.expected() if environment else installed_versions()
+        version_of = environment.packages.get if environment else package_version
+        used = libraries_of(recipe_of(variant, self.root)) if variant in self.config["variants"] else []
+        libraries = state({name: version_of(name) for name in used if f",{name}=" not in stated})
+        return ",".join(filter(None, [stated, libraries]))
+
+    def threads(self, gpu, cluster):
+        """CPU threads of a run: the config's, else the CPUs of its job on a cluster, else this machine's cores."""
+        return self.config["threads"] or (job_of(self.gpus.get(gpu, {}))["cpus"] if cluster else default_threads())
 
     def pins(self, torch):
         """A hash of all that the torch build's environment pins; none for the Python that runs Snakemake."""

@@ -6,14 +6,17 @@ that fails (out of memory, a compilation that breaks, a crash, a time limit) is 
 A set-up that fails (wrong device, missing compiler or weights, full disk) is one line, exit code 1 and no row.
 """
 
-import argparse
 import os
-import secrets
-import shutil
-import signal
-import stat
-import subprocess
 import sys
+
+# the working folder last, where an entry of PYTHONPATH puts it first; this folder first, which PYTHONSAFEPATH leaves out
+sys.path.sort(key=os.getcwd().__eq__)  # noqa: PTH109
+sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import argparse
+import secrets
+import signal
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -21,24 +24,45 @@ from pathlib import Path
 from columns import CALL_COLUMNS, COLUMNS
 from environments import read_environment
 from measurement import allocation, row
-from measurement.definition import NAME, ROOT, SCALES, SETTINGS, WEIGHTS, compiles, digest, resolve
+from measurement.caches import CACHES, SHARED, advice, cell_cache, default_folder
+from measurement.definition import (
+    NAME,
+    ROOT,
+    SCALES,
+    SETTINGS,
+    WEIGHTS,
+    check_limits,
+    compiles,
+    digest,
+    option,
+    resolve,
+)
 from measurement.device import describe_gpu, find_device, resolve_auto
+from measurement.environment_variables import THREADS, check_refused, describe_ignored, inherited, python_path
 from measurement.errors import DiffbenchError, SetupError
 from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.supervise import assemble, read_events, run_child
+from measurement.threads import check_threads, default_threads
 from measurement.toolchain import check_toolchain
 from sizes import NATIVE, SIZE, name_at
 
 SCRIPTS = Path(__file__).resolve().parent
 OUTPUTS = "outputs"  # the folder of what one call made
 PADDING_BYTES = 4096  # a page: the range of `pad`
-MEASURED = "measured"  # the file that marks a cache whose cell was measured to its end
+INSTALLED = "installed"  # the torch build that is the Python which runs this program
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, without the usage."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
 
 
 def parse_arguments(arguments=None):
     """The command line. `--root` is for catalogues that lie elsewhere than this program."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", required=True, help="a name of config/pipelines.yaml")
     parser.add_argument("--batch-size", required=True, type=positive_integer, help="images per prompt")
     parser.add_argument(
@@ -48,6 +72,17 @@ def parse_arguments(arguments=None):
     parser.add_argument("--output", required=True, type=Path, help="folder for run.csv, calls.csv and outputs/")
     add_place(parser)
     parser.add_argument("--round", default=1, type=positive_integer, help="round 1 empties the cell's compiler cache")
+    parser.add_argument(
+        "--rounds",
+        type=optional(positive_integer),
+        help="of the cell, the last of which deletes that cache; none: it is kept",
+    )
+    parser.add_argument(
+        "--cache", default=SHARED, choices=CACHES, help="fresh: later rounds do not use what round 1 compiled"
+    )
+    parser.add_argument(
+        "--cache-folder", type=Path, help="folder of all compiler caches, on a local disk; by default $DIFFBENCH_CACHE"
+    )
     parser.add_argument("--weights", default="random", choices=WEIGHTS)
     parser.add_argument("--scale", default="tiny", choices=SCALES, help="the size of the random architectures")
     parser.add_argument("--warmup-calls", type=positive_integer, help="calls before those measured, at the least")
@@ -57,15 +92,21 @@ def parse_arguments(arguments=None):
     parser.add_argument("--max-seconds", type=positive_integer, help="after which neither gets more than its least")
     parser.add_argument(
         "--target-percent",
-        type=optional_number,
+        type=percent,
         help="half-width of the median's 95%% interval that ends the calls; none: 0.5 on a GPU, 2 on a CPU",
     )
     parser.set_defaults(**SETTINGS)
-    parser.add_argument("--time-limit-s", default=3600.0, type=float, help="for the whole run, waiting not counted")
-    parser.add_argument("--memory-limit-mib", default=None, type=optional_number, help="of host memory; none: no limit")
+    parser.add_argument(
+        "--time-limit-s", default=3600.0, type=positive_number, help="for the whole run, waiting not counted"
+    )
+    parser.add_argument("--memory-limit-mib", type=optional(positive_number), help="of host memory; none: no limit")
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
-    parser.add_argument("--cache", type=Path, default=None, help="folder of the compiler caches, on a local disk")
-    return parser.parse_args(arguments)
+    found = parser.parse_args(arguments)
+    try:
+        check_limits(vars(found), spell=option)
+    except DiffbenchError as error:
+        parser.error(error)
+    return found
 
 
 def add_place(parser):
@@ -73,7 +114,7 @@ def add_place(parser):
     parser.add_argument("--gpu", default="auto", help="a name of config/gpus.yaml, or auto: this machine's device")
     parser.add_argument(
         "--torch",
-        default="installed",
+        default=INSTALLED,
         type=name,
         help="a name of envs/torch-<name>.yaml, which is checked, or installed",
     )
@@ -83,9 +124,12 @@ def add_place(parser):
         help="versions that must be imported: torch=2.13.0,diffusers=0.42.1; by default those of --torch",
     )
     parser.add_argument(
-        "--allocated-mib", default=0, type=int, help="of the cluster's job; the run's limit stays below it"
+        "--threads", type=optional(positive_integer), help="CPU threads of torch; none: one for each physical core"
     )
-    parser.add_argument("--allocated-minutes", default=0, type=int, help="the same of its run time; 0: no such job")
+    parser.add_argument(
+        "--allocated-mib", default=0, type=count, help="of the cluster's job; the run's limit stays below it"
+    )
+    parser.add_argument("--allocated-minutes", default=0, type=count, help="the same of its run time; 0: no such job")
     parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
 
@@ -102,8 +146,31 @@ def size(text):
     return text
 
 
-def optional_number(text):
-    return None if text.lower() in ("none", "null", "") else float(text)
+def count(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 0 or more")
+    return int(text)
+
+
+def positive_number(text):
+    try:
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
+
+
+def optional(kind):
+    """The type of an argument that may be none."""
+    return lambda text: None if text.lower() in ("none", "null", "") else kind(text)
+
+
+def percent(text):
+    found = optional(positive_number)(text)
+    if found is not None and found > 100:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and of 100 at most, or none")
+    return found
 
 
 def name(text):
@@ -127,40 +194,23 @@ def code_revision(root):
     return result.stdout.strip() or None
 
 
-def private_folder(path):
-    """Make a folder that only this user can write: what is loaded from it is run. Raises SetupError where another could."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise SetupError(f"{path}: others can write there, or it is a link; name a folder of your own with --cache")
-    return path
-
-
-def cell_cache(arguments, gpu, definition, device):
-    """The folder of the cell's own compiler cache, and whether it is `cold` or `warm`. Call it under the device's lock: each
-    `device` has its own, for jobs on two GPUs of one node hold two locks.
-
-    Round 1 empties it, and so does a later round that finds another definition, release or dataset in it, or none that
-    was measured to its end: warm means that the same cell has been measured with this cache.
-    """
-    base = arguments.cache or Path(os.environ.get("DIFFBENCH_CACHE") or default_cache())
+def name_cache(arguments, gpu, definition, device):
+    """The name of the cell's own compiler cache. Each `device` has its own, for jobs on two GPUs of one node hold two locks, and
+    so has each dataset, release and definition."""
     parts = (gpu, arguments.torch, arguments.pipeline, arguments.batch_size, arguments.variant, arguments.scale)
     place = digest([str(arguments.output.resolve().parent), sys.prefix, definition, arguments.expect, device])
-    folder = private_folder(base) / ("-".join(map(str, parts)) + "-" + place)
-    state = "warm" if arguments.round > 1 and (folder / MEASURED).is_file() else "cold"
-    if state == "cold":
-        shutil.rmtree(folder, ignore_errors=True)
-    return private_folder(folder), state
+    return "-".join(map(str, parts)) + "-" + place
 
 
-def default_cache():
-    return Path(tempfile.gettempdir()) / f"diffbench-cache-{os.getuid()}"
-
-
-def child_environment(cache, device_type):
-    """The environment of the measuring process: offline, with compiler caches of its own."""
-    environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
+def child_environment(cache, device_type, threads, torch=INSTALLED):
+    """The environment of the measuring process: offline, with compiler caches of its own and the number of CPU threads; nothing
+    in it says what is measured (environment_variables.py)."""
+    environment = inherited(os.environ)
+    pinned = torch != INSTALLED
+    environment["PYTHONPATH"] = python_path(SCRIPTS, os.environ, pinned)
+    if pinned:
+        environment["PYTHONNOUSERSITE"] = "1"  # what the user has installed elsewhere is no part of it
+    environment.update(dict.fromkeys(THREADS, str(threads)))
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     environment["TRITON_CACHE_DIR"] = str(cache / "triton")
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvml.py counts them
@@ -184,6 +234,20 @@ def pad(environment):
     return length
 
 
+def set_up_process(arguments):
+    """Resolve `arguments.threads`, and report the environment variables that are ignored: in the log, if there is one, for the
+    workflow reports them itself. Raises SetupError for variables and numbers of threads that cannot be measured with."""
+    check_refused(os.environ)
+    arguments.threads = arguments.threads or default_threads()
+    check_threads(arguments.threads, "threads")
+    line = describe_ignored(os.environ)
+    if line and arguments.log:
+        with open(arguments.log, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    elif line:
+        print(line, file=sys.stderr)
+
+
 def resolve_place(arguments):
     """The device's name, its entry in the catalogue and the versions that must be imported. Raises DiffbenchError."""
     gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
@@ -197,6 +261,7 @@ def resolve_place(arguments):
 
 def measure(arguments):
     """Measure as the arguments say and write the two files. Raises DiffbenchError; returns the rows."""
+    set_up_process(arguments)
     gpu, gpu_entry, arguments.expect = resolve_place(arguments)
     definition = resolve(
         arguments.pipeline,
@@ -207,6 +272,7 @@ def measure(arguments):
         {key: getattr(arguments, key) for key in SETTINGS},
         arguments.root,
         arguments.size,
+        arguments.cache,
     )
     found = digest(definition)
     if arguments.definition and arguments.definition != found:
@@ -242,6 +308,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "gpu_entry": gpu_entry,
         "definition": definition,
         "environment": parse_expected(arguments.expect),
+        "threads": arguments.threads,
         "events": str(folder / "events.jsonl"),
         "outputs": str(folder / OUTPUTS),
     }
@@ -249,25 +316,28 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
     device = find_device(identity["gpu"], gpu_entry)
     asked = (arguments.time_limit_s, arguments.memory_limit_mib, arguments.allocated_mib, arguments.allocated_minutes)
     asked_at_s = time.monotonic()
-    with open(arguments.log or os.devnull, "ab") as log, locked(device.identity) as lock:
-        limits = allocation.limits(*asked, time.monotonic() - asked_at_s)
-        monitor = Monitor(device.gpu_uuid, spec["events"])
-        cache, cache_state = cell_cache(arguments, identity["gpu"], identity["definition"], device.id)
-        environment = {**child_environment(cache, device.kind), **device.environment()}
-        padding_bytes = pad(environment)
-        death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor)
-        events = read_events(spec["events"])
-        if death is None and all(event["status"] == "ok" for event in events if event["event"] == "outcome"):
-            (cache / MEASURED).touch()
+    base = arguments.cache_folder or default_folder()
     shared = {
         "code_revision": code_revision(arguments.root),
         "scale": definition["scale"],
         "weights": definition["weights"],
-        "cache": cache_state if compiles(definition["variant"]) else None,
-        "environment_padding_bytes": padding_bytes,
         **device.columns(),
     }
-    return assemble(identity, shared, definition, events, death, monitor)
+    with open(arguments.log or os.devnull, "ab") as log, locked(device.identity) as lock:
+        limits = allocation.limits(*asked, time.monotonic() - asked_at_s)
+        monitor = Monitor(device.gpu_uuid, spec["events"])
+        name = name_cache(arguments, identity["gpu"], identity["definition"], device.id)
+        with cell_cache(base, name, arguments.round, arguments.cache) as cache:
+            own = child_environment(cache.folder, device.kind, arguments.threads, arguments.torch)
+            environment = {**own, **device.environment()}
+            shared["environment_padding_bytes"] = pad(environment)
+            death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor)
+            events = read_events(spec["events"])
+            rows, samples = assemble(identity, shared, definition, events, death, monitor)
+            for line in rows:
+                line["cache"] = cache.state(line) if compiles(definition["variant"]) else None
+            cache.finish(arguments.round, arguments.rounds, all(line["status"] == "ok" for line in rows))
+    return rows, samples
 
 
 def describe(rows):
@@ -295,7 +365,8 @@ def run_program(work, log=None):
     except DiffbenchError as error:
         return tell(f"error: {error}", log)
     except OSError as error:
-        return tell(f"error: {error.filename or 'a file'}: {error.strerror}; mend the path or make room", log)
+        what = f"error: {error.filename or 'a file'}: {error.strerror}; correct the path or make room"
+        return tell(what + advice(error, default_folder()), log)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
         return 130

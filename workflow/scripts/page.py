@@ -53,15 +53,15 @@ def commands_of(summary, how):
         if how["pattern"] and (how["cells"] is None or key.rpartition("/")[0] in how["cells"]):
             rounds = how["rounds"] or row["rounds"] or 1
             paths = [how["pattern"].format(**{**row, "round": number}) for number in range(1, int(rounds) + 1)]
-            cores = row["threads"] if str(row["threads"]).isdigit() else "1"
-            commands[key] = shlex.join(
-                ["snakemake", *paths, "--cores", cores, "--forcerun", "measure", *how["arguments"]]
-            )
+            program = ["snakemake", *paths, "--cores", "1", "--forcerun", "measure", *how["arguments"]]
+            program += ["--config", f"threads={row['threads']}"] if str(row["threads"]).isdigit() else []
+            commands[key] = shlex.join(program)
             continue
         pipeline, size = split_name(row["pipeline"])
         options = {"gpu": row["gpu"], "pipeline": pipeline, "batch-size": row["batch_size"]}
         options |= {"size": size, "variant": row["variant"]}
         options |= {name: row[name] for name in ("weights", "scale") if row[name]}
+        options |= {"threads": row["threads"]} if str(row["threads"]).isdigit() else {}
         texts = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         program = ["python", "workflow/scripts/measure.py", *texts, *how["settings"], "--output", "again"]
         commands[key] = shlex.join(program)

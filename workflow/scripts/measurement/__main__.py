@@ -1,4 +1,4 @@
-"""The process that measures: `python -m measurement SPEC`. Started and watched by supervise.py; it reports what it does
+"""The process that measures: `measuring_process.py SPEC`. Started and watched by supervise.py; it reports what it does
 as JSON lines, so that its parent knows how far it came if it dies."""
 
 import json
@@ -6,7 +6,9 @@ import os
 import sys
 import time
 import traceback
+from pathlib import Path
 
+from .caches import CLEAN
 from .definition import compiles
 from .errors import DiffbenchError, SetupError, one_line
 from .failure import classify, is_full_disk
@@ -62,6 +64,7 @@ def start(spec, report):
 
         from .provenance import check_environment, read_provenance
 
+        torch.set_num_threads(spec["threads"])
         device = choose_device(spec)
         dtype = torch.float32 if device.type == "cpu" else torch.float16
         provenance = read_provenance(device, dtype)
@@ -93,7 +96,10 @@ def measure(spec, report):
             status, detail = classify(error, compiles(definition["variant"]))
             print_failure(error)
             if is_full_disk(error):
-                raise SetupError(f"a disk is full: {detail}; make room") from None
+                caches = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).parents[1]
+                raise SetupError(
+                    f"a disk is full: {detail}; make room; compiler caches are in {caches}: {CLEAN}"
+                ) from None
         report.emit("outcome", status=status, detail=detail)
         release(device, compiles(definition["variant"]))
 

@@ -14,6 +14,7 @@ import yaml
 
 from sizes import NATIVE
 
+from .caches import SHARED
 from .errors import DiffbenchError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -132,13 +133,29 @@ def recipe_of(variant, root=ROOT):
     return recipe
 
 
-def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE):
+def option(key):
+    """The name of a setting on the command line."""
+    return f"--{key.replace('_', '-')}"
+
+
+def check_limits(settings, place="", spell=str):
+    """Raises DiffbenchError where a maximum is below its minimum. `place` is where the user has set them, `spell(key)` how."""
+    for key in ("warmup_calls", "calls"):
+        minimum, maximum = settings[key], settings[f"max_{key}"]
+        if maximum < minimum:
+            raise DiffbenchError(
+                f"{place}{spell(f'max_{key}')}: found {maximum}, fewer than the {minimum} of {spell(key)}; raise it"
+            )
+
+
+def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE, cache=SHARED):
     """Everything that decides what a run measures, as plain data.
 
     Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
     `variant` and the settings. At a batch size above 1, stages with `batched: false` are left out. Labels are no part of it; a
-    `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the pipelines' own. `settings` has the keys of SETTINGS, and
-    may have others, which are no part of it either.
+    `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the pipelines' own, and so is a `cache` (caches.py) that
+    is not the default, of a variant that compiles. `settings` has the keys of SETTINGS, and may have others, which are no part
+    of it either.
     """
     stages, target = [], settings["target_percent"]
     recipe = recipe_of(variant, root)
@@ -172,6 +189,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         "scale": scale,
         "weights": weights,
         **({} if size == NATIVE else {"size": size}),
+        **({"cache": cache} if cache != SHARED and compiles(recipe) else {}),
         "stages": stages,
         "variant": recipe,
         "measurement": {
@@ -194,7 +212,7 @@ def needs_files(stage, weights):
 def planned_digest(config, pipeline, batch_size, size, variant, root=ROOT):
     """The definition hash that a config gives to a cell's pipeline, batch size, size and variant. Raises DiffbenchError."""
     settings = config["weights"], config["scale"], config["measurement"]
-    return digest(resolve(pipeline, batch_size, variant, *settings, root, size))
+    return digest(resolve(pipeline, batch_size, variant, *settings, root, size, config.get("cache", SHARED)))
 
 
 def compiles(recipe):

@@ -1,23 +1,17 @@
 """What measured: read inside the process that measures, from what it imported and the device it runs on."""
 
 import datetime
+import os
 import platform
 import sys
-from importlib import metadata
 
 import torch
 
 from .device import cpu_name
+from .environment_variables import recorded
 from .errors import SetupError
+from .libraries import installed_libraries, package_version
 from .release import same_release
-
-
-def package_version(name):
-    """The installed version of a package, or None."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def read_device(device):
@@ -46,6 +40,8 @@ def read_provenance(device, dtype):
         "transformers_version": package_version("transformers"),
         "accelerate_version": package_version("accelerate"),
         "python_version": platform.python_version(),
+        "libraries": installed_libraries(),
+        "environment_variables": recorded(os.environ),
         "threads": torch.get_num_threads(),
         "dtype": str(dtype).replace("torch.", ""),
         "started_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -65,7 +61,8 @@ def check_environment(expected, provenance, device, torch_build):
     A release may be of any build (`2.13.0` is also `2.13.0+cpu`) unless a build is named; CUDA counts on a GPU.
     """
     for name, version in expected.items():
-        found = provenance.get(f"{name}_version")
+        column = f"{name}_version"
+        found = provenance[column] if column in provenance else package_version(name)
         if name == "cuda" and device.type != "cuda":
             continue
         if not same_release(found, version):

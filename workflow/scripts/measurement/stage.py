@@ -10,6 +10,7 @@ import torch
 from sizes import NATIVE, dimensions
 
 from .checks import Check, verify
+from .compiler_cache import CompilerCache
 from .definition import compiles
 from .errors import Invalid, SetupError
 from .failure import forget_failures
@@ -185,6 +186,7 @@ def measure_stage(description, definition, device, report, folder):
     stopping = Stopping(definition["measurement"], device.type)
     reset_peaks(device)
     graphs = Graphs() if compiled else None
+    cache = CompilerCache() if compiled else None
     report.phase("load")
     check_support(description, definition["variant"], device)
     dtype = choose_dtype(description, definition["variant"], device)
@@ -200,7 +202,7 @@ def measure_stage(description, definition, device, report, folder):
     warmup = warm_up(stage, stopping, report)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
     if compiled:
-        report.values(**graphs.columns())
+        report.values(**graphs.columns(), **cache.columns())
         check_graphs(graphs)
         stop_compile_workers()
     save_output(stage.outputs, folder, description["number"])

@@ -18,6 +18,7 @@ OF_CALLS = [*RATE, "compile_s", "startup_s"]  # what only calls that were measur
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
 PROPORTIONAL_SHARE = 0.01  # of the time at most goes into reading proportional memory, which takes much more
 PR_SET_PDEATHSIG = 1  # prctl(2)
+PROGRAM = Path(__file__).resolve().parents[1] / "measuring_process.py"
 
 
 def die_with_parent():
@@ -121,7 +122,7 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor):
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
     before = kernel_oom_kills()
     process = subprocess.Popen(
-        [sys.executable, "-m", "measurement", str(spec_path)],
+        [sys.executable, str(PROGRAM), str(spec_path)],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=log,

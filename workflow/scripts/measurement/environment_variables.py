@@ -1,0 +1,135 @@
+"""Environment variables: which ones a measuring process gets, which ones it never gets, and which ones its row records.
+
+What a run measures is said by the config and the catalogues. So a variable by which a library would choose other kernels, another
+precision or other compiler options is removed, and one that turns a debugging mode on stops the run. How a machine is set up
+(placement of threads, memory allocators, the driver) is the user's business: such variables are kept and recorded.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from .errors import SetupError, one_line
+
+REFUSED = {  # any value but these turns the mode on: "", 0
+    "CUDA_LAUNCH_BLOCKING": "the host waits for every kernel",
+    "HIP_LAUNCH_BLOCKING": "the host waits for every kernel",
+    "AMD_SERIALIZE_KERNEL": "the host waits for every kernel",
+    "AMD_SERIALIZE_COPY": "the host waits for every copy",
+    "PYTORCH_NO_CUDA_MEMORY_CACHING": "every tensor is allocated by the driver",
+    "PYTORCH_NO_HIP_MEMORY_CACHING": "every tensor is allocated by the driver",
+}
+THREADS = (  # `threads` of the config sets them
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
+OTHER_THREADS = (  # would contradict them
+    "OMP_THREAD_LIMIT",
+    "OMP_DYNAMIC",
+    "MKL_DYNAMIC",
+    "MKL_DOMAIN_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+)
+# a place, a release or a name: changes no number
+INERT = re.compile(
+    r"(_(HOME|PATH|PATHS|DIR|FOLDER|ROOT|FILE|FILENAME|(?<!_GFX_)VERSION|ARCH_LIST|ROCM_ARCH|VERBOSITY|NO_ADVISORY_WARNINGS))\Z"
+    r"|(CUDA|HIP|ROCR)_VISIBLE_DEVICES\Z|CUDA_DEVICE_ORDER\Z|PYTORCH_BUILD_NUMBER\Z"
+)
+KEPT = (  # of the prefixes below: memory allocators, what a machine cannot do without, and permissions
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_HIP_ALLOC_CONF",
+    "PYTORCH_MPS_HIGH_WATERMARK_RATIO",
+    "PYTORCH_MPS_LOW_WATERMARK_RATIO",
+    "TORCHINDUCTOR_VEC_ISA_OK",
+    "TORCH_WARM_POOL",
+    "FLASH_ATTENTION_TRITON_AMD_ENABLE",
+    "DIFFUSERS_DISABLE_REMOTE_CODE",
+    "DIFFUSERS_TRUST_REMOTE_KERNELS",
+)
+REMOVED = re.compile(  # how a library chooses kernels, precision and compiler options
+    r"(TORCH|TORCHINDUCTOR|TORCHDYNAMO|TORCHELASTIC|PYTORCH|INDUCTOR|AOT|AOTINDUCTOR|TRITON|DIFFUSERS|ACCELERATE|XFORMERS"
+    r"|FLASH_ATTENTION|BNB|CUBLAS|CUBLASLT|CUDNN|HIPBLAS|HIPBLASLT|ROCBLAS|MIOPEN|ONEDNN|DNNL)_"
+    r"|(NVIDIA_TF32_OVERRIDE|ATEN_CPU_CAPABILITY|DISABLE_ADDMM_CUDA_LT|ENABLE_PERSISTENT_TMA_MATMUL"
+    r"|ENABLE_TEMPLATE_TMA_STORE|ENABLE_TMA_LOAD_FOR_TEMPLATE_EPILOGUE)\Z"
+)
+MACHINE = re.compile(  # kept, and recorded since it can change numbers
+    r"(CUDA|HIP|HSA|AMD|GPU|NVIDIA|NCCL|OMP|KMP|GOMP|MKL|OPENBLAS|MALLOC|JEMALLOC|TCMALLOC)_"
+    r"|(LD_PRELOAD|LD_BIND_NOW|GLIBC_TUNABLES)\Z"
+)
+CONTAINER = re.compile(r"NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES|REQUIRE_\w+|PRODUCT_NAME|BUILD_ID)\Z")
+SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY")
+PYTHON_KEPT = ("PYTHONNOUSERSITE", "PYTHONPATH")
+PYTHON_BREAKS = (
+    "PYTHONSAFEPATH",
+    "PYTHONOPTIMIZE",
+)  # hides a program's own modules; takes the docstrings that libraries read
+LONGEST_VALUE = 200  # characters
+
+
+def is_inert(name):
+    """Whether a variable only names a place, a device or a release."""
+    return bool(INERT.search(name) or CONTAINER.match(name))
+
+
+def is_removed(name):
+    """Whether a variable would change what a variant is."""
+    return bool(REMOVED.match(name)) and name not in KEPT and not is_inert(name)
+
+
+def check_refused(environment):
+    """Raises SetupError for a debugging mode, in which no number is one of the variant."""
+    for name, effect in REFUSED.items():
+        value = environment.get(name, "")
+        if value not in ("", "0"):
+            raise SetupError(
+                f"{name}={one_line(value, 40)}: {effect}, so that no rate would be the variant's; unset it"
+            )
+
+
+def ignored(environment):
+    """The names of the variables in `environment` that a measuring process does not get although somebody set them."""
+    return sorted(name for name, value in environment.items() if value and is_removed(name) and name not in REFUSED)
+
+
+def describe_ignored(environment):
+    """One line that names them, or None."""
+    names = ignored(environment)
+    return f"ignored: {', '.join(names)}: the variant says what is measured (docs/method.md)" if names else None
+
+
+def inherited(environment):
+    """What a measuring process inherits of `environment`: nothing that changes a variant, none of Python's own switches, no
+    number of threads."""
+    kept = {}
+    for name, value in environment.items():
+        python = name.startswith("PYTHON") and name not in PYTHON_KEPT
+        if not (python or is_removed(name) or name in THREADS or name in OTHER_THREADS):
+            kept[name] = value
+    return kept
+
+
+def python_path(scripts, environment, pinned):
+    """The PYTHONPATH of a measuring process: the folder of our code; for the Python that runs Snakemake also what the user's
+    PYTHONPATH names, but never the working folder, whose files must change nothing."""
+    named = [] if pinned else environment.get("PYTHONPATH", "").split(os.pathsep)
+    here = Path.cwd().resolve()
+    return os.pathsep.join([str(scripts), *(path for path in named if path and Path(path).resolve() != here)])
+
+
+def recorded(environment):
+    """`NAME=value; …`: the variables in a measuring process's environment that can change its numbers, sorted by name."""
+    found = []
+    for name in sorted(environment):
+        value = environment[name]
+        if not value or not (REMOVED.match(name) or MACHINE.match(name)) or is_inert(name) or SECRET.search(name):
+            continue
+        if name == "LD_PRELOAD":  # its folders say more about the user than about the run
+            value = ":".join(Path(path).name for path in re.split(r"[:\s]+", value) if path)
+        found.append(f"{name}={one_line(value, LONGEST_VALUE)}")
+    return "; ".join(found)
