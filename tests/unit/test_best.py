@@ -238,3 +238,9 @@ def test_stages_of_a_pipeline_are_compared_as_a_whole(make_row):
 def test_a_published_page_has_no_rounds_to_compare():
     page = read_published(ROOT / "resources/published/pytorch2.csv")
     assert "Not distinguishable" not in render_best(page, LABELS, BASELINE)
+
+
+def test_a_round_in_which_a_stage_failed_is_no_whole(make_row):
+    rows = staged(make_row, "eager", [50, 50], rounds=3) + staged(make_row, "compile", [100, 100], rounds=3)
+    rows[-1] = make_row(pipeline="if", stage=2, variant="compile", round=3, status="crashed")
+    assert levels_of(best(rows))["any image"] == "compile: 1.00 images/s (2.00x)"
