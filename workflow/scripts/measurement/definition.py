@@ -19,6 +19,7 @@ from .errors import DiffbenchError
 ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
+RANDOM_WEIGHTS = 2  # which numbers random weights are: to be raised where random_weights.py comes to draw others
 COMPILING = ("compile", "regional", "compile_vae", "compile_text_encoder")  # the mechanisms of a variant that compile
 APART = (  # what would undo or hide the other
     ("compile", "regional"),
@@ -171,6 +172,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         "batch_size": batch_size,
         "scale": scale,
         "weights": weights,
+        **({"random_weights": RANDOM_WEIGHTS} if weights == "random" else {}),
         **({} if size == NATIVE else {"size": size}),
         "stages": stages,
         "variant": recipe,

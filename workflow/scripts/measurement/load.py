@@ -51,7 +51,9 @@ def create_module(name, path, config, device, dtype):
 
 
 def create(component, config, device, dtype, weights):
-    """A module of the class `component` on `device`, its default dtype `dtype`, its weights drawn by `weights`."""
+    """A module of the class `component` on `device`, its default dtype `dtype`, its weights drawn by `weights`. Torch's own
+    generators begin alike, too: a class or a pipeline may draw from them."""
+    torch.manual_seed(0)
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

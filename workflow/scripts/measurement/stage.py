@@ -10,6 +10,7 @@ import torch
 from sizes import NATIVE, dimensions
 
 from .definition import compiles
+from .digest import weights_digest
 from .errors import Invalid, SetupError
 from .graphs import Graphs, check_graphs, stop_compile_workers
 from .inputs import InputMaker
@@ -176,6 +177,7 @@ def measure_stage(description, definition, device, report, folder):
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
+    report.values(weights_digest=weights_digest(description, definition["weights"], stage.pipeline))
     report.values(evidence="; ".join(stage.variant.evidence))
     if compiled:
         graphs.watch(stage.variant.compiled)
