@@ -183,9 +183,7 @@ def made(kind, dtype):
 def test_ways_of_drawing_that_no_miniature_uses():
     (exact, digest), (rounded, same) = made(Truncated, torch.float32), made(Truncated, torch.bfloat16)
     assert digest == same
-    assert all(
-        torch.equal(weight.bfloat16(), other) for weight, other in zip(exact.parameters(), rounded.parameters())
-    )
+    assert all(torch.equal(weight.bfloat16(), other) for weight, other in zip(exact.parameters(), rounded.parameters()))
     assert exact.weight.std().item() == pytest.approx(0.02, rel=0.1)
     assert made(Foreign, torch.float32)[1] is None
     assert "_no_grad_trunc_normal_" in vars(torch.nn.init) and torch.nn.init._no_grad_trunc_normal_.__module__ == (

@@ -12,7 +12,7 @@ from checking import check, read_catalogue
 from columns import CELL
 from environments import environment_names, newest_current, read_environment
 from external import external_cells, find_sources
-from measurement.definition import HALF, ROOT, planned_digest, recipe_of
+from measurement.definition import HALF, ROOT, TF32, dtype_of, entry, planned_digest, recipe_of
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
 from sizes import NATIVE, sized, split_name
@@ -189,8 +189,20 @@ class Plan:
         """What the runs load, of float16, bfloat16, float32 and `half`, each pipeline's own."""
         own = {"float32" if gpu.get("device") == "cpu" else HALF for gpu in self.gpus.values()}
         asked = {recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]}
-        loaded = {"float32" if dtype == "tf32" else dtype for dtype in asked - {None}}
+        loaded = {"float32" if dtype == TF32 else dtype for dtype in asked - {None}}
         return sorted(loaded | own if None in asked else loaded)
+
+    def ceiling_dtypes(self, gpu):
+        """The dtypes that the rows of one GPU will have, sorted: each needs a ceiling in its own."""
+        cells = self.cells[self.cells["gpu"] == gpu][["pipeline", "variant"]].drop_duplicates()
+        is_cpu = self.gpus.get(gpu, {}).get("device") == "cpu"
+        return sorted(
+            {
+                dtype_of(stage, recipe_of(variant, self.root), is_cpu)
+                for pipeline, variant in cells.itertuples(index=False)
+                for stage in entry("pipelines", pipeline, self.root)["stages"]
+            }
+        )
 
     def expected(self, torch):
         """What the measuring process of a torch build must find imported."""

@@ -123,7 +123,7 @@ class RandomWeights(TorchDispatchMode):
 
     def __enter__(self):
         self.torch_own = torch.nn.init._no_grad_trunc_normal_
-        torch.nn.init._no_grad_trunc_normal_ = self.fill_truncated  # torch's takes functions that devices compute differently
+        torch.nn.init._no_grad_trunc_normal_ = self.fill_truncated  # torch's calls what devices compute differently
         return super().__enter__()
 
     def __exit__(self, *exception):

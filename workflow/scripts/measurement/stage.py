@@ -9,7 +9,7 @@ import torch
 
 from sizes import NATIVE, dimensions
 
-from .definition import compiles
+from .definition import compiles, dtype_of
 from .digest import weights_digest
 from .errors import Invalid, SetupError
 from .graphs import Graphs, check_graphs, stop_compile_workers
@@ -173,7 +173,7 @@ def measure_stage(description, definition, device, report, folder):
     report.phase("load")
     check_support(description, definition["variant"], device)
     dtype = choose_dtype(description, definition["variant"], device)
-    report.values(dtype=str(dtype).replace("torch.", ""))
+    report.values(dtype=dtype_of(description, definition["variant"], device.type == "cpu"))
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
