@@ -18,10 +18,13 @@ from conftest import VISIBLE, visible_gpus
 from measurement import ceiling, memory
 from measurement.definition import catalogue, resolve
 from measurement.device import check_device, find_device, label_device
+from measurement.digest import weights_digest
 from measurement.errors import SetupError
+from measurement.load import load_pipeline
 from measurement.locking import lock_path
 from measurement.monitor import Monitor
 from measurement.nvml import visible_gpu
+from measurement.random_weights import Draw, Uniform
 from measurement.stage import Stage, release
 from measurement.timer import TimedLoop, clock_s
 from running import measure, rows_of
@@ -258,5 +261,33 @@ def test_a_row_states_the_device(tmp_path):
 
 
 def test_ceilings_are_those_of_a_gpu():
-    columns = ceiling.ceiling_columns(DEVICE, torch.float16)
-    assert columns["matmul_tflops"] > 1 and columns["copy_gib_per_second"] > 50
+    columns = {name: ceiling.ceiling_columns(DEVICE, name) for name in ("float16", "bfloat16", "float32", "tf32")}
+    for name in ("float16", "float32"):
+        assert columns[name]["matmul_tflops"] > 1 and columns[name]["copy_gib_per_second"] > 50
+    if torch.cuda.get_device_capability(DEVICE) >= (8, 0):
+        assert columns["bfloat16"]["matmul_tflops"] > columns["float32"]["matmul_tflops"]
+        assert columns["tf32"]["matmul_tflops"] > 1.5 * columns["float32"]["matmul_tflops"]
+
+
+def test_random_weights_are_those_of_a_cpu_bit_for_bit():
+    """So that what is offloaded, whose weights are created on the CPU, is compared with a baseline of the same weights."""
+    definition = resolve("sd-controlnet", 1, "eager", "random", "tiny")
+    (stage,) = definition["stages"]
+    made = {device: load_pipeline(stage, "random", device, torch.float16) for device in (torch.device("cpu"), DEVICE)}
+    digests = {weights_digest(stage, "random", pipeline) for pipeline in made.values()}
+    assert len(digests) == 1 and None not in digests
+    for part in ("unet", "controlnet", "vae", "text_encoder"):
+        here, there = (getattr(pipeline, part).state_dict() for pipeline in made.values())
+        for name, weight in here.items():
+            assert torch.equal(weight, there[name].cpu()), (part, name)
+
+
+def test_a_gpu_draws_many_times_as_fast_as_a_cpu():
+    def seconds(device):
+        tensor, draw = torch.empty(2**26, dtype=torch.float16, device=device), Draw("unet", 0, Uniform(), (2**26,))
+        draw.fill(tensor)
+        start_s = clock_s(device)
+        draw.fill(tensor)
+        return clock_s(device) - start_s
+
+    assert seconds(DEVICE) < seconds(torch.device("cpu")) / 5

@@ -10,10 +10,13 @@ import pytest
 
 from columns import CEILING_COLUMNS
 from conftest import ROOT
+from matrix import Plan
+from measurement.definition import dtype_of, read_yaml, recipe_of, resolve
 from measurement.errors import SetupError
 from measurement.row import to_csv
 from reporting.ceilings import ceiling_columns, read_ceilings
 from reporting.errors import ReportError
+from reporting.recipe import write_recipe
 from running import rows_of
 
 
@@ -26,19 +29,54 @@ def measure_ceiling(output, *arguments):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     path = tmp_path_factory.mktemp("ceiling") / "new/CPU.csv"
-    result = measure_ceiling(path)
+    result = measure_ceiling(path, "--dtypes", "bfloat16", "float32", "tf32")
     assert result.returncode == 0, result.stderr
     return path
 
 
-def test_the_row_is_complete_and_alone(measured):
-    (row,) = rows_of(measured.parent, measured.name)
-    assert list(row) == CEILING_COLUMNS
-    assert (row["gpu"], row["torch"], row["dtype"], row["cuda_version"]) == ("CPU", "installed", "float32", "")
-    assert all(row[column] for column in CEILING_COLUMNS if column != "cuda_version")
+def test_the_file_has_a_complete_row_for_each_dtype(measured):
+    rows = rows_of(measured.parent, measured.name)
+    assert [row["dtype"] for row in rows] == ["bfloat16", "float32", "tf32"]
+    for row in rows:
+        assert list(row) == CEILING_COLUMNS
+        assert (row["gpu"], row["torch"], row["cuda_version"]) == ("CPU", "installed", "")
+        empty = {column for column in CEILING_COLUMNS if not row[column]}
+        limits = {"matmul_tflops", "copy_gib_per_second"} if row["dtype"] == "tf32" else set()
+        assert empty == {"cuda_version", *limits}, "a CPU has no TF32"
     assert [path.name for path in measured.parent.iterdir()] == [measured.name]
     ceilings = read_ceilings([measured])
-    assert ceilings.loc[0, "matmul_tflops"] > 0 and ceilings.loc[0, "copy_gib_per_second"] > 0
+    assert (ceilings[["matmul_tflops", "copy_gib_per_second"]][:2] > 0).all(axis=None)
+
+
+def test_a_row_is_held_to_the_ceiling_of_its_own_dtype(measured):
+    (_, exact, _) = rows_of(measured.parent, measured.name)
+    place = {"gpu": "CPU", "torch": "installed", "device_name": exact["device_name"]}
+    summary = summary_of(*({**place, "dtype": dtype} for dtype in ("bfloat16", "float32", "tf32", "float16")))
+    columns = ceiling_columns(summary, read_ceilings([measured]))
+    assert list(np.isnan(columns["ceiling_percent"])) == [False, False, True, True]
+    assert columns["matmul_tflops"][1] == pytest.approx(float(exact["matmul_tflops"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "dtypes"),
+    [
+        ({}, ["float16"]),
+        ({"pipelines": ["sd-txt2img", "wan2.1-t2v-1.3b"]}, ["bfloat16", "float16"]),
+        ({"variants": ["eager", "bf16", "tf32", "fp32"]}, ["bfloat16", "float16", "float32", "tf32"]),
+        ({"gpus": ["CPU"], "variants": ["eager", "ladder-2-half"]}, ["float16", "float32"]),
+    ],
+)
+def test_the_plan_names_every_dtype_that_the_rows_of_a_gpu_will_have(changes, dtypes):
+    config = read_yaml(ROOT / "config/config.yaml")
+    config.update({"gpus": ["H100"], "scale": "full", "pipelines": ["sd-txt2img"], "variants": ["eager"], **changes})
+    assert Plan(config).ceiling_dtypes(config["gpus"][0]) == dtypes
+
+
+def test_a_row_of_tf32_says_so():
+    """So that no share of the float32 ceiling, which TF32 passes, is printed for it."""
+    (stage,) = resolve("sd-txt2img", 1, "eager", "random", "tiny")["stages"]
+    assert dtype_of(stage, recipe_of("tf32"), is_cpu=False) == "tf32"
+    assert "torch.tf32" not in write_recipe("sd-txt2img", 1, "tf32", "tf32")
 
 
 @pytest.mark.parametrize(
@@ -217,9 +255,14 @@ def test_what_a_device_cannot_do_is_no_ceiling_and_stops_nothing(monkeypatch, tm
 
     monkeypatch.setattr(ceiling, "matmul_tflops", refuse)
     monkeypatch.setattr(ceiling, "COPY_BYTES", {"cpu": 2**20})
-    columns = ceiling.ceiling_columns(torch.device("cpu"), torch.float32)
+    columns = ceiling.ceiling_columns(torch.device("cpu"), "float32")
     assert columns["matmul_tflops"] is None
     assert columns["copy_gib_per_second"] > 0
+    assert ceiling.ceiling_columns(torch.device("cpu"), "tf32") == {
+        "dtype": "tf32",
+        "matmul_tflops": None,
+        "copy_gib_per_second": None,
+    }
     path = write(tmp_path / "ceilings.csv", [ceiling_row(matmul_tflops="")])
     found = read_ceilings([path])
     assert found["matmul_tflops"].isna().all()

@@ -122,6 +122,15 @@ def test_editing_scripts_measures_nothing_again(copy):
     assert not re.search("^ceiling ", copy.snakemake("-n").output, re.MULTILINE)
 
 
+def test_a_dtype_more_measures_the_ceilings_again_and_another_variant_does_not(copy):
+    def ceilings_are_planned(variant):
+        copy.configure(**{**SMALL, "variants": [*SMALL["variants"], variant]})
+        return bool(re.search("^ceiling ", copy.snakemake("-n").output, re.MULTILINE))
+
+    assert not ceilings_are_planned("fused")
+    assert ceilings_are_planned("bf16")
+
+
 def test_deleting_a_csv_measures_one_run_again(copy):
     (copy.folder / copy.run_folder("sd-txt2img", 2, "eager", 2) / "run.csv").unlink()
     assert copy.planned() == 1

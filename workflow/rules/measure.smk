@@ -76,7 +76,7 @@ rule measure:
 
 
 rule ceiling:
-    """Measure what the device can do at most: a large matrix product and a large copy."""
+    """Measure what the device can do at most in each dtype of its runs: a large matrix product and a large copy."""
     input:
         environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
     output:
@@ -96,11 +96,13 @@ rule ceiling:
     params:
         environment=lambda wildcards: PLAN.expected(wildcards.torch),
         threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
+        dtypes=lambda wildcards: PLAN.ceiling_dtypes(wildcards.gpu),
     message:
         "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
     shell:
         "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q} --threads {params.threads}"
+        " --dtypes {params.dtypes}"
         " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
         " --output {output:q} --log {log:q}"
 

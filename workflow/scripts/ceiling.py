@@ -1,7 +1,7 @@
-"""Measure what this machine's device can do at most: a large matrix product in the run's dtype, and a large copy.
+"""Measure what this machine's device can do at most: a large matrix product in each of the runs' dtypes, and a large copy.
 
-Writes one CSV with one row, whole or not at all. A set-up that fails (wrong device, wrong torch, too little memory, full
-disk) is one line, exit code 1 and no row.
+Writes one CSV with one row per dtype, whole or not at all. A set-up that fails (wrong device, wrong torch, too little memory,
+full disk) is one line, exit code 1 and no row.
 """
 
 import os
@@ -25,6 +25,7 @@ from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.supervise import read_events, run_child
 
+DTYPES = ("float16", "bfloat16", "float32", "tf32")
 TIME_LIMIT_S = 600.0  # many times what the slowest device needs
 
 
@@ -32,15 +33,23 @@ def parse_arguments(arguments=None):
     """The command line. `--root` is for catalogues that lie elsewhere than this program."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, type=Path, help="the CSV to write")
+    parser.add_argument(
+        "--dtypes",
+        nargs="*",
+        default=[],
+        choices=DTYPES,
+        help="default: float16, on a CPU float32; what the device cannot do is a row without limits",
+    )
     add_place(parser)
     return parser.parse_args(arguments)
 
 
 def measure_ceiling(arguments):
-    """Measure in a process of its own under the device's lock and write the row. Raises SetupError; returns the row."""
+    """Measure in a process of its own under the device's lock and write the rows. Raises SetupError; returns the rows."""
     set_up_process(arguments)
     gpu, gpu_entry, expected = resolve_place(arguments)
-    spec = {"gpu": gpu, "torch": arguments.torch, "gpu_entry": gpu_entry, "environment": parse_expected(expected)}
+    place = {"gpu": gpu, "torch": arguments.torch}
+    spec = {**place, "gpu_entry": gpu_entry, "environment": parse_expected(expected), "dtypes": arguments.dtypes}
     spec["threads"] = arguments.threads
     device = find_device(gpu, gpu_entry)
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
@@ -56,20 +65,29 @@ def measure_ceiling(arguments):
         events = read_events(spec["events"])
     if death:
         raise SetupError(f"the ceilings of gpu {gpu}: {death[1]}; --log FILE keeps what the process printed")
-    line = {"gpu": gpu, "torch": arguments.torch}
+    rows = read_rows(place, events)
+    row.write_whole(arguments.output, row.to_csv(rows, CEILING_COLUMNS))
+    return rows
+
+
+def read_rows(place, events):
+    """One row per dtype: what was measured in it, and the provenance, which is reported before."""
+    shared, rows = dict(place), []
     for event in events:
-        line.update(event["columns"])
-    line = {column: line[column] for column in CEILING_COLUMNS}
-    row.write_whole(arguments.output, row.to_csv([line], CEILING_COLUMNS))
-    return line
+        if event["event"] == "values":
+            rows.append({**shared, **event["columns"]})
+        else:
+            shared.update(event["columns"])
+    return [{column: line[column] for column in CEILING_COLUMNS} for line in rows]
 
 
-def describe(line):
-    """One line of what was measured."""
-    product, copy = (
-        f"{line[name]:.3g}" if line[name] else "unknown" for name in ("matmul_tflops", "copy_gib_per_second")
-    )
-    yield f"{line['gpu']}, torch {line['torch']}: {product} TFLOP/s in {line['dtype']}, copy at {copy} GiB/s"
+def describe(rows):
+    """One line per dtype of what was measured."""
+    for line in rows:
+        product, copy = (
+            f"{line[name]:.3g}" if line[name] else "unknown" for name in ("matmul_tflops", "copy_gib_per_second")
+        )
+        yield f"{line['gpu']}, torch {line['torch']}: {product} TFLOP/s in {line['dtype']}, copy at {copy} GiB/s"
 
 
 def main():

@@ -13,7 +13,16 @@ from environments import environment_names, newest_current, read_environment
 from external import external_cells, find_sources
 from jobs import job_of
 from measurement.caches import SHARED
-from measurement.definition import HALF, ROOT, check_limits, planned_digest, recipe_of
+from measurement.definition import (
+    HALF,
+    ROOT,
+    TF32,
+    check_limits,
+    dtype_of,
+    entry,
+    planned_digest,
+    recipe_of,
+)
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError
 from measurement.libraries import libraries_of, package_version
@@ -200,7 +209,7 @@ class Plan:
         """What the runs load, of float16, bfloat16, float32 and `half`, each pipeline's own."""
         own = {"float32" if gpu.get("device") == "cpu" else HALF for gpu in self.gpus.values()}
         asked = {recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]}
-        loaded = {"float32" if dtype == "tf32" else dtype for dtype in asked - {None}}
+        loaded = {"float32" if dtype == TF32 else dtype for dtype in asked - {None}}
         return sorted(loaded | own if None in asked else loaded)
 
     def expected(self, torch, variant=None):
@@ -216,6 +225,18 @@ class Plan:
     def threads(self, gpu, cluster):
         """CPU threads of a run: the config's, else the CPUs of its job on a cluster, else this machine's cores."""
         return self.config["threads"] or (job_of(self.gpus.get(gpu, {}))["cpus"] if cluster else default_threads())
+
+    def ceiling_dtypes(self, gpu):
+        """The dtypes that the rows of one GPU will have, sorted: each needs a ceiling in its own."""
+        cells = self.cells[self.cells["gpu"] == gpu][["pipeline", "variant"]].drop_duplicates()
+        is_cpu = self.gpus.get(gpu, {}).get("device") == "cpu"
+        return sorted(
+            {
+                dtype_of(stage, recipe_of(variant, self.root), is_cpu)
+                for pipeline, variant in cells.itertuples(index=False)
+                for stage in entry("pipelines", pipeline, self.root)["stages"]
+            }
+        )
 
     def pins(self, torch):
         """A hash of all that the torch build's environment pins; none for the Python that runs Snakemake."""

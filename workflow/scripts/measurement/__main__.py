@@ -105,12 +105,14 @@ def measure(spec, report):
 
 
 def measure_ceiling(spec, report):
-    """Measure what the device can do at most. Raises SetupError for whatever goes wrong: there is no row for that."""
-    device, dtype = start(spec, report)
+    """Measure what the device can do at most in each dtype. Raises SetupError for whatever goes wrong: there is no row for
+    that."""
+    device, own = start(spec, report)
     from .ceiling import ceiling_columns
 
     try:
-        report.values(**ceiling_columns(device, dtype))
+        for name in spec["dtypes"] or [str(own).replace("torch.", "")]:
+            report.values(**ceiling_columns(device, name))
     except Exception as error:  # whatever a driver raises, such as too little memory
         print_failure(error)
         detail = f"{type(error).__name__}: {one_line(error)}"

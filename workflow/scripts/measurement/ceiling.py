@@ -5,11 +5,16 @@ import traceback
 
 import torch
 
+from .errors import Unsupported
+from .precision import arithmetic
 from .timer import clock_s
 
 REPEAT_S, LEAST = 1.0, 3  # how long a product or a copy is repeated, and how often at the least
 LONGEST_S = 1.0  # a product that would take longer is left out
-SIZES = {"cuda": (8192, 16384), "cpu": (2048, 4096, 8192)}  # of the square matrices; devices differ in what suits them
+SIZES = {
+    "cuda": (8192, 16384),
+    "cpu": (1024, 2048, 4096, 8192),
+}  # of the square matrices; devices differ in what suits them
 COPY_BYTES = {"cuda": 2**31, "cpu": 2**29}  # far more than any cache holds: 50 MiB on an H200, 384 MiB on large CPUs
 
 
@@ -63,14 +68,15 @@ def copy_gib_per_second(device, dtype):
     return 2 * copied_bytes / 2**30 / median_s(lambda: target.copy_(source), device)
 
 
-def ceiling_columns(device, dtype):
-    """The columns `matmul_tflops` and `copy_gib_per_second`; None for what this torch cannot do on this device, or what finds
-    too little memory: its cells have their own statuses, and no share of a ceiling."""
-    columns = {}
-    for name, measure in (("matmul_tflops", matmul_tflops), ("copy_gib_per_second", copy_gib_per_second)):
+def ceiling_columns(device, name):
+    """The columns `dtype` (`name`, which may be tf32), `matmul_tflops` and `copy_gib_per_second`; a limit is None where this
+    torch or device cannot do it, or finds too little memory: its cells have their own statuses, and no share of a ceiling."""
+    columns = {"dtype": name}
+    for column, measure in (("matmul_tflops", matmul_tflops), ("copy_gib_per_second", copy_gib_per_second)):
         try:
-            columns[name] = measure(device, dtype)
-        except RuntimeError:
+            with arithmetic(name, device) as dtype:
+                columns[column] = measure(device, dtype)
+        except (RuntimeError, Unsupported):
             traceback.print_exc()
-            columns[name] = None
+            columns[column] = None
     return columns

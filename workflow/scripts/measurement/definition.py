@@ -20,6 +20,7 @@ from .errors import DiffbenchError
 ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
+RANDOM_WEIGHTS = 2  # which numbers random weights are: to be raised where random_weights.py comes to draw others
 COMPILING = ("compile", "regional", "compile_vae", "compile_text_encoder")  # the mechanisms of a variant that compile
 APART = (  # what would undo or hide the other
     ("compile", "regional"),
@@ -31,6 +32,7 @@ APART = (  # what would undo or hide the other
     ("compile", "sdpa_backend"),
     ("regional", "sdpa_backend"),
 )
+TF32 = "tf32"  # the dtype of a variant with float32 weights that are multiplied in TF32
 HALF = "half"  # the dtype of a variant that takes each pipeline's own, also on a CPU
 PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
@@ -188,6 +190,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         "batch_size": batch_size,
         "scale": scale,
         "weights": weights,
+        **({"random_weights": RANDOM_WEIGHTS} if weights == "random" else {}),
         **({} if size == NATIVE else {"size": size}),
         **({"cache": cache} if cache != SHARED and compiles(recipe) else {}),
         "stages": stages,
@@ -202,6 +205,14 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
 def own_dtype(stage):
     """The dtype that a stage is measured in on a GPU, by its name."""
     return stage.get("dtype", "float16")
+
+
+def dtype_of(stage, recipe, is_cpu):
+    """The name of the dtype that a stage is measured in under a variant's recipe: the variant's, else the stage's own on a GPU
+    and float32 on a CPU; `tf32` is one of them."""
+    own = own_dtype(stage)
+    asked = recipe.get("dtype")
+    return {None: "float32" if is_cpu else own, HALF: own}.get(asked, asked)
 
 
 def needs_files(stage, weights):

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import zlib
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors import SafetensorError
 from .errors import SetupError, Unsupported, one_line
 from .failure import is_out_of_memory
 from .inputs import make_clip_tokenizer
+from .random_weights import RandomWeights
 from .snapshot import LIBRARIES, describe, pinned_revision
 
 
@@ -36,20 +36,31 @@ def find_class(path):
     return found
 
 
-def seed_for(name):
-    """A seed that depends on the component's name alone, so that components do not depend on their order."""
-    return zlib.crc32(name.encode())
-
-
 def create_module(name, path, config, device, dtype):
     """One component with random weights, created on `device` in `dtype`, in evaluation mode. `config` is a mapping, or a
-    configuration of transformers."""
+    configuration of transformers. The weights depend on the component's name alone (random_weights.py), neither on device and
+    dtype nor on other components; `weights_digest` is a hash of them."""
     component = find_class(path)
+    weights = RandomWeights(name)
+    module = create(component, config, device, dtype, weights)
+    buffers = [] if dtype == torch.float32 else fixed_tensors(module)
+    if buffers:  # a class computes them in the default dtype: too coarsely for what a trained model has in its file
+        exact = create(component, config, torch.device("cpu"), torch.float32, RandomWeights(name, draws=False))
+        for buffer, values in zip(buffers, fixed_tensors(exact)):
+            buffer.data = values.to(buffer.device)
+    module = cast(module.to(device=device), dtype, weights).eval()
+    module.weights_digest = weights.digest(module)
+    return module
+
+
+def create(component, config, device, dtype, weights):
+    """A module of the class `component` on `device`, its default dtype `dtype`, its weights drawn by `weights`. Torch's own
+    generators begin alike, too: a class or a pipeline may draw from them."""
+    torch.manual_seed(0)
     default = torch.get_default_dtype()
-    torch.manual_seed(seed_for(name))
     torch.set_default_dtype(dtype)
     try:
-        with torch.device(device):
+        with torch.device(device), weights:
             if hasattr(component, "config_class"):  # of transformers
                 module = component(component.config_class(**config) if isinstance(config, dict) else config)
             else:
@@ -57,16 +68,24 @@ def create_module(name, path, config, device, dtype):
             fill_zeros(module)
     finally:
         torch.set_default_dtype(default)
-    return cast(module.to(device=device), dtype).eval()
+    return module
 
 
-def cast(module, dtype):
+def fixed_tensors(module):
+    """The floating-point tensors that a file of the module's weights has besides its parameters."""
+    parameters = {name for name, _ in module.named_parameters()}
+    state = module.state_dict(keep_vars=True)
+    return [state[name] for name in state if name not in parameters and state[name].is_floating_point()]
+
+
+def cast(module, dtype, weights):
     """The module with its weights in `dtype`, as from_pretrained leaves them: what a class of Diffusers keeps in float32 stays
     so, and so do buffers that are no weights."""
     kept = set(getattr(module, "_keep_in_fp32_modules", None) or ()) if hasattr(module, "from_config") else set()
     for name, weight in module.state_dict(keep_vars=True).items():
         if weight.is_floating_point():
-            weight.data = weight.data.to(torch.float32 if kept.intersection(name.split(".")) else dtype)
+            is_kept = kept.intersection(name.split("."))
+            weight.data = weights.in_float32(weight.data) if is_kept else weight.data.to(dtype)
     return module
 
 

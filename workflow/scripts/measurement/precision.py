@@ -1,11 +1,13 @@
 """The dtype that a stage is loaded in, and TF32."""
 
+import contextlib
+
 import torch
 
-from .definition import HALF, own_dtype
+from .definition import TF32, dtype_of
 from .errors import Unsupported
 
-TF32 = "tf32"
+NO_TF32 = "this device has no TF32: NVIDIA GPUs have it from compute capability 8.0 on"
 
 
 def choose_dtype(description, recipe, device):
@@ -16,12 +18,27 @@ def choose_dtype(description, recipe, device):
     """
     asked = recipe.get("dtype")
     if asked == TF32 and not has_tf32(device):
-        raise Unsupported("this device has no TF32: NVIDIA GPUs have it from compute capability 8.0 on")
+        raise Unsupported(NO_TF32)
     if asked in (TF32, "float32") and device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = asked == TF32
-    own = own_dtype(description)
-    named = {None: "float32" if device.type == "cpu" else own, TF32: "float32", HALF: own}
-    return getattr(torch, named.get(asked, asked))
+    name = dtype_of(description, recipe, device.type == "cpu")
+    return torch.float32 if name == TF32 else getattr(torch, name)
+
+
+@contextlib.contextmanager
+def arithmetic(name, device):
+    """The dtype that a name of the column `dtype` stands for; within the context TF32 is allowed for `tf32` alone.
+
+    Raises Unsupported for TF32 on a device without it.
+    """
+    if name == TF32 and not has_tf32(device):
+        raise Unsupported(NO_TF32)
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = name == TF32
+    try:
+        yield torch.float32 if name == TF32 else getattr(torch, name)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def has_tf32(device):

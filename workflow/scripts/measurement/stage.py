@@ -11,7 +11,8 @@ from sizes import NATIVE, dimensions
 
 from .checks import Check, verify
 from .compiler_cache import CompilerCache
-from .definition import compiles
+from .definition import compiles, dtype_of
+from .digest import weights_digest
 from .errors import Invalid, SetupError
 from .failure import forget_failures
 from .garbage import no_collection
@@ -190,10 +191,11 @@ def measure_stage(description, definition, device, report, folder):
     report.phase("load")
     check_support(description, definition["variant"], device)
     dtype = choose_dtype(description, definition["variant"], device)
-    report.values(dtype=str(dtype).replace("torch.", ""))
+    report.values(dtype=dtype_of(description, definition["variant"], device.type == "cpu"))
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
+    report.values(weights_digest=weights_digest(description, definition["weights"], stage.pipeline))
     report.values(evidence="; ".join(stage.variant.evidence))
     if compiled:
         graphs.watch(stage.variant.compiled)

@@ -94,6 +94,7 @@ def write_recipe(pipeline, batch_size, variant, dtype="float16", device="cuda", 
         if device == "cuda" and recipe.get("dtype") in ("tf32", "float32"):
             allowed = recipe["dtype"] == "tf32"
             code.add(f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {allowed}")
+        dtype = "float32" if dtype == "tf32" else dtype
         load(code, dtype, "offload" in recipe)
         for mechanism, act in MECHANISMS.items():
             if mechanism in recipe:
