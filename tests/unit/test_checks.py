@@ -145,6 +145,12 @@ def test_a_process_that_dies_in_a_check_leaves_its_numbers():
 def test_a_process_that_dies_before_its_first_check_has_verified_nothing():
     (row,) = row_of(*NUMBERS, death=("oom", "killed by the kernel"))
     assert (row["status"], row["unverified"]) == ("ok", "all checks: oom: killed by the kernel")
+    assert row["evidence"] == "all checks not verified"
+
+
+def test_a_process_that_dies_after_its_last_check_has_verified_everything():
+    (row,) = row_of(*NUMBERS, {"event": "pending", "mechanisms": []}, death=TIMEOUT)
+    assert (row["status"], row["unverified"], row["iterations_per_second"]) == ("ok", "", 20.0)
 
 
 @pytest.mark.parametrize(

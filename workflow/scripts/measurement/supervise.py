@@ -177,13 +177,13 @@ def machine_columns(row, events, monitor):
 
 def keep_measured(row, pending):
     """Keep the numbers of a row that is ok, or that failed while its evidence was looked at: then the mechanisms that are still
-    `pending` are unverified, and the failure is why. Take them from every other row, an invalid one too."""
+    `pending` (None: no check had begun) are unverified, and the failure is why. Clear the numbers of every other row."""
     measured = row["phase"] == "evidence" and row.get("iterations_per_second")
     if measured and row["status"] not in ("ok", "invalid"):
-        why = f"{row['status']}: {row['detail']}".replace(";", ",")
-        unverified = f"{', '.join(pending) or 'all checks'}: {why}"
-        row["unverified"] = "; ".join(filter(None, [row.get("unverified"), unverified]))
-        row["evidence"] = "; ".join(filter(None, [row.get("evidence"), *(f"{name} not verified" for name in pending)]))
+        names = ["all checks"] if pending is None else pending
+        why = f"{', '.join(names)}: {row['status']}: {row['detail']}".replace(";", ",")
+        row["unverified"] = "; ".join(filter(None, [row.get("unverified"), why if names else None]))
+        row["evidence"] = "; ".join(filter(None, [row.get("evidence"), *(f"{name} not verified" for name in names)]))
         row["status"], row["detail"] = "ok", None
     if row["status"] == "ok":
         row["phase"] = None
@@ -204,7 +204,7 @@ def assemble(identity, shared, definition, events, death, monitor):
         row = {**identity, **shared, "stage": stage["number"], **provenance, "steps": stage["steps"], "phase": "load"}
         row["revision"] = stage.get("revision")
         row["status"], row["detail"] = death or ("crashed", "the measuring process did not report this stage")
-        pending = []
+        pending = None
         for event in events:
             if event["stage"] != stage["number"]:
                 continue
