@@ -24,7 +24,7 @@ VALUES = {  # column: (of the cell, of its baseline, what is said)
     "threads": (2, 4, "CPU threads 2 and 4"),
     "weights_digest": ("0123456789ab", "ba9876543210", "weights (digest) 0123456789ab and ba9876543210"),
     "libraries": ("peft 0.17.1, torchao 0.18.0", "peft 0.17.1, torchao 0.9.0", "torchao 0.18.0 and 0.9.0"),
-    "environment_variables": ("A=1; OMP_NUM_THREADS=2", "A=1", "OMP_NUM_THREADS 2 and none"),
+    "environment_variables": ("A=1; OMP_PROC_BIND=true", "A=1", "OMP_PROC_BIND true and none"),
 }
 
 
@@ -74,6 +74,13 @@ def test_on_a_cpu_the_host_is_named_once(make_row):
         for name, cpu in (("eager", "A"), ("compile", "B"))
     ]
     assert list(summary_of(rows)["differences"]) == ["", "device B and A"]
+
+
+def test_threads_are_said_once_although_variables_set_them(make_row):
+    rows = pair(make_row, "environment_variables", "MKL_NUM_THREADS=2; OMP_NUM_THREADS=2", "OMP_NUM_THREADS=4")
+    for row, threads in zip(rows, (4, 2)):
+        row["threads"] = str(threads)
+    assert list(summary_of(rows)["differences"]) == ["", "CPU threads 2 and 4"]
 
 
 def test_torch_builds_on_other_machines_are_said_to_be(make_row):
