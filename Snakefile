@@ -37,6 +37,7 @@ report: "report/workflow.rst"
 
 
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/builds.smk"
 include: "workflow/rules/shown.smk"
 include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
@@ -63,6 +64,7 @@ rule all:
 
 onstart:
     refuse_cluster()
+    build_environments()
 
 
 onerror:

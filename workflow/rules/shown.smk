@@ -13,7 +13,14 @@ def html_folders(dataset):
 def environment_records(dataset):
     """The records of the environments that the config's own dataset is measured in; none of another dataset's are there."""
     builds = PLAN.cells["torch"].unique() if dataset == PLAN.config["name"] else []
-    return [environment_record(torch) for torch in builds if torch != INSTALLED]
+    return [environment_record(torch) for torch in builds if torch != INSTALLED and has_record(torch)]
+
+
+def has_record(torch):
+    """Whether the record of an environment is there or can be made: to build the environment again for it alone is not worth it."""
+    runs = [path for path in run_files("run.csv") if f"/torch~{torch}/" in path]
+    there = CONDA or environment_is_there(torch) or Path(environment_record(torch)).is_file()
+    return there or not all(Path(path).is_file() for path in runs)
 
 
 def reported_figure(path):
