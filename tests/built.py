@@ -1,8 +1,8 @@
 """A torch build that uv makes in seconds, from wheels that hold nothing but the way to the packages of these tests."""
 
 import os
-import site
 import sys
+import sysconfig
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -20,27 +20,30 @@ variables:
 """
 
 
-def write_wheel(folder, package, version, files=None):
-    """A pure wheel of that name and version; `files` maps paths within site-packages to their text."""
+def write_wheel(index, package, version, files=None):
+    """Add a pure wheel of that name and version to a package index; `files` maps paths in site-packages to their text."""
     info = f"{package}-{version}.dist-info"
     texts = {f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"}
     texts[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     texts.update(files or {})
     texts[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*texts, f"{info}/RECORD"])
+    folder = index / package
+    folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(folder / f"{package}-{version}-py3-none-any.whl", "w") as wheel:
         for path, text in texts.items():
             wheel.writestr(path, text)
+    links = "".join(f'<a href="{path.name}">{path.name}</a>\n' for path in sorted(folder.glob("*.whl")))
+    (folder / "index.html").write_text(links, encoding="utf-8")
 
 
-def write_wheels(folder):
-    """The wheels of the build in `folder`. Returns {package: version}."""
-    folder.mkdir()
+def make_index(index):
+    """A package index that holds the packages of the build. Returns {package: version}."""
     versions = {package: metadata.version(package).partition("+")[0] for package in PACKAGES}
-    here = {"of_the_tests.pth": "\n".join(path for path in sys.path if path in site.getsitepackages()) + "\n"}
+    here = {"of_the_tests.pth": sysconfig.get_path("purelib") + "\n"}
     for package, version in versions.items():
-        write_wheel(folder, package, version, here if package == "torch" else None)
-    write_wheel(folder, "extra", "1.0")
-    write_wheel(folder, "extra", "1.1")
+        write_wheel(index, package, version, here if package == "torch" else None)
+    write_wheel(index, "extra", "1.0")
+    write_wheel(index, "extra", "1.1")
     return versions
 
 
@@ -51,9 +54,9 @@ def write_environment(folder, name, pins):
     (folder / f"envs/torch-{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def offline(patch, wheels):
-    """Let uv take packages from the folder `wheels` alone, keep them in no cache that others use, and find this Python."""
-    patch.setenv("UV_FIND_LINKS", str(wheels))
-    patch.setenv("UV_NO_INDEX", "1")
-    patch.setenv("UV_CACHE_DIR", str(wheels.parent / "cache"))
+def use_index(patch, index):
+    """Let uv take packages from this index alone, keep them in no cache that others use, and find this Python."""
+    patch.setenv("UV_DEFAULT_INDEX", index.as_uri())
+    patch.delenv("UV_FIND_LINKS", raising=False)
+    patch.setenv("UV_CACHE_DIR", str(index.with_name("cache")))
     patch.setenv("PATH", os.pathsep.join([os.environ["PATH"], str(Path(sys.base_prefix) / "bin")]))

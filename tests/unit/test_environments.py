@@ -13,7 +13,7 @@ import yaml
 
 import build
 from build import check_installed
-from built import offline, write_environment, write_wheels
+from built import make_index, use_index, write_environment
 from conftest import ROOT, Project
 from environments import (
     environment_names,
@@ -224,16 +224,17 @@ def test_an_environment_that_is_not_its_file_is_refused(tmp_path, change, messag
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     """A torch build that uv makes in a second, and the folder for it."""
-    versions = write_wheels(tmp_path / "wheels")
-    offline(monkeypatch, tmp_path / "wheels")
+    versions = make_index(tmp_path / "simple")
+    use_index(monkeypatch, tmp_path / "simple")
     (tmp_path / "envs").mkdir()
     write_environment(tmp_path, "mine", {**versions, "extra": "1.0"})
     return read_environment("mine", tmp_path), tmp_path / "made"
 
 
-def look_at(folder):
-    """What a job does first. Returns its exit code and what it printed."""
-    command = [sys.executable, ROOT / "workflow/scripts/build.py", "mine", "--root", folder.parent, "--folder", folder]
+def look_at(folder, conda=False):
+    """What a job does first; with conda it runs in the environment. Returns its exit code and what it printed."""
+    command = [ROOT / "workflow/scripts/build.py", "mine", "--root", folder.parent]
+    command = [folder / "bin/python", *command] if conda else [sys.executable, *command, "--folder", folder]
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     return result.returncode, result.stderr
 
@@ -244,7 +245,7 @@ def test_an_environment_is_built_once_and_what_an_interrupted_build_left_is_repl
     (folder / "left").touch()
     held = build.make(environment, folder)
     assert "extra==1.0\n" in held and not (folder / "left").exists()
-    assert look_at(folder) == (0, "")
+    assert look_at(folder) == look_at(folder, conda=True) == (0, "")
     (folder / "mark").touch()
     assert build.make(environment, folder) == held and (folder / "mark").exists(), "jobs may run in it"
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from built import offline, write_environment, write_wheels
+from built import make_index, use_index, write_environment
 from conftest import QUICK, Project
 from running import rows_of
 
@@ -22,11 +22,11 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def pins(tmp_path_factory):
-    """What the build pins; its wheels are in a folder."""
-    wheels = tmp_path_factory.mktemp("index") / "wheels"
-    versions = write_wheels(wheels)
+    """What the build pins; its packages are in an index."""
+    index = tmp_path_factory.mktemp("index") / "simple"
+    versions = make_index(index)
     with pytest.MonkeyPatch.context() as patch:
-        offline(patch, wheels)
+        use_index(patch, index)
         yield {**versions, "extra": "1.0"}
 
 
