@@ -17,10 +17,11 @@ def environment_records(dataset):
 
 
 def has_record(torch):
-    """Whether the record of an environment is there or can be made: to build the environment again for it alone is not worth it."""
+    """Whether the record of an environment is there or worth making: an environment that somebody removed is not built for it alone,
+    but other pins than those recorded will be measured."""
+    records = list(Path(environment_record(torch)).parent.glob(f"torch-{torch}.{'[0-9a-f]' * 12}.txt"))
     runs = [path for path in run_files("run.csv") if f"/torch~{torch}/" in path]
-    there = CONDA or environment_is_there(torch) or Path(environment_record(torch)).is_file()
-    return there or not all(Path(path).is_file() for path in runs)
+    return bool(CONDA or records or environment_is_there(torch) or not all(Path(path).is_file() for path in runs))
 
 
 def reported_figure(path):
