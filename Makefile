@@ -7,10 +7,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # two processes, a file of tests each, in the order in which they were collected: one installs while the other computes
 BESIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
+MUTATION = .mutation/venv
+MUTMUT = mutmut==3.8.1
 # on a machine where pip itself is old, its complaints are no news
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: benchmark test test-all lint bench environments nightly setup
+.PHONY: benchmark test test-all lint bench mutation environments nightly setup
 
 benchmark: setup
 	$(BIN)/snakemake --cores 1
@@ -34,6 +36,18 @@ lint: setup
 bench: setup
 	$(BIN)/python tests/bench/peer.py
 	$(BIN)/python tests/bench/report.py
+
+# which single changes of the code the tests do not notice; `make mutation MODULE=intervals` tries one module
+mutation: $(MUTATION)/.installed
+	$(MUTATION)/bin/python tests/mutation.py $(MODULE)
+
+# mutmut in an environment of its own that sees the packages of the other one
+$(MUTATION)/.installed: Makefile $(VENV)/.installed
+	$(BIN)/python -m venv $(MUTATION)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$($(MUTATION)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/diffbench.pth
+	$(MUTATION)/bin/python -m pip install --quiet --disable-pip-version-check $(MUTMUT)
+	@touch $@
 
 # write envs/*.yaml from envs/releases.yaml; `make nightly` first takes the newest nightly
 environments: setup

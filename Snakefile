@@ -42,6 +42,7 @@ report: "report/workflow.rst"
 
 
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/builds.smk"
 include: "workflow/rules/shown.smk"
 include: "workflow/rules/environment.smk"
 include: "workflow/rules/measure.smk"
@@ -69,6 +70,7 @@ rule all:
 onstart:
     refuse_cluster()
     report_ignored()
+    build_environments()
 
 
 onerror:

@@ -2,6 +2,9 @@
 
 import datetime
 import re
+import shutil
+import subprocess
+import sys
 import warnings
 import zipfile
 
@@ -10,6 +13,7 @@ import yaml
 
 import build
 from build import check_installed
+from built import make_index, use_index, write_environment
 from conftest import ROOT, Project
 from environments import (
     environment_names,
@@ -199,19 +203,76 @@ def pinned(tmp_path):
         ({}, None),
         ({"torch": "2.1.2+cpu"}, None),
         ({"torch": "2.1.20"}, "torch 2.1.20, expected 2.1.2"),
-        ({"diffusers": None}, "diffusers is missing, expected 0.31.0; the environment is broken"),
+        (
+            {"diffusers": None},
+            "diffusers is missing, expected 0.31.0; the environment is broken: remove /made and start Snakemake again",
+        ),
     ],
 )
 def test_an_environment_that_is_not_its_file_is_refused(tmp_path, change, message):
     environment = pinned(tmp_path)
     installed = {key: value for key, value in {**environment.packages, **change}.items() if value}
     if message is None:
-        check_installed(environment, installed, "3.11.7")
+        check_installed(environment, installed, "3.11.7", "/made")
     else:
         with pytest.raises(DiffbenchError, match=re.escape(message)):
-            check_installed(environment, installed, "3.11.7")
-    with pytest.raises(DiffbenchError, match="Python 3.10.1 was found, expected 3.11.7"):
-        check_installed(environment, environment.packages, "3.10.1")
+            check_installed(environment, installed, "3.11.7", "/made")
+    with pytest.raises(DiffbenchError, match="its Python is 3.10.1, expected 3.11.7"):
+        check_installed(environment, environment.packages, "3.10.1", "/made")
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A torch build that uv makes in a second, and the folder for it."""
+    versions = make_index(tmp_path / "simple")
+    use_index(monkeypatch, tmp_path / "simple")
+    (tmp_path / "envs").mkdir()
+    write_environment(tmp_path, "mine", {**versions, "extra": "1.0"})
+    return read_environment("mine", tmp_path), tmp_path / "made"
+
+
+def look_at(folder, conda=False):
+    """What a job does first; with conda it runs in the environment. Returns its exit code and what it printed."""
+    command = [ROOT / "workflow/scripts/build.py", "mine", "--root", folder.parent]
+    command = [folder / "bin/python", *command] if conda else [sys.executable, *command, "--folder", folder]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    return result.returncode, result.stderr
+
+
+def test_an_environment_is_built_once_and_what_an_interrupted_build_left_is_replaced(mine):
+    environment, folder = mine
+    (folder / "lib").mkdir(parents=True)
+    (folder / "left").touch()
+    held = build.make(environment, folder)
+    assert "extra==1.0\n" in held and not (folder / "left").exists()
+    assert look_at(folder) == look_at(folder, conda=True) == (0, "")
+    (folder / "mark").touch()
+    assert build.make(environment, folder) == held and (folder / "mark").exists(), "jobs may run in it"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("bin/python", "its Python does not start: .*/bin/python"),
+        ("lib/python3*/site-packages/diffusers-*.dist-info", "diffusers is missing, expected"),
+        (".complete", "no complete environment in .*; start Snakemake again"),
+        ("", "no complete environment in .*; start Snakemake again"),
+    ],
+)
+def test_a_job_changes_nothing_in_a_broken_environment_and_says_what_to_do(mine, damage, message):
+    environment, folder = mine
+    build.make(environment, folder)
+    (broken,) = folder.glob(damage) if damage else [folder]
+    shutil.rmtree(broken) if broken.is_dir() else broken.unlink()
+    before = sorted(folder.rglob("*"))
+    code, text = look_at(folder)
+    assert code == 1 and re.fullmatch(f"error: envs/torch-mine.yaml: {message}.*\n", text), text
+    assert "start Snakemake again" in text and str(folder) in text
+    assert sorted(folder.rglob("*")) == before
+    if (folder / ".complete").is_file():
+        with pytest.raises(DiffbenchError, match=f"remove {folder} and start"):
+            build.make(environment, folder)
+        assert sorted(folder.rglob("*")) == before, "a builder does not replace it under jobs that run"
 
 
 def test_a_package_that_cannot_be_had_is_named(tmp_path, monkeypatch):
@@ -222,7 +283,7 @@ def test_a_package_that_cannot_be_had_is_named(tmp_path, monkeypatch):
     (tmp_path / "envs/torch-2.1.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(DiffbenchError) as error:
         build.make_environment(read_environment("2.1", tmp_path), tmp_path / "made")
-    assert re.match(r"envs/torch-2.1.yaml: [a-z=.0-9]+ could not be had: ", str(error.value)), error.value
+    assert re.match(r"envs/torch-2.1.yaml: [a-z=.0-9]+ is not available: ", str(error.value)), error.value
 
 
 @pytest.mark.parametrize(

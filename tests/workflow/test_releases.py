@@ -96,29 +96,9 @@ def test_nothing_runs_again_and_a_comment_is_no_change(releases):
     assert releases.planned() == 0
 
 
-@pytest.mark.parametrize("damage", ["no Python", "a package less", "interrupted", "removed"])
-def test_a_broken_environment_is_made_anew_for_what_is_left_to_measure(releases, damage):
-    made = releases.folder / f".environments/torch-{OLD}"
-    if damage == "no Python":
-        (made / "bin/python").unlink()
-    elif damage == "a package less":
-        shutil.rmtree(next(made.glob("lib/*/site-packages/diffusers-*.dist-info")))
-    else:
-        shutil.rmtree(made)
-        if damage == "interrupted":
-            (made / "lib").mkdir(parents=True)
-    assert releases.planned() == 0, "nothing is left to measure"
-    (run,) = (releases.folder / "results/releases/runs").glob(
-        f"gpu~CPU/torch~{OLD}/pipeline~sd-txt2img/*/variant~eager/*/run.csv"
-    )
-    run.unlink()
-    assert releases.snakemake().output.count(": Run ") == 1, "the other runs stay"
-    assert python_of(made).exists() and rows_of(run.parent)[0]["status"] == "ok"
-
-
 def test_no_column_shows_another_releases_number(releases, tmp_path):
     """An environment that holds another torch than its name says is refused, with what to remove."""
-    made = releases.folder / f".environments/torch-{NEW}"
+    (made,) = releases.folder.glob(f".environments/torch-{NEW}.*/")
     expected = read_environment(OLD, ROOT).expected()
     command = [python_of(made), ROOT / "workflow/scripts/measure.py", "--pipeline", "sd-txt2img", "--batch-size", "1"]
     command += ["--variant", "eager", "--torch", OLD, "--expect", expected, "--output", tmp_path / "run"]

@@ -1,14 +1,15 @@
 """
-Environments: one a torch build, from envs/torch-<name>.yaml, by conda (--use-conda) or else by uv.
+Environments: what they hold. builds.smk says where they are and when they are built; `snakemake --until environment` builds those of the
+config and measures nothing.
 
 MAKES:
 
-    .environments/torch-<name>/                           the environment, where uv makes it; conda has a place of its own
-    results/<name>/environments/torch-<name>.<pins>.txt   every package that it holds; <pins> is a hash of the file's pins
+    results/<name>/environments/torch-<name>.<pins>.txt   every package of a torch build's environment
 
-Pinned weights and configuration files of the hub are fetched here too, for runs are offline; they go to the hub's own cache (HF_HOME).
+Pinned weights and configuration files of the hub are fetched here too, because runs are offline; they go to the hub's own cache
+(HF_HOME).
 
-`installed` is the Python that runs Snakemake and has no environment of ours.
+`installed` is the Python that runs Snakemake. It has no environment here.
 """
 
 
@@ -18,7 +19,7 @@ localrules:
 
 
 rule environment:
-    """Make the environment of a torch build with uv, or look at the one that conda made; write down what it holds."""
+    """Look at the environment of a torch build; write down what it holds."""
     output:
         ENVIRONMENT_RECORD,
     log:
@@ -26,13 +27,13 @@ rule environment:
     # all of them first, so that the runs keep their order
     priority: len(PLAN.runs) + 2
     conda:
-        lambda wildcards: environment_of(wildcards.torch)
+        lambda wildcards: environment_file(wildcards.torch)
     resources:
-        build=lambda wildcards: build_command(wildcards.torch),
+        look=lambda wildcards: look_command(wildcards.torch),
     message:
-        "Environment of torch {wildcards.torch}"
+        "What the environment of torch {wildcards.torch} holds"
     shell:
-        "{resources.build} --record {output:q} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}"
+        "{resources.look} --record {output:q} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}"
 
 
 rule weights:
@@ -46,15 +47,13 @@ rule weights:
 
 rule fetch:
     """Fetch it with a torch build's own Diffusers, which knows what it will load."""
-    input:
-        environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
     output:
         # not kept: the hub's cache says what is there
         temp(touch(FETCHED)),
     log:
         RESULTS / "logs" / "weights-{torch}.log",
     conda:
-        lambda wildcards: environment_of(wildcards.torch)
+        lambda wildcards: environment_file(wildcards.torch)
     resources:
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/weights.py"),

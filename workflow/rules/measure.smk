@@ -24,9 +24,6 @@ localrules:
 
 rule measure:
     """Measure one round of one cell in a process of its own."""
-    input:
-        # ancient: its time is no reason to measure again; other pins are another file
-        environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
     output:
         run=RESULTS / "runs" / RUNS.wildcard_pattern / "run.csv",
         calls=RESULTS / "runs" / RUNS.wildcard_pattern / "calls.csv",
@@ -35,12 +32,12 @@ rule measure:
         RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
     priority: lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards)
     conda:
-        lambda wildcards: environment_of(wildcards.torch)
+        lambda wildcards: environment_file(wildcards.torch)
     threads: job_threads
     resources:
         **allocation(),
         # here and not among the params: none of these gives a finished run another meaning
-        prepare=lambda wildcards: prepare_command(wildcards.torch),
+        look=lambda wildcards: look_command(wildcards.torch),
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/measure.py"),
         time_limit_s=SETTINGS["time_limit_s"],
@@ -53,6 +50,7 @@ rule measure:
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
         environment=lambda wildcards: PLAN.expected(wildcards.torch, wildcards.variant),
+        pins=lambda wildcards: PLAN.pins(wildcards.torch),
         threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
         folder=subpath(output.run, parent=True),
         weights=PLAN.config["weights"],
@@ -63,7 +61,7 @@ rule measure:
         "{wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}, "
         "{params.threads} CPU thread(s)"
     shell:
-        "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
+        "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --pipeline {resources.pipeline:q} --batch-size {wildcards.batch_size} --size {resources.size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
         " --rounds {resources.rounds} --cache {resources.cache} --threads {params.threads}"
@@ -77,8 +75,6 @@ rule measure:
 
 rule ceiling:
     """Measure what the device can do at most in each dtype of its runs: a large matrix product and a large copy."""
-    input:
-        environment=lambda wildcards: ancient(environment_record(wildcards.torch)),
     output:
         CEILING,
     log:
@@ -86,21 +82,22 @@ rule ceiling:
     # before the runs, so that it does not come between them
     priority: len(PLAN.runs) + 1
     conda:
-        lambda wildcards: environment_of(wildcards.torch)
+        lambda wildcards: environment_file(wildcards.torch)
     threads: job_threads
     resources:
         **allocation(),
-        prepare=lambda wildcards: prepare_command(wildcards.torch),
+        look=lambda wildcards: look_command(wildcards.torch),
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/ceiling.py"),
     params:
         environment=lambda wildcards: PLAN.expected(wildcards.torch),
         threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
         dtypes=lambda wildcards: PLAN.ceiling_dtypes(wildcards.gpu),
+        pins=lambda wildcards: PLAN.pins(wildcards.torch),
     message:
         "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
     shell:
-        "{resources.prepare} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
+        "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q} --threads {params.threads}"
         " --dtypes {params.dtypes}"
         " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"

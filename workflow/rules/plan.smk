@@ -192,38 +192,3 @@ def show_errors():
             last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
             if last and last[0].startswith("error: "):
                 print(f"{log}: {last[0]}", file=sys.stderr)
-
-
-def environment_of(torch):
-    """The environment file of a torch build, for conda; none for the Python that runs Snakemake."""
-    return None if torch == INSTALLED else environment_path(torch, BASE)
-
-
-def environment_record(torch):
-    """What says that a torch build's environment was made; nothing for the Python that runs Snakemake."""
-    return [] if torch == INSTALLED else ENVIRONMENT_RECORD.format(torch=torch, pins=PLAN.pins(torch))
-
-
-def uv_environment(torch):
-    """The folder of the environment that uv makes."""
-    return Path(f".environments/torch-{torch}").absolute()
-
-
-def python_of(torch):
-    """The Python that measures a torch build: the one that conda activates, uv's, or this one."""
-    if torch == INSTALLED:
-        return sys.executable
-    return "python" if CONDA else str(uv_environment(torch) / "bin" / "python")
-
-
-def build_command(torch):
-    """The command that sees to a torch build's environment: makes it with uv, or looks at conda's."""
-    program = [str(BASE / "workflow/scripts/build.py"), torch]
-    return shlex.join(
-        ["python", *program] if CONDA else [sys.executable, *program, "--make", str(uv_environment(torch))]
-    )
-
-
-def prepare_command(torch):
-    """What a run does first: look at its environment; one that uv made and somebody broke or removed is made anew."""
-    return "true" if torch == INSTALLED else build_command(torch)

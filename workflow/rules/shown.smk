@@ -13,7 +13,15 @@ def html_folders(dataset):
 def environment_records(dataset):
     """The records of the environments that the config's own dataset is measured in; none of another dataset's are there."""
     builds = PLAN.cells["torch"].unique() if dataset == PLAN.config["name"] else []
-    return [environment_record(torch) for torch in builds if torch != INSTALLED]
+    return [environment_record(torch) for torch in builds if torch != INSTALLED and has_record(torch)]
+
+
+def has_record(torch):
+    """Whether the record of an environment is there or worth making: an environment that somebody removed is not built for it alone,
+    but other pins than those recorded will be measured."""
+    records = list(Path(environment_record(torch)).parent.glob(f"torch-{torch}.{'[0-9a-f]' * 12}.txt"))
+    runs = [path for path in run_files("run.csv") if f"/torch~{torch}/" in path]
+    return bool(CONDA or records or environment_is_there(torch) or not all(Path(path).is_file() for path in runs))
 
 
 def reported_figure(path):

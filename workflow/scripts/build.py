@@ -1,22 +1,22 @@
-"""Make the environment of a torch build with uv, or look at the one that conda made; write down what it holds.
+"""Build the environment of a torch build with uv, or look at one that is there; write down what it holds.
 
-    build.py NAME --make FOLDER    see to it that FOLDER holds what envs/torch-<name>.yaml pins, and make it anew if not
-    build.py NAME                  look at the environment that runs this program (conda's)
+    build.py NAME --folder FOLDER --make    build what envs/torch-<name>.yaml pins, if FOLDER is not complete
+    build.py NAME --folder FOLDER           look at the environment in FOLDER; change nothing
+    build.py NAME                           look at the environment that runs this program (conda's)
 
-Looking at it means: every pin of the file is installed in its version. So an environment that was interrupted, damaged or made
-from other pins is noticed.
+To look means: its Python starts, and every pin of the file is installed in its version. A job only looks. One that is complete is
+never deleted or changed, because jobs may run in it; one that is not complete is not used by any job.
 """
 
 import argparse
 import fcntl
-import platform
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from importlib import metadata
+import time
 from pathlib import Path
 
 from environments import PINNED, normalized, read_environment
@@ -30,7 +30,7 @@ WANTED = re.compile(r"/simple/([A-Za-z0-9._-]+)/|`([A-Za-z0-9._-]+==[^`\s]+)`|\b
 
 
 def find_uv():
-    """The uv program: beside this Python, else on the PATH. Raises DiffbenchError where there is none."""
+    """The uv program: next to this Python, else on the PATH. Raises DiffbenchError if there is none."""
     found = shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
     if not found:
         raise DiffbenchError("uv cannot be found; install it (pip install uv), or let conda build: --use-conda")
@@ -38,7 +38,7 @@ def find_uv():
 
 
 def run_uv(shown, what, *arguments):
-    """Run uv. Raises DiffbenchError that names what could not be had (`what`, or the package that uv names), with the reason."""
+    """Run uv. Raises DiffbenchError that names what is not available (`what`, or the package that uv names) and why."""
     result = subprocess.run(
         [find_uv(), *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -51,12 +51,12 @@ def run_uv(shown, what, *arguments):
         advice = (
             "; nightly wheels vanish after some 60 days: `make nightly` pins the newest" if "nightly" in shown else ""
         )
-        raise DiffbenchError(f"{shown}: {package} could not be had: {one_line(' '.join(last))}{advice}")
+        raise DiffbenchError(f"{shown}: {package} is not available: {one_line(' '.join(last))}{advice}")
 
 
 def make_environment(environment, folder):
-    """Make the environment anew in `folder`."""
-    shown = f"envs/torch-{environment.name}.yaml"
+    """Build the environment in `folder`; what an interrupted build left there is deleted."""
+    shown = shown_name(environment)
     shutil.rmtree(folder, ignore_errors=True)
     python = f"Python {environment.python} (install it, or `uv python install {environment.python}`)"
     run_uv(shown, python, "venv", "--quiet", "--python", environment.python, folder)
@@ -80,16 +80,38 @@ def make_environment(environment, folder):
         )
 
 
+def shown_name(environment):
+    """The environment's file, as errors name it."""
+    return f"envs/torch-{environment.name}.yaml"
+
+
 def python_of(folder):
     """The Python of an environment."""
     return Path(folder) / "bin" / "python"
 
 
-def check_installed(environment, installed, python):
-    """Raises DiffbenchError where the environment is not what its file says. `installed` maps names to versions."""
-    shown = f"envs/torch-{environment.name}.yaml"
-    if python != environment.python:
-        raise DiffbenchError(f"{shown}: Python {python} was found, expected {environment.python}")
+def release_of(python):
+    """`3.11.7` of a Python; None if it does not start."""
+    command = [str(python), "-I", "-S", "-c", "import sys; print(sys.version.split()[0])"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    return None if result.returncode else result.stdout.strip()
+
+
+def installed_in(folder):
+    """{package: version} of what is installed in an environment, by the names of its .dist-info folders."""
+    found = (path.stem.rpartition("-") for path in Path(folder).glob("lib/python3*/site-packages/*.dist-info"))
+    return {normalized(package): version for package, _, version in found}
+
+
+def check_installed(environment, installed, python, folder):
+    """Raises DiffbenchError if the environment in `folder` is not what its file says: `installed` maps packages to versions,
+    `python` is the release of its Python, None if it does not start."""
+    problems = [] if python == environment.python else [f"its Python is {python}, expected {environment.python}"]
+    if python is None:
+        problems = [f"its Python does not start: {python_of(folder)}"]
     for line in environment.requirements:
         match = PINNED.match(line)
         if not match:
@@ -99,63 +121,67 @@ def check_installed(environment, installed, python):
         if found is None and marker:
             continue
         if not same_release(found, version):
-            problem = f"{package} {found or 'is missing'}, expected {version}"
-            raise DiffbenchError(f"{shown}: {problem}; the environment is broken: remove {sys.prefix}")
+            problems.append(f"{package} {found or 'is missing'}, expected {version}")
+    if problems:
+        raise DiffbenchError(
+            f"{shown_name(environment)}: {problems[0]}; the environment is broken: remove {folder} and start Snakemake again"
+        )
 
 
-def record(environment):
-    """What the environment that runs this program holds, one `package==version` a line."""
-    installed = {}
-    for one in metadata.distributions():  # the first on the path is the one that is imported
-        installed.setdefault(normalized(one.metadata["Name"]), one.version)
-    check_installed(environment, installed, platform.python_version())
-    lines = [f"# envs/torch-{environment.name}.yaml, Python {platform.python_version()}"]
+def look(environment, folder):
+    """What the environment in `folder` holds, a `package==version` per line. Raises DiffbenchError if its file says otherwise."""
+    python, installed = release_of(python_of(folder)), installed_in(folder)
+    check_installed(environment, installed, python, folder)
+    lines = [f"# {shown_name(environment)}, Python {python}"]
     lines += [f"{package}=={version}" for package, version in sorted(installed.items())]
     return "\n".join(lines) + "\n"
 
 
-def look(folder, arguments):
-    """Look at the environment in `folder` with its own Python. Returns the completed process, None if it does not start."""
-    command = [python_of(folder), __file__, arguments.name, "--root", arguments.root]
-    command += ["--record", arguments.record] if arguments.record else []
-    try:
-        return subprocess.run(list(map(str, command)), stderr=subprocess.PIPE, text=True)
-    except OSError:
-        return None
+def look_at_made(environment, folder, wait_s=0):
+    """The same of an environment that uv builds: it must be complete. `wait_s` is how long a shared disk may take to show it."""
+    deadline_s = time.monotonic() + wait_s
+    while not (folder / COMPLETE).is_file() and time.monotonic() < deadline_s:
+        time.sleep(1)
+    if not (folder / COMPLETE).is_file():
+        raise DiffbenchError(
+            f"{shown_name(environment)}: no complete environment in {folder}; start Snakemake again, which builds it first"
+        )
+    return look(environment, folder)
 
 
-def ensure(environment, folder, arguments):
-    """See to it that `folder` holds the environment; one at a time. Returns the exit code."""
+def make(environment, folder):
+    """Build the environment in `folder` unless it is complete, one builder at a time. Returns what it holds."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        complete = folder / COMPLETE
-        whole = complete.is_file() and complete.read_text(encoding="utf-8") == environment.digest()
-        seen = look(folder, arguments) if whole else None
-        if seen is None or seen.returncode:
+        if not (folder / COMPLETE).is_file():
             make_environment(environment, folder)
-            write_whole(complete, environment.digest())
-            seen = look(folder, arguments)
-    if seen is None:
-        raise DiffbenchError(f"envs/torch-{environment.name}.yaml: the Python that uv made in {folder} does not start")
-    sys.stderr.write(seen.stderr)
-    return seen.returncode
+            look(environment, folder)
+            write_whole(folder / COMPLETE, "")
+        return look_at_made(environment, folder)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="a name of envs/torch-<name>.yaml")
-    parser.add_argument("--make", type=Path, help="folder of the environment that uv makes")
-    parser.add_argument("--record", type=Path, help="file for what the environment holds")
+    parser.add_argument("--folder", type=Path, help="of the environment; by default that of the Python that runs this")
+    parser.add_argument("--make", action="store_true", help="build it with uv if it is not complete")
+    parser.add_argument("--record", type=Path, help="file to write what the environment holds to")
+    parser.add_argument("--wait-s", type=float, default=0, help="how long a shared disk may take to show the folder")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds envs/")
     arguments = parser.parse_args()
+    if arguments.make and not arguments.folder:
+        parser.error("--make needs --folder")
     try:
         environment = read_environment(arguments.name, arguments.root)
         if arguments.make:
-            return ensure(environment, arguments.make, arguments)
-        text = record(environment)
+            held = make(environment, arguments.folder)
+        elif arguments.folder:
+            held = look_at_made(environment, arguments.folder, arguments.wait_s)
+        else:
+            held = look(environment, Path(sys.prefix))
         if arguments.record:
-            write_whole(arguments.record, text)
+            write_whole(arguments.record, held)
     except DiffbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

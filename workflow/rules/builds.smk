@@ -1,0 +1,80 @@
+"""
+Torch builds: where their environments are, which Python measures, and what a job does before it measures.
+
+MAKES:
+
+    .environments/torch-<name>.<pins>/   the environment, if uv builds it; conda has its own place
+
+Environments are built before the first job, by the process that was started, and only for jobs that are to run. <pins> is a hash of
+what the file pins, so that other pins are another folder. Nothing deletes or changes a complete environment: jobs may run in it. Remove
+those that you no longer need; one that is needed again is built again, and no run is measured again because of that.
+"""
+
+import subprocess
+
+from build import COMPLETE
+
+
+def environment_file(torch):
+    """The environment file of a torch build, for conda; none for the Python that runs Snakemake."""
+    return None if torch == INSTALLED else environment_path(torch, BASE)
+
+
+def environment_folder(torch):
+    """The folder of the environment that uv builds."""
+    return Path(f".environments/torch-{torch}.{PLAN.pins(torch)}").absolute()
+
+
+def environment_is_there(torch):
+    """Whether uv has built the environment to its end."""
+    return (environment_folder(torch) / COMPLETE).is_file()
+
+
+def environment_record(torch):
+    """The file that says what the environment holds; none for the Python that runs Snakemake."""
+    return [] if torch == INSTALLED else ENVIRONMENT_RECORD.format(torch=torch, pins=PLAN.pins(torch))
+
+
+def python_of(torch):
+    """The Python that measures a torch build: the one that conda activates, uv's, or this one."""
+    if torch == INSTALLED:
+        return sys.executable
+    return "python" if CONDA else str(environment_folder(torch) / "bin" / "python")
+
+
+def look_command(torch, *arguments):
+    """The command that looks at a torch build's environment: what a job does first."""
+    if torch == INSTALLED:
+        return "true"
+    program = [str(BASE / "workflow/scripts/build.py"), torch, *arguments]
+    if CONDA:
+        return shlex.join(["python", *program])
+    wait_s = workflow.execution_settings.latency_wait if on_cluster() else 0
+    folder = str(environment_folder(torch))
+    return shlex.join([sys.executable, *program, "--folder", folder, "--wait-s", str(wait_s)])
+
+
+def build_environment(torch):
+    """Build the environment of a torch build with uv. Exits with one line if it cannot be built."""
+    log = RESULTS / "logs" / f"build-{torch}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    print(f"Environment of torch {torch}: {environment_folder(torch)}", file=sys.stderr)
+    program = [sys.executable, str(BASE / "workflow/scripts/build.py"), torch, "--make"]
+    with open(log, "w") as file:
+        result = subprocess.run([*program, "--folder", str(environment_folder(torch))], stdout=file, stderr=file)
+    if result.returncode:
+        sys.exit(log.read_text(encoding="utf-8").rstrip().rpartition("\n")[2] or f"error: see {log}")
+
+
+def build_environments():
+    """Build with uv the environments that jobs of this start need, before any job: Snakemake has conda do the same.
+
+    An environment is the output of no rule. If it were, jobs would have it as input, and Snakemake runs a job again whose input
+    is missing and made again, also if it is `ancient`: who removed an environment would lose all that was measured in it.
+    """
+    jobs = [
+        job for job in workflow.dag.needrun_jobs() if job.rule.name in ("environment", "ceiling", "measure", "fetch")
+    ]
+    for torch in sorted({job.wildcards.torch for job in jobs} - {INSTALLED}):
+        if not CONDA and not environment_is_there(torch):
+            build_environment(torch)
