@@ -241,7 +241,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root")
     try:
-        result = measure(folder, "--calls", 200, "--warmup-calls", 1)
+        result = measure(folder, "--calls", 200, "--max-calls", 200, "--warmup-calls", 1)
         assert result.returncode == 1
         assert "No space left on device" in result.stderr
         assert "Traceback" not in result.stderr
