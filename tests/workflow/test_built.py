@@ -50,7 +50,7 @@ def copy(measured, tmp_path):
 
 
 def environment(project):
-    (folder,) = (path for path in project.folder.glob(".environments/torch-mine.*") if path.is_dir())
+    (folder,) = (path for path in project.folder.glob(".environments/torch-mine*") if path.is_dir())
     return folder
 
 
