@@ -271,6 +271,7 @@ def test_weights_are_cast_as_from_pretrained_casts_them():
     import torch
 
     from measurement.load import cast
+    from measurement.random_weights import RandomWeights
 
     class Model(torch.nn.Module):
         _keep_in_fp32_modules = ["norm"]
@@ -284,7 +285,7 @@ def test_weights_are_cast_as_from_pretrained_casts_them():
             self.norm, self.layer = torch.nn.LayerNorm(4), torch.nn.Linear(4, 4)
             self.register_buffer("rotary", torch.ones(4), persistent=False)
 
-    model = cast(Model(), torch.bfloat16)
+    model = cast(Model(), torch.bfloat16, RandomWeights("model"))
     assert {name: weight.dtype for name, weight in model.named_parameters() if name.endswith("weight")} == {
         "norm.weight": torch.float32,
         "layer.weight": torch.bfloat16,
