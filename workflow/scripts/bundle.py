@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from columns import CELL
+from measurement.row import write_whole
 from reporting.ceilings import read_ceilings
 from reporting.errors import ReportError, run_script
 from reporting.fidelity import compare_runs, write_fidelity
@@ -76,7 +77,7 @@ def main(snakemake):
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
         for name, text in files.items():
             file.writestr(zipfile.ZipInfo(f"{archive.stem}/{name}", EPOCH), text, zipfile.ZIP_DEFLATED)
-    archive.write_bytes(content.getvalue())
+    write_whole(archive, content.getvalue())
     print(f"{archive}: {count}, {len(content.getvalue()) / 1024:.0f} KiB")
 
 

@@ -41,8 +41,9 @@ def copy_folder(source, target):
         raise SetupError(f"{target}: cannot be written: {reason}; make room or mend the permissions") from None
 
 
-def write_whole(path, text):
-    """Write a text file under a temporary name in the same folder and rename it: readers see all of it or nothing.
+def write_whole(path, content):
+    """Write a file (text in UTF-8, or bytes) under a temporary name in the same folder and rename it: readers see all of it or
+    nothing.
 
     Raises SetupError where the disk is full or the folder cannot be written; nothing half-written stays.
     """
@@ -50,8 +51,8 @@ def write_whole(path, text):
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

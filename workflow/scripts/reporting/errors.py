@@ -2,16 +2,18 @@
 
 import sys
 
+from measurement.errors import DiffbenchError
 
-class ReportError(Exception):
+
+class ReportError(DiffbenchError):
     """Data that cannot be reported: the file or cell at fault, what was found, what was expected, what to do."""
 
 
 def run_script(main, snakemake):
-    """Run a script's `main(snakemake)`; a ReportError or a full disk becomes one line, in the log too, and exit code 1."""
+    """Run a script's `main(snakemake)`; a DiffbenchError or a full disk becomes one line, in the log too, and exit code 1."""
     try:
         main(snakemake)
-    except (ReportError, OSError) as error:
+    except (DiffbenchError, OSError) as error:
         text = f"error: {describe(error)}"
         if snakemake.log:
             with open(snakemake.log[0], "w", encoding="utf-8") as log:
