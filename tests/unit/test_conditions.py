@@ -121,7 +121,7 @@ def kernels(make_row, *texts, **keys):
     return [make_row(round=number, attention_kernels=text, **keys) for number, text in enumerate(texts, start=1)]
 
 
-@pytest.mark.parametrize("other", ["15 x flash, 2 x math", "16 x cudnn, 2 x math", "16 x flash"])
+@pytest.mark.parametrize("other", ["16 x cudnn, 2 x math", "16 x flash", "none that is fused"])
 def test_rounds_with_other_attention_kernels_are_not_pooled(make_row, other):
     with pytest.raises(ReportError) as error:
         summary_of(kernels(make_row, "16 x flash, 2 x math", "", other))
@@ -132,7 +132,7 @@ def test_rounds_with_other_attention_kernels_are_not_pooled(make_row, other):
 
 
 def test_rounds_whose_kernels_are_the_same_or_unknown_are_pooled(make_row):
-    rows = kernels(make_row, "16 x flash, 2 x math", "", "2 x math, 16 x flash")
+    rows = kernels(make_row, "16 x flash, 2 x math", "", "2 x math, 8 x flash")
     assert summary_of(rows)["rounds"].iloc[0] == 3
     stages = [row for stage in (1, 2) for row in kernels(make_row, f"{stage} x flash", pipeline="if", stage=stage)]
     assert len(summary_of(stages)) == 2, "stages have kernels of their own"

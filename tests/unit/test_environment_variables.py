@@ -32,6 +32,8 @@ CHANGE_A_VARIANT = [
     "ATEN_CPU_CAPABILITY",
     "ONEDNN_MAX_CPU_ISA",
     "MIOPEN_FIND_MODE",
+    "TORCHAO_AUTOTUNER_ENABLE",
+    "BNB_CUDA_VERSION",
 ]
 OF_THE_MACHINE = [
     "PYTORCH_CUDA_ALLOC_CONF",
@@ -55,6 +57,13 @@ PLACES = {
     "PYTORCH_VERSION": "2.9.0",
     "TORCH_CUDA_ARCH_LIST": "9.0",
     "NVIDIA_VISIBLE_DEVICES": "all",
+    "CUDA_INC": "/home/alice/cuda/include",
+    "CUDA_MPS_PIPE_DIRECTORY": "/tmp/mps",
+    "OMP_TOOL_LIBRARIES": "/home/alice/tool.so",
+    "NVIDIA_PASSWD": "hunter2",
+    "NVIDIA_NGC_AUTH": "hunter2",
+    "NVIDIA_USER": "alice",
+    "NCCL_COMM_ID": "192.0.2.1:1",
 }
 
 
@@ -82,7 +91,7 @@ def test_what_sets_the_machine_up_is_kept_and_recorded(monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_places_releases_and_names_are_kept_and_not_recorded(monkeypatch, name):
+def test_places_releases_names_and_secrets_are_kept_and_not_recorded(monkeypatch, name):
     environment, line = child(monkeypatch, {name: PLACES[name]})
     assert environment[name] == PLACES[name]
     assert name not in recorded(environment)
@@ -96,12 +105,13 @@ def test_nothing_private_and_nothing_long_is_recorded():
         "LD_PRELOAD": "/home/alice/lib/libjemalloc.so.2:/opt/libtcmalloc.so",
         "MALLOC_CONF": "a\nb" * 200,
         "OMP_NUM_THREADS": "2",
+        "CUDA_CACHE_AT": "/home/alice/cache; more",
     }
     text = recorded(environment)
     assert "hunter2" not in text and "alice" not in text and "\n" not in text
-    assert text.startswith("LD_PRELOAD=libjemalloc.so.2:libtcmalloc.so; MALLOC_CONF=a b")
+    assert text.startswith("CUDA_CACHE_AT=cache, more; LD_PRELOAD=libjemalloc.so.2:libtcmalloc.so; MALLOC_CONF=a b")
     assert text.endswith("; OMP_NUM_THREADS=2")
-    assert len(text) < 300
+    assert len(text) < 340
 
 
 def test_the_number_of_threads_is_the_runs_own_whatever_the_user_has_set(monkeypatch):

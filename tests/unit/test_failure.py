@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from measurement import cudagraph, load
-from measurement.attention import set_attention, set_attention_backend
+from measurement.attention import sdpa_context, set_attention, set_attention_backend, within
 from measurement.caching import enable_caching
 from measurement.compilation import compile_by_accelerate, compile_by_diffusers
 from measurement.errors import Unsupported
@@ -285,3 +285,28 @@ def test_a_refusal_is_seen_in_a_real_cell(tmp_path, monkeypatch, project):
     assert [outcome.status for outcome in outcomes] == ["crashed", "unsupported"], "eager attends by no library"
     assert outcomes[1].columns["phase"] == "first-call"
     assert "only supports Ampere" in outcomes[1].detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No available kernel. Aborting execution.",
+        "No viable backend for scaled_dot_product_attention was found.",
+        "cuDNN Frontend error: [cudnn_frontend] Error: No execution plans support the graph.",
+        "[cudnn_frontend] Error: No valid execution plans built.",
+    ],
+)
+def test_a_forced_kernel_that_cannot_do_the_shapes_is_unsupported(text):
+    def forward():
+        raise RuntimeError(text)
+
+    with pytest.raises(Unsupported, match="math attention cannot do these shapes"):
+        within(sdpa_context("math"), forward, "math")()
+
+
+def test_a_forced_kernel_without_memory_is_out_of_memory():
+    def forward():
+        raise RuntimeError("[cudnn_frontend] Error: CUDNN_STATUS_ALLOC_FAILED")
+
+    with pytest.raises(RuntimeError, match="ALLOC_FAILED"):
+        within(sdpa_context("math"), forward, "math")()

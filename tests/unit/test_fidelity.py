@@ -207,6 +207,13 @@ def test_a_badge_needs_the_same_weights(runs, tmp_path, base, own, badge, note):
         assert (found["fidelity"], found["note"], math.isnan(found["psnr_db"])) == (badge, note, bool(note))
 
 
+def test_weights_that_a_new_row_does_not_know_are_not_the_baselines(runs):
+    runs.add(picture(), LATENTS, environment_variables="OMP_NUM_THREADS=2")
+    runs.add(picture(), LATENTS, variant="compile", environment_variables="OMP_NUM_THREADS=2")
+    found = runs.badges().loc[("2.0", "compile")]
+    assert (found["fidelity"], found["note"]) == ("", ONE_UNKNOWN)
+
+
 def test_one_round_with_other_weights_leaves_the_cell_without_a_badge(runs):
     runs.add(picture(), LATENTS, weights_digest=ONE)
     runs.add(picture(), LATENTS, variant="compile", weights_digest=ONE)

@@ -213,3 +213,30 @@ def test_a_failed_cell_has_no_unit_and_an_unknown_step_count_is_no_difference(ma
     assert summary_of(rows)["speedup_unit"].tolist() == ["it/s", ""]
     unknown = [{**row, "iterations": ""} for row in with_steps(make_row, "dpm-20", 20, [1.0])]
     assert summary_of(rows[:1] + unknown)["speedup_unit"].tolist() == ["it/s", "it/s"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "base_rates", "speedup"),
+    [
+        ((21, 19.95), (20, 19, 19.1), 1.05),
+        ((22, 11.02), (20, 10, 10), (22 + 11.02) / (20 + 10)),
+        ((22, 11, 33), (20, 10), 1.1),
+        ((22, 11, 33), (20, 10, 30), 1.1),
+    ],
+)
+def test_a_round_without_its_partner_changes_no_speedup(make_row, rates, base_rates, speedup):
+    """A round that failed leaves the other cell's round, whose drift is no difference between the two."""
+    rows = [make_row(round=n, iterations_per_second=rate) for n, rate in enumerate(base_rates, start=1)]
+    rows += [make_row(round=n, iterations_per_second=rate, variant="compile") for n, rate in enumerate(rates, start=1)]
+    row = summary_of(rows).set_index("variant").loc["compile"]
+    assert row["speedup"] == pytest.approx(speedup)
+    assert row["speedup_low"] <= row["speedup"] <= row["speedup_high"]
+    assert row["compared_by"] == "paired"
+
+
+def test_a_breakeven_is_of_the_rounds_that_both_cells_have(make_row):
+    """The baseline's third round was slow, and the variant's failed: 40 s of start-up for 1 s per image still take 40 images."""
+    rows = [make_row(round=n, latency_s=seconds, startup_s=0) for n, seconds in enumerate((3, 3, 30), start=1)]
+    compiled = {"variant": "compile", "latency_s": 2, "startup_s": 40}
+    rows += [make_row(round=n, cache="cold" if n == 1 else "warm", **compiled) for n in (1, 2)]
+    assert summary_of(rows).set_index("variant").loc["compile", "breakeven_cold_images"] == 40

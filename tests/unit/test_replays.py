@@ -120,6 +120,12 @@ def test_where_the_call_cannot_be_made_all_graphs_skipped_is_invalid_and_anythin
     counters["inductor"].pop("cudagraph_skips", None)
 
 
+def test_a_denoiser_without_graphs_is_invalid_whatever_else_has_some():
+    with pytest.raises(Invalid, match="a call of unet replays none: mutated inputs"):
+        judge(2, 1, {"unet": 0, "controlnet": 1}, ["mutated inputs"])
+    assert "0 replayed in a call of controlnet" in judge(2, 1, {"unet": 1, "controlnet": 0}, ["mutated inputs"])
+
+
 def test_an_older_torch_that_counts_none_is_not_said_to_have_none():
     told = judge(4, None, {"unet": 4}, [])
     assert "4 replayed in a call of unet" in told and "does not count" in told and "of 4 graphs" not in told

@@ -91,6 +91,25 @@ def test_proportional_memory_is_read_only_above_the_limit_and_rarely(monkeypatch
         assert len(read) == expected, "0.01 s for one reading: the next one comes after 1 s"
 
 
+def test_proportional_memory_is_read_before_its_time_where_resident_memory_grows(monkeypatch):
+    """After a slow reading with 100 of 300 MiB shared, 310 resident MiB may be 210 of a limit of 205: it is looked at again."""
+    resident_mib, read = [300], []
+
+    def total_mib(session, kib_of):
+        if kib_of is resident_kib:
+            return resident_mib[0]
+        read.append(resident_mib[0])
+        time.sleep(0.01)
+        return resident_mib[0] - 100
+
+    monkeypatch.setattr(supervise, "total_mib", total_mib)
+    limit = supervise.MemoryLimit(1, 205)
+    found = []
+    for resident_mib[0] in (300, 304, 310):
+        found.append(any(limit.is_exceeded() for _ in range(supervise.MEMORY_POLLS)))
+    assert (found, read) == ([False, False, True], [300, 310])
+
+
 def test_killing_takes_the_processes_of_the_session_that_have_their_own_group():
     worker = "import os, time; os.setpgid(0, 0); print('ready', flush=True); time.sleep(120)"
     leader = started(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {worker!r}]).wait()")

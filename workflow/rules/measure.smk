@@ -45,13 +45,15 @@ rule measure:
         run=lambda wildcards: PLAN.number(wildcards),
         rounds=str(None if PLAN.config["keep_caches"] else PLAN.config["rounds"]),
         cache=PLAN.config["cache"],  # of a cell that compiles its definition has it
+        # what null stands for depends on where Snakemake is started: no reason to measure again
+        torch_threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
         pipeline=lambda wildcards: split_name(wildcards.pipeline)[0],
         size=lambda wildcards: split_name(wildcards.pipeline)[1],
     params:
         definition=lambda wildcards: PLAN.definition(wildcards),
         environment=lambda wildcards: PLAN.expected(wildcards.torch, wildcards.variant),
         pins=lambda wildcards: PLAN.pins(wildcards.torch),
-        threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
+        threads=PLAN.config["threads"],
         folder=subpath(output.run, parent=True),
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
@@ -59,12 +61,12 @@ rule measure:
     message:
         f"Run {{resources.run}} of {len(PLAN.runs)}: "
         "{wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}, "
-        "{params.threads} CPU thread(s)"
+        "{resources.torch_threads} CPU thread(s)"
     shell:
         "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --pipeline {resources.pipeline:q} --batch-size {wildcards.batch_size} --size {resources.size} --variant {wildcards.variant:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
-        " --rounds {resources.rounds} --cache {resources.cache} --threads {params.threads}"
+        " --rounds {resources.rounds} --cache {resources.cache} --threads {resources.torch_threads}"
         " --weights {params.weights:q} --scale {params.scale:q}"
         " {params.stopping}"
         " --time-limit-s {resources.time_limit_s} --memory-limit-mib {resources.memory_limit_mib}"
@@ -89,16 +91,17 @@ rule ceiling:
         look=lambda wildcards: look_command(wildcards.torch),
         python=lambda wildcards: python_of(wildcards.torch),
         script=str(BASE / "workflow/scripts/ceiling.py"),
+        torch_threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
     params:
         environment=lambda wildcards: PLAN.expected(wildcards.torch),
-        threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
+        threads=PLAN.config["threads"],
         dtypes=lambda wildcards: PLAN.ceiling_dtypes(wildcards.gpu),
         pins=lambda wildcards: PLAN.pins(wildcards.torch),
     message:
         "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
     shell:
         "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
-        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q} --threads {params.threads}"
+        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q} --threads {resources.torch_threads}"
         " --dtypes {params.dtypes}"
         " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
         " --output {output:q} --log {log:q}"

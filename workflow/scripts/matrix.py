@@ -159,7 +159,13 @@ def define(config, cells, root=ROOT):
     return {tuple(key): planned_digest(config, *key, root) for key in keys}
 
 
-@cache  # a plan asks for it once a run
+@cache  # a plan asks for it once per run
+def own_threads():
+    """CPU threads of a run on this machine, if the config does not say."""
+    return default_threads()
+
+
+@cache  # a plan asks for it once per run
 def installed_versions():
     """`torch=…,diffusers=…,transformers=…` of the Python that runs Snakemake; a package that is missing is left out."""
     return state({package: package_version(package) for package in ("torch", "diffusers", "transformers")})
@@ -224,7 +230,7 @@ class Plan:
 
     def threads(self, gpu, cluster):
         """CPU threads of a run: the config's, else the CPUs of its job on a cluster, else this machine's cores."""
-        return self.config["threads"] or (job_of(self.gpus.get(gpu, {}))["cpus"] if cluster else default_threads())
+        return self.config["threads"] or (job_of(self.gpus.get(gpu, {}))["cpus"] if cluster else own_threads())
 
     def ceiling_dtypes(self, gpu):
         """The dtypes that the rows of one GPU will have, sorted: each needs a ceiling in its own."""

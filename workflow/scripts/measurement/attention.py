@@ -8,7 +8,7 @@ import diffusers
 import torch
 
 from .errors import Invalid, Unsupported, one_line
-from .failure import refusing
+from .failure import is_out_of_memory, refusing
 from .options import name_of, removing
 
 PROCESSORS = {  # setting: (Diffusers' own method, what the class of every processor is then called)
@@ -35,7 +35,7 @@ DEVICE_KERNELS = {
 }
 DEVICE_KERNEL = re.compile("flash_fwd|fmha|sdpa")
 SECOND_KERNEL = re.compile("combine")  # of an attention that has been counted
-NO_KERNEL = re.compile(r"No (available kernel|viable backend)", re.I)
+NO_KERNEL = re.compile(r"No (available kernel|viable backend|(valid )?execution plans)|cudnn_frontend", re.I)
 
 
 def processors_of(module):
@@ -139,7 +139,7 @@ def within(make, forward, setting):
             with make():
                 return forward(*arguments, **keys)
         except RuntimeError as error:
-            if NO_KERNEL.search(str(error)):
+            if NO_KERNEL.search(str(error)) and not is_out_of_memory(error):
                 raise Unsupported(f"{setting} attention cannot do these shapes: {one_line(error, 160)}") from None
             raise
 
@@ -214,12 +214,12 @@ def kernels_of(names):
 def attention_evidence(variant, call):
     """The attention kernels in a profile of one denoiser call, as text, and in the column `attention_kernels`.
 
-    Raises Invalid where the variant forces a kernel and another was used. None where a compiler may have written attention out in
-    kernels of its own.
+    Raises Invalid where the variant forces a kernel and another was used. None where none is seen and a compiler may have
+    written attention out in kernels of its own, or a profile may not see into a CUDA graph.
     """
     names = {event.key: event.count for event in profile_step(variant.denoiser(), call).key_averages()}
     kernels = kernels_of(names)
-    if not kernels and variant.compiled:
+    if not kernels and (variant.compiled or "cuda_graph" in variant.recipe):
         return None
     listed = ", ".join(f"{count} x {name}" for name, count in sorted(kernels.items()))
     variant.columns["attention_kernels"] = listed or "none that is fused"

@@ -37,7 +37,7 @@ OTHER_THREADS = (  # would contradict them
 )
 # a place, a release or a name: changes no number
 INERT = re.compile(
-    r"(_(HOME|PATH|PATHS|DIR|FOLDER|ROOT|FILE|FILENAME|(?<!_GFX_)VERSION|ARCH_LIST|ROCM_ARCH|VERBOSITY|NO_ADVISORY_WARNINGS))\Z"
+    r"(_(HOME|PATH|PATHS|DIR|FOLDER|ROOT|FILE|FILENAME|DIRS|DIRECTORY|INC|INCLUDE|LIB|LIBRARIES|COMPONENT_LIST|(?<!_GFX_)(?<!BNB_CUDA_)VERSION|ARCH_LIST|ROCM_ARCH|VERBOSITY|NO_ADVISORY_WARNINGS))\Z"
     r"|(CUDA|HIP|ROCR)_VISIBLE_DEVICES\Z|CUDA_DEVICE_ORDER\Z|PYTORCH_BUILD_NUMBER\Z"
 )
 KEPT = (  # of the prefixes below: memory allocators, what a machine cannot do without, and permissions
@@ -54,7 +54,7 @@ KEPT = (  # of the prefixes below: memory allocators, what a machine cannot do w
 )
 REMOVED = re.compile(  # how a library chooses kernels, precision and compiler options
     r"(TORCH|TORCHINDUCTOR|TORCHDYNAMO|TORCHELASTIC|PYTORCH|INDUCTOR|AOT|AOTINDUCTOR|TRITON|DIFFUSERS|ACCELERATE|XFORMERS"
-    r"|FLASH_ATTENTION|BNB|CUBLAS|CUBLASLT|CUDNN|HIPBLAS|HIPBLASLT|ROCBLAS|MIOPEN|ONEDNN|DNNL)_"
+    r"|FLASH_ATTENTION|BNB|TORCHAO|BSR|CUBLAS|CUBLASLT|CUDNN|HIPBLAS|HIPBLASLT|ROCBLAS|MIOPEN|ONEDNN|DNNL)_"
     r"|(NVIDIA_TF32_OVERRIDE|ATEN_CPU_CAPABILITY|DISABLE_ADDMM_CUDA_LT|ENABLE_PERSISTENT_TMA_MATMUL"
     r"|ENABLE_TEMPLATE_TMA_STORE|ENABLE_TMA_LOAD_FOR_TEMPLATE_EPILOGUE)\Z"
 )
@@ -63,7 +63,7 @@ MACHINE = re.compile(  # kept, and recorded since it can change numbers
     r"|(LD_PRELOAD|LD_BIND_NOW|GLIBC_TUNABLES)\Z"
 )
 CONTAINER = re.compile(r"NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES|REQUIRE_\w+|PRODUCT_NAME|BUILD_ID)\Z")
-SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY")
+SECRET = re.compile(r"TOKEN|SECRET|PASS|AUTH|CRED|KEY|USER|LICENSE|COMM_ID|SOCKET")
 PYTHON_KEPT = ("PYTHONNOUSERSITE", "PYTHONPATH")
 PYTHON_BREAKS = (
     "PYTHONSAFEPATH",
@@ -131,5 +131,7 @@ def recorded(environment):
             continue
         if name == "LD_PRELOAD":  # its folders say more about the user than about the run
             value = ":".join(Path(path).name for path in re.split(r"[:\s]+", value) if path)
-        found.append(f"{name}={one_line(value, LONGEST_VALUE)}")
+        elif "/" in value:
+            value = Path(value).name
+        found.append(f"{name}={one_line(value, LONGEST_VALUE).replace(';', ',')}")
     return "; ".join(found)

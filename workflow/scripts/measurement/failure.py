@@ -10,7 +10,7 @@ from .errors import DiffbenchError, Invalid, Unsupported, one_line
 # "static TLS block": the loader's complaint about a library, which no memory would help
 MEMORY_MESSAGES = re.compile(
     r"out[ _]?of[ _]?memory(?!.*static TLS block)|(?:can't|cannot|failed to) allocate memory(?!.*static TLS block)"
-    r"|not enough memory|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation",
+    r"|not enough memory|Invalid buffer size|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation",
     re.I,
 )
 # Libraries that report a lack of memory in words of their own. cuDNN tries one engine after the other and takes a failed

@@ -9,7 +9,7 @@ import torch
 
 from sizes import NATIVE, dimensions
 
-from .checks import Check, verify
+from .checks import Check, free_memory, verify
 from .compiler_cache import CompilerCache
 from .definition import compiles, dtype_of
 from .digest import weights_digest
@@ -195,6 +195,7 @@ def measure_stage(description, definition, device, report, folder):
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)
+    free_memory(device)  # what loading and quantizing left: it would count as held by the warm pipeline
     report.values(weights_digest=weights_digest(description, definition["weights"], stage.pipeline))
     report.values(evidence="; ".join(stage.variant.evidence))
     if compiled:

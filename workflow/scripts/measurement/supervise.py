@@ -50,22 +50,26 @@ class MemoryLimit:
 
     def __init__(self, session, limit_mib):
         self.session, self.limit_mib = session, limit_mib
-        self.polls, self.next_s = 0, 0.0
+        self.polls, self.next_s, self.shared_mib = 0, 0.0, 0.0
 
     def is_exceeded(self):
         """Whether the memory is above the limit now; looks at one call in MEMORY_POLLS.
 
-        Resident memory is cheap and never less than proportional memory: only where it is above the limit is that read.
+        Resident memory is cheap and never less than proportional memory: only where it is above the limit is that read, and
+        read again before its time where resident memory has grown by what was left.
         """
         self.polls += 1
-        if not self.limit_mib or self.polls % MEMORY_POLLS or time.monotonic() < self.next_s:
+        if not self.limit_mib or self.polls % MEMORY_POLLS:
             return False
-        if total_mib(self.session, resident_kib) <= self.limit_mib:
+        resident_mib = total_mib(self.session, resident_kib)
+        if resident_mib <= self.limit_mib:
             return False
         start_s = time.monotonic()
+        if start_s < self.next_s and resident_mib - self.shared_mib <= self.limit_mib:
+            return False
         found_mib = total_mib(self.session, proportional_kib)
         end_s = time.monotonic()
-        self.next_s = end_s + (end_s - start_s) / PROPORTIONAL_SHARE
+        self.next_s, self.shared_mib = end_s + (end_s - start_s) / PROPORTIONAL_SHARE, resident_mib - found_mib
         return found_mib > self.limit_mib
 
 

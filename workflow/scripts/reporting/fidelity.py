@@ -63,10 +63,10 @@ def compare_outputs(output, base):
     return {**columns, "identical": all(map(equal_bits, output, base)), "note": "; ".join(notes)}
 
 
-def weights_note(digest, base_digest):
+def weights_note(digest, base_digest, is_old):
     """Why the images of two runs are not compared: their weights differ, or may; empty where the digests agree, or where neither
-    run has one, as in rows from before there were digests."""
-    if digest == base_digest:
+    run has one because their rows are older than digests (`is_old`)."""
+    if digest == base_digest and (digest or is_old):
         return ""
     return OTHER_WEIGHTS if digest and base_digest else UNKNOWN_WEIGHTS
 
@@ -81,10 +81,12 @@ def compare_runs(runs, baseline):
     runs = kept_runs(runs)
     others = [column for column in KEY if column not in baseline]
     first = runs[is_baseline(runs, baseline)].sort_values("round", kind="stable").drop_duplicates(others)
-    pairs = runs.merge(first[[*others, "round", "outputs", "weights_digest"]], on=others, suffixes=("", "_base"))
+    of_base = ["round", "outputs", "weights_digest", "environment_variables"]
+    pairs = runs.merge(first[[*others, *of_base]], on=others, suffixes=("", "_base"))
     rows = []
     for pair in pairs.to_dict("records"):
-        note = weights_note(pair["weights_digest"], pair["weights_digest_base"])
+        is_old = not pair["environment_variables"] and not pair["environment_variables_base"]  # newer rows have some
+        note = weights_note(pair["weights_digest"], pair["weights_digest_base"], is_old)
         if note:
             measures = {**dict.fromkeys(MEASURES, np.nan), "identical": False, "note": note}
         else:

@@ -41,7 +41,8 @@ def round_rates(measurements=None):
 
 
 def pair_rounds(rounds, baseline):
-    """Every round of a cell with the same round of its baseline: KEY, `round`, and the log ratio in each unit.
+    """Every round of a cell with the same round of its baseline: KEY, `round`, in each unit the log ratio, and with the suffixes
+    `_own` and `_base` the log rates.
 
     Two rounds that were measured on different devices are no pair; an unknown device counts as the same.
     """
@@ -51,7 +52,19 @@ def pair_rounds(rounds, baseline):
     known = (pairs["device_id"] != "") & (pairs["device_id_base"] != "")
     pairs = pairs[~known | (pairs["device_id"] == pairs["device_id_base"])]
     ratios = {unit: pairs[unit] - pairs[f"{unit}_base"] for unit in RATES}
-    return pairs[[*KEY, "round"]].assign(**ratios)
+    own = {f"{unit}_own": pairs[unit] for unit in RATES}
+    return pairs[[*KEY, "round", *(f"{unit}_base" for unit in RATES)]].assign(**ratios, **own)
+
+
+def ratios_of(pairs, keys, units):
+    """The median rate of each of the `keys` over its baseline's, both of their pairs of rounds alone; NaN without a pair."""
+    found = np.full(len(keys), np.nan)
+    for unit in RATES:
+        known = pairs[pairs[unit].notna()]
+        rates = np.exp(known[[f"{unit}_own", f"{unit}_base"]]).groupby([known[key] for key in KEY], sort=False).median()
+        ratios = (rates[f"{unit}_own"] / rates[f"{unit}_base"]).reindex(pd.MultiIndex.from_frame(keys))
+        found = np.where(units == unit, ratios, found)
+    return found
 
 
 def moments_of(rounds, keys, units):
@@ -85,7 +98,8 @@ def compare(summary, baseline, rounds, unit=None):
     the order of `summary`.
 
     `rounds` as of round_rates. `unit`: that of all speed-ups; None chooses it for each (units_of). Two pairs of rounds or more
-    are compared in pairs, otherwise the rounds of both cells by Welch's test. The baseline itself has a speed-up of 1, without
+    are compared in pairs, and rounds that have no partner count neither for the interval nor for the speed-up; otherwise all
+    rounds of both cells are, by Welch's test. The baseline itself has a speed-up of 1, without
     interval and verdict.
     """
     units = units_of(summary, baseline) if unit is None else np.full(len(summary), unit)
@@ -93,9 +107,12 @@ def compare(summary, baseline, rounds, unit=None):
     own = is_baseline(summary, baseline)
     keys = summary[KEY]
     cell, base = moments_of(rounds, keys, units), moments_of(rounds, keys.assign(**baseline), units)
-    mean, deviation, pairs = moments_of(pair_rounds(rounds, baseline), keys, units)
+    rounds_in_pairs = pair_rounds(rounds, baseline)
+    mean, deviation, pairs = moments_of(rounds_in_pairs, keys, units)
     deviation = np.where(own, np.nan, deviation)
     paired = (pairs >= 2) & ~own
+    alone = paired & ((cell[2] > pairs) | (base[2] > pairs))
+    speedup = np.where(alone, ratios_of(rounds_in_pairs, keys, units), speedup)
     deviation, degrees = share_variances(deviation, pairs, summary["gpu"])
     in_pairs, unpaired = rate_interval(mean, deviation, pairs, degrees), welch_interval(*cell, *base)
     low, high = (np.where(own, np.nan, np.where(paired, *ends)) for ends in zip(in_pairs, unpaired))

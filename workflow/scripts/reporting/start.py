@@ -53,6 +53,9 @@ def breakeven_of(of_state, state, own, base):
     if not all(map(len, startups_s)):
         return {}
     size = int(starts[0]["batch_size"].iloc[0])
+    common = latencies_s[0].keys() & latencies_s[1].keys()
+    if len(common) > 1:  # a drift that hit a round which the other cell lacks is no difference between them
+        latencies_s = [{number: cell[number] for number in sorted(common)} for cell in latencies_s]
     # one over the cell's images per second, as figures draw it
     images_s = [1 / np.median([size / latency_s for latency_s in cell.values()]) for cell in latencies_s]
     images = breakeven_images(*map(np.median, startups_s), *images_s, size)

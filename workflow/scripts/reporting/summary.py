@@ -121,13 +121,14 @@ def check_poolable(measurements):
 
 
 def check_kernels(measurements):
-    """Raises ReportError where rounds of one cell and stage ran other attention kernels, or other numbers of them: they did not
-    do the same work. A round whose kernels are unknown is like any other."""
+    """Raises ReportError where rounds of one cell and stage ran other attention kernels: they did not do the same work. A round
+    whose kernels are unknown is like any other."""
     known = measurements[(measurements["status"] == "ok") & measurements["attention_kernels"].astype(bool)]
     for key, part in known.groupby(KEY, sort=False):
         found = {}
         for number, text in zip(part["round"], part["attention_kernels"]):
-            found.setdefault(frozenset(text.split(", ")), (number, text))
+            names = frozenset(part.rpartition(" x ")[2] for part in text.split(", "))
+            found.setdefault(names, (number, text))
         if len(found) > 1:
             (first, kernels), (second, others), *_ = found.values()
             raise ReportError(
