@@ -21,16 +21,20 @@ PLACE = ROOT / ".mutation"
 OWN = ("tests", "pyproject.toml", "results", "gpu")  # not linked: copied, written or of no use
 # module: patterns of its tests in tests/unit (without `test_`); all of them run in one process
 TESTS = {
-    "reporting/best": ["best"],
-    "reporting/breakeven": ["breakeven", "summary"],
-    "reporting/ceilings": ["ceiling", "roofline"],
-    "reporting/cells": ["cells", "tables", "extended"],
-    "reporting/fidelity": ["fidelity", "strips"],
-    "reporting/flags": ["flags"],
-    "reporting/intervals": ["intervals", "pairs"],
-    "reporting/speedup": ["summary", "speeds", "pairs", "ratios", "strips"],
-    "reporting/start": ["breakeven", "summary"],
-    "reporting/summary": ["summary", "flags", "builds", "speeds", "conditions", "peaks"],
+    "reporting/best": ["best_values", "best"],
+    "reporting/breakeven": ["breakeven", "start"],
+    "reporting/ceilings": ["ceilings"],
+    "reporting/cells": ["cells"],
+    "reporting/conditions": ["differences"],
+    "reporting/fidelity": ["fidelity"],
+    "reporting/flags": ["flag_limits"],
+    "reporting/intervals": ["compare"],
+    "reporting/peaks": ["peaks"],
+    "reporting/ratios": ["ratio_values"],
+    "reporting/speeds": ["speeds"],
+    "reporting/speedup": ["compare"],
+    "reporting/start": ["start", "breakeven"],
+    "reporting/summary": ["summary_values", "summary"],
     "measurement/allocation": ["gpus"],
     "measurement/definition": ["matrix", "recipe", "pipelines", "sizes"],
     "measurement/failure": ["failure"],
@@ -50,6 +54,7 @@ do_not_mutate_patterns = ["raise [A-Z]"]
 pytest_add_cli_args = ["-m", "{left_out}", "-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
+timeout_constant = 4
 
 [tool.pytest.ini_options]
 pythonpath = ["src", "tests", "tests/unit", "tests/gpu"]

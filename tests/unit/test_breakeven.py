@@ -21,7 +21,15 @@ def test_never_at_once_and_unknown():
     assert breakeven_images(52, 2, 1.0, 1.0, 1) == np.inf
     assert breakeven_images(1, 2, 1.0, 1.5, 1) == 0
     assert breakeven_images(1, 2, 2.0, 1.0, 1) == np.inf, "ahead at first, behind for ever after"
-    assert np.isnan(breakeven_images(np.nan, 2, 1.0, 1.5, 1))
+    assert breakeven_images(1, 2, 1.0, 1.0, 1) == breakeven_images(2, 2, 1.0, 1.0, 1) == 0, "never behind"
+    assert breakeven_images(2.4, 2, 1.0, 1.5, 1) == 1, "ahead after one"
+
+
+@pytest.mark.parametrize("unknown", range(4))
+@pytest.mark.parametrize("times_s", [(52, 2, 1.0, 1.5), (52, 2, 1.5, 1.0), (1, 2, 1.0, 1.5)])
+def test_a_break_even_of_a_time_that_is_unknown_is_unknown(times_s, unknown):
+    times_s = [np.nan if place == unknown else value for place, value in enumerate(times_s)]
+    assert np.isnan(breakeven_images(*times_s, 1))
 
 
 def rounds(*latencies_s):
@@ -56,6 +64,34 @@ def test_a_startup_of_nothing_widens_no_interval():
     latencies_s = rounds(1.0, 1.001, 0.999), rounds(2.0, 2.001, 1.999)
     assert breakeven_images(46, np.median(base_startups_s), 1.0, 2.0, 1) == 46
     assert breakeven_interval([46.0, 46.01, 45.99], base_startups_s, *latencies_s, 1) == (46, 47)
+
+
+def test_calls_of_several_images_share_their_time():
+    """Calls of 4 images that spread nowhere: 50 s behind and 0.5 s gained a call are 100 calls."""
+    assert breakeven_interval([52.0], [2.0], rounds(1.0, 1.0), rounds(1.5, 1.5), 4) == (400, 400)
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_startup_that_is_unknown_makes_no_interval(missing):
+    startups_s = [[52.0], [2.0]]
+    startups_s[missing] = []
+    assert np.isnan(breakeven_interval(*startups_s, rounds(1.0, 1.0), rounds(1.5, 1.5), 1)).all()
+
+
+def test_both_startups_vary_each_for_itself():
+    """Rounds that spread alike: drawn with the same numbers their difference would not vary."""
+    low, high = breakeven_interval([50.0, 51.0, 52.0], [1.0, 2.0, 3.0], rounds(1.0, 1.0), rounds(1.5, 1.5), 1)
+    assert low < 94 and high > 104, "98 of medians"
+
+
+def test_latencies_are_drawn_in_pairs_where_there_are_two():
+    own, base = draw_latencies(rounds(1.0, 1.2), rounds(1.5, 1.8))
+    assert np.isclose(own / base, 1 / 1.5).mean() > 0.99, (
+        "what drifts is not in the ratio, but for a few beyond LARGEST"
+    )
+    assert np.ptp(np.log(own)) > 1, "but in the middle"
+    own, base = draw_latencies({1: 1.0, 2: 1.2}, {2: 1.5, 3: 1.8})
+    assert abs(np.corrcoef(np.argsort(np.argsort([own, base])))[0, 1]) < 0.1, "one round in common is no pair of pairs"
 
 
 def test_a_startup_may_be_negative():

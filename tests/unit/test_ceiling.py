@@ -1,21 +1,20 @@
-"""What a device can do at most: measured for real, counted right, read back, and how near each cell comes to it."""
+"""What a device can do at most: measured for real, counted right and read back. How near each cell comes to it:
+test_ceilings.py."""
 
 import os
 import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
+from test_ceilings import ceiling_row, summary_of, write
 
 from columns import CEILING_COLUMNS
 from conftest import ROOT
 from matrix import Plan
 from measurement.definition import dtype_of, read_yaml, recipe_of, resolve
 from measurement.errors import SetupError
-from measurement.row import to_csv
 from reporting.ceilings import ceiling_columns, read_ceilings
-from reporting.errors import ReportError
 from reporting.recipe import write_recipe
 from running import rows_of
 
@@ -154,96 +153,6 @@ def test_the_median_is_that_of_a_second_of_repetitions_after_a_warm_up(ceiling, 
     assert ceiling.median_s(work, None) == pytest.approx(2)  # three at the least
 
 
-def ceiling_row(**keys):
-    row = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "matmul_tflops": 500.0, "copy_gib_per_second": 2000.0}
-    return {**dict.fromkeys(CEILING_COLUMNS, "x"), **row, **keys}
-
-
-def write(path, rows, columns=CEILING_COLUMNS):
-    path.write_text(to_csv(rows, columns), encoding="utf-8")
-    return path
-
-
-def summary_of(*rows):
-    default = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "device_name": "x"}
-    work = {"step_gflop": 1000.0, "step_mib": 1024.0, "denoiser_calls_per_second": 100.0}
-    return pd.DataFrame([{**default, **work, **row} for row in rows])
-
-
-def test_percent_and_bound_by_hand():
-    ceilings = pd.DataFrame([ceiling_row(), ceiling_row(torch="2.0", matmul_tflops=250.0)])
-    summary = summary_of(
-        {},  # 2 ms of operations, 0.5 ms of bytes
-        {"step_gflop": 100.0},  # 0.2 ms of operations, 0.5 ms of bytes
-        {"torch": "2.0"},  # 4 ms of operations
-    )
-    columns = ceiling_columns(summary, ceilings)
-    assert columns["ceiling_percent"] == pytest.approx([20, 5, 40])
-    assert columns["achieved_tflops"] == pytest.approx([100, 10, 100])
-    assert columns["matmul_tflops"] == pytest.approx([500, 500, 250])
-    assert columns["copy_gib_per_second"] == pytest.approx([2000] * 3)
-    assert list(columns["bound"]) == ["compute", "memory", "compute"]
-
-
-def test_what_is_unknown_stays_empty():
-    summary = summary_of(
-        {"dtype": "float32"},
-        {"torch": "2.1"},
-        {"gpu": "A100"},
-        {"step_gflop": np.nan},
-        {"step_mib": np.nan},
-        {"denoiser_calls_per_second": np.nan},
-        {"dtype": np.nan},
-    )
-    columns = ceiling_columns(summary, pd.DataFrame([ceiling_row()]))
-    assert np.isnan(columns["ceiling_percent"]).all()
-    assert list(columns["bound"]) == ["", "", "", "", "", "compute", ""]
-    assert list(np.isnan(columns["matmul_tflops"])) == [True, True, True, False, False, False, True]
-    assert columns["achieved_tflops"][:3] == pytest.approx([100] * 3)
-    for ceilings in (None, read_ceilings([])):
-        columns = ceiling_columns(summary_of({}), ceilings)
-        assert np.isnan(columns["ceiling_percent"]).all() and list(columns["bound"]) == [""]
-
-
-def test_files_of_one_row_and_of_several_read_alike(tmp_path):
-    one = write(tmp_path / "one.csv", [ceiling_row(torch="2.10")])
-    several = write(tmp_path / "several.csv", [ceiling_row(), ceiling_row(dtype="float32")])
-    ceilings = read_ceilings([one, several])
-    assert list(ceilings["torch"]) == ["2.10", "2.13", "2.13"]
-    assert list(ceilings["matmul_tflops"]) == [500] * 3
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda text: "", "not a CSV of ceilings; delete it"),
-        (lambda text: "gpu,torch\n1,2\n", "expected the columns gpu, torch, dtype, matmul_tflops, …"),
-        (lambda text: text.splitlines()[0] + "\n", "a header without rows"),
-        (lambda text: text.replace(",500,", ",fast,"), "matmul_tflops: found 'fast', expected a number above 0"),
-        (lambda text: text.replace(",2000,", ",0,"), "copy_gib_per_second: found '0', expected a number above 0"),
-        (lambda text: text.replace(",2000,", ",inf,"), "copy_gib_per_second: found 'inf', expected a number above 0"),
-        (lambda text: text.replace("2.13", "../x"), "torch: found '../x', expected a name"),
-        (lambda text: text[: text.index(",500")] + "\n", "cut off in its last line"),
-    ],
-)
-def test_damage_is_named(tmp_path, damage, message):
-    path = write(tmp_path / "ceilings.csv", [ceiling_row()])
-    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
-    sound = write(tmp_path / "sound.csv", [ceiling_row(gpu="T4")])
-    with pytest.raises(ReportError) as caught:
-        read_ceilings([sound, path])
-    assert str(caught.value).startswith(f"{path}: ")
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_bytes_that_are_no_text_are_refused(tmp_path):
-    path = tmp_path / "ceilings.csv"
-    path.write_bytes(b"\x80\xff\n")
-    with pytest.raises(ReportError, match="not a CSV of ceilings"):
-        read_ceilings([path])
-
-
 def test_what_a_device_cannot_do_is_no_ceiling_and_stops_nothing(monkeypatch, tmp_path):
     """As where a torch build has no kernel for the GPU: its cells say so themselves."""
     import torch
@@ -266,15 +175,3 @@ def test_what_a_device_cannot_do_is_no_ceiling_and_stops_nothing(monkeypatch, tm
     path = write(tmp_path / "ceilings.csv", [ceiling_row(matmul_tflops="")])
     found = read_ceilings([path])
     assert found["matmul_tflops"].isna().all()
-
-
-def test_of_two_devices_of_one_name_the_larger_ceiling_stands(tmp_path):
-    one = write(tmp_path / "one.csv", [ceiling_row(matmul_tflops=400.0, copy_gib_per_second=2100.0)])
-    two = write(tmp_path / "two.csv", [ceiling_row(), ceiling_row(device_name="another", matmul_tflops=900.0)])
-    found = read_ceilings([one, two]).set_index("device_name")[["matmul_tflops", "copy_gib_per_second"]]
-    assert found.loc["x"].tolist() == [500, 2100]
-    assert found.loc["another"].tolist() == [900, 2000]
-    percent = ceiling_columns(
-        summary_of({"device_name": "x"}, {"device_name": "x; another"}), read_ceilings([one, two])
-    )
-    assert list(np.isnan(percent["ceiling_percent"])) == [False, True], "of one device, not of two in one row"

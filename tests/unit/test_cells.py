@@ -2,7 +2,7 @@
 
 import pytest
 
-from reporting.cells import merge_stages, print_stage
+from reporting.cells import best_value, is_number, merge_stages, ordinal, print_stage
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,50 @@ def test_a_published_rate_has_no_images_per_second():
     assert print_stage(row) == "2.34s"
     assert print_stage(row, unit="s/it") == "2.34"
     assert print_stage(row, unit="images/s") == "-"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (10, "10th"), (11, "11th"), (12, "12th"), (13, "13th"), (14, "14th"),
+        (21, "21st"), (102, "102nd"), (111, "111th"), (113, "113th"), (123, "123rd"),
+    ],
+)  # fmt: skip
+def test_ordinals(number, text):
+    assert ordinal(number) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [(1, True), (0.0, True), (float("inf"), True), (float("nan"), False), (None, False), ("1", False)],
+)
+def test_what_is_a_number(value, known):
+    assert is_number(value) is known
+
+
+def test_the_text_of_a_page_prints_whatever_the_decimals_and_only_in_its_own_unit():
+    row = {"status": "ok", "phase": "", "text": "2.34s", "iterations_per_second": 0.5, "images_per_second": 0.25}
+    assert print_stage(row, decimals=3) == "2.34s"
+    assert print_stage(row, decimals=3, unit="s/image") == "4.000"
+    assert print_stage({**row, "text": ""}, decimals=0) == "0"
+    assert print_stage({**row, "text": "OOM*", "status": "oom", "phase": "load"}) == "OOM*"
+
+
+@pytest.mark.parametrize(
+    ("texts", "merged"),
+    [
+        (["OOM", "OOM"], ["OOM"]),
+        (["OOM", "n/a"], ["OOM", "n/a"]),
+        (["-"], ["-"]),
+        (["2.00"], ["2.00"]),
+        (["0.50", "0.50"], ["0.50", "0.50"]),
+    ],
+)
+def test_stages_of_one_text_merge_unless_it_is_a_number(texts, merged):
+    assert merge_stages(texts) == merged
+
+
+@pytest.mark.parametrize(("unit", "best"), [("it/s", 3.0), ("images/s", 3.0), ("s/it", 0.5), ("s/image", 0.5)])
+def test_the_best_is_the_largest_rate_and_the_smallest_time(unit, best):
+    assert best_value([2.0, None, 3.0, 0.5], unit) == best
+    assert best_value([None], unit) is None

@@ -8,7 +8,7 @@ from test_summary import summary_of
 
 from reporting.ladder import render_ladders
 from reporting.page_data import baselines_of, cells_of, read_details
-from reporting.peaks import KINDS
+from reporting.peaks import KINDS, Peak, kinds_in, name_peaks, peak_of, print_peak
 
 BASELINE = {"variant": "eager"}
 GPU = {  # IF's second stage on an H200, compiled: the pools of CUDA graphs are reserved, not allocated
@@ -72,3 +72,24 @@ def test_all_three_figures_stay_in_the_summary_and_the_page(make_row):
     assert (row["peak_process_mib"], row["peak_reserved_mib"], row["peak_rss_mib"]) == (20, 2288, 3900)
     for name in [*KINDS, "peak_allocated_mib"]:
         assert (cell[name], cell[f"start_{name}"]) == (row[name], row[f"start_{name}"])
+
+
+NAN = float("nan")
+NONE = dict.fromkeys(GPU, NAN)
+
+
+def test_a_start_that_is_unknown_leaves_the_warm_peak():
+    row = {**NONE, "peak_allocated_mib": 1.0, "peak_process_mib": 3690.4}
+    assert peak_of(row) == Peak(None, 3690.4, "peak_process_mib")
+    assert print_peak(row, mixed=False, start=True) == "3690"
+    row["start_peak_process_mib"] = 3555.6
+    assert print_peak(row, mixed=False, start=True) == "3556 / 3690"
+    assert print_peak(row, mixed=True) == "3690 (on the device)"
+    assert print_peak(NONE, mixed=True) == "-"
+
+
+def test_kinds_stand_in_one_order_and_a_column_of_one_kind_has_its_name():
+    process, device = {**NONE, "peak_rss_mib": 1.0}, {**NONE, "peak_process_mib": 2.0}
+    assert kinds_in([process, NONE, device, process]) == ["peak_process_mib", "peak_rss_mib"]
+    assert name_peaks([process, device]) == "peak memory"
+    assert name_peaks([process, NONE]) == "peak memory of the process"

@@ -158,6 +158,15 @@ def first_failures(measurements):
     return failed.sort_values("round", kind="stable").groupby(KEY, sort=False)[["status", "phase", "detail"]].first()
 
 
+def pooled(measurements):
+    """The measurements without what a failed round says of its cell and stage, where another round is ok: numbers are NaN,
+    texts empty."""
+    ok = measurements["status"] == "ok"
+    left_out = ~ok & ok.groupby([measurements[key] for key in KEY], sort=False).transform("any")
+    texts = measurements[[*PROVENANCE, "device_id"]].astype(object).mask(left_out, "")
+    return measurements.assign(**measurements[MEDIANS].mask(left_out), **texts)
+
+
 def join_different(values):
     """The different values that are not empty, joined; whole numbers without decimals."""
     known = (value for value in values if value not in ("", None) and value == value)
@@ -174,7 +183,7 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     not be pooled.
     """
     check_poolable(measurements)
-    groups = measurements.groupby(KEY, sort=False)
+    groups = pooled(measurements).groupby(KEY, sort=False)
     medians = groups[MEDIANS].median()
     rates = groups["iterations_per_second"].agg(["min", "median", "max", "count"])
     logarithms = np.log(measurements["iterations_per_second"]).groupby([measurements[key] for key in KEY], sort=False)

@@ -1,0 +1,85 @@
+"""Cells with all their stages as one: rates, badges and rounds by hand, without a table around them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_summary import summary_of
+
+from reporting.best import values_of, whole_rounds, wholes_of
+from reporting.read import to_frame
+
+BASELINE = {"variant": "eager"}
+
+
+def stages_of(*values, pipeline="if"):
+    """A row a stage from pairs of images and iterations per second."""
+    return [
+        {"pipeline": pipeline, "stage": stage, "images_per_second": images, "iterations_per_second": rate}
+        for stage, (images, rate) in enumerate(values, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "images", "rate"),
+    [
+        (stages_of((0.4, 20.0)), 0.4, 20.0),
+        (stages_of((0.5, 20.0), (0.25, 10.0)), 1 / 6, 150 / (100 / 20 + 50 / 10)),  # IF: 100, 50 and 75 steps
+        (stages_of((1.0, 20.0), (1.0, 10.0), (0.5, 25.0)), 0.25, 225 / (5 + 5 + 3)),
+        (stages_of((0.5, 20.0), (np.nan, 10.0)), None, 15.0),  # as of a published page
+        (stages_of((0.5, 20.0), (0.0, 10.0)), None, 15.0),
+        (stages_of((0.5, 20.0), (0.5, 10.0), pipeline="unknown"), 0.25, None),
+        (stages_of((0.5, 20.0), (0.5, 10.0), (1.0, 1.0), (1.0, 1.0)), 1 / 6, None),  # a stage that the catalogue lacks
+    ],
+)
+def test_the_rates_of_all_stages_one_after_the_other(rows, images, rate):
+    found = values_of(rows)
+    assert found == {"images/s": images and pytest.approx(images), "it/s": rate and pytest.approx(rate)}
+
+
+def judged_rows(make_row, badges):
+    """A summary of IF with two stages: `badges` maps a variant to the badges of both."""
+    rows = [make_row(pipeline="if", variant=variant, stage=stage) for variant in badges for stage in (1, 2)]
+    return summary_of(rows).assign(fidelity=[badge for pair in badges.values() for badge in pair])
+
+
+@pytest.mark.parametrize(
+    ("badges", "worst"),
+    [
+        (("identical", "identical"), "identical"),
+        (("identical", "equivalent"), "equivalent"),
+        (("close", "equivalent"), "close"),
+        (("close", "different"), "different"),
+        (("different", ""), ""),
+    ],
+)
+def test_a_whole_has_the_worst_badge_of_its_stages(make_row, badges, worst):
+    (wholes,) = wholes_of(judged_rows(make_row, {"eager": ("", ""), "compile": badges}), BASELINE).values()
+    assert {name: (whole.badge, whole.own) for name, whole in wholes.items()} == {
+        "eager": ("identical", True),
+        "compile": (worst, False),
+    }
+
+
+def test_a_cell_with_a_stage_that_is_missing_or_failed_is_no_whole(make_row):
+    summary = judged_rows(make_row, dict.fromkeys(("eager", "compile", "fused"), ("", "")))
+    summary.loc[(summary["variant"] == "fused") & (summary["stage"] == 1), "iterations_per_second"] = np.nan
+    summary = summary[(summary["variant"] != "compile") | (summary["stage"] == 1)]
+    assert {place: list(wholes) for place, wholes in wholes_of(summary, BASELINE).items()} == {
+        ("A100", "2.0", "if", 1): ["eager"]
+    }
+
+
+def test_rounds_count_whose_stages_are_all_ok(make_row):
+    rows = [
+        make_row(pipeline="if", stage=stage, round=number, iterations_per_second=10 * number, images_per_second=number)
+        for number in (1, 2, 3)
+        for stage in (1, 2)
+    ]
+    rows[3] = make_row(pipeline="if", stage=2, round=2, status="oom", phase="load")
+    (wholes,) = wholes_of(summary_of(rows), BASELINE).values()
+    rounds = whole_rounds(to_frame(rows), list(wholes.values()))
+    assert rounds[["round", "stage"]].values.tolist() == [[1, 1], [3, 1]]
+    assert np.exp(rounds["images/s"]).tolist() == pytest.approx([0.5, 1.5])
+    assert np.exp(rounds["it/s"]).tolist() == pytest.approx([10, 30])
+    nothing = whole_rounds(to_frame(rows)[:0], list(wholes.values()))
+    assert nothing.empty and isinstance(nothing, pd.DataFrame)
