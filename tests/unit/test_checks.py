@@ -13,7 +13,7 @@ import torch
 
 from columns import RATE
 from measurement import attention, stage
-from measurement.checks import Check, verify
+from measurement.checks import Check, free_memory, verify
 from measurement.errors import Invalid, Unsupported
 from measurement.supervise import assemble
 from running import measure, measuring_processes, rows_of
@@ -110,8 +110,38 @@ def test_a_check_that_finds_no_effect_is_invalid_even_after_one_that_could_not_r
     assert report.columns["unverified"].startswith("vae: ")
 
 
+def test_a_reason_is_short_and_has_no_separator_of_reasons():
+    def refuse(call):
+        raise ValueError("a; b" + "x" * 300)
+
+    reason = checked(Check("vae", refuse)).columns["unverified"]
+    assert reason.startswith("vae: ValueError: a, bx") and len(reason) == len("vae: ") + 160
+
+
+def test_what_checks_have_seen_is_joined_and_columns_are_reported():
+    checks = [Check(name, lambda call, text=text: text) for name, text in (("a", "one"), ("b", None), ("c", "three"))]
+    columns = checked(*checks).columns
+    assert (columns["evidence"], columns["unverified"]) == ("dtype float32; one; three", "")
+
+
+@pytest.mark.parametrize(("kind", "frees"), [("cuda", 1), ("cpu", 0)])
+def test_a_check_has_what_no_tensor_uses_also_on_a_broken_device(monkeypatch, kind, frees):
+    freed = []
+
+    def free():
+        freed.append(1)
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", free)
+    free_memory(torch.device(kind))
+    assert len(freed) == frees
+
+
 class Idle:
     """A monitor that has seen every window."""
+
+    def start_columns(self, start_s, end_s):
+        return {}
 
     def columns(self, start_s, end_s, images):
         return {"energy_per_image_j": 10.0 * images}

@@ -72,6 +72,15 @@ def test_the_collector_is_as_it_was_after_a_call_that_fails():
     assert gc.isenabled() and not gc.get_freeze_count()
 
 
+def test_a_collector_that_was_off_stays_off():
+    gc.disable()
+    try:
+        measured(lambda: None)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_twenty_calls_of_a_pipeline_take_no_more_memory_than_one():
     def resident_mib():
         with open("/proc/self/statm") as file:

@@ -8,6 +8,7 @@ import matrix
 from conftest import ROOT
 from environments import environment_names, read_environment
 from matrix import Plan
+from measurement import libraries
 from measurement.definition import recipe_of
 from measurement.errors import SetupError
 from measurement.libraries import LIBRARIES, installed_libraries, libraries_of, package_version
@@ -19,7 +20,7 @@ QUANTIZED = next(name for name in CATALOGUE if recipe_of(name).get("quantization
 
 
 @pytest.mark.parametrize(
-    ("recipe", "libraries"),
+    ("recipe", "used"),
     [
         ({}, []),
         ({"quantization": {"library": "torchao"}}, ["torchao"]),
@@ -42,8 +43,8 @@ QUANTIZED = next(name for name in CATALOGUE if recipe_of(name).get("quantization
         ({"quantization": {"library": "torchao"}, "attention_backend": "sage"}, ["sageattention", "torchao"]),
     ],
 )
-def test_a_variant_uses_its_mechanisms_libraries(recipe, libraries):
-    assert libraries_of(recipe) == libraries
+def test_a_variant_uses_its_mechanisms_libraries(recipe, used):
+    assert libraries_of(recipe) == used
 
 
 def plan_of(*variants):
@@ -91,6 +92,27 @@ def test_what_is_installed_is_listed_by_name():
     text = installed_libraries()
     for name in ("torchao", "bitsandbytes", "peft"):
         assert (f"{name} {package_version(name)}" in (text or "").split(", ")) == bool(package_version(name))
+
+
+@pytest.mark.parametrize(
+    ("versions", "text"),
+    [
+        ({}, None),
+        ({"peft": "0.17.1"}, "peft 0.17.1"),
+        ({"torchao": "1", "bitsandbytes": "2"}, "bitsandbytes 2, torchao 1"),
+    ],
+)
+def test_what_is_installed_is_one_text(monkeypatch, versions, text):
+    monkeypatch.setattr(libraries, "package_version", versions.get)
+    assert installed_libraries() == text
+
+
+@pytest.mark.parametrize(
+    "name", ["bitsandbytes", "flash-attn", "flash-attn-3", "kernels", "peft", "sageattention", "torchao", "xformers"]
+)
+def test_each_library_is_looked_for(monkeypatch, name):
+    monkeypatch.setattr(libraries, "package_version", {name: "1.0"}.get)
+    assert installed_libraries() == f"{name} 1.0"
 
 
 def test_every_library_of_the_catalogue_is_recorded():

@@ -60,3 +60,48 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path.write_bytes(b"\x80\xff\n")
     with pytest.raises(ReportError, match="not a text file"):
         read_measurements([path])
+
+
+MEMBERS = {
+    "phase": ["", "load", "first-call", "warmup", "call-1", "call-12", "evidence"],
+    "stopped_by": ["", "target", "max-calls", "max-seconds"],
+    "cache": ["", "cold", "warm"],
+    "scale": ["tiny", "full"],
+    "weights": ["random", "pretrained"],
+}
+
+
+@pytest.fixture
+def write(make_row, tmp_path):
+    """Writes a row with these columns; returns its file."""
+
+    def write(**columns):
+        (tmp_path / "run.csv").write_text(to_csv([make_row(**columns)], COLUMNS), encoding="utf-8")
+        return [tmp_path / "run.csv"]
+
+    return write
+
+
+@pytest.mark.parametrize(("column", "value"), [(column, value) for column in MEMBERS for value in MEMBERS[column]])
+def test_what_a_run_may_say_is_read(write, column, value):
+    assert read_measurements(write(**{column: value})).loc[0, column] == value
+
+
+@pytest.mark.parametrize("column", MEMBERS)
+@pytest.mark.parametrize("value", ["call-0", "Target", "warmup-2"])
+def test_what_no_run_says_is_refused(write, column, value):
+    with pytest.raises(ReportError, match=f"{column}: found '{value}'"):
+        read_measurements(write(**{column: value}))
+
+
+@pytest.mark.parametrize("status", ["oom", "compile-error", "unsupported", "invalid", "timeout", "crashed"])
+def test_every_status_is_read_and_has_a_reason_and_no_rate(write, status):
+    assert read_measurements(write(status=status)).loc[0, "status"] == status
+    (path,) = write(status=status)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(f",{status},,why,", f",{status},,,"), encoding="utf-8")
+    with pytest.raises(ReportError, match="detail"):
+        read_measurements([path])
+    path.write_text(text.replace(",50,51,,", ",50,51,20,"), encoding="utf-8")
+    with pytest.raises(ReportError, match="a measurement that failed has no number"):
+        read_measurements([path])

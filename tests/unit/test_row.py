@@ -62,6 +62,34 @@ def test_a_folder_that_cannot_be_copied_leaves_nothing(tmp_path, monkeypatch):
     assert (tmp_path / "target/image.png").read_bytes() == b"old"
 
 
+def test_a_copied_folder_takes_the_place_of_what_was_there(tmp_path):
+    (tmp_path / "source/deep").mkdir(parents=True)
+    (tmp_path / "source/deep/image.png").write_bytes(b"new")
+    for _ in range(2):  # where nothing is, and in the place of another
+        row.copy_folder(tmp_path / "source", tmp_path / "target")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
+        assert [path.name for path in (tmp_path / "target").rglob("*")] == ["deep", "image.png"]
+        assert (tmp_path / "target/deep/image.png").read_bytes() == b"new"
+        (tmp_path / "target/old.png").touch()
+
+
+def test_why_a_folder_cannot_be_copied_is_said_whatever_kind_of_error_it_was(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SetupError, match="target: cannot be written: .*No such file or directory"):
+        row.copy_folder(tmp_path / "source", tmp_path / "target")  # a shutil.Error, which has no strerror
+    with pytest.raises(SetupError, match="target: cannot be written: No such file or directory; make room"):
+        row.copy_folder(tmp_path / "none", tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_the_folders_of_a_file_are_made(tmp_path):
+    row.write_whole(str(tmp_path / "a/b/file"), "text")
+    assert (tmp_path / "a/b/file").read_text() == "text"
+    with pytest.raises(SetupError, match="file/under: cannot be written: .*; make room or mend the permissions"):
+        row.write_whole(tmp_path / "a/b/file/under", "text")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, ""), (0, "0"), (0.0, "0"), (1 / 3, "0.333333"), (1234567.8, "1.23457e+06"), (True, "True")],

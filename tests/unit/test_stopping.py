@@ -73,3 +73,35 @@ def test_the_target_depends_on_the_device_unless_it_is_given():
     assert Stopping(SETTINGS, "cuda").target == 0.005
     assert Stopping(SETTINGS, "cpu").target == 0.02
     assert rule(device_type="cuda").target == 0.01
+
+
+@pytest.mark.parametrize(
+    ("latencies_s", "spread"),
+    [([], math.inf), ([1.0, 1.0], math.inf), ([2.0, 4.0, 3.0], 1.0), ([9.0, 2.0, 2.0, 3.0], 0.5)],
+)
+def test_the_spread_is_that_of_the_last_three_calls(latencies_s, spread):
+    assert spread_of(latencies_s) == spread
+
+
+def test_the_half_width_is_half_of_the_interval_over_the_median():
+    assert half_width([8.0, 10.0, 12.0, 9.0, 11.0, 13.0]) == (13 - 8) / 2 / 10.5
+
+
+def test_a_half_width_of_exactly_the_target_is_enough():
+    rates = [99.0, 99.0, 100.0, 100.0, 101.0, 101.0]
+    assert rule(target_percent=1).why_stop(rates, 0) == "target"
+    assert rule(target_percent=0.99).why_stop(rates, 0) is None
+
+
+def test_warm_up_may_end_with_its_fewest_calls_and_not_before():
+    assert rule().is_warm([1.0] * 3)
+    assert not rule(max_seconds=1).is_warm([1.0] * 2)
+
+
+@pytest.mark.parametrize("count", [11, 12])
+def test_calls_end_with_their_most_and_not_before(count):
+    assert rule().why_stop([10.0, 20.0] * 5 + [10.0] * (count - 10), 0) == (None if count < 12 else "max-calls")
+
+
+def test_the_target_of_a_device_of_another_kind_is_that_of_a_gpu():
+    assert Stopping(SETTINGS, "mps").target == 0.005

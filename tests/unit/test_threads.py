@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from measurement import threads
 from measurement.errors import SetupError
 from measurement.threads import check_threads, count_cores, cpu_quota, default_threads, usable_cpus
 from running import measure
@@ -58,6 +59,40 @@ def test_the_default_follows_the_affinity_and_not_the_environment(monkeypatch):
         assert default_threads() == 1
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize(
+    ("cores", "quota", "count"), [(8, None, 8), (8, 2.5, 2), (8, 3.0, 3), (2, 2.5, 2), (8, 0.5, 1), (1, 64.0, 1)]
+)
+def test_the_default_is_the_cores_or_whole_cpus_of_a_quota_and_at_least_one(monkeypatch, cores, quota, count):
+    monkeypatch.setattr(threads, "usable_cpus", lambda: list(range(2 * cores)))
+    monkeypatch.setattr(threads, "count_cores", lambda cpus: len(cpus) // 2)
+    monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
+    assert default_threads() == count
+
+
+def test_without_affinities_all_cpus_are_usable(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for found, cpus in ((3, [0, 1, 2]), (None, [0])):
+        monkeypatch.setattr(os, "cpu_count", lambda found=found: found)
+        assert usable_cpus() == cpus
+
+
+def test_a_machine_without_control_groups_has_no_quota(monkeypatch):
+    def fail(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(threads.Path, "read_text", fail)
+    assert cpu_quota() is None
+
+
+def test_as_many_threads_as_cpus_are_allowed_and_one_more_is_not(monkeypatch):
+    monkeypatch.setattr(threads, "usable_cpus", lambda: [3, 5])
+    check_threads(2, "threads")
+    with pytest.raises(
+        SetupError, match=r"^threads: found 3, but this process may use 2 CPU\(s\); lower it, or leave it out$"
+    ):
+        check_threads(3, "threads")
 
 
 def test_more_threads_than_cpus_are_refused_before_anything_is_measured(tmp_path):

@@ -1,0 +1,161 @@
+"""Each environment variable and each family of them that is refused, removed, kept or recorded."""
+
+import pytest
+
+from measurement.environment_variables import (
+    check_refused,
+    describe_ignored,
+    ignored,
+    inherited,
+    is_inert,
+    is_removed,
+    python_path,
+    recorded,
+)
+from measurement.errors import SetupError
+
+REFUSED = {
+    "CUDA_LAUNCH_BLOCKING": "kernel",
+    "HIP_LAUNCH_BLOCKING": "kernel",
+    "AMD_SERIALIZE_KERNEL": "kernel",
+    "AMD_SERIALIZE_COPY": "copy",
+    "PYTORCH_NO_CUDA_MEMORY_CACHING": "tensor is allocated",
+    "PYTORCH_NO_HIP_MEMORY_CACHING": "tensor is allocated",
+}
+THREADS = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+OTHER_THREADS = [
+    "OMP_THREAD_LIMIT",
+    "OMP_DYNAMIC",
+    "MKL_DYNAMIC",
+    "MKL_DOMAIN_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+]
+KEPT = [  # although of a family that is removed
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_HIP_ALLOC_CONF",
+    "PYTORCH_MPS_HIGH_WATERMARK_RATIO",
+    "PYTORCH_MPS_LOW_WATERMARK_RATIO",
+    "TORCHINDUCTOR_VEC_ISA_OK",
+    "TORCH_WARM_POOL",
+    "FLASH_ATTENTION_TRITON_AMD_ENABLE",
+    "DIFFUSERS_DISABLE_REMOTE_CODE",
+    "DIFFUSERS_TRUST_REMOTE_KERNELS",
+]
+REMOVED_FAMILIES = (
+    "TORCH TORCHINDUCTOR TORCHDYNAMO TORCHELASTIC PYTORCH INDUCTOR AOT AOTINDUCTOR TRITON DIFFUSERS ACCELERATE XFORMERS "
+    "FLASH_ATTENTION BNB CUBLAS CUBLASLT CUDNN HIPBLAS HIPBLASLT ROCBLAS MIOPEN ONEDNN DNNL"
+)
+REMOVED_NAMES = [
+    "NVIDIA_TF32_OVERRIDE",
+    "ATEN_CPU_CAPABILITY",
+    "DISABLE_ADDMM_CUDA_LT",
+    "ENABLE_PERSISTENT_TMA_MATMUL",
+    "ENABLE_TEMPLATE_TMA_STORE",
+    "ENABLE_TMA_LOAD_FOR_TEMPLATE_EPILOGUE",
+]
+RECORDED_FAMILIES = "CUDA HIP HSA AMD GPU NVIDIA NCCL OMP KMP GOMP MKL OPENBLAS MALLOC JEMALLOC TCMALLOC"
+INERT_ENDS = "HOME PATH PATHS DIR FOLDER ROOT FILE FILENAME VERSION ARCH_LIST ROCM_ARCH VERBOSITY NO_ADVISORY_WARNINGS"
+INERT_NAMES = ["HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PYTORCH_BUILD_NUMBER"]
+CONTAINER = ["VISIBLE_DEVICES", "DRIVER_CAPABILITIES", "REQUIRE_CUDA", "PRODUCT_NAME", "BUILD_ID"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_debugging_mode_is_refused_with_what_it_does(name):
+    with pytest.raises(SetupError, match=f"{name}=true: .*{REFUSED[name]}.*; unset it"):
+        check_refused({"HOME": "/", name: "true"})
+    check_refused({name: "0"})
+    check_refused({name: ""})
+    assert describe_ignored({name: "0"}) is None, "a mode that is off needs no word"
+
+
+@pytest.mark.parametrize("name", THREADS + OTHER_THREADS)
+def test_nobody_elses_number_of_threads_is_inherited(name):
+    assert inherited({name: "7", "HOME": "/"}) == {"HOME": "/"}
+
+
+@pytest.mark.parametrize("name", [*(f"{family}_X" for family in REMOVED_FAMILIES.split()), *REMOVED_NAMES])
+def test_what_would_change_a_variant_is_removed_and_named(name):
+    assert inherited({name: "7", "HOME": "/"}) == {"HOME": "/"}
+    assert ignored({name: "7", "HOME": "/"}) == [name]
+    assert ignored({name: ""}) == [], "it was never set"
+    assert inherited({f"MY_{name}": "7"}) == {f"MY_{name}": "7"}
+
+
+@pytest.mark.parametrize("name", [f"{name}_X" for name in REMOVED_NAMES] + ["TORCHX_Y", "CUDNNX"])
+def test_a_name_that_begins_alike_is_another(name):
+    assert not is_removed(name)
+
+
+def test_those_ignored_are_named_in_order():
+    line = describe_ignored({"TRITON_B": "1", "BNB_A": "1", "HOME": "/"})
+    assert line == "ignored: BNB_A, TRITON_B: the variant says what is measured (docs/method.md)"
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_a_machine_needs_is_kept_and_recorded(name):
+    assert inherited({name: "1"}) == {name: "1"}
+    assert recorded({name: "1"}) == f"{name}=1"
+    assert is_removed(f"{name}_2")
+
+
+@pytest.mark.parametrize("family", RECORDED_FAMILIES.split())
+def test_what_sets_a_machine_up_is_kept_and_recorded(family):
+    name = f"{family}_X"
+    assert inherited({name: "1"}) == {name: "1"}
+    assert recorded({name: "1", f"MY_{name}": "1", "HOME": "/"}) == f"{name}=1"
+    assert recorded({name: ""}) == ""
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_BIND_NOW", "GLIBC_TUNABLES"])
+def test_what_a_loader_is_given_is_recorded(name):
+    assert recorded({name: "1", f"{name}_X": "1"}) == f"{name}=1"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*(f"TORCH_{end}" for end in INERT_ENDS.split()), *INERT_NAMES, *(f"NVIDIA_{end}" for end in CONTAINER)],
+)
+def test_a_place_a_release_or_a_name_is_kept_and_not_recorded(name):
+    assert is_inert(name)
+    assert inherited({name: "x"}) == {name: "x"}
+    assert recorded({name: "x"}) == ""
+    assert not is_inert(f"{name}_Y") or name == "NVIDIA_REQUIRE_CUDA"
+
+
+def test_the_release_that_an_amd_card_is_taken_for_is_no_mere_name():
+    assert recorded({"HSA_OVERRIDE_GFX_VERSION": "10.3.0"}) == "HSA_OVERRIDE_GFX_VERSION=10.3.0"
+
+
+@pytest.mark.parametrize("word", ["TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "KEY"])
+def test_what_may_be_private_is_not_recorded(word):
+    assert recorded({f"NCCL_{word}S": "hunter2", "NCCL_DEBUG": "1"}) == "NCCL_DEBUG=1"
+
+
+def test_a_record_is_sorted_in_one_line_and_short():
+    text = recorded({"OMP_B": "1\n2", "KMP_A": "x" * 300, "LD_PRELOAD": "/a/b.so /c/d.so::e.so"})
+    assert text == f"KMP_A={'x' * 199}\u2026; LD_PRELOAD=b.so:d.so:e.so; OMP_B=1 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("PYTHONNOUSERSITE", True), ("PYTHONPATH", True), ("PYTHONHASHSEED", False)]
+)
+def test_of_pythons_own_switches_two_are_kept(name, kept):
+    assert inherited({name: "1"}) == ({name: "1"} if kept else {})
+
+
+@pytest.mark.parametrize(
+    ("environment", "pinned", "path"),
+    [
+        ({}, False, "/scripts"),
+        ({"PYTHONPATH": ""}, False, "/scripts"),
+        ({"PYTHONPATH": "/mine:/yours"}, False, "/scripts:/mine:/yours"),
+        ({"PYTHONPATH": "/mine"}, True, "/scripts"),
+    ],
+)
+def test_our_code_comes_first_on_the_path(environment, pinned, path):
+    assert python_path("/scripts", environment, pinned) == path

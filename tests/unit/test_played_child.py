@@ -1,0 +1,86 @@
+"""From a child's events to the rows of a run in `run.csv`: cache, round, batch and status, with a child that is played."""
+
+import pytest
+
+import measure
+from measurement import locking
+from running import rows_of
+
+CRASH = ("crashed", "killed by signal 11 (SIGSEGV)")
+RATES = {"calls": 2, "iterations": 6, "iterations_per_second": 4.0, "latency_s": 2.0, "images_per_second": 1.0}
+
+
+def events_of(hits=None, misses=None, **outcome):
+    """What a child reports of one stage that was measured from 1 s to 3 s."""
+    counted = {} if hits is None else {"cache_hits": hits, "cache_misses": misses}
+    events = [
+        {"event": "phase", "phase": "load"},
+        {"event": "window", "edge": "start", "at_s": 1.0},
+        {"event": "window", "edge": "end", "at_s": 3.0},
+        {"event": "values", "columns": {**RATES, **counted}},
+        {"event": "outcome", "status": "ok", "detail": None, **outcome},
+    ]
+    return [{"stage": 1, "at_s": 0.0, **event} for event in events]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Measures a round of a cell whose child reports these events and dies so; returns its row."""
+    monkeypatch.setattr(locking, "FOLDER", tmp_path)
+    monkeypatch.setattr(measure, "check_toolchain", lambda: None)
+
+    def run(number, events, death=None, variant="compile", *options):
+        monkeypatch.setattr(measure, "run_child", lambda *arguments: death)
+        monkeypatch.setattr(measure, "read_events", lambda path: events)
+        arguments = ["--pipeline=sd-txt2img", "--batch-size=2", f"--variant={variant}", "--gpu=CPU", "--threads=1"]
+        arguments += [f"--round={number}", "--rounds=4", f"--cache-folder={tmp_path / 'caches'}", *options]
+        measure.measure(measure.parse_arguments([*arguments, f"--output={tmp_path / str(number)}"]))
+        (row,) = rows_of(tmp_path / str(number))
+        assert (row["round"], row["batch_size"], row["variant"]) == (str(number), "2", variant)
+        return row
+
+    return run
+
+
+def test_a_round_after_one_that_was_measured_is_warm_if_every_graph_was_hit(run):
+    assert run(1, events_of(0, 3))["cache"] == "cold"
+    assert run(2, events_of(3, 0))["cache"] == "warm"
+    assert run(3, events_of(2, 1))["cache"] == "cold"
+    assert run(4, events_of(0, 0))["cache"] == "cold"
+
+
+@pytest.mark.parametrize(
+    ("events", "death", "status"),
+    [
+        ([], CRASH, "crashed"),
+        (events_of(0, 3, status="invalid", detail="constant"), None, "invalid"),
+        ([], None, "crashed"),
+    ],
+)
+def test_a_round_after_one_that_was_not_measured_to_its_end_is_cold(run, events, death, status):
+    first = run(1, events, death)
+    assert (first["status"], first["iterations_per_second"], first["cache"]) == (status, "", "cold")
+    assert run(2, events_of(3, 0))["cache"] == "cold"
+    assert run(3, events_of(3, 0))["cache"] == "warm"
+
+
+def test_a_fresh_cache_is_never_warm(run):
+    for number in (1, 2):
+        assert run(number, events_of(3, 0), None, "compile", "--cache=fresh")["cache"] == "cold"
+
+
+def test_what_compiles_nothing_has_no_cache(run):
+    assert [run(number, events_of(), None, "eager")["cache"] for number in (1, 2)] == ["", ""]
+
+
+def test_a_row_has_what_the_child_reported_and_nothing_of_a_rate_where_it_failed(run):
+    row = run(1, events_of())
+    assert (row["status"], row["iterations_per_second"], row["latency_s"], row["images_per_second"]) == (
+        "ok",
+        "4",
+        "2",
+        "1",
+    )
+    row = run(2, events_of(status="oom", detail="CUDA out of memory"))
+    assert (row["status"], row["detail"], row["phase"]) == ("oom", "CUDA out of memory", "load")
+    assert not [name for name in RATES if row[name]]
