@@ -10,6 +10,7 @@ from typing import NamedTuple, Optional
 from .definition import NAME, ROOT, catalogue
 from .errors import DiffbenchError, SetupError
 from .nvml import visible_gpu
+from .threads import usable_cpus
 
 MEMORY_RANGE = (0.83, 1.02)  # of what is sold: drivers and ECC keep some of it (T4: 14.6 of 16 GiB)
 
@@ -58,7 +59,7 @@ class Device(NamedTuple):
         """The columns of a row that say which device and which host measured."""
         return {
             "host_cpu": cpu_name(),
-            "host_cores": usable_cores(),
+            "host_cores": len(usable_cpus()),
             "device_id": self.id,
             "driver_version": self.driver_version,
         }
@@ -79,14 +80,6 @@ def find_device(name, entry):
     raise SetupError(
         f"the run is for gpu {name}, but this machine has no NVIDIA GPU{hidden}; run it where there is one"
     )
-
-
-def usable_cores():
-    """How many logical CPUs this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count()
 
 
 def has_memory(entry, memory_mib):

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from .session import session_pids
+from .threads import usable_cpus
 
 PERIOD_S = 1.0  # between two samples, at least
 SHARE = 0.001  # of the time at most goes into sampling: on 128 CPUs a sample takes milliseconds
@@ -56,10 +57,7 @@ class Host:
 
 def clock_files():
     """The kernel's files of the present clock of some of the CPUs that this process may use, spread over them; in kHz."""
-    try:
-        cpus = sorted(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return []
+    cpus = usable_cpus()
     chosen = cpus[:: -(-len(cpus) // MOST_CLOCKS)]
     files = [Path(f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq") for cpu in chosen]
     return [file for file in files if file.is_file()]

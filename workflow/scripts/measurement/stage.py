@@ -24,9 +24,9 @@ from .outputs import OutputRecorder, check_output, save_output
 from .precision import choose_dtype, precision_evidence
 from .refusal import refusals
 from .replays import PromisedGraphs
+from .session import POLL_S
 from .size import check_size, size_arguments
 from .stopping import Stopping, half_width, spread_of
-from .supervise import POLL_S
 from .support import check_support
 from .timer import LoopRecorder, clock_s
 from .variant import Variant
