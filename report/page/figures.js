@@ -60,7 +60,7 @@ function dotsOf(points, value, unit, facet) {
   const step = points.some(isLimited) ? STEP : 0;
   const marks = columns.flatMap((column, place) => {
     const [mine, dy] = [points.filter((point) => point.column === column), step * (place - (columns.length - 1) / 2)];
-    const title = (point) => [point.row, point.column, ...(facet ? [point[facet]] : []), `${digits(point[value])}${unit}`].join("\n");
+    const title = (point) => [point.row, point.column, ...(facet ? [point[facet]] : []), `${digits(point[value])}${unit}${point.perImage ? " per image" : ""}`].join("\n");
     return [
       Plot.ruleY(mine.filter(isLimited), { y: "row", fy: facet, x1: "low", x2: "high", stroke: "column", dy, clip: true }),
       Plot.dot(mine, { x: value, y: "row", fy: facet, fill: "column", r: step ? 3.5 : 4.5, dy, tip: true, title }),
@@ -84,7 +84,7 @@ function speedupsByGpu(cells) {
   const all = cells.filter((cell) => Number.isFinite(speedupOf(cell)?.[0]) && !isBaseline(cell));
   const shown = all.slice(0, MOST_MARKS);
   const [row, sizes] = rowsOf(shown);
-  const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: row(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different" }));
+  const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: row(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different", perImage: speedupOf(cell)[4] }));
   if (!points.length) return plot("Speed-up by GPU", "No cell that is shown has a speed-up over this baseline.");
   const rows = [...new Set(points.map((point) => point.row))];
   const gpus = [...new Set(points.map((point) => point.gpu))].map((gpu) => ({ gpu }));

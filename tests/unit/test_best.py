@@ -63,6 +63,15 @@ def test_what_was_not_compared_is_any_image_and_the_baseline_is_identical(make_r
     assert {levels[level] for level in list(LEVELS)[:3]} == {"no compile: 1.00 images/s (1.00x)"}
 
 
+def test_a_winner_that_was_not_verified_says_so(make_row):
+    rows = rows_of(make_row, {"eager": 50, "compile": 100})
+    for row in rows:
+        row["unverified"] = "compile: OutOfMemoryError: no memory" if row["variant"] == "compile" else ""
+    text = best(rows, {"compile": "identical"})
+    assert "compile: 2.00 images/s (2.00x) [1]" in text.replace("<sup>", "[").replace("</sup>", "]")
+    assert "compile is not verified: compile: OutOfMemoryError: no memory." in text
+
+
 def test_what_is_not_shown_to_be_faster_is_no_win(make_row):
     rows = rows_of(make_row, {"eager": 50, "compile": 55}, 0.001, 3) + rows_of(make_row, {"regional": 60}, 0.3, 3)
     text = best(rows, {"compile": "close", "regional": "equivalent"})

@@ -30,6 +30,10 @@ def test_every_value_of_the_rounds_is_named_and_their_order_is_no_difference():
         ("peft 1, a 1", "peft 2, b 1", "peft 1 and 2; a 1 and none; b none and 1"),
         ("peft 1; peft 2", "peft 2", "peft 1 or 2 and 2"),  # rounds that differ
         ("torchao 3, peft 1", "peft 1, torchao 3", ""),
+        ("peft 1", "none", "peft 1 and none"),
+        ("none", "peft 1", "peft none and 1"),
+        ("none", "none", ""),
+        ("peft 1", "", ""),  # a row of a release that did not record them
     ],
 )
 def test_libraries_are_compared_by_name(own, base, text):

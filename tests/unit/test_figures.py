@@ -300,6 +300,16 @@ def test_origin_of_cells_that_have_not_run(make_row):
     assert describe_origin(summary, Cells(summary, LABELS)) == ["Nothing of this has been measured yet."]
 
 
+def test_origin_names_the_variants_that_were_not_verified(make_row):
+    rows = [make_row(), make_row(variant="compile", unverified="compile: no memory")]
+    rows.append(make_row(variant="regional", status="oom", unverified="a failure prints its reason instead"))
+    summary = summary_of(rows)
+    told = describe_origin(summary, Cells(summary, LABELS))
+    assert "Not verified, for the reason that the tables give: compile." in told
+    summary = summary_of(rows[:1])
+    assert not any("Not verified" in sentence for sentence in describe_origin(summary, Cells(summary, LABELS)))
+
+
 @pytest.mark.parametrize(
     "rate, text", [(0.0123, "0.0123"), (0.427, "0.427"), (1.5, "1.50"), (21.66, "21.7"), (176.4, "176")]
 )

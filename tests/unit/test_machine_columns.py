@@ -225,12 +225,21 @@ def own(monkeypatch):
     ],
 )
 def test_processes_are_the_runs_or_others_and_their_memory_the_runs_alone(own, listed, others, held):
+    assert split_users([], own) == (0, None), "before the run opens the GPU"
     assert split_users(users(**listed), own) == (others, held)
+
+
+def test_a_process_that_had_the_gpu_before_the_run_is_never_taken_for_it(own):
+    assert split_users(users(p99=9), own) == (1, None)
+    assert split_users(users(p99=9), own) == (1, None)
+    assert split_users(users(p99=9, p98=5), own) == (1, 5), "the run has come"
+    assert split_users(users(p98=5), own) == (0, 5)
 
 
 def test_pids_are_looked_up_only_when_a_new_one_turns_up(own, monkeypatch):
     looked = []
     monkeypatch.setattr(monitor, "session_pids", lambda session: looked.append(session) or [10, 11])
+    assert own.split(set()) == (set(), set())
     assert own.split({10}) == ({10}, set())
     assert looked == []
     for _ in range(3):

@@ -67,6 +67,18 @@ def test_a_gpu_of_another_job_is_not_counted(monkeypatch, tmp_path):
     assert nvml.visible_gpu().uuid == A100[1]
 
 
+def test_a_lost_gpu_is_left_out_where_a_uuid_names_another_and_refused_where_numbers_may_have_shifted(
+    monkeypatch, tmp_path
+):
+    for visible in (A100[1], "GPU-ab12"):
+        Driver(tmp_path, (*T4, nvml.GPU_IS_LOST), A100).install(monkeypatch, visible)
+        assert nvml.visible_gpu().uuid == A100[1]
+    for visible in (None, "0", "1"):
+        Driver(tmp_path, (*T4, nvml.GPU_IS_LOST), A100).install(monkeypatch, visible)
+        with pytest.raises(SetupError, match="there is an NVIDIA GPU, but it cannot be read: NVML"):
+            nvml.visible_gpu()
+
+
 @pytest.mark.parametrize("visible", [None, "1", "GPU-ab12", SLICE[1]])
 def test_a_divided_gpu_is_its_first_slice(monkeypatch, tmp_path, visible):
     Driver(tmp_path, T4, A100, SLICE).install(monkeypatch, visible or "1")

@@ -84,6 +84,35 @@ def test_its_interval_is_that_of_the_rounds_latencies_whatever_they_started_with
     assert found["warm_images"] == 17, "(10.5 - 2.1) / (1.5 - 1.0), the medians"
 
 
+def test_rounds_of_different_devices_are_no_pairs_of_a_break_even(make_row):
+    """Both cells drift in common: pairs differ by the same in each round, unpaired rounds do not."""
+    own = {1: 1.0, 2: 1.3, 3: 0.8}
+    base = {number: 1.5 * latency_s for number, latency_s in own.items()}
+
+    def interval(devices, base_devices):
+        rows = [row_of(make_row, "eager", n, "", 9, base[n], device_id=name) for n, name in zip(base, base_devices)]
+        rows += [row_of(make_row, "compile", n, "cold", 20, own[n], device_id=name) for n, name in zip(own, devices)]
+        found = breakevens_of(rows)["compile"]
+        assert found["cold_images"] == 22, "(20 - 9) / (1.5 - 1.0)"
+        return found["cold_images_low"], found["cold_images_high"]
+
+    def expected(base, own=own):
+        return breakeven_interval([20] * 3, [9] * 3, own, base, 1)
+
+    assert interval("aaa", "aaa") == interval(["a", "", "a"], "aaa") == expected(base), (
+        "an unknown one counts as the same"
+    )
+    assert interval("aaa", "bbb") == expected({-number: latency_s for number, latency_s in base.items()})
+
+
+def test_a_round_of_another_device_counts_for_nothing_where_others_are_pairs(make_row):
+    latencies_s = {1: 1.0, 2: 1.1, 3: 7.0}
+    rows = [row_of(make_row, "eager", n, "", 9, 1.5, device_id="a") for n in latencies_s]
+    rows += [row_of(make_row, "compile", n, "cold", 20, latencies_s[n], device_id="aab"[n - 1]) for n in latencies_s]
+    found = breakevens_of(rows)["compile"]
+    assert found["cold_images"] == 25, "(20 - 9) / (1.5 - 1.05): the third round is no pair"
+
+
 def test_the_interval_contains_the_break_even(make_row):
     """Of medians, where the rounds' means say another: one of five start-ups is an hour, then one of five is a minute less."""
     for odd_s, end in ((3600, "low"), (-3600, "high")):

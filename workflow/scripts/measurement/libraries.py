@@ -23,9 +23,9 @@ def package_version(name):
 
 
 def installed_libraries():
-    """`peft 0.17.1, torchao 0.18.0`: what is installed of LIBRARIES; None if nothing is."""
+    """`peft 0.17.1, torchao 0.18.0`: what is installed of LIBRARIES; `none` if nothing is."""
     found = {name: package_version(name) for name in LIBRARIES}
-    return ", ".join(f"{name} {version}" for name, version in found.items() if version) or None
+    return ", ".join(f"{name} {version}" for name, version in found.items() if version) or "none"
 
 
 def libraries_of(recipe):

@@ -67,12 +67,18 @@ class Own:
 
     def __init__(self, session):
         self.session, self.pids, self.foreign, self.unknown = session, {session}, set(), set()
+        self.earlier = None  # pids that were on the GPU before the run had time to open it
 
     def split(self, pids):
-        """Of the pids, those of the run, and those that no process has here: a container's driver may give the host's."""
+        """Of the pids, those of the run, and those that no process has here: a container's driver may give the host's.
+
+        The first call must come before the run opens the GPU: an unknown pid that is there already is another's.
+        """
+        if self.earlier is None:
+            self.earlier = set(pids)
         if not pids <= self.pids | self.foreign | self.unknown:
             self.pids = {self.session, *session_pids(self.session)}
-            self.unknown = {pid for pid in pids - self.pids if not exists(pid)}
+            self.unknown = {pid for pid in pids - self.pids - self.earlier if not exists(pid)}
             self.foreign = pids - self.pids - self.unknown
         return pids & self.pids, pids & self.unknown
 

@@ -13,7 +13,7 @@ from .errors import SetupError
 LIBRARIES = ("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
 HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that leave no GPU
 ATTEMPTS, PAUSE_S = 3, 1.0  # a driver that is busy may answer a second later
-NO_PERMISSION, DRIVER_NOT_LOADED = 4, 9  # nvmlReturn_t
+NO_PERMISSION, DRIVER_NOT_LOADED, GPU_IS_LOST = 4, 9, 15  # nvmlReturn_t
 LONGEST = 128  # bytes of a text that NVML writes: names are at most 96
 HIDE = "or hide it with CUDA_VISIBLE_DEVICES= to measure the CPU"
 
@@ -73,14 +73,17 @@ class Nvml:
         self.call(function, *arguments, ctypes.byref(handle))
         return handle
 
-    def handles(self):
-        """The GPUs that this process may use, in PCI bus order, as CUDA counts them with CUDA_DEVICE_ORDER=PCI_BUS_ID."""
+    def handles(self, without=(NO_PERMISSION,)):
+        """The GPUs that this process may use, in PCI bus order, as CUDA counts them with CUDA_DEVICE_ORDER=PCI_BUS_ID.
+
+        `without`: the errors of GPUs that are left out. A cluster gives those without permission to other jobs.
+        """
         found = []
         for index in range(self.number("nvmlDeviceGetCount_v2")):
             try:
                 found.append(self.handle("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index)))
             except NvmlError as error:
-                if error.code != NO_PERMISSION:  # a cluster gives it to another job
+                if error.code not in without:
                     raise
         return found
 
@@ -147,7 +150,9 @@ def read_visible(visible: Optional[str]) -> Optional[Gpu]:
         time.sleep(PAUSE_S if attempt else 0)
         try:
             nvml = Nvml()
-            handles = nvml.handles()
+            # a lost GPU may shift the numbers of the others, but not their UUIDs
+            by_uuid = first is not None and not first.isdecimal()
+            handles = nvml.handles((NO_PERMISSION, GPU_IS_LOST) if by_uuid else (NO_PERMISSION,))
             if handles:
                 return nvml.describe(nvml.first_slice(choose(nvml, handles, first)))
             problem = "NVML reports none that this process may use"

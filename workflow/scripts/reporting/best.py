@@ -16,7 +16,7 @@ from .labels import escape, label_of, torch_label
 from .options import TableOptions
 from .recipe import write_recipe
 from .speedup import IMAGES, ITERATIONS, KEY, RATES, compare, is_baseline, round_rates
-from .tables import heading_of, notes_of, table_keys
+from .tables import heading_of, notes_of, table_keys, unverified_of
 
 PLACE = ["gpu", "torch", "pipeline", "batch_size"]
 BADGES = ("identical", "equivalent", "close", "different", "")  # from the best to what was not compared
@@ -188,6 +188,8 @@ def print_choice(choice, labels, footnotes):
             for variant, ratio, low, high in choice.rivals
         ]
         notes.append(f"Not distinguishable from {name}: {', '.join(rivals)}.")
+    unverified = dict.fromkeys(filter(None, map(unverified_of, choice.whole.rows)))
+    notes += [f"{name} is {text}." for text in unverified]
     numbers = []
     for note in notes:
         footnotes += [note] * (note not in footnotes)

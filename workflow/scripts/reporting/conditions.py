@@ -45,10 +45,10 @@ def by_name(parts, separator):
 
 
 def list_differences(own, base, separator):
-    """A text for each name that two lists give different values; none where either list is unknown."""
+    """A text for each name that two lists give different values; none where either list is unknown. A list may be `none`."""
     if not own or not base:
         return []
-    own, base = by_name(own, separator), by_name(base, separator)
+    own, base = (by_name([part for part in parts if part != "none"], separator) for parts in (own, base))
     names = [name for name in {**own, **base} if set(own.get(name, ())) != set(base.get(name, ()))]
     return [describe(name, own.get(name, ()), base.get(name, ())) for name in names]
 

@@ -177,7 +177,8 @@ def label_speedup(marks):
 
 
 def describe_origin(rows, cells):
-    """Sentences for the caption: devices, releases, precision, scale, weights and dates of `rows`, and the pipelines' notes."""
+    """Sentences for the caption: devices, releases, precision, scale, weights and dates of `rows`, which variants were not
+    verified, and the pipelines' notes."""
     rows = rows[rows["status"] != "open"]
     if not len(rows):
         return ["Nothing of this has been measured yet."]
@@ -202,10 +203,18 @@ def describe_origin(rows, cells):
     dated = ["measured " + " to ".join(dict.fromkeys([dates[0], dates[-1]]))] if dates else []
     origin = "; ".join([device + threads, ", ".join(releases), *([" with ".join(kinds)] if kinds else []), *dated])
     notes = [
+        describe_unverified(rows, cells),
         *differences_of(rows),
         *(note_of(name, part, cells.labels) for name, part in rows.groupby("pipeline", sort=False)),
     ]
     return [origin + ".", *dict.fromkeys(filter(None, notes))]
+
+
+def describe_unverified(rows, cells):
+    """A sentence that names the variants with a number whose evidence is incomplete; None without any."""
+    variants = rows.loc[(rows["status"] == "ok") & rows["unverified"].astype(bool), "variant"].unique()
+    names = joined(label_of(cells.labels, "variants", variant) for variant in variants)
+    return f"Not verified, for the reason that the tables give: {names}." if names else None
 
 
 def note_of(pipeline, rows, labels):
