@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+# torch's threads sleep while they wait for each other: awake, they take the CPUs from each other and from what runs beside
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config", "envs", "profiles", "report", "resources", "workflow"]
 PLAIN = ("snakemake", "pandas", "jsonschema", "PyYAML")  # what the Snakefile imports
@@ -45,6 +47,13 @@ class Project:
                 shutil.copytree(source, self.folder / part, ignore=shutil.ignore_patterns("__pycache__"))
             elif source.exists():
                 shutil.copy(source, self.folder / part)
+
+    def copy(self, folder):
+        """A copy of the project and of its results, to be changed; Snakemake compares times, so they are kept."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        project = Project.__new__(Project)
+        project.folder = Path(folder)
+        return project
 
     def edit(self, path, change):
         """Let `change` edit the content of a YAML file in place."""

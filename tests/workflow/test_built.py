@@ -43,10 +43,7 @@ def measured(tmp_path_factory, pins):
 @pytest.fixture
 def copy(measured, tmp_path):
     """A copy of the project, to be changed; its environment is at another place but of the same use."""
-    shutil.copytree(measured.folder, tmp_path / "project", symlinks=True)
-    project = Project.__new__(Project)
-    project.folder = tmp_path / "project"
-    return project
+    return measured.copy(tmp_path / "project")
 
 
 def environment(project):

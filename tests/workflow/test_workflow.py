@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -46,11 +45,8 @@ def measured(tmp_path_factory):
 
 @pytest.fixture
 def copy(measured, tmp_path):
-    """A copy of the measured project, to be changed; Snakemake compares times, so they are kept."""
-    shutil.copytree(measured.folder, tmp_path / "project", symlinks=True)
-    project = Project.__new__(Project)
-    project.folder = tmp_path / "project"
-    return project
+    """A copy of the measured project, to be changed."""
+    return measured.copy(tmp_path / "project")
 
 
 def test_the_user_sees_which_run_of_how_many_is_on(measured):
