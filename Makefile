@@ -5,8 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# two processes, a file of tests each, in the order in which they were collected: one installs while the other computes
-BESIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# three processes, a file of tests each, in the order in which they were collected: some install or wait while another computes
+BESIDE = --numprocesses 3 --dist loadfile --no-loadscope-reorder
 MUTATION = .mutation/venv
 MUTMUT = mutmut==3.8.1
 # on a machine where pip itself is old, its complaints are no news
@@ -18,8 +18,7 @@ benchmark: setup
 	$(BIN)/snakemake --cores 1
 
 test: setup
-	$(BIN)/python -m pytest tests -m "not slow and not alone" $(BESIDE)
-	$(BIN)/python -m pytest tests -m "not slow and alone"
+	$(BIN)/python -m pytest tests -m "not slow" $(BESIDE)
 
 test-all: setup
 	$(BIN)/python -m pytest tests -m "not alone" $(BESIDE) --durations=25

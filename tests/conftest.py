@@ -99,8 +99,8 @@ class Project:
 
 
 def pytest_collection_modifyitems(items):
-    """The files that take longest come first, so that two processes end at about the same time."""
-    items.sort(key=lambda item: item.path.stem not in ("test_releases", "test_conda"))
+    """The files that take longest come first, so that all processes end at about the same time."""
+    items.sort(key=lambda item: item.path.stem not in ("test_releases", "test_conda", "test_slurm"))
 
 
 @contextmanager

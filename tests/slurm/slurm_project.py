@@ -27,7 +27,7 @@ if Path("hang").exists() and Path("hang").read_text() in " ".join(sys.argv):
 
     time.sleep(600)
 """
-JOB = {"cpus": 2, "memory_mib": 3000, "minutes": 5}
+JOB = {"cpus": 2, "memory_mib": 3000, "minutes": 15}  # runs wait for those of other tests
 # A site without accounting need not have sacct either; where it is, the plugin turns to it if the controller is away.
 WHICH = '#!/bin/sh\n[ "$1" = sacct ] && exit 1\nexec /usr/bin/which "$@"\n'
 LIMITS = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 5, "--latency-wait", 10]

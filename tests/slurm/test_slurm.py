@@ -10,8 +10,8 @@ from slurm_project import ClusterProject
 
 from running import rows_of
 
-pytestmark = pytest.mark.alone
 DEVICES = {"A100": "NVIDIA A100-SXM4-40GB", "T4": "Tesla T4", "V100": "Tesla V100-SXM2-16GB"}
+WAIT_S = 300  # other tests run beside
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_every_job_is_given_the_gpu_type_of_its_cell(measured):
         jobs = jobs_of(measured.jobs, gpu)
         assert [job["JOB_GRES"] for job in jobs] == [f"gpu:{gpu.lower()}:1"] * 2
         assert {(job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) for job in jobs} == {
-            ("2", "3000M", "00:05:00")
+            ("2", "3000M", "00:15:00")
         }
 
 
@@ -94,7 +94,7 @@ def test_rounds_of_a_cell_can_share_one_allocation(cluster, tmp_path):
     before = {job["JobId"] for job in cluster.jobs()}
     project.measure()
     (job,) = [job for job in cluster.jobs() if job["JobId"] not in before]
-    assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) == ("2", "3000M", "00:10:00"), "one after the other"
+    assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) == ("2", "3000M", "00:30:00"), "one after the other"
     assert project.runs() == {("V100", "1", "1"), ("V100", "1", "2")}
 
 
@@ -115,20 +115,20 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
 
     process = project.start("--retries", 0)
     try:
-        wait_for(lambda: new_jobs("A100", 2, "RUNNING"), "the A100's second run", 120)
+        wait_for(lambda: new_jobs("A100", 2, "RUNNING"), "the A100's second run", WAIT_S)
         cluster.scancel(new_jobs("A100", 2, "RUNNING"))
-        wait_for(lambda: new_jobs("V100", 2, "RUNNING"), "the V100's second run", 120)
+        wait_for(lambda: new_jobs("V100", 2, "RUNNING"), "the V100's second run", WAIT_S)
         cluster.kill_node("node-v")
-        wait_for(lambda: "'CANCELLED'" in (project.folder / "snakemake.log").read_text(), "Snakemake to see it", 120)
+        wait_for(lambda: "'CANCELLED'" in (project.folder / "snakemake.log").read_text(), "Snakemake to see it", WAIT_S)
         cluster.kill("slurmctld")
         time.sleep(20)  # Snakemake asks meanwhile, and gets no answer
         cluster.start_controller()
-        wait_for(lambda: new_jobs("T4", 2, "TIMEOUT"), "the T4's run to be out of time", 300)
-        wait_for(lambda: ("A100", "1") in project.finished(), "the A100's first run", 120)
+        wait_for(lambda: new_jobs("T4", 2, "TIMEOUT"), "the T4's run to be out of time", WAIT_S)
+        wait_for(lambda: ("A100", "1") in project.finished(), "the A100's first run", WAIT_S)
         assert process.poll() is None, "Snakemake waits for the node"
     finally:
         os.kill(process.pid, signal.SIGINT)
-        process.wait(timeout=120)
+        process.wait(timeout=WAIT_S)
     finished = project.runs()
     assert ("A100", "1", "1") in finished
     assert not finished & {("A100", "2", "1"), ("T4", "2", "1"), ("V100", "2", "1")}
@@ -138,7 +138,7 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
     assert "…" in output.split("### A100 (batch size: 2)")[1].split("###")[0]
     cluster.start_node("node-v")
     (project.folder / "hang").unlink()
-    project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=5))
+    project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=15))
     times = {path: path.stat().st_mtime_ns for path in project.folder.glob("results/**/run.csv")}
     project.snakemake()
     assert len(project.runs()) == 5
