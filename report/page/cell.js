@@ -76,7 +76,7 @@ function renderCell() {
     ...(DATA.note ? [make("p", { className: "warning" }, DATA.note)] : []),
     list([
       [UNITS[state.unit], `${printValue(cell)} ${valueOf(cell)[0] === null ? "" : printInterval(...valueOf(cell).slice(1))}`.trim()],
-      [`Speed-up against ${baselineName()}`, speedup && `${printSpeedup(cell)} ${printInterval(speedup[1], speedup[2])} ${speedup[3]}`.trim()],
+      [`Speed-up against ${baselineName()}`, speedup && `${printSpeedup(cell)} ${printInterval(...speedup.slice(1, 4))} ${speedup[3]}`.trim()],
       ["Status", LABELS.status.get(cell.status)],
       ["Reason", cell.detail],
       ["Mark", cell.mark && [cell.mark, DATA.marks[cell.mark]].filter(Boolean).join(": ")],

@@ -8,8 +8,7 @@ const rowOf = (cell) => `${cell.name}, batch ${cell.batch_size}`;
 const PALETTE = [...d3.schemeTableau10, ...d3.schemeDark2, ...d3.schemeSet1];
 const STEP = 5; // pixels between the columns of a row whose intervals would lie on each other
 const margins = { marginLeft: 60, marginBottom: 52 };
-// an interval of few rounds may go on beyond, out of the figure
-const domainOf = (values) => [0, 1.3 * Math.max(...values)];
+const domainOf = (points, value) => [0, 1.05 * Math.max(...points.map((point) => (isUseful(point.low, point.high) ? point.high : point[value])))];
 const CHARACTER = 6.6; // pixels, about
 const widest = (texts) => Math.min(330, 0.45 * WIDTH(), 14 + CHARACTER * Math.max(8, ...texts.map((text) => text.length)));
 // How the rows of these cells are called, and what is left to say of them: all of one batch size need not repeat it.
@@ -56,7 +55,8 @@ function colorOf(points) {
 // Dots with intervals, in a row for each pipeline: columns one below the other where there are intervals.
 function dotsOf(points, value, unit, facet) {
   const columns = [...new Set(points.map((point) => point.column))];
-  const isLimited = (point) => point.low != null && point.high !== "inf";
+  const isLimited = (point) => isUseful(point.low, point.high);
+  const isWide = (point) => point.low != null && !isLimited(point);
   const step = points.some(isLimited) ? STEP : 0;
   const marks = columns.flatMap((column, place) => {
     const [mine, dy] = [points.filter((point) => point.column === column), step * (place - (columns.length - 1) / 2)];
@@ -67,7 +67,7 @@ function dotsOf(points, value, unit, facet) {
       Plot.text(mine.filter((point) => point.other), { x: value, y: "row", fy: facet, text: () => "⚠", dx: 11, dy }),
     ];
   });
-  return { marks, height: Math.max(18, 10 + step * columns.length), told: step ? "; thin lines are 95% intervals, cut off where they go on beyond" : "" };
+  return { marks, height: Math.max(18, 10 + step * columns.length), told: (step ? "; thin lines are 95% intervals" : "") + (points.some(isWide) ? "; without a line, too few rounds for an interval" : "") };
 }
 
 function choice(id, label, options, value) {
@@ -98,7 +98,7 @@ function speedupsByGpu(cells) {
     marginBottom: margins.marginBottom,
     height: 90 + gpus.length * (30 + dots.height * rows.length),
     color: colorOf(points),
-    x: { grid: true, label: `speed-up (times${perImage})`, domain: domainOf([1, ...points.map((point) => point.speedup)]) },
+    x: { grid: true, label: `speed-up (times${perImage})`, domain: domainOf([{ speedup: 1 }, ...points], "speedup") },
     y: { label: null, domain: rows, tickFormat: shortened(left) },
     fy: { axis: null, padding: gpus.length > 1 ? 0.15 : 0 },
     marks: [Plot.ruleX([1]), ...dots.marks, Plot.text(gpus, { fy: "gpu", text: "gpu", frameAnchor: "top-right", dy: -14, fontWeight: 600 })],
@@ -119,7 +119,7 @@ function pipelinesOnOne(cells, gpu) {
     height: 80 + dots.height * rows.length,
     marginBottom: margins.marginBottom,
     color: colorOf(points),
-    x: { grid: true, label: state.unit, domain: domainOf(points.map((point) => point.value)) },
+    x: { grid: true, label: state.unit, domain: domainOf(points, "value") },
     y: { label: null, domain: rows, tickFormat: shortened(left) },
     marks: dots.marks,
   });

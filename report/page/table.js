@@ -8,7 +8,7 @@ const COLUMNS = [
   { id: "torch", header: "Torch", value: (cell) => nameOf(cell, "torch") },
   { id: "variant", header: "Variant", value: (cell) => nameOf(cell, "variant") },
   { id: "value", header: () => state.unit, value: (cell) => valueOf(cell)[0] ?? undefined, text: printValue, after: (cell) => [valueOf(cell)[0] === null ? "" : printInterval(...valueOf(cell).slice(1)), cell.unverified ? "not verified" : ""].filter(Boolean).join(" ") },
-  { id: "speedup", header: "Speed-up", value: (cell) => speedupOf(cell)?.[0], text: printSpeedup, after: (cell) => (speedupOf(cell) ? printInterval(...speedupOf(cell).slice(1, 3)) : "") },
+  { id: "speedup", header: "Speed-up", value: (cell) => speedupOf(cell)?.[0], text: printSpeedup, after: (cell) => (speedupOf(cell) ? printInterval(...speedupOf(cell).slice(1, 4)) : "") },
   { id: "verdict", header: "Verdict", value: (cell) => (isBaseline(cell) ? "baseline" : speedupOf(cell)?.[3] || undefined) },
   { id: "image", header: "Image", value: (cell) => cell.fidelity },
   { id: "memory", header: MEMORY_KINDS.length === 1 ? `Peak MiB, ${MEMORY_KINDS[0]}` : "Peak MiB", value: (cell) => memoryOf(cell) ?? undefined, text: printMemory },

@@ -43,8 +43,15 @@ function printValue(cell) {
   return value === null ? "-" : digits(value);
 }
 
-function printInterval(low, high) {
-  return low === null || low === undefined ? "" : `(${digits(low)} to ${digits(high)})`;
+// Whether an interval is narrow enough to be drawn.
+function isUseful(low, high) {
+  return low > 0 && high !== "inf" && high <= DATA.widest_interval * low;
+}
+
+// An interval that is too wide says that the rounds are too few; that of a speed-up is printed where it has a verdict all the same.
+function printInterval(low, high, verdict = "unclear") {
+  if (low === null || low === undefined) return "";
+  return verdict === "unclear" && !isUseful(low, high) ? "(too few rounds)" : `(${digits(low)} to ${digits(high)})`;
 }
 
 function printSpeedup(cell) {

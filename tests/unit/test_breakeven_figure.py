@@ -6,6 +6,7 @@ from test_figures import beside_bars, caption_of, draw, measured_rows, summary_o
 
 from conftest import ROOT
 from reporting.published import read_published
+from thresholds import WIDEST_INTERVAL
 
 
 def error_bars(axes):
@@ -23,10 +24,45 @@ def test_error_bars_are_the_intervals_of_the_summary(make_row):
     assert error_bars(axes) == pytest.approx([row["speedup_low"], row["speedup_high"]])
 
 
-def test_a_wide_interval_does_not_hide_the_bars(make_row):
-    rows = [make_row(round=number, iterations_per_second=rate) for number, rate in [(1, 10), (2, 30)]]
-    (axes,) = draw("rates", summary_of(rows)).axes
-    assert axes.get_xlim()[1] < 4 * 20 < summary_of(rows)["iterations_per_second_high"].iloc[0]
+@pytest.mark.parametrize("second", [10.5, 10.6])
+def test_an_interval_is_drawn_whole_or_left_out_as_too_wide(make_row, second):
+    """Two rounds of 10 and 10.5 it/s have an interval of 7.5 to 13.97, a factor of 1.86; with 10.6 its factor is 2.1."""
+    rows = [
+        make_row(variant=variant, round=number, iterations_per_second=factor * rate)
+        for variant, factor in (("eager", 1), ("compile", 2))
+        for number, rate in [(1, 10), (2, second)]
+    ]
+    summary = summary_of(rows)
+    row = summary.iloc[0]
+    useful = bool(row["iterations_per_second_high"] / row["iterations_per_second_low"] < WIDEST_INTERVAL)
+    assert useful == (second == 10.5)
+    figure = draw("rates", summary)
+    (axes,) = figure.axes
+    bars = [container for container in axes.containers if type(container).__name__ == "ErrorbarContainer"]
+    assert len(bars) == 2 * useful
+    assert ("Where a bar or point has no error bar: too few rounds." in caption_of(figure)) == (not useful)
+    most = summary["iterations_per_second_high"].max() if useful else summary["iterations_per_second"].max()
+    assert most < axes.get_xlim()[1] < 2 * most
+
+
+@pytest.mark.parametrize("name", ["rates", "speedup", "speedup-by-gpu", "throughput", "speedup-by-batch-size"])
+def test_no_error_bar_leaves_its_panel(make_row, name):
+    """Rounds that differ by 5% have wide intervals, which the axes must hold from end to end."""
+    rows = [
+        make_row(batch_size=size, variant=variant, round=number, iterations_per_second=rate)
+        for size in (1, 4)
+        for variant, rates in (("eager", (10, 10.5)), ("compile", (20, 20.5)))
+        for number, rate in enumerate(rates, start=1)
+    ]
+    drawn = 0
+    for axes in draw(name, summary_of(rows)).axes:
+        for container in axes.containers:
+            if type(container).__name__ == "ErrorbarContainer":
+                for segment in container.lines[2][0].get_segments():
+                    drawn += 1
+                    for (low, high), values in zip((axes.get_xlim(), axes.get_ylim()), segment.T):
+                        assert min(low, high) <= values.min() and values.max() <= max(low, high)
+    assert drawn
 
 
 def rows_of(make_row, eager_s=2.5):

@@ -42,6 +42,12 @@ def test_a_row_has_interval_verdict_start_up_and_break_even(make_row):
     assert "energy (J/image)" not in columns, "what nothing is known of is left out"
 
 
+@pytest.mark.parametrize(("second", "printed"), [(10.5, "10.25 (7.52 to 13.97)"), (10.6, "10.30 (too few rounds)")])
+def test_an_interval_wider_than_a_factor_of_two_is_not_printed(make_row, second, printed):
+    rows = [make_row(round=number, iterations_per_second=rate) for number, rate in [(1, 10), (2, second)]]
+    assert columns_of(extended(summary_of(rows)))["it/s"] == [printed]
+
+
 def test_numbers_of_every_kind_print(make_row):
     rows = [make_row(energy_per_image_j=812.3, peak_rss_mib=900, start_peak_rss_mib=1200, other_cpu_percent=50)]
     columns = columns_of(extended(summary_of(rows)))

@@ -221,6 +221,22 @@ def test_a_speedup_column_has_interval_and_verdict_and_unclear_ones_advice(make_
     assert re.search(r"median of 3 rounds \(95% intervals: ±1\.\d% to ±1\d\.\d%\)", text)
 
 
+@pytest.mark.parametrize(
+    ("rates", "printed"),
+    [((20, 22), r"1\.05x \(too few rounds\), unclear"), ((80, 90), r"4\.\d\dx \(2\.\d\d to 8\.\d\d\), faster")],
+)
+def test_a_speedup_with_a_wide_interval_prints_it_only_with_a_verdict(make_row, rates, printed):
+    """Rates of 20 and 21 would give 0.75 to 1.40, within a factor of 2; these intervals are wider."""
+    rows = [
+        make_row(variant=variant, round=number, iterations_per_second=rate)
+        for variant, values in (("eager", (20, 20)), ("compile", rates))
+        for number, rate in enumerate(values, start=1)
+    ]
+    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
+    text = render_tables(summary, LABELS, TableOptions(speedups=True))["A100", 1]
+    assert re.search(printed, text), text
+
+
 def test_a_cell_whose_evidence_could_not_be_checked_is_marked(make_row):
     reason = "vae: OutOfMemoryError: CUDA out of memory"
     rows = [make_row(), make_row(variant="compile", unverified=reason), make_row(variant="regional", unverified=reason)]

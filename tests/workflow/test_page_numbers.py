@@ -35,7 +35,7 @@ def rows_of(make_row):
             round=number,
             iterations=STEPS[variant],
             iterations_per_second=rate / size,
-            images_per_second=0.9 * rate / STEPS[variant] * (1 + number / 10),
+            images_per_second=0.9 * rate / STEPS[variant] * (1 + number / 200),
             threads=2 if variant == "compile" else 4,
             unverified=UNVERIFIED if variant == "compile" else "",
             peak_rss_mib=9000,
@@ -108,6 +108,15 @@ def test_values_and_intervals_are_the_summarys_in_every_unit(opened, unit):
         numbers = [float(number) for number in re.findall(r"\d[\d.e-]*", text)]
         assert numbers == pytest.approx(expected_of(row, rows, unit), rel=6e-3), text
         assert re.fullmatch(r"\S+ \(\S+ to \S+\)( not verified)?", text)
+
+
+def test_an_interval_that_is_too_wide_says_that_the_rounds_are_too_few(opened):
+    """The limit is a factor of 2; a speed-up that has a verdict all the same keeps its interval."""
+    page, _, _ = opened
+    cases = [(10, 20), (10, 20.1), (10, "inf"), (0, 20), (None, None), (10, 20.1, "faster"), (10, 20.1, "unclear")]
+    found = page.evaluate("(cases) => cases.map((one) => printInterval(...one))", [list(case) for case in cases])
+    few = "(too few rounds)"
+    assert found == ["(10 to 20)", few, few, few, "", "(10 to 20.1)", few]
 
 
 def test_speedups_are_the_summarys_and_say_which_are_per_image(opened):

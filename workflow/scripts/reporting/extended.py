@@ -6,6 +6,7 @@ from .breakeven import count_images
 from .cells import OUTSIDE, is_number, print_stage
 from .flags import kinds_of
 from .formats import Cell, Table
+from .intervals import TOO_FEW, is_useful
 from .labels import label_of
 from .names import name_column, name_stage
 from .notes import notes_of
@@ -17,10 +18,13 @@ DEFAULT = TableOptions()
 
 
 def print_rate(row, options):
-    """`21.70 (21.50 to 21.91)`, or what took the number's place."""
+    """`21.70 (21.50 to 21.91)`, `21.70 (too few rounds)`, or what took the number's place."""
     text = print_stage(row, options.decimals, options.unit)
     interval = interval_of(row, options.unit)
-    return f"{text} ({' to '.join(f'{end:.{options.decimals}f}' for end in interval)})" if interval else text
+    if interval is None:
+        return text
+    useful = is_useful(*interval)
+    return f"{text} ({' to '.join(f'{end:.{options.decimals}f}' for end in interval) if useful else TOO_FEW})"
 
 
 def print_fidelity(row):

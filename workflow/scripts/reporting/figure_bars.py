@@ -3,7 +3,6 @@
 from matplotlib.patches import Patch
 
 from .figure_cells import (
-    WIDEST,
     Cells,
     describe_origin,
     describe_rounds,
@@ -41,7 +40,6 @@ def group_height(count):
 def draw_bars(axes, groups, columns, styles, marks, limit):
     """Horizontal bars from top to bottom, grouped; `marks` maps (group, column) to a Mark, `limit` ends the axis."""
     share = BAR / group_height(len(columns))
-    longest = longest_of(marks.values())
     for place, group in enumerate(groups):
         for index, column in enumerate(columns):
             mark = marks[(group, column)]
@@ -52,7 +50,7 @@ def draw_bars(axes, groups, columns, styles, marks, limit):
             if mark.low is not None:
                 spread = [[mark.value - mark.low], [mark.high - mark.value]]
                 axes.errorbar(mark.value, y, xerr=spread, color="black", linewidth=0.7, capsize=1.5, zorder=4)
-                end = max(end, min(mark.high, longest))
+                end = max(end, mark.high)
             axes.annotate(mark.text, (end, y), (2, 0), va="center_baseline", **BESIDE_STYLE)
     axes.set_ylim(len(groups) - 0.45, -0.55)
     axes.set_xlim(0, limit)
@@ -60,16 +58,10 @@ def draw_bars(axes, groups, columns, styles, marks, limit):
     axes.tick_params(axis="y", length=0)
 
 
-def longest_of(marks):
-    """Where bars with their intervals end: an interval of few rounds may go on beyond, out of the panel."""
-    return WIDEST * max((mark.value or 0 for mark in marks), default=0)
-
-
 def limit_of(marks):
     """Where the axis must end for the bars and what is written beside them to fit into a panel."""
     width = PANEL * 72 - 4
-    longest = longest_of(marks)
-    ends = [(min(mark.high or mark.value or 0, longest), min(text_width(mark.text), 0.7 * width)) for mark in marks]
+    ends = [(mark.high or mark.value or 0, min(text_width(mark.text), 0.7 * width)) for mark in marks]
     return max(
         [(max((end for end, _ in ends), default=0) or 1) * 1.02, *(end * width / (width - text) for end, text in ends)]
     )

@@ -5,18 +5,19 @@ from typing import NamedTuple
 
 from .builds import differences_of
 from .cells import OUTSIDE, is_number, print_stage
+from .intervals import TOO_FEW, is_useful
 from .labels import label_of, notes_on, torch_label
 from .notes import SCALES
 from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER, rate_in, unit_between, unit_of
 
-WIDEST = 1.3  # of the largest value: an interval of few rounds may go on beyond, out of the panel
 SIGN = "⚠"  # where an image is not the baseline's
 WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
 
 
 class Mark(NamedTuple):
     """A bar or a point: `value` with the `low` and `high` of its interval, or None each; `text` is what is written there,
-    and `sign` what must not be overlooked beside a value without text; `unit` is that of the rates it was made of."""
+    and `sign` what must not be overlooked beside a value without text; `unit` is that of the rates it was made of. `wide`: the
+    interval is left out, for it is too wide to be drawn."""
 
     value: float | None
     low: float | None
@@ -24,6 +25,13 @@ class Mark(NamedTuple):
     text: str
     sign: str = ""
     unit: str = "it/s"
+    wide: bool = False
+
+    def limited(self):
+        """The mark, without its interval if that is too wide."""
+        if self.low is None or is_useful(self.low, self.high):
+            return self
+        return self._replace(low=None, high=None, wide=True)
 
 
 def print_rate(rate):
@@ -127,7 +135,7 @@ def mark_rate(row, factor=1.0):
     low, high = row.get("iterations_per_second_low"), row.get("iterations_per_second_high")
     if not (is_number(low) and is_number(high)):
         return Mark(rate * factor, None, None, print_rate(rate * factor))
-    return Mark(rate * factor, low * factor, high * factor, print_rate(rate * factor))
+    return Mark(rate * factor, low * factor, high * factor, print_rate(rate * factor)).limited()
 
 
 def mark_in(row, unit):
@@ -163,10 +171,12 @@ def mark_speedup(row, base, speedup=None):
     words = f"{sign} other image " if sign else ""
     if speedup is None:
         low, high = (None if end is None else end / rate for end in (own.low, own.high))
-        scaled = Mark(own.value / rate, low, high, "", unit=unit)
+        scaled = Mark(own.value / rate, low, high, "", unit=unit, wide=own.wide)
     else:
         low, high = (row.get(f"speedup_{end}") for end in ("low", "high"))
-        scaled = Mark(speedup, *((low, high) if is_number(low) and is_number(high) else (None, None)), "", unit=unit)
+        scaled = Mark(
+            speedup, *((low, high) if is_number(low) and is_number(high) else (None, None)), "", unit=unit
+        ).limited()
     text = f"{words}{scaled.value:.2f} × {print_rate(rate)}" + f" {unit}" * (unit == PER_IMAGE)
     return scaled._replace(text=text, sign=sign)
 
@@ -236,4 +246,6 @@ def describe_rounds(rows, marks, over=""):
         sentences.append(f"Medians of {counted}.")
     if any(mark.low is not None for mark in marks):
         sentences.append(f"Error bars: 95% interval{over}, by Student's t on the logarithms of the rounds.")
+    if any(mark.wide for mark in marks):
+        sentences.append(f"Where a bar or point has no error bar: {TOO_FEW}.")
     return sentences

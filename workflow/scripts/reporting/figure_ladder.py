@@ -5,7 +5,7 @@ from typing import NamedTuple
 from matplotlib.patches import Patch
 
 from .cells import OUTSIDE
-from .figure_bars import BESIDE_STYLE, PANEL, PER_ROW, limit_of, longest_of
+from .figure_bars import BESIDE_STYLE, PANEL, PER_ROW, limit_of
 from .figure_cells import SIGN, Cells, Mark, describe_origin, describe_rounds, mark_in, print_failure
 from .figure_style import blank, colour_of, finish, grid_of, shown, styled
 from .labels import label_of
@@ -57,7 +57,6 @@ def kind_of(bar):
 
 def draw_bars(axes, bars, marks, limit):
     """The Bars of one ladder from top to bottom, joined by lines where the next one begins."""
-    longest = longest_of(marks)
     for place, (bar, mark) in enumerate(zip(bars, marks)):
         end, level = mark.value or 0, bar.rate if bar.rate is not None else bar.before
         if bar.rate is not None:
@@ -66,7 +65,7 @@ def draw_bars(axes, bars, marks, limit):
             if mark.low is not None:
                 spread = [[bar.rate - mark.low], [mark.high - bar.rate]]
                 axes.errorbar(bar.rate, place, xerr=spread, color="black", linewidth=0.7, capsize=1.5, zorder=4)
-                end = max(end, min(mark.high, longest))
+                end = max(end, mark.high)
         if level is not None and place + 1 < len(bars):
             axes.plot([level, level], [place, place + 1], color="0.4", linewidth=0.7, zorder=2)
         axes.annotate(mark.text, (end, place), (3, 0), va="center_baseline", **BESIDE_STYLE)

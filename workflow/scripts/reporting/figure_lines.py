@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from .figure_cells import WIDEST, Mark
+from .figure_cells import Mark
 from .figure_style import (
     CHARACTER,
     DASHES,
@@ -114,10 +114,8 @@ def width_of(sizes):
 def scale_of(row, line):
     """(floor, top, points under the floor) of a row's panels: from zero, or from below the thin line where there is one."""
     marks = [mark for panel in row for mark in marks_of(panel)]
-    values = [mark.value for mark in marks if mark.value is not None]
-    most, least = WIDEST * max(values, default=0), min(values, default=0) / WIDEST
-    top = 1.1 * max([line or 0, *(min(mark.high or mark.value or 0, most) for mark in marks)]) or 1
-    lows = [max(mark.low or mark.value, least) for mark in marks if mark.value is not None]
+    top = 1.1 * max([line or 0, *(mark.high or mark.value or 0 for mark in marks)]) or 1
+    lows = [mark.low or mark.value for mark in marks if mark.value is not None]
     return 0.9 * min([line, *lows]) if line else 0, top, max(room_for_failures(panel.lines) for panel in row)
 
 

@@ -8,7 +8,9 @@ docs/method.md explains the choice. One round has no interval.
 import numpy as np
 from scipy import stats
 
-from thresholds import CONFIDENCE, MOST_ROUNDS, SAME, SHARED_CELLS, SHARED_DEGREES
+from thresholds import CONFIDENCE, MOST_ROUNDS, SAME, SHARED_CELLS, SHARED_DEGREES, WIDEST_INTERVAL
+
+TOO_FEW = "too few rounds"  # in the place of an interval that is too wide
 
 
 def half_width(deviation, rounds, degrees=None):
@@ -73,6 +75,11 @@ def verdicts(low, high):
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     conditions = [np.isnan(low), (low >= 1 - SAME) & (high <= 1 + SAME), low > 1, high < 1]
     return np.select(conditions, ["", "same", "faster", "slower"], "unclear")
+
+
+def is_useful(low, high):
+    """Whether an interval is narrow enough to be printed or drawn; not if it is unknown (NaN)."""
+    return low > 0 and high <= WIDEST_INTERVAL * low
 
 
 def rounds_needed(ratio, deviation, more_than=1, paired=True):

@@ -8,6 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from thresholds import WIDEST_INTERVAL
+
 from .figure_cells import Cells, describe_origin, name_baseline
 from .headline import headline_of
 from .page_data import baselines_of, cells_of, dimensions_of
@@ -34,6 +36,7 @@ def build_page(summary, labels, baseline, about, details):
         "source": about.get("source", ""),
         "marks": about.get("marks", {}),
         "note": note_of(tiny, random),
+        "widest_interval": WIDEST_INTERVAL,
         "dimensions": dimensions_of(summary, labels),
         "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
         "baselines_left_out": left_out,

@@ -2,6 +2,7 @@
 
 from .cells import FOOTNOTED, HOST_MEMORY, OUTSIDE, best_value, merge_stages, print_stage
 from .formats import Cell, Table, to_markdown
+from .intervals import TOO_FEW, is_useful
 from .labels import label_of
 from .names import name_column
 from .notes import notes_of
@@ -66,13 +67,16 @@ def cell_of(rows, footnotes, options):
 def print_speedup(row):
     """`1.56x (1.50 to 1.62), faster`: with interval and verdict where there are rounds enough for them; `-` without a number.
 
-    Where the image is not the baseline's, that comes first; a speed-up per image says so.
+    Where the image is not the baseline's, that comes first; a speed-up per image says so; an unclear one may have too few rounds
+    for an interval.
     """
     if row["speedup"] != row["speedup"]:
         return OUTSIDE
     text = f"{'⚠ other image: ' if row['fidelity'] == 'different' else ''}{print_times(row['speedup'], unit_of(row))}"
     if row["speedup_low"] == row["speedup_low"]:
-        text += f" ({row['speedup_low']:.2f} to {row['speedup_high']:.2f}), {row['verdict']}"
+        low, high, verdict = row["speedup_low"], row["speedup_high"], row["verdict"]
+        few = verdict == "unclear" and not is_useful(low, high)
+        text += f" ({TOO_FEW if few else f'{low:.2f} to {high:.2f}'}), {verdict}"
     return text
 
 
