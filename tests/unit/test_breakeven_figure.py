@@ -5,6 +5,7 @@ import pytest
 from test_figures import beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
 
 from conftest import ROOT
+from reporting.figures import save_figure
 from reporting.published import read_published
 from thresholds import WIDEST_INTERVAL
 
@@ -131,9 +132,61 @@ def test_what_never_pays_says_so(make_row):
     assert axes.texts[0].get_text() == "cold: never\nwarm: never"
 
 
-def test_without_compiled_variants_the_figure_says_why_it_is_empty():
-    published = read_published(ROOT / "resources/published/pytorch2.csv")
-    assert "no variant that compiles has been measured against its baseline" in texts_of(draw("breakeven", published))
+NOTHING_COMPILES = "no variant that compiles has been measured against its baseline"
+UNKNOWN = "the start-ups are not known, so neither is when compiling pays"
+
+
+def test_an_empty_figure_says_that_start_ups_are_not_known():
+    texts = texts_of(draw("breakeven", read_published(ROOT / "resources/published/pytorch2.csv")))
+    assert UNKNOWN in texts and NOTHING_COMPILES not in texts
+
+
+def test_an_empty_figure_says_that_nothing_compiles(make_row):
+    started = [make_row(startup_s=2), make_row(variant="channels-last", startup_s=2)]
+    failed = [make_row(startup_s=2), make_row(variant="compile", status="oom", phase="load")]
+    alone = [make_row()]  # whose start-up is not known either: there is nothing to compare
+    for rows in (started, failed, alone):
+        texts = texts_of(draw("breakeven", summary_of(rows)))
+        assert NOTHING_COMPILES in texts and UNKNOWN not in texts
+
+
+def with_startups(make_row, eager_s=2.5, **startups_s):
+    """The rows of `rows_of`, those of a variant with another start-up."""
+    rows = rows_of(make_row, eager_s)
+    return [{**row, "startup_s": str(startups_s.get(row["variant"], row["startup_s"]))} for row in rows]
+
+
+def test_a_line_whose_start_up_is_negative_begins_at_its_first_call(make_row):
+    figure = draw("breakeven", summary_of(with_startups(make_row, eager=-1.5)))
+    baseline = figure.axes[0].lines[0]
+    x, y = baseline.get_data()
+    assert x[0] == 1 and y[0] == pytest.approx(-1.5 + 2.5015, abs=1e-3)
+    assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(2.5015, abs=1e-3), "with its own slope"
+    assert "less than 0 s" in caption_of(figure)
+    figure = draw("breakeven", summary_of(with_startups(make_row)))
+    assert figure.axes[0].lines[0].get_xdata()[0] == 0
+    assert "less than 0 s" not in caption_of(figure)
+
+
+def test_a_line_begins_where_its_time_is_positive(make_row):
+    figure = draw("breakeven", summary_of(with_startups(make_row, eager=-6)))
+    x, y = figure.axes[0].lines[0].get_data()
+    assert x[0] == 3 and y[0] > 0, "a start-up that took 2.4 calls back"
+
+
+@pytest.mark.parametrize("eager_s, startups_s", [(0.3, {}), (1.5, {"compile": 3}), (2.5, {}), (2.0, {"compile": 0.5})])
+def test_no_line_goes_through_the_words(make_row, tmp_path, eager_s, startups_s):
+    figure = draw("breakeven", summary_of(with_startups(make_row, eager_s, **startups_s)))
+    save_figure(figure, [tmp_path / "a.png"])  # lays it out
+    (axes,) = figure.axes
+    box = axes.texts[0].get_window_extent()
+    lines = [line for line in axes.lines if line.get_marker() == "None"]
+    assert len(lines) == 4
+    for line in lines:
+        ends = axes.transData.transform(list(zip(*line.get_data())))
+        heights = np.interp(np.linspace(box.x0, box.x1, 50), *ends.T)
+        assert not ((heights > box.y0) & (heights < box.y1)).any()
+    assert axes.texts[0].get_bbox_patch().get_facecolor()[:3] == (1, 1, 1)
 
 
 def test_another_image_is_marked_beside_its_bar(make_row):

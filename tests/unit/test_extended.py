@@ -9,7 +9,7 @@ from test_summary import summary_of
 from test_tables import LABELS
 
 from reporting.evidence import Evidence, read_prices
-from reporting.extended import build_all_extended, print_images
+from reporting.extended import build_all_extended, print_ceiling, print_images
 from reporting.formats import to_csv, to_html, to_markdown
 from reporting.options import TableOptions
 from reporting.published import read_published
@@ -69,6 +69,15 @@ def test_numbers_of_every_kind_print(make_row):
 def test_break_even_in_words(images, low, high, text):
     row = {"breakeven_cold_images": images, "breakeven_cold_images_low": low, "breakeven_cold_images_high": high}
     assert print_images(row, "cold") == text
+
+
+@pytest.mark.parametrize(
+    ("percent", "text"),
+    [(0.003, "<1% (compute)"), (0.5, "<1% (compute)"), (0.51, "1% (compute)"), (34.4, "34% (compute)")],
+)
+def test_a_small_share_of_the_ceiling_is_not_none(percent, text):
+    assert print_ceiling({"ceiling_percent": percent, "bound": "compute"}) == text
+    assert print_ceiling({"ceiling_percent": np.nan, "bound": ""}) == "-"
 
 
 def test_another_image_is_marked_wherever_its_speedup_stands(make_row):

@@ -150,6 +150,30 @@ def test_measured_captions_name_the_device_the_releases_and_the_rounds(make_row,
     assert ("Error bars: 95% interval" in text) == (name != "heatmap")
 
 
+def report_caption(name):
+    return (ROOT / f"report/{name}.rst").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_captions_of_the_report_promise_error_bars_where_a_figure_has_them(make_row, name):
+    drawn = "Error bars" in caption_of(draw(name, summary_of(measured_rows(make_row)))) if name in OF_RATES else False
+    assert ("Error bars" in report_caption(name)) == drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("heatmap", "one variant, the last"),
+        ("rates", "on one GPU"),
+        ("speedup-by-batch-size", "of several stages the first"),
+        ("speedup-by-gpu", "one pipeline at one batch size"),
+        ("throughput", "Denoising throughput, batch size × iterations per second,"),
+    ],
+)
+def test_captions_of_the_report_name_the_part_that_is_drawn(name, part):
+    assert part in report_caption(name)
+
+
 def test_one_round_has_no_error_bars(make_row):
     figure = draw("speedup", summary_of([make_row(), make_row(variant="compile", iterations_per_second=50)]))
     (axes,) = figure.axes
@@ -168,6 +192,44 @@ def test_images_per_second_stand_where_whole_calls_were_measured(make_row):
     assert [list(line.get_ydata())[0] for line in whole.lines] == [2, 1]
     assert whole.lines[1].get_ydata()[1] != whole.lines[1].get_ydata()[1]
     assert "of several stages, all one after the other" in caption_of(figure)
+
+
+def staged_rows(make_row):
+    rows = [make_row(pipeline=name, batch_size=size) for name in ("sd-txt2img", "if") for size in (1, 4, 16)]
+    return rows + [make_row(pipeline="if", stage=stage) for stage in (2, 3)]
+
+
+def legend_of(figure):
+    return {text.get_text(): line for text, line in zip(figure.legends[0].get_texts(), figure.legends[0].get_lines())}
+
+
+def test_images_per_second_of_all_stages_are_called_so(make_row):
+    figure = draw("throughput", summary_of(staged_rows(make_row)))
+    legend = legend_of(figure)
+    assert list(legend) == ["SD - txt2img", "IF, stage 1", "IF, all stages"]
+    denoising, whole = (axes.lines for axes in figure.axes)
+    assert denoising[1].get_marker() == legend["IF, stage 1"].get_marker()
+    assert whole[1].get_marker() == legend["IF, all stages"].get_marker() != legend["IF, stage 1"].get_marker()
+
+
+def test_a_missing_point_of_images_per_second_is_explained(make_row):
+    text = caption_of(draw("throughput", summary_of(staged_rows(make_row))))
+    assert (
+        "Where nothing stands for IF at batch sizes 4 and 16, only stage 1 was measured, out of which comes no "
+        "finished image." in text
+    )
+    assert text.count("Where ") == 1
+    rows = [make_row(), make_row(pipeline="sdxl-txt2img", images_per_second="")]
+    text = caption_of(draw("throughput", summary_of(rows)))
+    assert "Where nothing stands for SDXL - txt2img at batch size 1, whole calls were not measured." in text
+
+
+def test_a_failed_cell_of_several_stages_stands_in_its_panel_and_not_in_the_caption(make_row):
+    rows = [make_row(pipeline="if", stage=stage) for stage in (1, 2)]
+    rows += [make_row(pipeline="if", variant="compile", status="oom", phase="load")]
+    figure = draw("throughput", summary_of(rows))
+    assert "Where " not in caption_of(figure)
+    assert texts_of(figure).count("OOM") == 2
 
 
 STATUSES = {

@@ -52,7 +52,16 @@ def test_a_spread_of_the_warm_up_is_capped(flags_of, percent, text):
 
 def test_a_target_that_was_missed_by_an_unknown_number_of_calls_is_flagged(flags_of):
     row = {"stopped_by": "max-seconds", "calls": np.nan, "half_width_percent": 0.66}
-    assert flags_of(row) == [("target", "median known to ±0.7% at max-seconds")]
+    assert flags_of(row) == [("target", "median known to ±0.66% at max-seconds")]
+
+
+@pytest.mark.parametrize(
+    ("half_width", "text"),
+    [(2.049, "2.05"), (2.00001, "2.01"), (0.504, "0.51"), (2.01, "2.01"), (1.1, "1.10"), (12, "12.00")],
+)
+def test_a_missed_target_prints_as_more_than_the_target(flags_of, half_width, text):
+    row = {"stopped_by": "max-calls", "calls": 9, "half_width_percent": half_width}
+    assert flags_of(row) == [("target", f"median known to ±{text}% at max-calls")]
 
 
 def test_all_that_is_wrong_with_a_row_is_said_in_one_order(flags_of):

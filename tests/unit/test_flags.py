@@ -41,7 +41,7 @@ def test_a_trend_of_four_calls_is_not_enough():
         ({"warmup_calls": 2}, "warm-up (round 1): too short to be seen to be steady: 2 call(s)"),
         (
             {"stopped_by": "max-calls", "half_width_percent": 7.25, "calls": 6},
-            "target (round 1): median known to ±7.2% at max-calls",
+            "target (round 1): median known to ±7.25% at max-calls",
         ),
         ({"low_clock_percent": 30}, "throttled (round 1): SM clock under 75% of its largest in 30% of the samples"),
         ({"clock_limits": "hardware slowdown"}, "clock (round 1): limited by hardware slowdown"),

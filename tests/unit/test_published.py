@@ -5,8 +5,10 @@ import re
 import pytest
 
 from conftest import ROOT
+from render import write_tables
 from reporting.errors import ReportError
 from reporting.labels import read_labels
+from reporting.options import TableOptions
 from reporting.published import read_about, read_published
 from reporting.tables import render_tables
 
@@ -105,3 +107,31 @@ def test_a_damaged_dataset_is_refused(tmp_path, old, new, message):
     path.with_suffix(".yaml").write_text(FACTS.with_suffix(".yaml").read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(ReportError, match=re.escape(message)):
         read_published(path)
+
+
+def blocks_below(table):
+    return [block for block in table.strip().split("\n\n") if not block.startswith(("###", "|"))]
+
+
+def test_the_unit_stands_below_each_table(tables):
+    assert all("Iterations per second" in blocks_below(table)[-1] for table in tables.values())
+    assert blocks_below(tables["A100", 1]) == ["Iterations per second."]
+    assert blocks_below(tables["T4", 16])[-1] == "Iterations per second; with s behind it: seconds per iteration."
+
+
+def test_the_unit_is_that_of_the_options(tables):
+    printed = render_tables(read_published(FACTS), {}, TableOptions(unit="s/it"))
+    assert blocks_below(printed["T4", 16])[-1] == "Seconds per iteration."
+    assert rows_of(printed["T4", 16])["sd-txt2img"][0] == "2.34"
+
+
+def test_every_file_names_the_source(tmp_path):
+    about = read_about(FACTS.with_suffix(".yaml"))
+    write_tables(read_published(FACTS), {}, tmp_path, TableOptions(formats=("md", "html")), about)
+    files = sorted((tmp_path / "tables").iterdir())
+    assert len(files) == 15 * 2 * 2
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert text.count("Source: Diffusers documentation") == 1, path
+        assert "Iterations per second" in text, path
+    assert (tmp_path / "tables.md").read_text(encoding="utf-8").count("Source: ") == 1

@@ -14,16 +14,18 @@ DEFAULT = TableOptions()
 
 def write_tables(summary, labels, folder, options=DEFAULT, about=None):
     """Write tables/<gpu>-batch-<n>.<format> and tables.md into the folder, and tables/<gpu>-batch-<n>-extended.<format> and
-    extended.md; `about` heads the Markdown with its source."""
+    extended.md; `about` names the source, at the head of a file of several tables and below a table of its own file."""
     folder = Path(folder)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    head = [f"Source: {about['source']}.\n"] if about else []
+    source = [f"Source: {about['source']}."] if about else []
+    head = [f"{sentence}\n" for sentence in source]
     for build, suffix, name in ((build_tables, "", "tables.md"), (build_all_extended, "-extended", "extended.md")):
         tables = build(summary, labels, options)
         for (gpu, batch_size), table in tables.items():
+            sourced = table._replace(notes=[*table.notes, *source])
             for kind in options.formats:
                 path = folder / "tables" / f"{gpu}-batch-{batch_size}{suffix}.{kind}"
-                path.write_text(FORMATS[kind](table), encoding="utf-8")
+                path.write_text(FORMATS[kind](sourced), encoding="utf-8")
         (folder / name).write_text("\n".join([*head, *map(to_markdown, tables.values())]), encoding="utf-8")
 
 

@@ -57,8 +57,11 @@ def number(column, digits):
 
 
 def print_ceiling(row):
-    """`34% (compute)`: of the least time that the device's ceilings allow."""
-    return f"{row['ceiling_percent']:.0f}% ({row['bound']})" if is_number(row["ceiling_percent"]) else OUTSIDE
+    """`34% (compute)`, `<1% (memory)`: of the least time that the device's ceilings allow."""
+    if not is_number(row["ceiling_percent"]):
+        return OUTSIDE
+    share = f"{row['ceiling_percent']:.0f}"
+    return f"{'<1' if share == '0' else share}% ({row['bound']})"
 
 
 PEAKS = ("peak memory", "starting / warm (MiB)")  # its header and its cells go by the kinds of peak in the table

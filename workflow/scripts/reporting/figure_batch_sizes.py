@@ -3,28 +3,32 @@
 from .cells import OUTSIDE
 from .figure_bars import PER_ROW, base_of, compared_columns, title_of
 from .figure_cells import (
+    ALL,
     Cells,
     Mark,
     describe_origin,
     describe_rounds,
     is_number,
+    joined,
     label_speedup,
     mark_rate,
     mark_speedup,
 )
 from .figure_lines import Panel, draw_lines, marks_of
 from .figure_style import blank, styled
+from .labels import label_of
 from .tables import columns_of
 
 THROUGHPUT = "denoising throughput\n(batch size × iterations/s)"
 IMAGES = "images per second\n(whole calls)"
 
 
-def panel_lines(cells, gpu, column, mark_of):
-    """{(pipeline, 1): {batch size: Mark}} of a panel, without the cells outside the matrix."""
+def panel_lines(cells, gpu, column, mark_of, several):
+    """{(pipeline, stage): {batch size: Mark}} of a panel, without the cells outside the matrix; the stage of a pipeline that
+    has several is `several`, of any other 1."""
     lines = {}
     for pipeline in cells.unique("pipeline"):
-        group = (pipeline, 1)
+        group = (pipeline, several if pipeline in cells.staged else 1)
         marks = {
             size: mark_of(gpu, size, group, column) for size in cells.unique("batch_size", gpu=gpu, pipeline=pipeline)
         }
@@ -34,14 +38,14 @@ def panel_lines(cells, gpu, column, mark_of):
     return lines
 
 
-def panel_rows(cells, gpus, columns, mark_of, label):
-    """Rows of panels, each GPU's columns on rows of their own."""
+def panel_rows(cells, gpus, columns, mark_of, label, several=1):
+    """Rows of panels, each GPU's columns on rows of their own; of several stages the first, or ALL."""
     rows = []
     for gpu in gpus:
         panels = [
             Panel(f"{cells.name_gpu(gpu)}: {cells.name_column(column)}", lines, label)
             for column in columns
-            if (lines := panel_lines(cells, gpu, column, mark_of))
+            if (lines := panel_lines(cells, gpu, column, mark_of, several))
         ]
         rows += [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
     return rows
@@ -72,7 +76,8 @@ def draw_speedups_by_batch_size(summary, labels, baseline):
 
 @styled
 def draw_throughput(summary, labels, baseline):
-    """Batch size × iterations per second against batch size; images per second below, where whole calls were measured."""
+    """Batch size × iterations per second against batch size, of several stages the first; images per second below, of all
+    stages, where whole calls were measured."""
     title = "Denoising throughput by batch size"
     if not len(summary):
         return blank(title, "no data")
@@ -86,11 +91,12 @@ def draw_throughput(summary, labels, baseline):
 
     gpus, columns = cells.unique("gpu"), columns_of(summary)
     rows = panel_rows(cells, gpus, columns, mark_of, THROUGHPUT)
-    images = panel_rows(cells, gpus, columns, images_of, IMAGES)
+    images = panel_rows(cells, gpus, columns, images_of, IMAGES, ALL)
     notes = []
     if any(mark.value is not None for row in images for panel in row for mark in marks_of(panel)):
         title, rows = "Denoising throughput and images per second by batch size", rows + images
         notes = ["Images per second: of several stages, all one after the other."] * bool(cells.staged)
+        notes += describe_absent(cells, gpus, columns)
 
     def caption(marks):
         sentences = [*describe_rounds(summary, marks), *notes]
@@ -99,10 +105,14 @@ def draw_throughput(summary, labels, baseline):
     return draw_lines(title, caption, cells, rows)
 
 
+def rows_of_stages(cells, gpu, batch_size, pipeline, column):
+    """The rows of a cell's stages, None for each that the pipeline has elsewhere and that was not measured here."""
+    return [cells.get(gpu, batch_size, group, column) for group in cells.groups(pipeline=pipeline)]
+
+
 def mark_images(cells, gpu, batch_size, pipeline, column):
     """The Mark of a cell's images per second, all its stages one after the other; None where only some were measured."""
-    stages = [stage for name, stage in cells.groups(pipeline=pipeline)]
-    rows = [cells.get(gpu, batch_size, (pipeline, stage), column) for stage in stages]
+    rows = rows_of_stages(cells, gpu, batch_size, pipeline, column)
     failed = [row for row in rows if row is not None and not is_number(row["iterations_per_second"])]
     if failed:
         return Mark(None, None, None, mark_rate(failed[0]).text)
@@ -110,3 +120,31 @@ def mark_images(cells, gpu, batch_size, pipeline, column):
     if not all(is_number(rate) and rate > 0 for rate in rates):
         return None
     return Mark(1 / sum(1 / rate for rate in rates), None, None, "")
+
+
+def describe_absent(cells, gpus, columns):
+    """Sentences for the caption: where a cell with a rate has neither images per second nor a failure, and why."""
+    absent = {}
+    for gpu in gpus:
+        for pipeline in cells.unique("pipeline"):
+            for size in cells.unique("batch_size", gpu=gpu, pipeline=pipeline):
+                for column in columns:
+                    why = why_absent(rows_of_stages(cells, gpu, size, pipeline, column))
+                    if why:
+                        absent.setdefault((label_of(cells.labels, "pipelines", pipeline), why), set()).add(size)
+    for (name, why), sizes in absent.items():
+        many = "s" * (len(sizes) > 1)
+        yield f"Where nothing stands for {name} at batch size{many} {joined(map(str, sorted(sizes)))}, {why}."
+
+
+def why_absent(rows):
+    """Why the rows of a cell's stages make no images per second; None where they do, failed or are outside the matrix."""
+    measured = [row for row in rows if row is not None]
+    if not measured or not all(is_number(row["iterations_per_second"]) for row in measured):
+        return None
+    if len(measured) < len(rows):
+        stages = joined(str(row["stage"]) for row in measured)
+        return f"only stage {stages} was measured, out of which comes no finished image"
+    if not all(is_number(row["images_per_second"]) and row["images_per_second"] > 0 for row in measured):
+        return "whole calls were not measured"
+    return None

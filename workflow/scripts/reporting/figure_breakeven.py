@@ -1,18 +1,23 @@
 """When compiling pays: time against the number of images, start-up included, the baseline's line and each variant's."""
 
+import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from .breakeven import NEVER, count_images
 from .figure_bars import PER_ROW, base_of, compared_columns
 from .figure_cells import SIGN, Cells, describe_origin, describe_rounds, is_number, name_baseline
-from .figure_style import SMALL, blank, colour_of, finish, grid_of, shown, styled
+from .figure_style import SMALL, blank, colour_of, finish, grid_of, shown, styled, text_width
 from .start import STATES
 
 WIDTH, HEIGHT = 2.0, 1.35  # inches of a panel
 STYLES = {"cold": "--", "warm": ":"}
 BEYOND = 1.6  # how far a panel goes, in the largest break-even that it shows
 FEWEST_CALLS = 10  # how far it goes at the least
+EDGE = 0.03  # between words and the edge of a panel, in panels
+NOTHING_COMPILES = "no variant that compiles has been measured against its baseline"
+NEGATIVE = "Where a line begins right of 0, its start-up is less than 0 s: the first calls were faster than later ones."
+UNKNOWN = "the start-ups are not known, so neither is when compiling pays"
 
 
 def line_of(row, state):
@@ -56,38 +61,82 @@ def panels_of(cells, baseline):
                         yield title, cells.get(gpu, size, group, reference), rows
 
 
+def why_empty(cells, baseline):
+    """Why there is no panel: a published page does not give its start-ups."""
+    columns = compared_columns(cells.summary, baseline)
+    compared = [
+        row
+        for row in cells.rows.values()
+        if row["status"] == "ok" and (column := (row["torch"], row["variant"])) in columns
+        if base_of(column, baseline) != column
+    ]
+    unknown = [row for row in compared if not any(is_number(row[f"startup_{state}_s"]) for state in STATES)]
+    return UNKNOWN if unknown else NOTHING_COMPILES
+
+
+def ends_of(line, size, end):
+    """((images, images), (seconds, seconds)) of a line's two ends: it begins before the first call or, with a start-up below
+    0 s, at the first call after which its time is above 0 s."""
+    startup_s, image_s = line
+    start = 0 if startup_s >= 0 else size * max(1, int(-startup_s // (image_s * size)) + 1)
+    images = (start, max(start, end))
+    return images, tuple(startup_s + image_s * count for count in images)
+
+
+def place_words(text, lines, end, top):
+    """(x, y) of the lower right corner of a text where no line crosses it, in panels; at the lower right if there is no such
+    place. `lines` are ((images, images), (seconds, seconds)); the axes reach from 0 to `end` and `top`."""
+    width, height = text_width(text) / (WIDTH * 72), (1 + text.count("\n")) * 1.3 * SMALL / (HEIGHT * 72)
+    rights = [1 - EDGE, width + 3 * EDGE]
+    heights = np.arange(2 * EDGE, 1 - height, EDGE)
+    for right in rights:
+        spans = []
+        for images, times_s in lines:
+            reached = np.interp([right - width - EDGE, right + EDGE], np.divide(images, end), np.divide(times_s, top))
+            spans.append((min(reached) - EDGE, max(reached) + EDGE))
+        for low in heights:
+            if all(below > low + height or above < low for below, above in spans):
+                return right, low
+    return rights[0], heights[0]
+
+
 def draw_panel(axes, base, rows, colours):
-    """The lines of one panel, a dot where they cross, and the numbers of images in words."""
+    """The lines of one panel, a dot where they cross, and the numbers of images in words. Returns whether a start-up is below
+    0 s."""
     size = base["batch_size"]
     finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
     finite = [images for images in finite if is_number(images) and images < NEVER]
     end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
     own = {state: line_of(base, state) for state in STATES}
+    drawn, negative = [], False
     for state, line in own.items():
         if line is not None:
             style = "-" if len(set(own.values())) == 1 else STYLES[state]
-            axes.plot([0, end], [line[0], line[0] + end * line[1]], color="black", linewidth=1, linestyle=style)
+            drawn.append(ends_of(line, size, end))
+            negative |= line[0] < 0
+            axes.plot(*drawn[-1], color="black", linewidth=1, linestyle=style)
     words = []
     for column, row in rows.items():
         for state in STATES:
             line = line_of(row, state)
             if line is None:
                 continue
-            axes.plot(
-                [0, end],
-                [line[0], line[0] + end * line[1]],
-                color=colours[column],
-                linestyle=STYLES[state],
-                linewidth=1.4,
-            )
+            drawn.append(ends_of(line, size, end))
+            negative |= line[0] < 0
+            axes.plot(*drawn[-1], color=colours[column], linestyle=STYLES[state], linewidth=1.4)
             images = row[f"breakeven_{state}_images"]
             if is_number(images) and 0 < images < NEVER:
                 axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
             words.append(print_breakeven(row, state))
-    axes.text(0.98, 0.04, "\n".join(filter(None, words)), transform=axes.transAxes, ha="right", fontsize=SMALL)
+    top = 1.05 * max(times_s[1] for _, times_s in drawn)
+    text = "\n".join(filter(None, words))
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    place = place_words(text, drawn, end, top)
+    axes.text(*place, text, transform=axes.transAxes, ha="right", fontsize=SMALL, zorder=6, bbox=ground)
     axes.set_xlim(0, end)
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return negative
 
 
 @styled
@@ -98,16 +147,17 @@ def draw_breakeven(summary, labels, baseline):
     cells = Cells(summary, labels) if len(summary) else None
     panels = list(panels_of(cells, baseline)) if cells else []
     if not panels:
-        return blank(title, "no variant that compiles has been measured against its baseline")
+        return blank(title, why_empty(cells, baseline) if cells else NOTHING_COMPILES)
     rows = [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
     figure, grid = grid_of([WIDTH] * len(rows[0]), [HEIGHT + 0.25] * len(rows))
     columns = compared_columns(summary, baseline)
     colours = {column: colour_of(index) for index, column in enumerate(columns)}
+    negative = False
     for row, row_axes in zip(rows, grid):
         for axes in row_axes[len(row) :]:
             axes.set_visible(False)
         for (name, base, of_column), axes in zip(row, row_axes):
-            draw_panel(axes, base, of_column, colours)
+            negative |= draw_panel(axes, base, of_column, colours)
             axes.set_title("\n".join(shown(line, 38) for line in name.split("\n")), fontsize=7)
             axes.set_xlabel("images")
         row_axes[0].set_ylabel("seconds")
@@ -123,6 +173,5 @@ def draw_breakeven(summary, labels, baseline):
         "Cold: with an empty compiler cache; warm: with the one that an earlier round left. "
         "Whole calls, text encoder and VAE included."
     )
-    return finish(
-        figure, title, [" ".join([sentence, *describe_rounds(summary, [])]), *describe_origin(summary, cells)], handles
-    )
+    told = [sentence, *[NEGATIVE] * negative, *describe_rounds(summary, [])]
+    return finish(figure, title, [" ".join(told), *describe_origin(summary, cells)], handles)

@@ -10,6 +10,7 @@ from .labels import label_of, notes_on, torch_label
 from .notes import SCALES
 from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER, rate_in, unit_between, unit_of
 
+ALL = 0  # in the place of a stage: all of them, one after the other
 SIGN = "⚠"  # where an image is not the baseline's
 WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
 
@@ -108,7 +109,9 @@ class Cells:
     def name_group(self, group):
         pipeline, stage = group
         name = label_of(self.labels, "pipelines", pipeline)
-        return f"{name}, stage {stage}" if pipeline in self.staged else name
+        if pipeline not in self.staged:
+            return name
+        return f"{name}, all stages" if stage == ALL else f"{name}, stage {stage}"
 
     def name_column(self, column):
         torch, variant = column

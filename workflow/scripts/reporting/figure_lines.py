@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from .figure_cells import Mark
+from .figure_cells import ALL, Mark
 from .figure_style import (
     CHARACTER,
     DASHES,
@@ -26,7 +26,7 @@ DODGE = 0.06  # between lines at the same batch size, in steps of the axis
 
 
 class Panel(NamedTuple):
-    """`lines` maps (pipeline, stage) to {batch size: Mark}."""
+    """`lines` maps (pipeline, stage) to {batch size: Mark}; the stage may be ALL."""
 
     title: str
     lines: dict
@@ -124,7 +124,9 @@ def draw_lines(title, caption, cells, rows, line=None):
     if not rows:
         return blank(title, "no data")
     sizes = sorted(cells.unique("batch_size"))
-    names = [group for group in cells.groups() if any(group in panel.lines for row in rows for panel in row)]
+    drawn = {group for row in rows for panel in row for group in panel.lines}
+    groups = [(pipeline, stage) for pipeline in cells.unique("pipeline") for stage in (1, ALL)]
+    names = [group for group in groups if group in drawn]
     styles = {name: line_style(index) for index, name in enumerate(names)}
     scales = [scale_of(row, line) for row in rows]
     heights = [HEIGHT + below / 72 for _, _, below in scales]

@@ -52,6 +52,11 @@ def flag_calls(latencies_s):
     return flags
 
 
+def rounded_up(percent):
+    """A half-width to two decimals, never less than it is, so that it does not print as the target that it misses."""
+    return np.ceil(round(100 * percent, 6)) / 100
+
+
 def flag_row(row):
     """Flags of what the run itself noted: `row` maps columns to numbers (NaN where not known) and texts."""
     flags = []
@@ -63,9 +68,7 @@ def flag_row(row):
     if row["warmup_calls"] < limits.WARMUP_WINDOW:
         flags.append(("warm-up", f"too short to be seen to be steady: {row['warmup_calls']:.0f} call(s)"))
     if row["stopped_by"] in ("max-calls", "max-seconds") and not row["calls"] < limits.TARGET_CALLS:
-        known = (
-            f"to ±{row['half_width_percent']:.1f}% " if row["half_width_percent"] == row["half_width_percent"] else ""
-        )
+        known = "" if np.isnan(row["half_width_percent"]) else f"to ±{rounded_up(row['half_width_percent']):.2f}% "
         flags.append(("target", f"median known {known}at {row['stopped_by']}"))
     if row["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE:
         limit = f"{limits.LOW_CLOCK:.0%} of its largest"

@@ -37,6 +37,14 @@ def notes_of(part, labels, options):
     if len(measured):
         yield from differences_of(measured)
         yield provenance_of(measured, options.unit)
+    elif (part["status"] == "ok").any():
+        yield unit_of_page(part, options.unit)
+
+
+def unit_of_page(part, unit):
+    """The unit of published rates, which have no provenance; a page prints slow ones as seconds: `2.34s`."""
+    seconds = unit == "it/s" and part.loc[part["status"] == "ok", "text"].str.endswith("s").any()
+    return UNITS[unit][3] + "; with s behind it: seconds per iteration" * bool(seconds) + "."
 
 
 def name_cell(row, part, labels):
