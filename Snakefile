@@ -69,6 +69,7 @@ rule all:
 
 onstart:
     refuse_cluster()
+    refuse_missing_torch()
     report_ignored()
     build_environments()
 

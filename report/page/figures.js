@@ -167,7 +167,7 @@ function breakEven(cells) {
   const ends = shown.filter((cell) => Number.isFinite(cell.breakeven_cold_images) && cell.breakeven_cold_images > 0 && other(cell)).map((cell) => ({ images: cell.breakeven_cold_images, column: columnOf(cell) }));
   const last = Math.max(100, 2 * Math.max(0, ...ends.map((end) => end.images)));
   const points = shown.flatMap((cell) => [0, last].map((images) => ({ images, column: columnOf(cell), seconds: cell.startup_cold_s + images / cell.images[0] })));
-  const drawn = plot(`Break-even: ${groups.get(group)}`, `Seconds until so many images are made, a cold start included. Dashed: where a line crosses that of ${own.label}, whatever baseline is chosen, and its start-up has paid for itself.`, {
+  const drawn = plot(`Break-even: ${groups.get(group)}`, `Time to make that many images, cold start included. Dashed: the number of images at which the variant has caught up with ${own.label}, whatever baseline is chosen.`, {
     height: 340,
     ...margins,
     color: colorOf(points),

@@ -85,6 +85,7 @@ def test_one_round_makes_no_claim(make_row):
     text = best(rows_of(make_row, {"eager": 50, "compile": 100}, rounds=1))
     assert levels_of(text)["any image"] == "compile: 2.00 images/s (2.00x)"
     assert "One round cannot show" in text
+    assert "Without several rounds there is no verdict: the highest number stands" in text
     assert "One round" not in best(rows_of(make_row, {"eager": 50, "compile": 100}))
 
 

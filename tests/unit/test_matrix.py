@@ -2,14 +2,15 @@
 
 import copy
 import shutil
+import sys
 
 import pytest
 import yaml
 
 from columns import CELL
 from conftest import ROOT
-from matrix import Plan, expand, expand_rounds, resolve_config
-from measurement.errors import DiffbenchError
+from matrix import Plan, check_installed, expand, expand_rounds, resolve_config
+from measurement.errors import DiffbenchError, SetupError
 from measurement.threads import default_threads
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
@@ -207,3 +208,10 @@ def test_definitions_tell_variants_batches_and_settings_apart():
     assert not set(plan.definitions.values()) & set(stricter.definitions.values())
     patient = Plan(changed(measurement={**CONFIG["measurement"], "time_limit_s": 9}))
     assert patient.definitions == plan.definitions
+
+
+@pytest.mark.parametrize(("asked", "other"), [("auto", "add --use-conda"), ("installed", "name a release as the")])
+def test_a_python_without_torch_measures_nothing(asked, other):
+    check_installed([asked], {"torch": "2.13.0"}.get)
+    with pytest.raises(SetupError, match=rf"^torch is not installed in {sys.executable}; .*`make setup`.*; or {other}"):
+        check_installed([asked], {}.get)

@@ -66,7 +66,7 @@ def test_regional_compilation_is_measured_where_there_are_blocks_and_n_a_elsewhe
     [
         ("no-sdpa", "set_default_attn_processor", "attention by AttnProcessor;"),
         ("fused", "fuse_qkv_projections", "attention by FusedAttnProcessor2_0"),
-        ("sdpa-math", "set_attn_processor", "denoising step: 8 x math"),
+        ("sdpa-math", "set_attn_processor", "denoiser call: 8 x math"),
     ],
 )
 def test_another_attention_is_another_computation_of_the_same(tmp_path, eager, variant, method, evidence):
@@ -74,13 +74,13 @@ def test_another_attention_is_another_computation_of_the_same(tmp_path, eager, v
         assert method in refused(tmp_path, variant=variant)
         return
     columns, base = measured(tmp_path, variant=variant), eager[1].columns
-    assert f"denoising step: {columns['attention_kernels']}" in columns["evidence"]
+    assert f"denoiser call: {columns['attention_kernels']}" in columns["evidence"]
     assert (columns.get("step_gflop"), columns.get("step_mib")) == (base.get("step_gflop"), base.get("step_mib"))
     assert evidence in columns["evidence"]
     assert np.allclose(latents(tmp_path), latents(eager[0]), atol=1e-3), "beyond rounding"
     if variant == "no-sdpa":
         assert not np.array_equal(latents(tmp_path), latents(eager[0])), "the same bits: it had no effect"
-        assert "denoising step: none that is fused" in columns["evidence"]
+        assert "denoiser call: none that is fused" in columns["evidence"]
 
 
 def test_kernels_are_told_by_their_names_in_a_profile():

@@ -156,7 +156,8 @@ def lacking(name):
 
 
 def test_the_plain_command_needs_no_torch(tmp_path):
-    """Planning and rendering work in an environment that holds Snakemake and what the Snakefile imports."""
+    """Planning and rendering work in an environment that holds Snakemake and what the Snakefile imports; measuring with the torch
+    of that environment is refused in one line before any job."""
     python = tmp_path / "plain" / "bin" / "python"
     subprocess.run([find_uv(), "venv", "--quiet", "--python", sys.executable, tmp_path / "plain"], check=True)
     subprocess.run([find_uv(), "pip", "install", "--quiet", "--python", python, *pins(*PLAIN, "uv")], check=True)
@@ -169,3 +170,10 @@ def test_the_plain_command_needs_no_torch(tmp_path):
             assert result.returncode == 0, output
             assert f"on CPU, {found}" in output
     assert not Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "plain")}), "torch").exists()
+    command = [python, "-m", "snakemake", "--cores", "1"]
+    result = subprocess.run(list(map(str, command)), cwd=project.folder, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        f"error: torch is not installed in {python}; use a Python that has"
+    )
+    assert "measure:" not in result.stderr and "Error in rule" not in result.stderr

@@ -13,6 +13,7 @@ those that you no longer need; one that is needed again is built again, and no r
 import subprocess
 
 from build import COMPLETE
+from matrix import check_installed
 
 
 def environment_file(torch):
@@ -64,6 +65,16 @@ def build_environment(torch):
         result = subprocess.run([*program, "--folder", str(environment_folder(torch))], stdout=file, stderr=file)
     if result.returncode:
         sys.exit(log.read_text(encoding="utf-8").rstrip().rpartition("\n")[2] or f"error: see {log}")
+
+
+def refuse_missing_torch():
+    """Stop before any job if runs of this start need torch in the Python that runs Snakemake, and it has none."""
+    measuring = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("ceiling", "measure")]
+    try:
+        if any(job.wildcards.torch == INSTALLED for job in measuring):
+            check_installed(config["torch"])
+    except DiffbenchError as error:
+        sys.exit(f"error: {error}")
 
 
 def build_environments():

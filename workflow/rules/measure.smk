@@ -71,7 +71,7 @@ rule measure:
         " {params.stopping}"
         " --time-limit-s {resources.time_limit_s} --memory-limit-mib {resources.memory_limit_mib}"
         " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
-        " --definition {params.definition:q} --expect {params.environment:q}"
+        " --definition={params.definition:q} --expect={params.environment:q}"
         " --output {params.folder:q} --log {log:q}"
 
 
@@ -101,7 +101,7 @@ rule ceiling:
         "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
     shell:
         "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
-        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect {params.environment:q} --threads {resources.torch_threads}"
+        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect={params.environment:q} --threads {resources.torch_threads}"
         " --dtypes {params.dtypes}"
         " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
         " --output {output:q} --log {log:q}"

@@ -1,6 +1,7 @@
 """From the config to the matrix: the cells to measure, their rounds, and the order in which they run."""
 
 import difflib
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from measurement.definition import (
     recipe_of,
 )
 from measurement.device import describe_gpu, resolve_auto
-from measurement.errors import DiffbenchError
+from measurement.errors import DiffbenchError, SetupError, describe_missing
 from measurement.libraries import libraries_of, package_version
 from measurement.threads import check_threads, default_threads
 from sizes import NATIVE, sized, split_name
@@ -169,6 +170,16 @@ def own_threads():
 def installed_versions():
     """`torch=…,diffusers=…,transformers=…` of the Python that runs Snakemake; a package that is missing is left out."""
     return state({package: package_version(package) for package in ("torch", "diffusers", "transformers")})
+
+
+def check_installed(asked, version_of=package_version):
+    """Raises SetupError where the Python that runs Snakemake lacks torch, and so cannot measure as the build `installed`.
+
+    `asked` is the config's `torch`: conda builds an environment for `auto` alone.
+    """
+    if not version_of("torch"):
+        other = "add --use-conda" if "auto" in asked else "name a release as the config's `torch`"
+        raise SetupError(f"{describe_missing('torch', sys.executable)}; or {other}")
 
 
 def state(versions):

@@ -21,31 +21,35 @@ import tempfile
 import time
 from pathlib import Path
 
-from columns import CALL_COLUMNS, COLUMNS
-from environments import read_environment
-from measurement import allocation, row
-from measurement.caches import CACHES, SHARED, advice, cell_cache, default_folder
-from measurement.definition import (
-    NAME,
-    ROOT,
-    SCALES,
-    SETTINGS,
-    WEIGHTS,
-    check_limits,
-    compiles,
-    digest,
-    option,
-    resolve,
-)
-from measurement.device import describe_gpu, find_device, resolve_auto
-from measurement.environment_variables import THREADS, check_refused, describe_ignored, inherited, python_path
-from measurement.errors import DiffbenchError, SetupError
-from measurement.locking import locked
-from measurement.monitor import Monitor
-from measurement.supervise import assemble, read_events, run_child
-from measurement.threads import check_threads, default_threads
-from measurement.toolchain import check_toolchain
-from sizes import NATIVE, SIZE, name_at
+from measurement.errors import DiffbenchError, SetupError, describe_missing
+
+try:
+    from columns import CALL_COLUMNS, COLUMNS
+    from environments import read_environment
+    from measurement import allocation, row
+    from measurement.caches import CACHES, SHARED, advice, cell_cache, default_folder
+    from measurement.definition import (
+        NAME,
+        ROOT,
+        SCALES,
+        SETTINGS,
+        WEIGHTS,
+        check_limits,
+        compiles,
+        digest,
+        option,
+        resolve,
+    )
+    from measurement.device import describe_gpu, find_device, resolve_auto
+    from measurement.environment_variables import THREADS, check_refused, describe_ignored, inherited, python_path
+    from measurement.locking import locked
+    from measurement.monitor import Monitor
+    from measurement.supervise import assemble, read_events, run_child
+    from measurement.threads import check_threads, default_threads
+    from measurement.toolchain import check_toolchain
+    from sizes import NATIVE, SIZE, name_at
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {describe_missing(error.name, sys.executable)}")
 
 SCRIPTS = Path(__file__).resolve().parent
 OUTPUTS = "outputs"  # the folder of what one call made

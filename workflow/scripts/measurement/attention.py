@@ -225,5 +225,5 @@ def attention_evidence(variant, call):
     variant.columns["attention_kernels"] = listed or "none that is fused"
     forced = variant.recipe.get("sdpa_backend")
     if forced and not (kernels and set(kernels) <= set(SDPA_KERNELS[forced][2])):
-        raise Invalid(f"{forced} attention had no effect: attention kernels of a denoising step: {listed or 'none'}")
-    return f"attention kernels of a denoising step: {variant.columns['attention_kernels']}"
+        raise Invalid(f"{forced} attention had no effect: attention kernels of one denoiser call: {listed or 'none'}")
+    return f"attention kernels of one denoiser call: {variant.columns['attention_kernels']}"

@@ -1,5 +1,7 @@
 """The errors that a user sees as one line."""
 
+PACKAGES = {"yaml": "PyYAML"}  # of modules that have another name than their package
+
 
 class DiffbenchError(Exception):
     """Something to be told in one line: what is at fault, what was found, what was expected, what to do."""
@@ -15,6 +17,14 @@ class Unsupported(Exception):
 
 class Invalid(Exception):
     """It ran, but its number must not stand: a row with status `invalid`."""
+
+
+def describe_missing(module, python):
+    """The line for a Python without a module that measuring needs: its package, and what to do."""
+    return (
+        f"{PACKAGES.get(module, module)} is not installed in {python}; use a Python that has the packages of requirements.txt: "
+        "`make setup` installs them into .venv, `. .venv/bin/activate` selects it"
+    )
 
 
 def one_line(text, limit=300):

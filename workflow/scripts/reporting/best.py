@@ -28,8 +28,10 @@ LEVELS = {  # how it is headed: the last of BADGES that it takes
 }
 UNITS = (IMAGES, ITERATIONS)
 LEGEND = (
-    "The fastest variant whose image is this much like the baseline's, with its speed-up over the baseline. If no variant is "
-    "shown to be faster than the baseline, the baseline. An image that was not compared counts as any image."
+    "The fastest variant whose image is this much like the baseline's, with its speed-up over the baseline. A variant that "
+    "several rounds do not show to be faster than the baseline is passed over; if all are, the baseline is the best. Without "
+    "several rounds there is no verdict: the highest number stands, and a note says where there was only one round. An image "
+    "that was not compared counts as any image."
 )
 STAGES = "Several stages count as one: one image through all of them, one after the other."
 ONE_ROUND = "One round cannot show which variant is the fastest: the order may be chance."

@@ -23,7 +23,7 @@ ROOFS = (
     "Solid line: the ceiling that was measured on the same device with the same torch build, a large copy where it slants, "
     "a large matrix product where it is level; dashed: 50% of it, dotted: 10%. FLOP: of one denoising step. Bytes: the "
     "least that such a step must move, every weight, input and output once; activations that leave the caches come on top, "
-    "so a cell can lie below the slanted line without compute to blame."
+    "so a cell can lie below the slanted line even though compute is not what limits it."
 )
 
 

@@ -107,16 +107,12 @@ def advice_of(part, labels):
     """A sentence that says how many rounds would settle each speed-up that is unclear."""
     unclear = part[part["verdict"] == "unclear"]
     advice = [
-        f"{name_cell(row, part, labels)}: "
-        + (
-            f"{row['rounds_needed']:.0f} rounds"
-            if row["rounds_needed"] <= MOST_ROUNDS
-            else f"more than {MOST_ROUNDS} rounds"
-        )
+        f"{name_cell(row, part, labels)}, "
+        + (f"{row['rounds_needed']:.0f}" if row["rounds_needed"] <= MOST_ROUNDS else f"more than {MOST_ROUNDS}")
         for row in unclear.to_dict("records")
     ]
     if advice:
-        yield f"Unclear: the interval contains 1; what would settle it, if all is as it seems: {'; '.join(advice)}."
+        yield f"Unclear: the interval contains 1; estimate of the rounds that would settle it: {'; '.join(advice)}."
 
 
 def condition_notes(part, labels):
