@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from test_figures import beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
+from test_figures import BASELINE, LABELS, beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
 
 from conftest import ROOT
+from reporting.figure_ladder import draw_ladder
 from reporting.figures import save_figure
 from reporting.published import read_published
 from thresholds import WIDEST_INTERVAL
@@ -44,6 +45,56 @@ def test_an_interval_is_drawn_whole_or_left_out_as_too_wide(make_row, second):
     assert ("Where a bar or point has no error bar: too few rounds." in caption_of(figure)) == (not useful)
     most = summary["iterations_per_second_high"].max() if useful else summary["iterations_per_second"].max()
     assert most < axes.get_xlim()[1] < 2 * most
+
+
+def intervals_drawn(figure):
+    """[(low, high)] of all error bars, sorted."""
+    found = []
+    for axes in figure.axes:
+        for container in axes.containers:
+            if type(container).__name__ == "ErrorbarContainer":
+                for segment in container.lines[2][0].get_segments():
+                    across = 0 if np.ptp(segment[:, 0]) else 1
+                    found.append(tuple(segment[:, across]))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    "name", ["rates", "speedup", "speedup-by-gpu", "throughput", "speedup-by-batch-size", "ladder"]
+)
+def test_an_error_bar_ends_where_its_interval_ends(make_row, name):
+    """Intervals that reach further up than down, each another one."""
+    rows = [
+        make_row(batch_size=size, variant=variant, round=number, iterations_per_second=rate)
+        for size in (1, 4)
+        for variant, rate in (("eager", 10 * size), ("compile", 25 * size))
+        for number in (1, 2)
+    ]
+    summary = summary_of(rows)
+    wider = 1 + np.arange(len(summary)) / 100
+    rate, speedup = summary["iterations_per_second"], summary["speedup"].where(summary["variant"] == "compile")
+    summary = summary.assign(
+        iterations_per_second_low=0.9 * rate, iterations_per_second_high=1.5 * rate * wider,
+        speedup_low=0.8 * speedup, speedup_high=1.4 * speedup * wider,
+    )  # fmt: skip
+    low, high = (summary[f"iterations_per_second_{end}"] for end in ("low", "high"))
+    of_speedups = [(row.speedup_low, row.speedup_high) for row in summary.dropna(subset="speedup_low").itertuples()]
+    base = summary.groupby("batch_size")["iterations_per_second"].transform("first")
+    expected = {
+        "rates": zip(low, high),
+        "ladder": zip(low, high),
+        "throughput": zip(low * summary["batch_size"], high * summary["batch_size"]),
+        "speedup": of_speedups,
+        "speedup-by-batch-size": of_speedups,
+        "speedup-by-gpu": [
+            ends for ends, size in zip(zip(low / base, high / base), summary["batch_size"]) if size == 4
+        ],
+    }[name]  # fmt: skip
+    figure = draw_ladder(summary, LABELS, BASELINE) if name == "ladder" else draw(name, summary)
+    drawn = intervals_drawn(figure)
+    found = sorted(map(tuple, expected))
+    assert len(drawn) == len(found) > 0
+    assert drawn == [pytest.approx(ends) for ends in found]
 
 
 @pytest.mark.parametrize("name", ["rates", "speedup", "speedup-by-gpu", "throughput", "speedup-by-batch-size"])

@@ -270,6 +270,14 @@ def intervals_in(rows):
     )[2]
 
 
+def test_rounds_are_counted_of_cells_with_a_number(make_row):
+    failed = make_row(variant="compile", status="oom", phase="warmup")
+    assert "median of 2 rounds" in tables_of([*rounds_at(make_row, 20, 20.1), failed])["A100", 1]
+    assert "median of no round" in tables_of([failed])["A100", 1]
+    unequal = [*rounds_at(make_row, 20, 20.1), *rounds_at(make_row, 20, 20.1, 20.2, variant="compile")]
+    assert "median of 2 to 3 rounds" in tables_of(unequal)["A100", 1]
+
+
 def rounds_at(make_row, *rates, **keys):
     return [make_row(round=number, iterations_per_second=rate, **keys) for number, rate in enumerate(rates, start=1)]
 

@@ -136,6 +136,58 @@ def test_speedups_are_the_summarys_and_say_which_are_per_image(opened):
     assert "Over the chosen baseline, per image where step counts differ" in caption
 
 
+DIALOG = {  # label in a cell's dialog: the column of the summary that stands beside it
+    "First call, cold (s)": "first_call_cold_s",
+    "First call, warm (s)": "first_call_warm_s",
+    "Start-up, cold (s)": "startup_cold_s",
+    "Start-up, warm (s)": "startup_warm_s",
+    "Break-even against no compile, cold (images)": "breakeven_cold_images",
+    "Break-even against no compile, warm (images)": "breakeven_warm_images",
+    "Graphs": "graphs",
+    "Graph breaks": "graph_breaks",
+    "Peak memory on the device, while starting (MiB)": "start_peak_process_mib",
+    "Peak memory on the device, warm (MiB)": "peak_process_mib",
+    "Reserved by torch on the device, while starting (MiB)": "start_peak_reserved_mib",
+    "Reserved by torch on the device, warm (MiB)": "peak_reserved_mib",
+    "Allocated by torch on the device, while starting (MiB)": "start_peak_allocated_mib",
+    "Allocated by torch on the device, warm (MiB)": "peak_allocated_mib",
+    "Peak memory of the process, while starting (MiB)": "start_peak_rss_mib",
+    "Peak memory of the process, warm (MiB)": "peak_rss_mib",
+    "Work of a step (GFLOP)": "step_gflop",
+    "Share of the device's ceiling (%)": "ceiling_percent",
+    "Bound by": "bound",
+    "Energy (J/image)": "energy_per_image_j",
+    "Price (USD/1000 images)": "price_per_1000_images_usd",
+    "Badge": "fidelity",
+    "PSNR (dB)": "psnr_db",
+    "SSIM": "ssim",
+    "Largest difference of latents": "latents_difference",
+    "Between the baseline's rounds: PSNR (dB)": "noise_floor_db",
+}
+
+
+def test_each_label_of_a_cells_dialog_has_the_value_of_its_column(tmp_path, make_row, visit):
+    """Every column has a number of its own, so that none can stand in another's place."""
+    measurements = to_frame(rows_of(make_row))
+    summary = summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE)
+    texts = {"bound": "memory", "fidelity": "close"}
+    numbers = {column: 101.0 + place for place, column in enumerate(DIALOG.values())}
+    summary = summary.assign(**{**numbers, **texts})
+    file = tmp_path / "index.html"
+    details = read_details(measurements, None, {}, {})
+    file.write_text(build_page(summary, LABELS, BASELINE, {"title": "Dialog"}, details), encoding="utf-8")
+    page = visit(file, "cell=A100%2F2.0%2Fsd-txt2img%2F1%2Fcompile%2F1")
+    found = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('#cell dt')].map((dt) => [dt.innerText, dt.nextSibling.innerText]))"
+    )
+    expected = {label: texts.get(column) or f"{numbers[column]:.0f}" for label, column in DIALOG.items()}
+    assert {label: found.get(label) for label in DIALOG} == expected
+    assert found["Not verified"] == UNVERIFIED
+    row = summary[(summary["variant"] == "compile") & (summary["batch_size"] == 1)].iloc[0]
+    speedup = f"{row['speedup']:.2f}x ({row['speedup_low']:.2f} to {row['speedup_high']:.2f}) {row['verdict']}"
+    assert found["Speed-up against no compile"] == speedup
+
+
 def test_memory_marks_and_conditions_are_the_summarys(opened):
     page, summary, _ = opened
     header = "Peak MiB, on the device"
