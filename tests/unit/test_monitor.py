@@ -153,18 +153,19 @@ def test_memory_that_the_driver_does_not_report_is_empty_not_zero(run):
 
 
 def test_pids_of_the_host_are_not_taken_for_another_run(run):
-    """A container's driver may know the run by a pid that nobody here has."""
-    columns = seen_by_nvml(run.pid, *[users(p1000000000=200)] * 4)
+    """A container's driver may know the run by a pid that nobody here has. It is not there before the run opens the GPU."""
+    columns = seen_by_nvml(run.pid, [], *[users(p1000000000=200)] * 4)
     assert columns["device_processes"] == 0
     assert columns["peak_process_mib"] == columns["start_peak_process_mib"] == 200
-    columns = seen_by_nvml(run.pid, *[users(p1000000000=200, p1000000001=300)] * 4)
+    columns = seen_by_nvml(run.pid, [], *[users(p1000000000=200, p1000000001=300)] * 4)
     assert columns["device_processes"] == 1
     assert "peak_process_mib" not in columns, "nobody knows which of the two it is"
 
 
 def test_a_process_that_was_there_before_the_run_is_not_taken_for_it(run):
-    columns = seen_by_nvml(run.pid, *[users(p1=9000)] * 4)
-    assert columns["device_processes"] == 1 and "start_peak_process_mib" not in columns
+    for other in (users(p1=9000), users(p1000000000=9000)):
+        columns = seen_by_nvml(run.pid, *[other] * 4)
+        assert columns["device_processes"] == 1 and "start_peak_process_mib" not in columns
 
 
 def test_a_clock_that_cannot_be_read_loses_nothing_else(monkeypatch, run):
