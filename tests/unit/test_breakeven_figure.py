@@ -42,7 +42,7 @@ def test_an_interval_is_drawn_whole_or_left_out_as_too_wide(make_row, second):
     (axes,) = figure.axes
     bars = [container for container in axes.containers if type(container).__name__ == "ErrorbarContainer"]
     assert len(bars) == 2 * useful
-    assert ("Where a bar or point has no error bar: too few rounds." in caption_of(figure)) == (not useful)
+    assert ("Error bars that would be too wide are left out: too few rounds." in caption_of(figure)) == (not useful)
     most = summary["iterations_per_second_high"].max() if useful else summary["iterations_per_second"].max()
     assert most < axes.get_xlim()[1] < 2 * most
 

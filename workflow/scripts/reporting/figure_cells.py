@@ -250,5 +250,5 @@ def describe_rounds(rows, marks, over=""):
     if any(mark.low is not None for mark in marks):
         sentences.append(f"Error bars: 95% interval{over}, by Student's t on the logarithms of the rounds.")
     if any(mark.wide for mark in marks):
-        sentences.append(f"Where a bar or point has no error bar: {TOO_FEW}.")
+        sentences.append(f"Error bars that would be too wide are left out: {TOO_FEW}.")
     return sentences
