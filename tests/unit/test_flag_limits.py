@@ -18,15 +18,15 @@ def flags_of(make_row):
 
 
 LIMITS = [  # kind, a row at its limit, a row just beyond it, the detail there
-    ("warm-up", {"warmup_spread_percent": 2}, {"warmup_spread_percent": 2.1}, "last calls differ by 2%"),
+    ("warm-up", {"warmup_spread_percent": 2}, {"warmup_spread_percent": 2.01}, "last calls differ by 2%"),
     ("warm-up", {"warmup_calls": 3}, {"warmup_calls": 2}, "too short to be seen to be steady: 2 call(s)"),
     ("target", {"stopped_by": "target", "calls": 6}, {"stopped_by": "max-calls", "calls": 6}, "known at max-calls"),
     ("target", {"stopped_by": "max-seconds", "calls": 5}, {"stopped_by": "max-seconds", "calls": 6}, "at max-seconds"),
-    ("throttled", {"low_clock_percent": 5}, {"low_clock_percent": 5.6}, "under 75% of its largest in 6% of the"),
+    ("throttled", {"low_clock_percent": 5}, {"low_clock_percent": 5.01}, "under 75% of its largest in 5% of the"),
     ("clock", {"clock_limits": "power cap"}, {"clock_limits": "a, power cap, b"}, "limited by a, b"),
     ("hot", {"temperature_c": 84.9}, {"temperature_c": 85}, "85 °C"),
     ("shared device", {"device_processes": 0}, {"device_processes": 1}, "1 other process(es) on it"),
-    ("shared CPU", {"other_cpu_percent": 10}, {"other_cpu_percent": 10.6}, "others took 11% of it"),
+    ("shared CPU", {"other_cpu_percent": 10}, {"other_cpu_percent": 10.01}, "others took 10% of it"),
     (
         "CPU clock",
         {"cpu_clock_mhz": 4000, "cpu_clock_lowest_mhz": 3000},
@@ -136,6 +136,12 @@ def test_a_remedy_stands_behind_the_last_of_its_kind(make_row):
     rows.append(make_row(round=4, temperature_c=99, status="crashed"))
     (text,) = flag_cells(to_frame(rows), None)
     assert text == f"hot (round 1, 3): 90 °C; hot (round 2): 91 °C. {REMEDIES['hot']}"
+
+
+def test_each_stage_has_its_remedy(make_row):
+    rows = [make_row(stage=stage, temperature_c=90) for stage in (1, 2)]
+    texts = flag_cells(to_frame(rows), None)
+    assert list(texts) == [f"hot (round 1): 90 °C. {REMEDIES['hot']}"] * 2
 
 
 def test_what_has_no_flag_is_not_there(make_row):
