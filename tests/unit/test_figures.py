@@ -393,3 +393,19 @@ def test_the_workflow_asks_for_every_figure():
     rules = (ROOT / "workflow/rules/plan.smk").read_text(encoding="utf-8")
     listed = re.search(r"^FIGURES = \[(.*?)\]", rules, re.MULTILINE | re.DOTALL)
     assert re.findall(r'"([^"]+)"', listed[1]) == list(FIGURES)
+
+
+@pytest.mark.parametrize("order", [(1, 4, 16), (16, 1, 4)])
+def test_a_point_stands_over_its_own_batch_size(make_row, order):
+    """SDXL has no batch size 1, and at 16 no memory."""
+    rows = [make_row(batch_size=size, iterations_per_second=20 / size) for size in order]
+    rows += [make_row(pipeline="sdxl-txt2img", batch_size=4, iterations_per_second=3)]
+    rows += [make_row(pipeline="sdxl-txt2img", batch_size=16, status="oom", phase="load")]
+    (axes, *_) = draw("throughput", summary_of(rows)).axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "4", "16"]
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert [np.round(line.get_xdata()).tolist() for line in lines] == [[0, 1, 2], [0, 1, 2]]
+    assert lines[0].get_ydata() == pytest.approx([20, 20, 20])
+    assert lines[1].get_ydata() == pytest.approx([np.nan, 12, np.nan], nan_ok=True)
+    (failure,) = [text for text in axes.texts if "OOM" in text.get_text()]
+    assert round(failure.xy[0]) == 2

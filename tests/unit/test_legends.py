@@ -64,6 +64,13 @@ def test_a_bars_label_is_that_of_its_variant(summary, name, column):
             assert widths == values_of(summary, column, batch_size=size, variant=variant), (size, variant)
 
 
+def test_a_variant_looks_the_same_in_all_figures_of_bars(summary):
+    rates, speedups = (legend_of(FIGURES[name](summary, LABELS, BASELINE)) for name in ("rates", "speedup"))
+    assert list(speedups) == [label for label in rates if label != VARIANTS["eager"]]
+    for label, artist in speedups.items():
+        assert of_bar(artist) == of_bar(rates[label]), label
+
+
 def test_a_bars_label_is_that_of_its_variant_on_each_gpu(summary, make_row):
     rows = [
         make_row(gpu=gpu, batch_size=4, variant=variant, iterations_per_second=rate * factor)

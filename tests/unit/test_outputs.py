@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from measurement.errors import Invalid
-from measurement.outputs import check_output, picture_of
+from measurement.outputs import check_output, picture_of, save_output
 
 GRADIENT = np.linspace(0, 1, 4 * 6 * 3).reshape(4, 6, 3)
 IMAGE = Image.fromarray((GRADIENT * 255).astype(np.uint8))
@@ -38,3 +38,14 @@ def test_a_video_is_checked_as_images_are(video):
 def test_another_number_of_images_than_the_batch_has_is_invalid():
     with pytest.raises(Invalid, match="the call made 1 images, not the 2 of the batch"):
         check_output(SimpleNamespace(finite=None, images=[IMAGE]), 2)
+
+
+@pytest.mark.parametrize("as_video", [False, True])
+def test_latents_and_picture_that_are_kept_are_both_of_the_first_image(tmp_path, as_video):
+    black, white = (np.full((4, 6, 3), value, dtype=float) for value in (0.0, 1.0))
+    images = [np.stack([black, white]), np.stack([white, black])] if as_video else [black, white]
+    latents = torch.stack([torch.zeros(4, 2, 2), torch.ones(4, 2, 2)]).to(torch.bfloat16)
+    save_output(SimpleNamespace(latents=latents, images=images), tmp_path, 2)
+    kept = np.load(tmp_path / "stage-2.npy")
+    assert kept.dtype == np.float32 and kept.shape == (4, 2, 2) and not kept.any()
+    assert not np.asarray(Image.open(tmp_path / "stage-2.png")).any()

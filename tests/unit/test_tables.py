@@ -135,6 +135,17 @@ def table_with(rows, **options):
     return build_table(summary, "A100", 1, LABELS, TableOptions(**options))
 
 
+@pytest.mark.parametrize("last", [(50, 40), (20, 10)])
+def test_the_best_column_is_that_of_the_first_stage(make_row, last):
+    rows = [
+        make_row(pipeline="if", variant=variant, stage=stage, iterations_per_second=rate)
+        for variant, rates in (("eager", (10, last[0])), ("compile", (20, last[1])))
+        for stage, rate in enumerate(rates, start=1)
+    ]
+    cells = cells_in(to_markdown(table_with(rows, bold_best=True)).splitlines()[4])
+    assert [cell.startswith("**") for cell in cells] == [False, False, True], cells
+
+
 def test_options_of_a_table(make_row):
     rows = [make_row(), make_row(variant="compile", iterations_per_second=50)]
     table = table_with(rows, speedups=True, bold_best=True, decimals=1, columns=(("2.0", "compile"), ("2.0", "eager")))

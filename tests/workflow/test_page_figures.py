@@ -1,5 +1,6 @@
 """The figures of the reader's page against its data: which cells they show, where, and in which colour; in a real browser."""
 
+import pandas as pd
 import pytest
 from test_page import choose
 
@@ -10,18 +11,36 @@ from reporting.page import build_page
 from reporting.page_data import read_details
 from reporting.published import read_published
 from reporting.read import to_frame
+from reporting.speedup import KEY
 from reporting.summary import summarize
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 BASELINE = {"variant": "eager"}
-DOTS = """(title) => {
+FIGURE = """
   const figures = [...document.querySelectorAll("#figures figure:has(> h3)")];
   const figure = figures.find((one) => one.querySelector("h3").innerText.startsWith(title));
-  return [...figure.querySelectorAll("circle")].map((dot) => {
-    const fill = dot.getAttribute("fill") || dot.parentElement.getAttribute("fill");
-    return [fill, Number(dot.getAttribute("cx")), Number(dot.getAttribute("cy"))];
-  });
-}"""
+  const number = (element, name) => Number(element.getAttribute(name));
+"""
+# of the figure whose title begins so: [fill, x, y] of each dot; [left, right] of each interval; x of each upright dashed line;
+# the two ends of each line
+DOTS = f"""(title) => {{ {FIGURE}
+  const fill = (dot) => dot.getAttribute("fill") || dot.parentElement.getAttribute("fill");
+  return [...figure.querySelectorAll("circle")].map((dot) => [fill(dot), number(dot, "cx"), number(dot, "cy")]);
+}}"""
+RULES = f"""(title) => {{ {FIGURE}
+  const coloured = [...figure.querySelectorAll("line[stroke^='#']")];
+  const level = coloured.filter((line) => number(line, "y1") === number(line, "y2"));
+  return level.map((line) => [number(line, "x1"), number(line, "x2")]);
+}}"""
+MARKS = f"""(title) => {{ {FIGURE}
+  const lines = [...figure.querySelectorAll("g[stroke-dasharray] line, line[stroke-dasharray]")];
+  return lines.map((line) => number(line, "x1"));
+}}"""
+LINES = f"""(title) => {{ {FIGURE}
+  const straight = [...figure.querySelectorAll("path")].map((path) => path.getAttribute("d").slice(1).split("L"));
+  const ends = straight.map((points) => points.map((point) => point.split(",").map(Number)));
+  return ends.filter((points) => points.length === 2 && Math.abs(points[1][0] - points[0][0]) > 100);
+}}"""
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +92,83 @@ def test_each_filter_leaves_its_cells_in_table_and_figures(published, visit, axi
     assert page.inner_text("#told").startswith(f"{len(left)} of {len(every)}")
 
 
-def test_dots_stand_in_the_order_and_ratio_of_their_numbers(tmp_path, make_row, visit):
-    """20, 30 and 60 it/s: the distance of the third from the first is four times that of the second."""
-    rates = {"eager": 20, "regional": 30, "compile": 60}
-    rows = [
-        make_row(variant=variant, round=number, iterations_per_second=rate, images_per_second=rate / 50)
-        for variant, rate in rates.items()
-        for number in (1, 2)
-    ]
+def page_of(folder, rows, calls=None):
+    """The file of the page of measured rows."""
     measurements = to_frame(rows)
     summary = summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE)
-    file = tmp_path / "index.html"
-    details = read_details(measurements, None, {}, {})
-    file.write_text(build_page(summary, LABELS, BASELINE, {"title": "Dots"}, details), encoding="utf-8")
-    page = visit(file)
+    file = folder / "index.html"
+    details = read_details(measurements, calls, {}, {})
+    file.write_text(build_page(summary, LABELS, BASELINE, {"title": "Page"}, details), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("unit", "values"), [("it/s", (20, 30, 60)), ("s/it", (3, 2, 1)), ("images/s", (4, 1, 2)), ("s/image", (1, 4, 2))]
+)
+def test_dots_and_intervals_stand_where_their_numbers_are_in_every_unit(tmp_path, make_row, visit, unit, values):
+    """Of 20, 30 and 60 it/s the third is four times as far from the first as the second; images go another way."""
+    rates = {"eager": (20, 4), "regional": (30, 1), "compile": (60, 2)}
+    rows = [
+        make_row(
+            variant=variant,
+            round=number,
+            iterations_per_second=rate * 1.001**number,
+            images_per_second=images * 1.001**number,
+        )
+        for variant, (rate, images) in rates.items()
+        for number in (1, 2)
+    ]
+    page = visit(page_of(tmp_path, rows), f"unit={unit}")
     first, second, third = (x for _, x, _ in page.evaluate(DOTS, "Pipelines on"))
-    assert third - first == pytest.approx(4 * (second - first), rel=0.01) and second > first
-    second, third = (x for _, x, _ in page.evaluate(DOTS, "Speed-up by GPU"))
-    assert third > second
+    expected = (values[2] - values[0]) / (values[1] - values[0])
+    assert (third - first) / (second - first) == pytest.approx(expected, rel=0.02)
+    assert (second > first) == (values[1] > values[0])
+    rules = page.evaluate(RULES, "Pipelines on")
+    assert len(rules) == 3
+    for (left, right), dot in zip(rules, (first, second, third)):
+        assert (left + right) / 2 == pytest.approx(dot, abs=2), "an interval lies around its dot"
+    if unit == "it/s":
+        second, third = (x for _, x, _ in page.evaluate(DOTS, "Speed-up by GPU"))
+        assert third > second
+
+
+def test_calls_are_counted_in_their_own_round(tmp_path, make_row, visit):
+    """First call, warm-up and two measured calls in each of two rounds: the first is not drawn."""
+    rows = [make_row(round=number) for number in (1, 2)]
+    kinds = ("first", "warmup", "call", "call")
+    calls = pd.DataFrame(
+        [
+            {**{key: rows[0][key] for key in KEY}, "round": number, "kind": kind, "latency_s": 1 + place / 10}
+            for number in (1, 2)
+            for place, kind in enumerate(kinds)
+        ]
+    ).astype({"batch_size": int, "stage": int})
+    page = visit(page_of(tmp_path, rows, calls), "cell=A100%2F2.0%2Fsd-txt2img%2F1%2Feager%2F1")
+    places = page.evaluate(
+        "[...document.querySelectorAll('#cell figure circle')].map((dot) => Number(dot.getAttribute('cx')))"
+    )
+    assert len(places) == 2 * 3 + 2 * 2, "hollow for all but the first call, filled for the measured ones"
+    assert len(set(places)) == 3
+    assert sorted(places.count(place) for place in set(places)) == [2, 4, 4]
+
+
+def test_a_break_even_is_marked_where_its_cold_lines_cross(tmp_path, make_row, visit):
+    """Cold, compile is 60 s behind and gains 0.5 s an image; warm only 20 s."""
+    facts = {"eager": ("", 2, 1.0), "cold": ("cold", 62, 2.0), "warm": ("warm", 22, 2.0)}
+    rows = [
+        make_row(
+            variant=variant, round=number, cache=facts[kind][0], startup_s=facts[kind][1], first_call_s=9,
+            images_per_second=facts[kind][2], latency_s=1 / facts[kind][2], iterations_per_second=50 * facts[kind][2],
+        )
+        for variant, kinds in (("eager", ("eager", "eager")), ("compile", ("cold", "warm")))
+        for number, kind in enumerate(kinds, start=1)
+    ]  # fmt: skip
+    page = visit(page_of(tmp_path, rows))
+    figure = page.locator("#figures figure:has(> h3)", has_text="Break-even:")
+    assert [text for text in figure.locator("text").all_text_contents() if text.endswith(" images")] == ["120 images"]
+    (place,) = page.evaluate(MARKS, "Break-even:")
+    (first, second) = page.evaluate(LINES, "Break-even:")
+    (x0, y0), (x1, y1) = first
+    (_, z0), (_, z1) = second
+    crossing = x0 + (x1 - x0) * (z0 - y0) / ((z0 - y0) - (z1 - y1))
+    assert place == pytest.approx(crossing, abs=1)

@@ -186,6 +186,11 @@ def test_each_label_of_a_cells_dialog_has_the_value_of_its_column(tmp_path, make
     row = summary[(summary["variant"] == "compile") & (summary["batch_size"] == 1)].iloc[0]
     speedup = f"{row['speedup']:.2f}x ({row['speedup_low']:.2f} to {row['speedup_high']:.2f}) {row['verdict']}"
     assert found["Speed-up against no compile"] == speedup
+    page = visit(file, "cell=A100%2F2.0%2Fsd-txt2img%2F1%2Fcompile%2F1&baseline=variant:lcm-4")
+    labels = page.locator("#cell dt").all_inner_texts()
+    (against,) = [label for label in labels if label.startswith("Speed-up against")]
+    assert "LCM" in against
+    assert set(DIALOG) <= set(labels), "a break-even is against the dataset's own baseline, whichever is chosen"
 
 
 def test_memory_marks_and_conditions_are_the_summarys(opened):
