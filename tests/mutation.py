@@ -28,7 +28,7 @@ TESTS = {
     "reporting/conditions": ["differences"],
     "reporting/fidelity": ["fidelity"],
     "reporting/flags": ["flag_limits"],
-    "reporting/intervals": ["compare"],
+    "reporting/intervals": ["compare", "intervals"],
     "reporting/peaks": ["peaks"],
     "reporting/ratios": ["ratio_values"],
     "reporting/speeds": ["speeds"],

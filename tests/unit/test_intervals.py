@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reporting.intervals import rate_interval, rounds_needed, verdicts, welch_interval
+from reporting.intervals import is_useful, rate_interval, rounds_needed, verdicts, welch_interval
 
 REPETITIONS = 20_000
 ERROR = 0.005  # three standard errors of a share of 5% among so many
@@ -105,6 +105,14 @@ def test_scipys_bootstrap_covers_too_little_with_three_rounds():
     values = rounds_of(np.random.default_rng(3), "normal", 3, 0.02)[:400]
     found = stats.bootstrap((values,), np.mean, axis=1, n_resamples=499, method="percentile", rng=1).confidence_interval
     assert np.mean((found.low <= 0) & (found.high >= 0)) < 0.85
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "useful"),
+    [(10, 20, True), (10, np.nextafter(20, 21), False), (0.1, 0.19, True), (0, 1, False), (np.nan, np.nan, False)],
+)
+def test_an_interval_is_useful_up_to_a_factor_of_two(low, high, useful):
+    assert bool(is_useful(low, high)) == useful
 
 
 def test_one_round_has_no_interval():
