@@ -3,6 +3,7 @@
 import re
 import xml.dom.minidom
 
+import numpy as np
 import pytest
 from matplotlib.text import Text
 from test_summary import cells_of
