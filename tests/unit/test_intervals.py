@@ -93,6 +93,13 @@ def test_intervals_are_those_of_scipy():
     assert np.log([low, high]) == pytest.approx([expected.low, expected.high])
 
 
+def test_shared_degrees_of_freedom_make_an_interval_narrower():
+    """Two pairs of rounds with a deviation of 0.1: alone one degree of freedom, shared three."""
+    for degrees, count in ((None, 1), (3, 3)):
+        half = stats.t.ppf(0.975, count) * 0.1 / np.sqrt(2)
+        assert rate_interval(0.5, 0.1, 2, degrees) == pytest.approx((np.exp(0.5 - half), np.exp(0.5 + half)))
+
+
 def test_with_many_rounds_the_interval_is_that_of_the_bootstrap():
     values = np.random.default_rng(7).normal(0, 0.03, 200)
     low, high = np.log(rate_interval(values.mean(), values.std(ddof=1), 200))
