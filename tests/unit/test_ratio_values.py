@@ -67,6 +67,7 @@ def test_the_rate_of_a_row_in_a_unit(row, unit, rate):
     ("row", "rate"),
     [
         ({**FIFTY, "speedup": 2.0}, 10.0),
+        ({**FIFTY, "speedup": 0.5}, 40.0),
         ({**TWENTY, "speedup": 2.5}, 0.4),
         ({**FIFTY, "speedup": np.nan}, None),
         ({**FIFTY, "speedup": 0.0}, None),
