@@ -37,7 +37,6 @@ TESTS = {
     "reporting/summary": ["summary_values", "summary"],
     "measurement/allocation": ["allocation", "gpus"],
     "measurement/caches": ["cache_folders", "caches"],
-    "measurement/caching": ["cache_hits"],
     "measurement/checks": ["checks"],
     "measurement/compiler_cache": ["compiler_cache"],
     "measurement/definition": ["definition", "matrix", "sizes"],
