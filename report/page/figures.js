@@ -67,7 +67,8 @@ function dotsOf(points, value, unit, facet) {
       Plot.text(mine.filter((point) => point.other), { x: value, y: "row", fy: facet, text: () => "⚠", dx: 11, dy }),
     ];
   });
-  return { marks, height: Math.max(18, 10 + step * columns.length), told: (step ? "; thin lines are 95% intervals" : "") + (points.some(isWide) ? "; without a line, too few rounds for an interval" : "") };
+  const intervals = [step ? "; thin lines are 95% intervals" : "", points.some(isWide) ? "; without a line, too few rounds for an interval" : ""].join("");
+  return { marks, height: Math.max(18, 10 + step * columns.length), intervals };
 }
 
 function choice(id, label, options, value) {
@@ -92,7 +93,7 @@ function speedupsByGpu(cells) {
   const other = points.some((point) => point.other) ? " ⚠: another image." : "";
   const left = widest(rows);
   const perImage = anyPerImage(shown) ? ", per image where step counts differ" : "";
-  return plot("Speed-up by GPU", `Over the chosen baseline${perImage}; the line at 1 is the baseline itself${dots.told}.${sizes}${other}${firstOf(shown, all)}`, {
+  return plot("Speed-up by GPU", `Over the chosen baseline${perImage}; the line at 1 is the baseline itself${dots.intervals}.${sizes}${other}${firstOf(shown, all)}`, {
     marginLeft: left,
     marginTop: 30,
     marginBottom: margins.marginBottom,
@@ -114,7 +115,7 @@ function pipelinesOnOne(cells, gpu) {
   const rows = [...new Set(points.map((point) => point.row))];
   const dots = dotsOf(points, "value", ` ${state.unit}`);
   const left = widest(rows);
-  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}${dots.told}.${sizes}${firstOf(shown, all)}`, {
+  return plot(`Pipelines on ${LABELS.gpu.get(gpu)}`, `In ${UNITS[state.unit]}${dots.intervals}.${sizes}${firstOf(shown, all)}`, {
     marginLeft: left,
     height: 80 + dots.height * rows.length,
     marginBottom: margins.marginBottom,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from test_figures import BASELINE, LABELS, beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
 
 from conftest import ROOT
@@ -11,19 +12,22 @@ from reporting.published import read_published
 from thresholds import WIDEST_INTERVAL
 
 
-def error_bars(axes):
-    (_, _, (bars,)), *_ = axes.containers[1::2]
-    return bars.get_segments()[0][:, 0].tolist()
+def segments_of(axes):
+    """The two ends of each error bar: arrays [[x, y], [x, y]]."""
+    bars = [container for container in axes.containers if isinstance(container, ErrorbarContainer)]
+    return [segment for bar in bars for segment in bar.lines[2][0].get_segments()]
 
 
 def test_error_bars_are_the_intervals_of_the_summary(make_row):
     summary = summary_of(measured_rows(make_row))
     row = summary.iloc[0]
     (axes, *_) = draw("rates", summary).axes
-    assert error_bars(axes) == pytest.approx([row["iterations_per_second_low"], row["iterations_per_second_high"]])
+    assert segments_of(axes)[0][:, 0].tolist() == pytest.approx(
+        [row["iterations_per_second_low"], row["iterations_per_second_high"]]
+    )
     (axes, *_) = draw("speedup", summary).axes
     row = summary[summary["variant"] == "compile"].iloc[0]
-    assert error_bars(axes) == pytest.approx([row["speedup_low"], row["speedup_high"]])
+    assert segments_of(axes)[0][:, 0].tolist() == pytest.approx([row["speedup_low"], row["speedup_high"]])
 
 
 @pytest.mark.parametrize("second", [10.5, 10.6])
@@ -40,8 +44,7 @@ def test_an_interval_is_drawn_whole_or_left_out_as_too_wide(make_row, second):
     assert useful == (second == 10.5)
     figure = draw("rates", summary)
     (axes,) = figure.axes
-    bars = [container for container in axes.containers if type(container).__name__ == "ErrorbarContainer"]
-    assert len(bars) == 2 * useful
+    assert len(segments_of(axes)) == 2 * useful
     assert ("Error bars that would be too wide are left out: too few rounds." in caption_of(figure)) == (not useful)
     most = summary["iterations_per_second_high"].max() if useful else summary["iterations_per_second"].max()
     assert most < axes.get_xlim()[1] < 2 * most
@@ -49,14 +52,8 @@ def test_an_interval_is_drawn_whole_or_left_out_as_too_wide(make_row, second):
 
 def intervals_drawn(figure):
     """[(low, high)] of all error bars, sorted."""
-    found = []
-    for axes in figure.axes:
-        for container in axes.containers:
-            if type(container).__name__ == "ErrorbarContainer":
-                for segment in container.lines[2][0].get_segments():
-                    across = 0 if np.ptp(segment[:, 0]) else 1
-                    found.append(tuple(segment[:, across]))
-    return sorted(found)
+    segments = [segment for axes in figure.axes for segment in segments_of(axes)]
+    return sorted(tuple(segment[:, 0 if np.ptp(segment[:, 0]) else 1]) for segment in segments)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +105,10 @@ def test_no_error_bar_leaves_its_panel(make_row, name):
     ]
     drawn = 0
     for axes in draw(name, summary_of(rows)).axes:
-        for container in axes.containers:
-            if type(container).__name__ == "ErrorbarContainer":
-                for segment in container.lines[2][0].get_segments():
-                    drawn += 1
-                    for (low, high), values in zip((axes.get_xlim(), axes.get_ylim()), segment.T):
-                        assert min(low, high) <= values.min() and values.max() <= max(low, high)
+        for segment in segments_of(axes):
+            drawn += 1
+            for (low, high), values in zip((axes.get_xlim(), axes.get_ylim()), segment.T):
+                assert min(low, high) <= values.min() and values.max() <= max(low, high)
     assert drawn
 
 

@@ -167,7 +167,7 @@ DIALOG = {  # label in a cell's dialog: the column of the summary that stands be
 
 
 def test_each_label_of_a_cells_dialog_has_the_value_of_its_column(tmp_path, make_row, visit):
-    """Every column has a number of its own, so that none can stand in another's place."""
+    """No two columns have the same number, so a value beside the wrong label is seen."""
     measurements = to_frame(rows_of(make_row))
     summary = summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE)
     texts = {"bound": "memory", "fidelity": "close"}

@@ -14,7 +14,7 @@ DEFAULT = TableOptions()
 
 def write_tables(summary, labels, folder, options=DEFAULT, about=None):
     """Write tables/<gpu>-batch-<n>.<format> and tables.md into the folder, and tables/<gpu>-batch-<n>-extended.<format> and
-    extended.md; `about` names the source, at the head of a file of several tables and below a table of its own file."""
+    extended.md. `about` names the source: it heads the files of several tables, and stands below the table in the others."""
     folder = Path(folder)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     source = [f"Source: {about['source']}."] if about else []

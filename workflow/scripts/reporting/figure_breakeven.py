@@ -173,5 +173,5 @@ def draw_breakeven(summary, labels, baseline):
         "Cold: with an empty compiler cache; warm: with the one that an earlier round left. "
         "Whole calls, text encoder and VAE included."
     )
-    told = [sentence, *[NEGATIVE] * negative, *describe_rounds(summary, [])]
-    return finish(figure, title, [" ".join(told), *describe_origin(summary, cells)], handles)
+    sentences = [sentence, *[NEGATIVE] * negative, *describe_rounds(summary, [])]
+    return finish(figure, title, [" ".join(sentences), *describe_origin(summary, cells)], handles)

@@ -78,8 +78,8 @@ def verdicts(low, high):
 
 
 def is_useful(low, high):
-    """Whether an interval is narrow enough to be printed or drawn; not if it is unknown (NaN)."""
-    return low > 0 and high <= WIDEST_INTERVAL * low
+    """Whether an interval is narrow enough to be printed or drawn; not if unknown (NaN). Numbers, or arrays of one shape."""
+    return (low > 0) & (high <= WIDEST_INTERVAL * low)
 
 
 def rounds_needed(ratio, deviation, more_than=1, paired=True):

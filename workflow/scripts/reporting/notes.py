@@ -3,9 +3,10 @@
 import numpy as np
 
 from sizes import NATIVE
-from thresholds import MOST_ROUNDS, WIDEST_INTERVAL
+from thresholds import MOST_ROUNDS
 
 from .builds import differences_of, releases_of
+from .intervals import is_useful
 from .labels import label_of, notes_on
 from .names import name_column, name_stage
 from .options import UNITS
@@ -150,13 +151,15 @@ def provenance_of(measured, unit="it/s"):
 
 
 def describe_intervals(measured):
-    """How wide the 95% intervals of the rates are; of those wider than WIDEST_INTERVAL, that their rounds are too few.
+    """How wide the 95% intervals of the rates are; of those too wide to be useful, that their rounds are too few.
 
     Nothing where one round alone has no interval.
     """
-    factors = (measured["iterations_per_second_high"] / measured["iterations_per_second_low"]).dropna()
-    useful = factors[factors <= WIDEST_INTERVAL] ** 0.5 - 1
-    useless = factors.index[factors > WIDEST_INTERVAL]
+    low, high = (measured[f"iterations_per_second_{end}"] for end in ("low", "high"))
+    factors = (high / low).dropna()
+    narrow = is_useful(low, high)[factors.index]
+    useful = factors[narrow] ** 0.5 - 1
+    useless = factors.index[~narrow]
     texts = []
     if len(useful):
         texts.append(

@@ -55,9 +55,9 @@ def breakeven_of(of_state, state, own, base):
     size = int(starts[0]["batch_size"].iloc[0])
     devices = [dict(zip(part["round"], part["device_id"])) for part in calls]
     for number in latencies_s[0].keys() & latencies_s[1].keys():
-        own, base = (of_round[number] for of_round in devices)
-        if own and base and own != base:  # no pair, as in speedup.pair_rounds
-            latencies_s[1][number, base] = latencies_s[1].pop(number)
+        device, other = (of_round[number] for of_round in devices)
+        if device and other and device != other:  # no pair, as in speedup.pair_rounds: the baseline's gets another key
+            latencies_s[1][number, other] = latencies_s[1].pop(number)
     common = latencies_s[0].keys() & latencies_s[1].keys()
     if len(common) > 1:  # a drift that hit a round which the other cell lacks is no difference between them
         latencies_s = [{number: cell[number] for number in sorted(common)} for cell in latencies_s]
