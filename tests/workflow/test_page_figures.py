@@ -41,6 +41,15 @@ LINES = f"""(title) => {{ {FIGURE}
   const ends = straight.map((points) => points.map((point) => point.split(",").map(Number)));
   return ends.filter((points) => points.length === 2 && Math.abs(points[1][0] - points[0][0]) > 100);
 }}"""
+# [x, the top of its panel] of each dot; the corners of each line that has more than two
+PANELS = f"""(title) => {{ {FIGURE}
+  const heights = (dot) => dot.getBoundingClientRect().y - number(dot, "cy");
+  return [...figure.querySelectorAll("circle")].map((dot) => [number(dot, "cx"), Math.round(heights(dot))]);
+}}"""
+PATHS = f"""(title) => {{ {FIGURE}
+  const straight = [...figure.querySelectorAll("path")].map((path) => path.getAttribute("d").slice(1).split("L"));
+  return straight.filter((points) => points.length > 2).map((points) => points.map((point) => point.split(",").map(Number)));
+}}"""
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +101,14 @@ def test_each_filter_leaves_its_cells_in_table_and_figures(published, visit, axi
     assert page.inner_text("#told").startswith(f"{len(left)} of {len(every)}")
 
 
-def page_of(folder, rows, calls=None):
-    """The file of the page of measured rows."""
+def page_of(folder, rows, calls=None, strips=None, change=lambda summary: summary):
+    """The file of the page of measured rows; `change` edits their summary."""
     measurements = to_frame(rows)
-    summary = summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE)
+    summary = change(summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE))
     file = folder / "index.html"
-    details = read_details(measurements, calls, {}, {})
-    file.write_text(build_page(summary, LABELS, BASELINE, {"title": "Page"}, details), encoding="utf-8")
+    details = read_details(measurements, calls, {}, strips or {})
+    about = {"title": "Page", "source": "tests"}
+    file.write_text(build_page(summary, LABELS, BASELINE, about, details), encoding="utf-8")
     return file
 
 
@@ -172,3 +182,111 @@ def test_a_break_even_is_marked_where_its_cold_lines_cross(tmp_path, make_row, v
     (_, z0), (_, z1) = second
     crossing = x0 + (x1 - x0) * (z0 - y0) / ((z0 - y0) - (z1 - y1))
     assert place == pytest.approx(crossing, abs=1)
+
+
+def test_speedups_stand_in_the_panel_of_their_gpu(tmp_path, make_row, visit):
+    """2x and 3x on the A100, 4x and 5x on the T4: at equal distances, in two panels, with one image that differs."""
+    rates = {("A100", "eager"): 10, ("A100", "regional"): 20, ("A100", "compile"): 30}
+    rates |= {("T4", "eager"): 1, ("T4", "regional"): 4, ("T4", "compile"): 5}
+    rows = [make_row(gpu=gpu, variant=variant, iterations_per_second=rate) for (gpu, variant), rate in rates.items()]
+
+    def differ(summary):
+        other = (summary["gpu"] == "T4") & (summary["variant"] == "compile")
+        return summary.assign(fidelity=other.map({True: "different", False: "close"}))
+
+    page = visit(page_of(tmp_path, rows, change=differ))
+    dots = sorted((x, y, fill) for fill, x, y in page.evaluate(DOTS, "Speed-up by GPU"))
+    gaps = [right[0] - left[0] for left, right in zip(dots, dots[1:])]
+    assert len(dots) == 4 and gaps == pytest.approx([gaps[0]] * 3, rel=0.02)
+    tops = [top for _, top in sorted(page.evaluate(PANELS, "Speed-up by GPU"))]
+    assert tops[0] == tops[1] < tops[2] == tops[3], "the A100 is above the T4, as in the dataset"
+    assert [dot[2] for dot in dots] == [dots[0][2], dots[1][2], dots[0][2], dots[1][2]], "a colour a variant"
+    figure = page.locator("#figures figure:has(> h3)").first
+    assert figure.locator("text", has_text="⚠").count() == 1
+    assert "⚠: another image." in figure.locator("figcaption").inner_text()
+    page.select_option("#baseline", "gpu:T4")
+    ratios = sorted(x for _, x, _ in page.evaluate(DOTS, "Speed-up by GPU"))
+    assert (ratios[2] - ratios[0]) / (ratios[1] - ratios[0]) == pytest.approx((10 - 5) / (6 - 5), rel=0.02)
+
+
+def test_the_gpu_that_is_chosen_is_drawn(tmp_path, make_row, visit):
+    rates = {"A100": (10, 20, 40), "T4": (1, 4, 3)}
+    rows = [
+        make_row(gpu=gpu, variant=variant, iterations_per_second=rate)
+        for gpu, of_gpu in rates.items()
+        for variant, rate in zip(("eager", "regional", "compile"), of_gpu)
+    ]
+    page = visit(page_of(tmp_path, rows))
+    for gpu, (first, second, third) in (*rates.items(), ("A100", rates["A100"])):
+        page.select_option("#one", gpu)
+        assert gpu in page.locator("#figures h3", has_text="Pipelines on").inner_text()
+        x = [place for _, place, _ in page.evaluate(DOTS, "Pipelines on")]
+        assert (x[2] - x[0]) / (x[1] - x[0]) == pytest.approx((third - first) / (second - first), rel=0.02)
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_batch_sizes_are_drawn_by_images_or_by_batches_of_iterations(tmp_path, make_row, visit, images):
+    """Images per second 1, 3, 2 at batch sizes 1, 4, 16; without them batch size times 8, 1, 0.75 it/s: 8, 4, 12."""
+    numbers = {1: (8, 1), 4: (1, 3), 16: (0.75, 2)}
+    rows = [
+        make_row(batch_size=size, iterations_per_second=rate, images_per_second=of_images if images else "")
+        for size, (rate, of_images) in numbers.items()
+    ]
+    page = visit(page_of(tmp_path, rows))
+    x, y = zip(*((x, y) for _, x, y in page.evaluate(DOTS, "Batch-size scaling")))
+    assert (x[2] - x[1]) == pytest.approx(x[1] - x[0], abs=1), "the axis is logarithmic"
+    values = (1, 3, 2) if images else (8, 4, 12)
+    assert (y[2] - y[0]) / (y[1] - y[0]) == pytest.approx((values[2] - values[0]) / (values[1] - values[0]), rel=0.02)
+    assert (y[1] < y[0]) == images, "more is higher"
+    unit = "images/s" if images else "batch size × it/s"
+    assert page.locator(".multiples text", has_text=unit).count() == 1
+
+
+def test_roofline_points_and_roof_stand_where_their_numbers_are(tmp_path, make_row, visit):
+    """1, 10 and 100 FLOP per byte reach 1, 2 and 8 TFLOP/s under a roof of 10 TFLOP/s and 1 TB/s, whose knee is at 10."""
+    work = {1: 1, 10: 2, 100: 8}
+    rows = [make_row(batch_size=size) for size in (1, 4, 16)]
+
+    def with_work(summary):
+        intensity = summary["batch_size"].map(dict(zip((1, 4, 16), work)))
+        return summary.assign(
+            step_mib=1e9 / 2**20, step_gflop=intensity, achieved_tflops=intensity.map(work), matmul_tflops=10.0,
+            copy_gib_per_second=1e12 / 2**30,
+        )  # fmt: skip
+
+    page = visit(page_of(tmp_path, rows, change=with_work))
+    x, y = zip(*((x, y) for _, x, y in page.evaluate(DOTS, "Roofline")))
+    assert x[2] - x[1] == pytest.approx(x[1] - x[0], abs=1)
+    octave = y[0] - y[1]
+    assert octave > 5 and y[0] - y[2] == pytest.approx(3 * octave, rel=0.02)
+    (roof,) = page.evaluate(PATHS, "Roofline")
+    knee, end = roof[1:]
+    assert knee[0] == pytest.approx(x[1], abs=1) and knee[1] == pytest.approx(end[1], abs=0.5) and end[0] > x[2]
+    assert y[0] - knee[1] == pytest.approx(octave * 3.3219, rel=0.02), "10 TFLOP/s"
+    decade = x[1] - x[0]
+    slope = (roof[0][1] - knee[1]) / (knee[0] - roof[0][0])
+    assert slope == pytest.approx(octave * 3.3219 / decade, rel=0.02), "ten times the intensity, ten times the TFLOP/s"
+
+
+def test_the_break_even_that_is_chosen_is_drawn(tmp_path, make_row, visit):
+    """At batch size 4 compile has caught up with eager after 40 images, at 1 after 120."""
+    facts = {1: (62, 2.0), 4: (22, 2.0)}
+    rows = [
+        make_row(
+            batch_size=size, variant=variant, cache="cold" * (variant == "compile"), first_call_s=9,
+            startup_s=2 if variant == "eager" else facts[size][0],
+            images_per_second=1.0 if variant == "eager" else facts[size][1],
+            latency_s=size / (1.0 if variant == "eager" else facts[size][1]),
+        )
+        for size in facts
+        for variant in ("eager", "compile")
+    ]  # fmt: skip
+    page = visit(page_of(tmp_path, rows))
+    for size, text in ((1, "120 images"), (4, "40 images"), (1, "120 images")):
+        (option,) = [
+            option for option in page.locator("#group option").all() if f"batch {size}," in option.inner_text()
+        ]
+        page.select_option("#group", option.get_attribute("value"))
+        figure = page.locator("#figures figure:has(> h3)", has_text="Break-even:")
+        assert f"batch {size}," in figure.locator("h3").inner_text()
+        assert [found for found in figure.locator("text").all_text_contents() if found.endswith(" images")] == [text]
