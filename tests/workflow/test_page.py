@@ -30,13 +30,13 @@ def choose(page, axis, name):
 def copied(page):
     """The lines that the table is copied as."""
     page.locator("#copy").click()
-    page.wait_for_function("document.getElementById('copied').textContent === 'The table was copied.'")
+    page.locator("#copied", has_text="The table was copied.").wait_for()
     return page.evaluate("navigator.clipboard.readText()").splitlines()
 
 
 def close_cell(page):
     page.keyboard.press("Escape")
-    page.wait_for_function("!location.hash.includes('cell=')")
+    page.wait_for_url(lambda url: "cell=" not in url)
 
 
 def test_the_pages_are_small_and_complete(pages):
@@ -78,7 +78,7 @@ def test_the_headline_leads_to_its_cells(pages, visit):
     page.locator(".headline a", has_text="Without a number").click()
     assert page.inner_text("#told").startswith("25 of 348")
     assert set(cells_in(page, "it/s")) >= {"compile error", "OOM"}
-    page.wait_for_function("document.activeElement.id === 'table-heading'")
+    page.locator("#table-heading:focus").wait_for()
 
 
 def test_units_and_baseline(pages, visit):
