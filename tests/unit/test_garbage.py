@@ -1,4 +1,4 @@
-"""Python's garbage collector runs between the measured calls and never inside one."""
+"""Python's garbage collector runs between the measured calls and never inside one; a stage's memory is freed at its end."""
 
 import gc
 import weakref
@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from measurement.definition import resolve
-from measurement.stage import Stage, measure_calls
+from measurement.garbage import importing
+from measurement.stage import Stage, measure_calls, release
 from measurement.stopping import Stopping
 from stages import FEWEST, Report
 
@@ -47,7 +48,7 @@ def measured(work):
 def test_no_collection_begins_inside_a_measured_call():
     stage = measured(lambda: [[] for _ in range(10_000)])  # enough objects for a collection a call
     assert stage.collections and not any(stage.collections)
-    assert gc.isenabled() and not gc.get_freeze_count()
+    assert gc.isenabled()
 
 
 def test_what_a_call_leaves_in_a_cycle_is_freed_before_the_next():
@@ -69,16 +70,40 @@ def test_the_collector_is_as_it_was_after_a_call_that_fails():
 
     with pytest.raises(ValueError):
         measured(fail)
-    assert gc.isenabled() and not gc.get_freeze_count()
+    assert gc.isenabled()
 
 
 def test_a_collector_that_was_off_stays_off():
     gc.disable()
     try:
         measured(lambda: None)
+        with importing():
+            pass
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_libraries_are_imported_without_the_collector():
+    collections = []
+    gc.callbacks.append(lambda phase, info: collections.append(phase))
+    try:
+        with importing():
+            [[] for _ in range(10_000)]
+    finally:
+        gc.callbacks.pop()
+    assert not collections and gc.isenabled()
+
+
+def test_what_was_there_before_the_calls_is_freed_with_its_stage():
+    """A pipeline is a cycle: frozen while its calls are measured, it must not outlive its stage."""
+    pipeline = SimpleNamespace(weights=torch.ones(8))
+    pipeline.itself, weights = pipeline, weakref.ref(pipeline.weights)
+    measured(lambda: None)
+    del pipeline
+    assert weights() is not None
+    release(torch.device("cpu"), compiled=False)
+    assert weights() is None
 
 
 def test_twenty_calls_of_a_pipeline_take_no_more_memory_than_one():

@@ -12,6 +12,7 @@ from .caches import CLEAN
 from .definition import compiles
 from .errors import DiffbenchError, SetupError, one_line
 from .failure import classify, is_full_disk
+from .garbage import importing
 from .supervise import die_with_parent
 
 
@@ -60,9 +61,10 @@ def start(spec, report):
     Raises SetupError for whatever goes wrong: nothing has been measured yet.
     """
     try:
-        import torch
+        with importing():
+            import torch
 
-        from .provenance import check_environment, read_provenance
+            from .provenance import check_environment, read_provenance
 
         torch.set_num_threads(spec["threads"])
         device = choose_device(spec)
@@ -82,7 +84,8 @@ def start(spec, report):
 def measure(spec, report):
     """Measure every stage of the run; a stage that fails leaves its status and does not stop the next."""
     device, _ = start(spec, report)
-    from .stage import measure_stage, release
+    with importing():
+        from .stage import measure_stage, release
 
     definition = spec["definition"]
     for description in definition["stages"]:

@@ -1,6 +1,5 @@
 """Measuring one stage: load, first call, warm-up, calls."""
 
-import gc
 import inspect
 import time
 
@@ -15,7 +14,7 @@ from .definition import compiles, dtype_of
 from .digest import weights_digest
 from .errors import Invalid, SetupError
 from .failure import forget_failures
-from .garbage import no_collection
+from .garbage import collect_all, importing, no_collection
 from .graphs import Graphs, check_graphs, stop_compile_workers
 from .inputs import InputMaker
 from .load import load_pipeline, native_image_size
@@ -189,7 +188,8 @@ def measure_stage(description, definition, device, report, folder):
     graphs = Graphs() if compiled else None
     cache = CompilerCache() if compiled else None
     report.phase("load")
-    check_support(description, definition["variant"], device)
+    with importing():
+        check_support(description, definition["variant"], device)
     dtype = choose_dtype(description, definition["variant"], device)
     report.values(dtype=dtype_of(description, definition["variant"], device.type == "cpu"))
     start_s = clock_s(device)
@@ -239,7 +239,7 @@ def release(device, compiled):
     """Give back what a stage held, so that the next one starts alone."""
     if compiled:
         torch._dynamo.reset()
-    gc.collect()
+    collect_all()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     forget_failures(device)
