@@ -17,7 +17,7 @@ def tables(make_row):
     failed = {"status": "unsupported", "phase": "load"}
     rows = [
         make_row(),
-        make_row(variant="fused", detail="no | projections", **failed),
+        make_row(variant="fused", detail="no | projections", started_at="2026-11-21T10:00:00Z", **failed),
         make_row(variant="fused", gpu="T4"),
         make_row(variant="regional", pipeline="if", stage="1", detail="no blocks", **failed),
         make_row(variant="regional", pipeline="if", stage="2"),
@@ -32,7 +32,7 @@ def row_of(table, pipeline):
     return dict(zip(lines[0], found))
 
 
-def test_what_runs_on_one_device_runs(tables):
+def test_what_runs_on_one_device_runs_though_it_failed_later_on_another(tables):
     compilation, attention = tables
     assert row_of(compilation, "SD - txt2img")["**no compile**"] == "runs"
     assert row_of(attention, "SD - txt2img")["**fused QKV**"] == "runs"

@@ -80,6 +80,14 @@ def test_images_have_intervals_of_images(make_row):
     assert (asked["speedup"], asked["speedup_unit"]) == (1, "it/s")
 
 
+@pytest.mark.parametrize(
+    ("own", "base", "unit"), [("", "", "it/s"), (4, "", "it/s"), ("", 50, "it/s"), (4, 50, "images/s")]
+)
+def test_a_speedup_is_per_image_only_where_step_counts_are_known_to_differ(make_row, own, base, unit):
+    rows = [make_row(iterations=base), make_row(variant="lcm-4", iterations=own)]
+    assert compared(rows).loc["lcm-4", "speedup_unit"] == unit
+
+
 def test_the_interval_contains_the_speedup_that_is_printed(make_row):
     """Five rounds alike and four 30% faster (or slower): the mean's interval leaves out the ratio of medians, which is 1."""
     for change in (1.3, 1 / 1.3):

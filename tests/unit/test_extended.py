@@ -50,10 +50,14 @@ def test_an_interval_wider_than_a_factor_of_two_is_not_printed(make_row, second,
 
 def test_numbers_of_every_kind_print(make_row):
     rows = [make_row(energy_per_image_j=812.3, peak_rss_mib=900, start_peak_rss_mib=1200, other_cpu_percent=50)]
+    rows += [
+        make_row(variant="compile", energy_per_image_j=1234.6),
+        make_row(variant="regional", energy_per_image_j=9.876),
+    ]
     columns = columns_of(extended(summary_of(rows)))
-    assert columns["energy (J/image)"] == ["812"]
-    assert columns["peak memory of the process starting / warm (MiB)"] == ["1200 / 900"]
-    assert columns["flags"] == ["shared CPU"]
+    assert columns["energy (J/image)"] == ["812", "1235", "9.88"]
+    assert columns["peak memory of the process starting / warm (MiB)"] == ["1200 / 900", "-", "-"]
+    assert columns["flags"] == ["shared CPU", "-", "-"]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,16 @@ def test_failures_are_explained_below_the_table(make_row):
     assert "❌ IF: graph break \\| in &lt;x&gt;" in text
 
 
+@pytest.mark.parametrize(
+    ("detail", "numbers"),
+    [("CUDA out of memory.", []), ("stopped above the memory limit of 300 MiB of host memory", [1])],
+)
+def test_a_lack_of_memory_is_explained_where_it_was_the_machines(make_row, detail, numbers):
+    footnotes = []
+    assert footnotes_of([make_row(status="oom", phase="call", detail=detail)], footnotes) == numbers
+    assert footnotes == [detail] * len(numbers)
+
+
 def test_a_number_whose_mechanism_was_not_verified_is_marked(make_row):
     row = {**make_row(), "unverified": "vae: OutOfMemoryError: CUDA out of memory"}
     footnotes = []

@@ -15,6 +15,8 @@ MEASURED = {
     (16, "eager", 1): (2.5, 0.70, 70000), (16, "eager", 2): (2.51, 0.71, 70000),
     (1, "compile", 1): (120.0, 1.90, 3000), (1, "compile", 2): (120.5, 1.91, 3000),
     (4, "compile", 1): (8.0, 0.60, 1000), (4, "compile", 2): (8.05, 0.61, 1000),
+    (1, "regional", 1): (37.5, 0.60, 4000), (1, "regional", 2): (37.6, 0.61, 4000),
+    (4, "regional", 1): (13.5, 0.90, 5000), (4, "regional", 2): (13.575, 0.91, 5000),
 }  # fmt: skip
 FAILED = {"batch_size": 16, "variant": "compile", "status": "oom", "phase": "call", "detail": "CUDA out of memory."}
 
@@ -41,10 +43,10 @@ def order_of(page):
 
 
 ORDERS = {  # what a column is sorted by first; the failed cell, which has no number, is last in both directions
-    "batch_size": (["1", "1", "4", "4", "16", "16"], "Batch", "ascending"),
-    "value": (["120", "30.1", "9.03", "8.03", "2.50"], "it/s", "descending"),
-    "speedup": (["4.00x", "1.00x", "1.00x", "1.00x", "0.89x"], "Speed-up", "descending"),
-    "memory": (["70000", "9000", "3000", "2000", "1000"], "Peak MiB, on the device", "descending"),
+    "batch_size": (["1", "1", "1", "4", "4", "4", "16", "16"], "Batch", "ascending"),
+    "value": (["120", "37.5", "30.1", "13.5", "9.03", "8.03", "2.50"], "it/s", "descending"),
+    "speedup": (["4.00x", "1.50x", "1.25x", "1.00x", "1.00x", "1.00x", "0.89x"], "Speed-up", "descending"),
+    "memory": (["70000", "9000", "5000", "4000", "3000", "2000", "1000"], "Peak MiB, on the device", "descending"),
 }
 
 
@@ -78,8 +80,8 @@ def test_a_failure_stands_in_the_place_of_the_number_with_its_reason(tmp_path, m
     assert (facts["Status"], facts["Reason"]) == ("out of memory", FAILED["detail"])
     assert facts["iterations per second"] == "OOM"
     page = visit(page_of(tmp_path, rows_of(make_row)), "batch_size=4&unit=images/s")
-    assert numbers_in(page, "images/s") == ["0.805", "0.605"]
-    assert cells_in(page, "Verdict") == ["baseline", "slower"]
+    assert numbers_in(page, "images/s") == ["0.805", "0.605", "0.905"]
+    assert cells_in(page, "Verdict") == ["baseline", "slower", "faster"]
 
 
 def facts_of(page):
@@ -186,10 +188,34 @@ def test_the_copied_table_is_the_shown_one_with_every_page(tmp_path, make_row, v
     """In the order in which it is sorted, with intervals, of the cells that the filters leave."""
     page = visit(page_of(tmp_path, rows_of(make_row)), "sort=-memory&batch_size=1,4")
     lines = [line.strip("| ").split(" | ") for line in copied(page)]
-    header, found = lines[0], lines[2:6]
-    assert [dict(zip(header, line))["Peak MiB, on the device"] for line in found] == ["9000", "3000", "2000", "1000"]
+    header, found = lines[0], lines[2:8]
+    peaks = [dict(zip(header, line))["Peak MiB, on the device"] for line in found]
+    assert peaks == ["9000", "5000", "4000", "3000", "2000", "1000"]
     for column in header[1:]:
         shown = [text.strip() for text in cells_in(page, column)]
         assert [dict(zip(header, line))[column].replace("\\", "") for line in found] == shown, column
     choose(page, "variant", "compile")
     assert [line.split(" | ")[header.index("Batch")] for line in copied(page)[2:4]] == ["1", "4"]
+
+
+def test_a_baseline_of_torch_and_variant_is_one_column(tmp_path, make_row, visit):
+    """With torch 2.0's eager as baseline, its compile and torch 2.1's eager are no baselines, and figures show them."""
+    rates = {("2.0", "eager"): 10, ("2.0", "compile"): 15, ("2.1", "eager"): 12, ("2.1", "compile"): 20}
+    rows = [
+        make_row(
+            torch=torch, variant=variant, torch_version=torch, round=number, iterations_per_second=rate * 1.001**number
+        )
+        for (torch, variant), rate in rates.items()
+        for number in (1, 2)
+    ]
+    page = visit(page_of(tmp_path, rows), "baseline=torch:2.0,variant:eager")
+    columns = zip(
+        cells_in(page, "Torch"), cells_in(page, "Variant"), numbers_in(page, "Speed-up"), cells_in(page, "Verdict")
+    )
+    assert sorted(columns) == [
+        ("2.0", "compile", "1.50x", "faster"),
+        ("2.0", "no compile", "1.00x", "baseline"),
+        ("2.1", "compile", "2.00x", "faster"),
+        ("2.1", "no compile", "1.20x", "faster"),
+    ]
+    assert page.locator("#figures figure:has(> h3)").first.locator("circle").count() == 3
