@@ -174,6 +174,14 @@ def test_captions_of_the_report_name_the_part_that_is_drawn(name, part):
     assert part in report_caption(name)
 
 
+def test_a_heat_map_counts_the_rounds_of_what_it_shows(make_row):
+    rounds = {"eager": 5, "compile": 2, "regional": 5}
+    rows = [
+        make_row(variant=variant, round=number) for variant, count in rounds.items() for number in range(1, count + 1)
+    ]
+    assert "Medians of 5 rounds" in caption_of(draw("heatmap", summary_of(rows)))
+
+
 def test_one_round_has_no_error_bars(make_row):
     figure = draw("speedup", summary_of([make_row(), make_row(variant="compile", iterations_per_second=50)]))
     (axes,) = figure.axes

@@ -47,6 +47,15 @@ def test_two_modules_are_two_graphs_and_no_recompilation(watched):
     assert check_graphs(graphs) == "graphs: 1 of module0, 2 of module1"
 
 
+def test_what_was_compiled_before_counts_for_nothing(watched):
+    """A pipeline's second stage does not print the first one's graphs and breaks."""
+    _, first = watched(Breaking())
+    first(torch.ones(2))
+    graphs, second = watched(Plain())
+    second(torch.ones(2))
+    assert graphs.columns() == {"graphs": 1, "graph_breaks": 0, "recompilations": 0}
+
+
 def test_another_shape_is_a_recompilation_and_after_the_warm_up_it_is_invalid(watched):
     graphs, module = watched(Plain())
     module(torch.ones(2))

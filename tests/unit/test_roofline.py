@@ -59,6 +59,8 @@ def test_a_point_stands_at_its_intensity_and_rate_below_the_measured_roof(make_r
     assert [max(line.get_ydata()) for line in roofs] == pytest.approx([500, 250, 50])
     x, y = (values[0] for values in roofs[0].get_data())
     assert y / x == pytest.approx(2000 * 2**30 / 1e12)  # the slanted part: TFLOP/s over FLOP per byte
+    for line, share in zip(roofs, (1, 0.5, 0.1), strict=True):
+        assert list(line.get_ydata()) == pytest.approx(list(share * roofs[0].get_ydata())), "also where it slants"
     assert "500 TFLOP/s, 2000 GiB/s" in texts_of(axes)
     assert axes.get_xscale() == axes.get_yscale() == "log"
 

@@ -160,6 +160,10 @@ def test_options_of_a_table(make_row):
     rows = [make_row(), make_row(variant="compile", iterations_per_second=50)]
     table = table_with(rows, speedups=True, bold_best=True, decimals=1, columns=(("2.0", "compile"), ("2.0", "eager")))
     assert cells_in(to_markdown(table).splitlines()[4]) == ["SD - txt2img", "**50.0**", "2.50x", "20.0", "1.00x"]
+    rows += [make_row(variant="regional", status="compile-error", phase="first-call", detail="graph break")]
+    text = to_markdown(table_with(rows, columns=(("2.0", "compile"), ("2.0", "eager"))))
+    assert "graph break" not in text and "graph break" in to_markdown(table_with(rows)), "of columns that are not shown"
+    rows = rows[:2]
     times = table_with(rows, unit="s/it", bold_best=True)
     assert cells_in(to_markdown(times).splitlines()[4]) == ["SD - txt2img", "0.05", "**0.02**"]
     assert "Seconds per iteration, median of" in to_markdown(times)

@@ -198,6 +198,13 @@ def test_the_copied_table_is_the_shown_one_with_every_page(tmp_path, make_row, v
     assert [line.split(" | ")[header.index("Batch")] for line in copied(page)[2:4]] == ["1", "4"]
 
 
+def test_more_cells_than_a_page_holds_are_copied_all(tmp_path, make_row, visit):
+    rows = [make_row(batch_size=size) for size in range(1, 121)]
+    page = visit(page_of(tmp_path, rows))
+    assert len(cells_in(page, "Batch")) == 100
+    assert [line.split(" | ")[2] for line in copied(page)[2:122]] == [str(size) for size in range(1, 121)]
+
+
 def test_a_baseline_of_torch_and_variant_is_one_column(tmp_path, make_row, visit):
     """With torch 2.0's eager as baseline, its compile and torch 2.1's eager are no baselines, and figures show them."""
     rates = {("2.0", "eager"): 10, ("2.0", "compile"): 15, ("2.1", "eager"): 12, ("2.1", "compile"): 20}
