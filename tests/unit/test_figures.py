@@ -182,6 +182,19 @@ def test_a_heat_map_counts_the_rounds_of_what_it_shows(make_row):
     assert "Medians of 5 rounds" in caption_of(draw("heatmap", summary_of(rows)))
 
 
+def test_a_stage_that_has_no_row_is_its_cells_failure_and_never_the_first_stages_rate(make_row):
+    """A cell that failed as a whole has one row; one that was measured up to its first stage has nothing for the second."""
+    rows = [make_row(pipeline="if", stage=stage) for stage in (1, 2)]
+    rows += [
+        make_row(pipeline="if", variant="regional"),
+        make_row(pipeline="if", variant="compile", status="oom", phase="load"),
+    ]
+    cells = Cells(summary_of(rows), LABELS)
+    found = {name: cells.get("A100", 1, ("if", 2), ("2.0", name)) for name in ("eager", "regional", "compile")}
+    assert (found["eager"]["stage"], found["regional"], found["compile"]["status"]) == (2, None, "oom")
+    assert cells.get("A100", 1, ("if", 3), ("2.0", "compile")) is None, "no cell has a third stage"
+
+
 def test_one_round_has_no_error_bars(make_row):
     figure = draw("speedup", summary_of([make_row(), make_row(variant="compile", iterations_per_second=50)]))
     (axes,) = figure.axes
