@@ -67,7 +67,7 @@ def measuring_sessions():
     return sessions
 
 
-def kill_measuring_process(delay_s=3.0):
+def kill_measuring_process(delay_s=1.0):
     """Kill the next measuring process that is seen, after a while."""
 
     def wait_and_kill():
