@@ -5,8 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# three processes, a file of tests each, in the order in which they were collected: some install or wait while another computes
-BESIDE = --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# four processes, a file of tests each, in the order in which they were collected: some install or wait while others compute
+BESIDE = --numprocesses 4 --dist loadfile --no-loadscope-reorder
 MUTATION = .mutation/venv
 MUTMUT = mutmut==3.8.1
 # on a machine where pip itself is old, its complaints are no news
