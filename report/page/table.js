@@ -87,7 +87,7 @@ function bodyCell(column, cell) {
 }
 
 // How much of the dataset is shown, in which unit, against what, and by which filters.
-function toldOf(cells) {
+function shownOf(cells) {
   const count = cells.length === DATA.cells.length ? `All ${cells.length}` : `${cells.length} of ${DATA.cells.length}`;
   const pages = Math.ceil(cells.length / PAGE_SIZE);
   const page = pages > 1 && !state.all ? `, page ${state.page + 1} of ${pages}` : "";
@@ -102,7 +102,7 @@ function renderTable(cells) {
   const body = rows.length ? rows : [make("tr", {}, make("td", { colSpan: SHOWN.length }, "No cell is left by these filters."))];
   const caption = make("caption", { className: "unseen" }, `${DATA.title}: ${UNITS[state.unit]}`);
   document.getElementById("cells").replaceChildren(caption, make("thead", {}, make("tr", {}, ...SHOWN.map(headerCell))), make("tbody", {}, ...body));
-  document.getElementById("told").textContent = `${toldOf(cells)}.`;
+  document.getElementById("shown").textContent = `${shownOf(cells)}.`;
   renderPages(cells.length);
 }
 
@@ -115,7 +115,7 @@ function renderPages(count) {
       render();
       const buttons = [...document.querySelectorAll("#pages button:enabled")];
       (buttons.find((one) => one.textContent === text) || buttons[0]).focus({ preventScroll: true });
-      document.getElementById("told").scrollIntoView();
+      document.getElementById("shown").scrollIntoView();
     };
     return button;
   };
@@ -129,6 +129,6 @@ const escapeMarkdown = (text) => text.replace(/[\p{C}\s]+/gu, " ").trim().replac
 function toMarkdown(cells) {
   const line = (texts) => `| ${texts.map(escapeMarkdown).join(" | ")} |`;
   const rows = cells.map((cell) => line(SHOWN.map((column) => [textOf(column, cell), column.after ? column.after(cell) : ""].filter(Boolean).join(" "))));
-  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `${toldOf(cells)}.`, ...[...document.querySelectorAll("header p.warning, .origin p")].map((one) => one.textContent)];
+  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `${shownOf(cells)}.`, ...[...document.querySelectorAll("header p.warning, .origin p")].map((one) => one.textContent)];
   return [line(SHOWN.map(headerOf)), `|${SHOWN.map(() => ":--").join("|")}|`, ...rows, "", escapeMarkdown(told.filter(Boolean).join(" ")), ""].join("\n");
 }

@@ -8,18 +8,17 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_summary import cells_of, summary_of
+from test_summary import cells_of
 
 from columns import CELL
 from conftest import ROOT
 from measurement.errors import one_line
-from reporting.extended import build_extended, print_rate
 from reporting.formats import to_csv, to_html, to_markdown
 from reporting.labels import read_labels
-from reporting.options import UNITS, TableOptions
+from reporting.options import TableOptions
 from reporting.read import to_frame
 from reporting.summary import summarize
-from reporting.tables import build_table, footnotes_of, render_tables
+from reporting.tables import build_table, render_tables
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 
@@ -68,38 +67,6 @@ def test_cells_outside_the_matrix_and_open_ones_differ(make_row):
     lines = tables_of(rows, cells)[("A100", 1)].splitlines()
     assert cells_in(lines[5]) == ["IF", "20.00", "-"]
     assert cells_in(lines[6]) == ["SD - inpaint", "…", "-"]
-
-
-def test_failures_are_explained_below_the_table(make_row):
-    rows = [
-        make_row(),
-        make_row(variant="compile", status="timeout", phase="warmup", detail="stopped at the time limit of 9 s"),
-        make_row(
-            pipeline="if", variant="compile", status="compile-error", phase="first-call", detail="graph break | in <x>"
-        ),
-    ]
-    text = tables_of(rows)[("A100", 1)]
-    assert cells_in(text.splitlines()[4])[2] == "timeout <sup>1</sup>"
-    assert "1. stopped at the time limit of 9 s" in text
-    assert "❌ IF: graph break \\| in &lt;x&gt;" in text
-
-
-@pytest.mark.parametrize(
-    ("detail", "numbers"),
-    [("CUDA out of memory.", []), ("stopped above the memory limit of 300 MiB of host memory", [1])],
-)
-def test_a_lack_of_memory_is_explained_where_it_was_the_machines(make_row, detail, numbers):
-    footnotes = []
-    assert footnotes_of([make_row(status="oom", phase="call", detail=detail)], footnotes) == numbers
-    assert footnotes == [detail] * len(numbers)
-
-
-def test_a_number_whose_mechanism_was_not_verified_is_marked(make_row):
-    row = {**make_row(), "unverified": "vae: OutOfMemoryError: CUDA out of memory"}
-    footnotes = []
-    assert footnotes_of([row], footnotes) == [1]
-    assert footnotes == ["not verified: vae: OutOfMemoryError: CUDA out of memory"]
-    assert footnotes_of([make_row()], footnotes) == [] and footnotes_of([make_row(), row], footnotes) == [1]
 
 
 def test_a_table_names_device_releases_scale_weights_and_date(make_row):
@@ -246,85 +213,3 @@ def test_a_speedup_column_has_interval_and_verdict_and_unclear_ones_advice(make_
         r"Unclear: the interval contains 1; estimate of the rounds .*: IF, torch 2\.0 compile, \d+\.", text
     )
     assert re.search(r"median of 3 rounds \(95% intervals: ±1\.\d% to ±1\d\.\d%\)", text)
-
-
-@pytest.mark.parametrize(
-    ("rates", "printed"),
-    [((20, 22), r"1\.05x \(too few rounds\), unclear"), ((80, 90), r"4\.\d\dx \(2\.\d\d to 8\.\d\d\), faster")],
-)
-def test_a_speedup_with_a_wide_interval_prints_it_only_with_a_verdict(make_row, rates, printed):
-    """Rates of 20 and 21 would give 0.75 to 1.40, within a factor of 2; these intervals are wider."""
-    rows = [
-        make_row(variant=variant, round=number, iterations_per_second=rate)
-        for variant, values in (("eager", (20, 20)), ("compile", rates))
-        for number, rate in enumerate(values, start=1)
-    ]
-    summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
-    text = render_tables(summary, LABELS, TableOptions(speedups=True))["A100", 1]
-    assert re.search(printed, text), text
-
-
-def test_a_cell_whose_evidence_could_not_be_checked_is_marked(make_row):
-    reason = "vae: OutOfMemoryError: CUDA out of memory"
-    rows = [make_row(), make_row(variant="compile", unverified=reason), make_row(variant="regional", unverified=reason)]
-    text = tables_of(rows)[("A100", 1)]
-    assert cells_in(text.splitlines()[4])[1:] == ["20.00", "20.00 <sup>1</sup>", "20.00 <sup>1</sup>"]
-    assert text.count(f"1. not verified: {reason}") == 1
-    extended = to_markdown(build_extended(summary_of(rows), "A100", 1, LABELS))
-    assert [cells_in(line)[1] for line in extended.splitlines() if line.startswith("|")][2:] == [
-        "20.00",
-        "20.00 <sup>1</sup>",
-        "20.00 <sup>1</sup>",
-    ]
-    assert extended.count(f"not verified: {reason}") == 1
-
-
-def test_a_failed_round_and_an_unverified_one_have_a_footnote_each(make_row):
-    rows = [
-        make_row(unverified="vae: time limit"),
-        make_row(round=2, status="crashed", phase="load", detail="signal 9"),
-    ]
-    text = tables_of(rows)[("A100", 1)]
-    assert cells_in(text.splitlines()[4])[1] == "20.00 <sup>1</sup> <sup>2</sup>"
-    assert "1. round 2: crashed, signal 9\n2. not verified: vae: time limit" in text
-
-
-def intervals_in(rows):
-    return re.search(
-        r"Iterations per second, median of ([^;]*?rounds?)( \(.*?\))?\. Device", tables_of(rows)["A100", 1]
-    )[2]
-
-
-def test_rounds_are_counted_of_cells_with_a_number(make_row):
-    failed = make_row(variant="compile", status="oom", phase="warmup")
-    assert "median of 2 rounds" in tables_of([*rounds_at(make_row, 20, 20.1), failed])["A100", 1]
-    assert "median of no round" in tables_of([failed])["A100", 1]
-    unequal = [*rounds_at(make_row, 20, 20.1), *rounds_at(make_row, 20, 20.1, 20.2, variant="compile")]
-    assert "median of 2 to 3 rounds" in tables_of(unequal)["A100", 1]
-
-
-def rounds_at(make_row, *rates, **keys):
-    return [make_row(round=number, iterations_per_second=rate, **keys) for number, rate in enumerate(rates, start=1)]
-
-
-def test_intervals_that_say_nothing_are_not_printed_as_percentages(make_row):
-    narrow = rounds_at(make_row, 20, 20.1)
-    assert re.fullmatch(r" \(95% intervals: ±3\.2%\)", intervals_in(narrow))
-    wide = rounds_at(make_row, 10, 16, variant="compile")
-    assert intervals_in(wide) == " (two rounds are too few for an interval)"
-    both = r" \(95% intervals: ±3\.2%; two rounds are too few for an interval of 1 of 2 cells and stages\)"
-    assert re.fullmatch(both, intervals_in(narrow + wide))
-    wide += [make_row(variant="compile", round=3, iterations_per_second=30)]
-    assert intervals_in(wide) == " (three rounds are too few for an interval)"
-    assert intervals_in([make_row()]) is None
-
-
-@pytest.mark.parametrize("unit", UNITS)
-def test_an_interval_has_its_smaller_end_first_in_every_unit(make_row, unit):
-    row = summary_of(rounds_at(make_row, 20, 20.4)).to_dict("records")[0]
-    text = print_rate(row, TableOptions(unit=unit, decimals=5))
-    numbers = [float(number) for number in re.findall(r"[0-9.]+", text)]
-    low, high = row["iterations_per_second_low"], row["iterations_per_second_high"]
-    expected = {"it/s": [20.2, low, high], "s/it": [1 / 20.2, 1 / high, 1 / low], "images/s": [0.4], "s/image": [2.5]}
-    assert numbers == pytest.approx(expected[unit], abs=1e-5)
-    assert len(numbers) == 1 or numbers[1] < numbers[0] < numbers[2]

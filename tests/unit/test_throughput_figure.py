@@ -68,22 +68,3 @@ def test_a_point_stands_over_its_own_batch_size(make_row, order):
     assert lines[1].get_ydata() == pytest.approx([np.nan, 12, np.nan], nan_ok=True)
     (failure,) = [text for text in axes.texts if "OOM" in text.get_text()]
     assert round(failure.xy[0]) == 2
-
-
-@pytest.mark.parametrize("name", ["throughput", "speedup-by-batch-size"])
-@pytest.mark.parametrize("compiled", [(40.0, 41.7), (10.0, 10.4)])
-def test_an_error_bar_ends_inside_its_panel(make_row, name, compiled):
-    """Two rounds 4% apart have an interval of a quarter on both sides, which is more than the room around the points."""
-    rows = [
-        make_row(variant=variant, batch_size=size, round=number, iterations_per_second=rate / size)
-        for variant, rates in (("eager", (20.0, 20.1)), ("compile", compiled))
-        for size in (1, 4)
-        for number, rate in enumerate(rates, start=1)
-    ]
-    ends = 0
-    for axes in draw(name, summary_of(rows)).axes:
-        for collection in axes.collections:
-            for segment in collection.get_segments() if hasattr(collection, "get_segments") else []:
-                assert axes.get_ylim()[0] <= min(segment[:, 1]) and max(segment[:, 1]) <= axes.get_ylim()[1]
-                ends += 1
-    assert ends

@@ -98,7 +98,7 @@ def test_each_filter_leaves_its_cells_in_table_and_figures(published, visit, axi
     )
     place = ["gpu", "pipeline", "batch_size", "torch", "variant"].index(axis)
     assert left == [cell for cell in every if cell[place] == names] and 0 < len(left) < len(every)
-    assert page.inner_text("#told").startswith(f"{len(left)} of {len(every)}")
+    assert page.inner_text("#shown").startswith(f"{len(left)} of {len(every)}")
 
 
 def page_of(folder, rows, calls=None, strips=None, change=lambda summary: summary):

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from test_page import cells_in, close_cell
+from test_page import cells_in, close_cell, facts_of
 
 from columns import CELL
 from conftest import ROOT
@@ -131,7 +131,7 @@ def test_speedups_are_the_summarys_and_say_which_are_per_image(opened):
     texts = [text.partition(" (")[0] for text in cells_in(page, "Speed-up")]
     expected = [f"{row['speedup']:.2f}x" + " per image" * (row["variant"] == "lcm-4") for row in summary.values()]
     assert texts == expected
-    assert page.inner_text("#told").endswith("speed-ups against no compile, per image where step counts differ.")
+    assert page.inner_text("#shown").endswith("speed-ups against no compile, per image where step counts differ.")
     caption = page.locator("#figures figcaption").first.inner_text()
     assert "Over the chosen baseline, per image where step counts differ" in caption
 
@@ -177,9 +177,7 @@ def test_each_label_of_a_cells_dialog_has_the_value_of_its_column(tmp_path, make
     details = read_details(measurements, None, {}, {})
     file.write_text(build_page(summary, LABELS, BASELINE, {"title": "Dialog"}, details), encoding="utf-8")
     page = visit(file, "cell=A100%2F2.0%2Fsd-txt2img%2F1%2Fcompile%2F1")
-    found = page.evaluate(
-        "Object.fromEntries([...document.querySelectorAll('#cell dt')].map((dt) => [dt.innerText, dt.nextSibling.innerText]))"
-    )
+    found = facts_of(page)
     expected = {label: texts.get(column) or f"{numbers[column]:.0f}" for label, column in DIALOG.items()}
     assert {label: found.get(label) for label in DIALOG} == expected
     assert found["Not verified"] == UNVERIFIED

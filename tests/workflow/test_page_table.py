@@ -2,13 +2,13 @@
 
 import pandas as pd
 import pytest
-from test_page import cells_in, choose, copied
+from test_page import cells_in, choose, copied, facts_of
 from test_page_figures import page_of
 
 from columns import PROVENANCE
 from reporting.speedup import KEY
 
-# batch size, variant, round: it/s, images/s, MiB on the device; each column has an order of its own
+# batch size, variant, round: it/s, images/s, MiB on the device; each column sorts differently
 MEASURED = {
     (1, "eager", 1): (30.0, 0.50, 2000), (1, "eager", 2): (30.1, 0.51, 2000),
     (4, "eager", 1): (9.0, 0.80, 9000), (4, "eager", 2): (9.05, 0.81, 9000),
@@ -84,13 +84,6 @@ def test_a_failure_stands_in_the_place_of_the_number_with_its_reason(tmp_path, m
     assert cells_in(page, "Verdict") == ["baseline", "slower", "faster"]
 
 
-def facts_of(page):
-    """{label: text} of the open cell."""
-    return page.evaluate(
-        "Object.fromEntries([...document.querySelectorAll('#cell dt')].map((dt) => [dt.innerText, dt.nextSibling.innerText]))"
-    )
-
-
 def test_rounds_stand_under_their_headers(tmp_path, make_row, visit):
     """Two rounds: one with a number in each column, one that failed."""
     measured = {
@@ -131,7 +124,7 @@ def test_the_caption_of_calls_names_each_rounds_first_call(tmp_path, make_row, v
 
 
 def test_a_cell_has_its_own_provenance_and_images(tmp_path, make_row, visit):
-    """Every column of the provenance with a value of its own; two GPUs differ in all of them."""
+    """No two columns of the provenance have the same value, and the two GPUs differ in each."""
     names = [name for name in PROVENANCE if name not in ("started_at", "steps", "weights")]
     own = {
         gpu: {name: start + place for place, name in enumerate(names)} for gpu, start in (("A100", 100), ("T4", 500))
@@ -159,7 +152,7 @@ def test_flags_are_shown_by_kind_and_filter_the_table(tmp_path, make_row, visit)
     assert cells_in(page, "Flags") == ["spread, drift", "-", "throttled"]
     page.locator("#flagged").check()
     assert cells_in(page, "Flags") == ["spread, drift", "throttled"]
-    assert page.inner_text("#told").startswith("2 of 3") and page.inner_text("#told").endswith("flagged only.")
+    assert page.inner_text("#shown").startswith("2 of 3") and page.inner_text("#shown").endswith("flagged only.")
     page.locator("[data-cell]").first.click()
     assert facts_of(page)["Flags"] == FLAGS["eager"]
 

@@ -1,4 +1,4 @@
-"""Python's garbage collector: it looks through a library's objects once, and never runs inside a measured call.
+"""Python's garbage collector: it leaves the libraries' objects alone, and never runs inside a measured call.
 
 Torch, Diffusers and Transformers leave some 400,000 objects. They are never garbage, and to look through them takes a quarter of
 a second each time, so they are frozen (gc.freeze).
