@@ -47,8 +47,8 @@ GresTypes=gpu
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=2
-# squeue must still know a job when Snakemake looks, for there is no accounting
-MinJobAge=300
+# no job is forgotten while the tests run: there is no accounting, and Snakemake and the tests ask later
+MinJobAge=14400
 AccountingStorageType=accounting_storage/none
 MailProg=/bin/true
 {nodes}
@@ -169,12 +169,16 @@ class Cluster:
     def scancel(self, jobs):
         run("scancel", *(job["JobId"] for job in jobs))
 
-    def jobs(self, state=None):
-        """What `scontrol show job` tells of every job, as dictionaries; only those in `state` if one is given."""
+    def job_ids(self):
+        return {job["JobId"] for job in self.jobs()}
+
+    def jobs(self, state=None, after=()):
+        """What `scontrol show job` says of every job, as dictionaries: only of those in `state`, without the ids `after`."""
         command = ["scontrol", "show", "job", "--details", "--oneliner"]
         blocks = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()  # no job: exit code 1
         jobs = [dict(word.split("=", 1) for word in block.split() if "=" in word) for block in blocks]
-        return [job for job in jobs if "JobId" in job and state in (None, job["JobState"])]
+        jobs = [job for job in jobs if "JobId" in job and job["JobId"] not in after]
+        return [job for job in jobs if state in (None, job["JobState"])]
 
     def stop(self):
         for job in self.jobs("RUNNING"):

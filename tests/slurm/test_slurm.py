@@ -33,9 +33,9 @@ def measured(cluster, tmp_path_factory):
     """A project after a whole run; its A100 is one that a site grants by gres."""
     project = ClusterProject(tmp_path_factory.mktemp("matrix") / "project", name="matrix")
     project.edit("config/gpus.yaml", lambda gpus: gpus["A100"].update(slurm={"gres": "gpu:a100:1"}))
-    before = {job["JobId"] for job in cluster.jobs()}
+    before = cluster.job_ids()
     project.output = project.snakemake().output
-    project.jobs = [job for job in cluster.jobs() if job["JobId"] not in before]
+    project.jobs = cluster.jobs(after=before)
     return project
 
 
@@ -91,9 +91,9 @@ def test_a_run_on_another_device_than_it_names_is_refused(cluster, tmp_path):
 def test_rounds_of_a_cell_can_share_one_allocation(cluster, tmp_path):
     project = ClusterProject(tmp_path / "project", name="grouped", gpus=["V100"], rounds=2)
     project.switch_on("groups", "group-components", "set-resource-scopes", "resources")
-    before = {job["JobId"] for job in cluster.jobs()}
+    before = cluster.job_ids()
     project.measure()
-    (job,) = [job for job in cluster.jobs() if job["JobId"] not in before]
+    (job,) = cluster.jobs(after=before)
     assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) == ("2", "3000M", "00:30:00"), "one after the other"
     assert project.runs() == {("V100", "1", "1"), ("V100", "1", "2")}
 
@@ -107,11 +107,11 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
     project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=1))
     # the T4's run takes longer than its job, and its parent cannot tell
     (project.folder / "hang").write_text("--gpu T4")
-    before = {job["JobId"] for job in cluster.jobs()}
+    before = cluster.job_ids()
 
     def new_jobs(gpu, batch_size, state):
         mark = f"rule_measure_wildcards_{gpu}_installed_sd-txt2img_{batch_size}_"
-        return [job for job in cluster.jobs(state) if job["JobId"] not in before and mark in job["Comment"]]
+        return [job for job in cluster.jobs(state, after=before) if mark in job["Comment"]]
 
     process = project.start("--retries", 0)
     try:
@@ -161,9 +161,9 @@ def test_what_a_cluster_cannot_measure_is_refused_before_anything_is_submitted(
     cluster, tmp_path, config, arguments, message
 ):
     project = ClusterProject(tmp_path / "project", **config)
-    before = len(cluster.jobs())
+    before = cluster.job_ids()
     result = project.snakemake(*arguments, check=False)
     assert result.returncode != 0
     assert message in result.output
     assert "Traceback" not in result.output
-    assert len(cluster.jobs()) == before
+    assert not cluster.jobs(after=before)
