@@ -132,15 +132,17 @@ def test_all_rounds_cold_leave_the_warm_columns_empty(make_row):
 
 def test_cleaning_deletes_what_is_ours_and_not_in_use(tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFBENCH_CACHE", str(tmp_path))
-    run(tmp_path, 1, compiled=["a.so"])
-    (tmp_path / "somebody-elses").mkdir()
-    (tmp_path / "pip").mkdir()
-    (tmp_path / "pip/CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# pip\n")
-    with cell_cache(tmp_path, "other", 1, SHARED):
+    for cell in ("f", "g"):
+        run(tmp_path, 1, compiled=["a.so"], cell=cell)
+    kept = {"a-folder", "c-pip", "b-in-use", "d-in-use"}  # deleting goes by the alphabet
+    (tmp_path / "a-folder").mkdir()
+    (tmp_path / "c-pip").mkdir()
+    (tmp_path / "c-pip/CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# pip\n")
+    with cell_cache(tmp_path, "b-in-use", 1, SHARED), cell_cache(tmp_path, "d-in-use", 1, SHARED):
         deleted, freed_bytes, used = clean(tmp_path)
-    assert (deleted, used) == (1, 1)
-    assert freed_bytes >= len("code")
-    assert {path.name for path in tmp_path.iterdir()} == {"somebody-elses", "pip", "other"}
+    assert (deleted, used) == (2, 2)
+    assert freed_bytes >= 2 * len("code")
+    assert {path.name for path in tmp_path.iterdir()} == kept
     assert clean(tmp_path / "none") == (0, 0, 0)
 
 

@@ -59,13 +59,15 @@ def test_every_number_stands_before_the_first_check(tmp_path):
 
 
 def checked(*checks):
-    """What a report has learned after these checks of a variant on the CPU."""
+    """What a report has learned after these checks of a variant on the CPU, whose pipeline makes an image when called."""
     report = Report()
     report.pending = []
-    report.emit = lambda event, mechanisms: report.pending.append(mechanisms)
-    variant = SimpleNamespace(device=torch.device("cpu"), evidence=["dtype float32"], checks=checks, columns={})
+    report.emit = lambda event, mechanisms: event == "pending" and report.pending.append(mechanisms)
+    variant = SimpleNamespace(
+        device=torch.device("cpu"), evidence=["dtype float32"], checks=checks, columns={"graph_breaks": 3}
+    )
     try:
-        verify(variant, lambda: None, report)
+        verify(variant, lambda: "an image", report)
     except Invalid as error:
         report.columns["invalid"] = str(error)
     return report
@@ -122,6 +124,11 @@ def test_what_checks_have_seen_is_joined_and_columns_are_reported():
     checks = [Check(name, lambda call, text=text: text) for name, text in (("a", "one"), ("b", None), ("c", "three"))]
     columns = checked(*checks).columns
     assert (columns["evidence"], columns["unverified"]) == ("dtype float32; one; three", "")
+    assert columns["graph_breaks"] == 3, "what mechanisms have counted"
+
+
+def test_a_check_can_call_the_pipeline():
+    assert checked(Check("vae", lambda call: call())).columns["evidence"] == "dtype float32; an image"
 
 
 @pytest.mark.parametrize(("kind", "frees"), [("cuda", 1), ("cpu", 0)])

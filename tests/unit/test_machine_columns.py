@@ -94,10 +94,10 @@ def test_a_counter_that_was_not_read_around_the_window_is_unknown(start_s, end_s
 
 
 def host_columns(total_s, idle_s, own_s):
-    """The columns of 4 s in which the counters grew by so much, from other values than 0."""
+    """The columns of 4 s in which the counters grew by so much, from other values and at another time than 0."""
     before = {"total_s": 1000.0, "idle_s": 600.0, "own_s": 7.0}
     after = {"total_s": 1000 + total_s, "idle_s": 600 + idle_s, "own_s": 7 + own_s}
-    return monitor_of(before, {}, {}, {}, after).columns(0, 4, 1)
+    return monitor_of({}, {}, before, {}, {}, {}, after).columns(2, 6, 1)
 
 
 def test_the_host_is_as_busy_as_its_counters_say():
@@ -196,6 +196,10 @@ def test_events_are_edges_once_their_line_is_whole(tmp_path):
         file.write(window[9:] + phase)
     assert edges.passed()
     assert not edges.passed(), "each is passed once"
+    for text, edge in ((phase, False), (phase + window, True), (phase, False), (window + phase, True)):
+        with open(path, "a") as file:
+            file.write(text)
+        assert edges.passed() is edge
 
 
 def users(**held):

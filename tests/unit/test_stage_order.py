@@ -1,5 +1,8 @@
-"""When a stage resets its peaks, reads them and opens its window; and the device's peaks in MiB."""
+"""When a stage resets its peaks, reads them and opens its window; and the peaks of device and process in MiB."""
 
+import os
+
+import psutil
 import pytest
 import torch
 
@@ -41,8 +44,8 @@ def gpu(monkeypatch):
     """Stands in for a GPU whose peaks are these since they were last reset; keeps who was reset."""
     resets = []
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", resets.append)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**20)
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 5 * 2**20)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", {torch.device("cuda", 0): 3 * 2**20}.get)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", {torch.device("cuda", 0): 5 * 2**20}.get)
     return resets
 
 
@@ -52,6 +55,21 @@ def test_a_gpus_peaks_are_those_of_torch_in_mib(gpu):
     assert gpu == [device]
     peaks = memory.peaks_mib(device)
     assert (peaks["peak_allocated_mib"], peaks["peak_reserved_mib"]) == (3.0, 5.0)
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the kernel does not reset the peak here")
+def test_the_peak_of_resident_memory_is_the_kernels_since_the_last_reset_in_mib():
+    def peak_mib():
+        return memory.peaks_mib(torch.device("cpu"))["peak_rss_mib"]
+
+    memory.reset_peaks(torch.device("cpu"))
+    before = psutil.Process().memory_info().rss / memory.MIB
+    assert peak_mib() == pytest.approx(before, abs=4)
+    block = b"x" * (64 * memory.MIB)
+    del block
+    assert peak_mib() > before + 60, "also of memory that is free again"
+    memory.reset_peaks(torch.device("cpu"))
+    assert peak_mib() < before + 4
 
 
 def test_a_cpu_has_no_such_peaks(gpu):
