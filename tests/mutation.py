@@ -19,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".mutation"
 OWN = ("tests", "pyproject.toml", "results", "gpu")  # not linked: copied, written or of no use
-# module: patterns of its tests in tests/unit (without `test_`); all of them run in one process
+# module: patterns of its tests in tests/unit (without `test_`); all of them run in one process. Never measurement/session, which
+# kills processes: a change of whom it kills takes everything else on the machine
 TESTS = {
     "reporting/best": ["best_values", "best"],
     "reporting/breakeven": ["breakeven", "start"],
@@ -53,7 +54,6 @@ TESTS = {
     "measurement/refusal": ["failure", "causes"],
     "measurement/release": ["release"],
     "measurement/row": ["read", "row"],
-    "measurement/session": ["parent", "supervise"],
     "measurement/stage": ["rates"],
     "measurement/stopping": ["stopping"],
     "measurement/supervise": ["parent"],

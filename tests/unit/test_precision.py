@@ -1,12 +1,15 @@
-"""TF32 is allowed for the variant that asks for it, and for no other: matrix products and convolutions alike."""
+"""A stage has the dtype that it names; TF32 is allowed for the variant that asks for it, and for no other."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from measurement import precision
-from measurement.precision import choose_dtype
+from measurement.errors import Unsupported
+from measurement.precision import arithmetic, choose_dtype, precision_evidence
 
-CUDA = torch.device("cuda")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.fixture
@@ -39,3 +42,77 @@ def test_other_dtypes_leave_the_switches_as_torch_has_them(switches, recipe, bef
     put(*before)
     choose_dtype({}, recipe, CUDA)
     assert read() == before
+
+
+@pytest.mark.parametrize(
+    ("description", "recipe", "cpu", "gpu"),
+    [
+        ({}, {}, torch.float32, torch.float16),
+        ({"dtype": "bfloat16"}, {}, torch.float32, torch.bfloat16),
+        ({"dtype": "bfloat16"}, {"dtype": "float16"}, torch.float16, torch.float16),
+    ],
+)
+def test_a_cpu_has_float32_unless_the_variant_names_another(description, recipe, cpu, gpu):
+    assert choose_dtype(description, recipe, CPU) is cpu
+    assert choose_dtype(description, recipe, CUDA) is gpu
+
+
+@pytest.mark.parametrize(
+    ("device", "hip", "capability", "has"),
+    [
+        (CUDA, None, (8, 0), True),
+        (CUDA, None, (9, 0), True),
+        (CUDA, None, (7, 5), False),
+        (CUDA, "6.2", (9, 4), False),
+        (CPU, None, (9, 0), False),
+    ],
+)
+def test_a_device_without_tf32_refuses_it(monkeypatch, device, hip, capability, has):
+    monkeypatch.setattr(torch.version, "hip", hip)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", {device: capability}.get)
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        if has:
+            assert choose_dtype({}, {"dtype": "tf32"}, device) is torch.float32
+            with arithmetic("tf32", device) as dtype:
+                assert dtype is torch.float32
+        else:
+            for use in (lambda: choose_dtype({}, {"dtype": "tf32"}, device), arithmetic("tf32", device).__enter__):
+                with pytest.raises(Unsupported, match="no TF32"):
+                    use()
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@pytest.mark.parametrize(("name", "dtype", "allowed"), [("tf32", "float32", True), ("bfloat16", "bfloat16", False)])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_ceiling_allows_tf32_only_while_it_is_measured(switches, name, dtype, allowed, before):
+    put, read = switches
+    put(before, before)
+    with arithmetic(name, CUDA) as found:
+        assert found is getattr(torch, dtype)
+        assert read()[0] is allowed
+    assert read() == (before, before)
+
+
+def module_of(*dtypes, is_cuda=True):
+    """Stands in for a module on a GPU whose weights have these dtypes."""
+    weights = [SimpleNamespace(dtype=getattr(torch, dtype), is_cuda=is_cuda) for dtype in dtypes]
+    return SimpleNamespace(parameters=lambda: iter(weights))
+
+
+@pytest.mark.parametrize(
+    ("module", "tf32", "seen"),
+    [
+        (module_of("float32"), True, "dtype float32 with TF32"),
+        (module_of("float32"), False, "dtype float32"),
+        (module_of("float32", is_cuda=False), True, "dtype float32"),
+        (module_of("float16", "float16"), True, "dtype float16"),
+        (module_of("float32", "bfloat16"), False, "dtype bfloat16, float32"),
+    ],
+)
+def test_evidence_names_the_dtypes_of_the_weights_and_tf32(switches, module, tf32, seen):
+    put, _ = switches
+    put(tf32, tf32)
+    assert precision_evidence(module, {"dtype": "float32"}) == seen
+    assert precision_evidence(module, {}) is None, "the variant names none"
