@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from measurement.errors import Invalid
-from measurement.outputs import check_output, picture_of, save_output
+from measurement.outputs import OutputRecorder, check_output, picture_of, save_output
 
 GRADIENT = np.linspace(0, 1, 4 * 6 * 3).reshape(4, 6, 3)
 IMAGE = Image.fromarray((GRADIENT * 255).astype(np.uint8))
@@ -20,6 +20,11 @@ def test_the_picture_of_an_image_or_video_is_its_first_frame(image):
     picture = picture_of(image)
     assert picture.size == (6, 4)
     assert np.abs(np.asarray(picture) / 255 - GRADIENT).max() < 0.01
+
+
+def test_what_lies_outside_0_to_1_is_black_or_white():
+    picture = picture_of(np.stack([np.full((2, 2), value) for value in (-0.5, 0.5, 1.5)], axis=-1))
+    assert np.asarray(picture)[0, 0].tolist() == [0, 128, 255]
 
 
 def test_a_tensor_has_no_picture():
@@ -49,3 +54,52 @@ def test_latents_and_picture_that_are_kept_are_both_of_the_first_image(tmp_path,
     kept = np.load(tmp_path / "stage-2.npy")
     assert kept.dtype == np.float32 and kept.shape == (4, 2, 2) and not kept.any()
     assert not np.asarray(Image.open(tmp_path / "stage-2.png")).any()
+
+
+class Denoiser(torch.nn.Module):
+    """Gives what it gets, as one of the kinds of output that denoisers have."""
+
+    def forward(self, output):
+        return output
+
+
+GOOD, BAD = torch.ones(2, 2), torch.tensor([1.0, float("nan")])
+KINDS = {
+    "tuple": lambda tensor: (tensor, "more"),
+    "list in a tuple": lambda tensor: ([GOOD, tensor],),
+    "dictionary": lambda tensor: {"sample": tensor, "more": BAD},
+}
+
+
+def recorder():
+    """An OutputRecorder of a pipeline of two modules, with its pipeline."""
+    scheduler = SimpleNamespace(step=lambda sample, scale=1: (sample * scale, "more"))
+    pipeline = SimpleNamespace(unet=Denoiser(), other=Denoiser(), scheduler=scheduler)
+    return OutputRecorder(pipeline, ["unet", "other"]), pipeline
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("outputs", [(GOOD, GOOD), (GOOD, BAD), (BAD, GOOD)])
+def test_a_denoiser_that_gives_nan_once_is_invalid(kind, outputs):
+    made, pipeline = recorder()
+    made.recording, made.images = True, [IMAGE]
+    for output in outputs:
+        pipeline.unet(KINDS[kind](output))
+    if any(output is BAD for output in outputs):
+        with pytest.raises(Invalid, match="the denoiser gave NaN or infinity"):
+            check_output(made, 1)
+    else:
+        check_output(made, 1)
+
+
+def test_the_latents_are_those_of_the_last_step_and_nothing_is_looked_at_in_a_measured_call():
+    made, pipeline = recorder()
+    pipeline.unet((BAD,))
+    assert pipeline.scheduler.step(GOOD, scale=2)[0].tolist() == [[2, 2], [2, 2]]
+    assert (made.finite, made.latents, made.images) == (None, None, [])
+    made.recording = True
+    for scale in (3, 4):
+        pipeline.scheduler.step(GOOD, scale=scale)
+    assert made.latents.tolist() == [[4, 4], [4, 4]]
+    pipeline.other((BAD,))
+    assert made.finite is None, "another module's output is not looked at"
