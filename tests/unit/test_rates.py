@@ -93,38 +93,39 @@ def test_each_call_is_a_phase_and_a_sample_until_a_limit_that_the_row_names(late
 
 
 def warmed_up(monkeypatch, latencies_s, **settings):
-    """The Reported of a warm-up whose calls take so long, and which calls were looked at."""
+    """The Reported of a warm-up whose calls take so long; the output of each call is looked at, the size once."""
     looked, report, made = [], Reported(), (sample(latency_s, 0.5) for latency_s in latencies_s)
-    monkeypatch.setattr(stage, "check_size", lambda images, size: looked.append("size"))
-    monkeypatch.setattr(stage, "check_output", lambda outputs, batch_size: looked.append("output"))
+    outputs = SimpleNamespace(images=["an image"])
+    monkeypatch.setattr(stage, "check_size", lambda images, size: looked.append(("size", images, size)))
+    monkeypatch.setattr(stage, "check_output", lambda outputs, batch_size: looked.append((outputs, batch_size)))
     recorded = []
     played = SimpleNamespace(
         variant=SimpleNamespace(recipe={}),
-        outputs=SimpleNamespace(images=None),
-        size=None,
-        batch_size=1,
+        outputs=outputs,
+        size=(64, 32),
+        batch_size=2,
         call=lambda record: recorded.append(record) or next(made),
     )
     found = warm_up(played, Stopping({**FEWEST, "target_percent": None, "max_seconds": 99, **settings}, "cpu"), report)
     assert [one["latency_s"] for one in found] == latencies_s
     assert all(recorded), "what a call before the measured ones makes is kept"
-    return report, looked
+    assert looked == [("size", ["an image"], (64, 32))] + [(outputs, 2)] * len(found)
+    return report
 
 
 def test_the_calls_before_the_measured_ones_are_kept_looked_at_and_summed_up(monkeypatch):
     settings = {"warmup_calls": 3, "max_warmup_calls": 9}
-    report, looked = warmed_up(monkeypatch, [30.0, 8.0, 8.0, 8.1], **settings)
+    report = warmed_up(monkeypatch, [30.0, 8.0, 8.0, 8.1], **settings)
     assert report.order == [
         *["first-call", ("first", 1, 30.0)],
         *["warmup", ("warmup", 2, 8.0), ("warmup", 3, 8.0), ("warmup", 4, 8.1)],
     ]
     spread = pytest.approx(100 * (8.1 / 8 - 1))
     assert report.columns == {"first_call_s": 30.0, "warmup_calls": 4, "warmup_spread_percent": spread}
-    assert looked == ["size"] + ["output"] * 4
 
 
 def test_too_few_calls_have_no_spread(monkeypatch):
-    report, _ = warmed_up(monkeypatch, [30.0, 8.0], warmup_calls=1, max_warmup_calls=2)
+    report = warmed_up(monkeypatch, [30.0, 8.0], warmup_calls=1, max_warmup_calls=2)
     assert report.columns["warmup_spread_percent"] is None
 
 
@@ -132,6 +133,17 @@ def test_a_first_call_without_iterations_ends_the_run(monkeypatch):
     with pytest.raises(Invalid, match="did not tick"):
         monkeypatch.setattr(stage, "rate_of", lambda one: rate_of({**one, "iterations": 0}))
         warmed_up(monkeypatch, [30.0], warmup_calls=1, max_warmup_calls=1)
+
+
+def test_calls_go_on_until_there_are_enough_or_their_time_is_over():
+    def stopped(**settings):
+        settings = {**FEWEST, "max_calls": 5, "target_percent": 0, **settings}
+        report = Reported()
+        calls = measure_calls(SimpleNamespace(call=lambda: sample(1.0, 1.0)), Stopping(settings, "cpu"), report)
+        return len(calls), report.columns["stopped_by"]
+
+    assert stopped(max_seconds=60) == (5, "max-calls")
+    assert stopped(max_seconds=0) == (1, "max-seconds")
 
 
 def test_the_target_stops_calls_that_agree():
