@@ -1,11 +1,11 @@
-"""Cells with all their stages as one: rates, badges and rounds by hand, without a table around them."""
+"""Cells with all their stages as one: rates, badges, rounds and choices by hand, without a table around them."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from test_summary import summary_of
 
-from reporting.best import values_of, whole_rounds, wholes_of
+from reporting.best import Comparison, choose, values_of, whole_rounds, wholes_of
 from reporting.read import to_frame
 
 BASELINE = {"variant": "eager"}
@@ -83,3 +83,36 @@ def test_rounds_count_whose_stages_are_all_ok(make_row):
     assert np.exp(rounds["it/s"]).tolist() == pytest.approx([10, 30])
     nothing = whole_rounds(to_frame(rows)[:0], list(wholes.values()))
     assert nothing.empty and isinstance(nothing, pd.DataFrame)
+
+
+def choices_of(rows, baseline=BASELINE):
+    """{place: {level: Choice}} of rounds."""
+    places = wholes_of(summary_of(rows, baseline=baseline), baseline)
+    comparison = Comparison(places, to_frame(rows))
+    return {place: choose(place, wholes, places, baseline, comparison) for place, wholes in places.items()}
+
+
+def rounds_at(make_row, images, **keys):
+    """Three rounds with about so many images per second."""
+    factors = enumerate((0.999, 1.0, 1.001), start=1)
+    return [make_row(round=number, images_per_second=images and images * factor, **keys) for number, factor in factors]
+
+
+def test_the_highest_number_is_the_best_and_an_equal_one_its_rival(make_row):
+    numbers = {"eager": 1.0, "fused": 2.0, "compile": 3.0, "regional": 3.0, "compile-default": 2.5}
+    rows = [row for variant, images in numbers.items() for row in rounds_at(make_row, images, variant=variant)]
+    (choices,) = choices_of(rows).values()
+    best = choices["any image"]
+    assert (best.whole.variant, best.unit, best.verdict) == ("compile", "images/s", "faster")
+    assert (best.value, best.speedup) == (pytest.approx(3), pytest.approx(3))
+    assert [rival[0] for rival in best.rivals] == ["regional"]
+    assert best.passed == [] and choices["identical image"].whole.variant == "eager"
+
+
+@pytest.mark.parametrize(("without", "unit"), [("2.0", "it/s"), ("2.1", "it/s"), (None, "images/s")])
+def test_the_unit_is_one_that_the_cell_and_its_baseline_have(make_row, without, unit):
+    rows = [
+        row for torch in ("2.0", "2.1") for row in rounds_at(make_row, "" if torch == without else 2.0, torch=torch)
+    ]
+    found = choices_of(rows, {"torch": "2.0"})
+    assert found["A100", "2.1", "sd-txt2img", 1]["any image"].unit == unit
