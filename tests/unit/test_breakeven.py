@@ -16,6 +16,15 @@ def test_break_even_is_where_the_two_lines_cross():
     assert breakeven_images(52, 2, 1.0, 1.5, 16) == 112, "whole calls"
 
 
+@pytest.mark.parametrize("calls", range(1, 400, 7))
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_start_up_of_whole_calls_is_paid_for_by_as_many(calls, batch_size):
+    """0.1 s gained an image has no exact number: no rounding error may add a call."""
+    images = calls * batch_size
+    assert breakeven_images(2 + images * 0.1, 2, 0.9, 1.0, batch_size) == images
+    assert breakeven_images(2 + images * 0.1 + 1e-6, 2, 0.9, 1.0, batch_size) == images + batch_size
+
+
 def test_never_at_once_and_unknown():
     assert breakeven_images(52, 2, 1.5, 1.0, 1) == np.inf
     assert breakeven_images(52, 2, 1.0, 1.0, 1) == np.inf

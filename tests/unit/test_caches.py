@@ -130,6 +130,14 @@ def test_all_rounds_cold_leave_the_warm_columns_empty(make_row):
     assert columns_of(extended(summary))["start-up warm (s)"] == ["2", "-"]
 
 
+def test_a_cache_that_somebody_has_deleted_loses_no_measurement(tmp_path):
+    with cell_cache(tmp_path, "cell", 1, SHARED) as cache:
+        shutil.rmtree(cache.folder)
+        assert cache.state(OK) == COLD
+        cache.finish(1, 3, complete=True)
+    assert run(tmp_path, 2) == (COLD, COLD)
+
+
 def test_cleaning_deletes_what_is_ours_and_not_in_use(tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFBENCH_CACHE", str(tmp_path))
     for cell in ("f", "g"):

@@ -157,6 +157,19 @@ def test_a_full_disk_or_a_spent_quota_is_seen_behind_another_error(number, full)
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "g++: fatal error: /tmp/ccX.s: No space left on device",
+        "worker: OSError: [Errno 28] x",
+        "[Errno 122] x",
+        "write: Disk quota exceeded",
+    ],
+)
+def test_a_full_disk_in_the_words_of_a_compiler_or_a_worker_is_one(text):
+    assert is_full_disk(caused(RuntimeError("the compiler failed"), RuntimeError(text)))
+
+
+@pytest.mark.parametrize(
     "error",
     [
         Unsupported("decided"),

@@ -53,6 +53,7 @@ REMOVED_FAMILIES = (
 REMOVED_NAMES = [
     "NVIDIA_TF32_OVERRIDE",
     "ATEN_CPU_CAPABILITY",
+    "LRU_CACHE_CAPACITY",
     "DISABLE_ADDMM_CUDA_LT",
     "ENABLE_PERSISTENT_TMA_MATMUL",
     "ENABLE_TEMPLATE_TMA_STORE",
@@ -111,7 +112,20 @@ def test_what_sets_a_machine_up_is_kept_and_recorded(family):
     assert recorded({name: ""}) == ""
 
 
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_BIND_NOW", "GLIBC_TUNABLES"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TRITON_PTXAS_PATH", "TRITON_PTXAS_BLACKWELL_PATH", "TRITON_LIBDEVICE_PATH", "CUDA_INJECTION64_PATH"),
+        *("CUDA_INJECTION32_PATH", "CUDA_MPS_PIPE_DIRECTORY", "OMP_TOOL_LIBRARIES"),
+    ],
+)
+def test_a_tool_that_makes_or_watches_code_is_kept_and_recorded_without_its_folder(name):
+    assert inherited({name: "/somewhere/tool"}) == {name: "/somewhere/tool"}
+    assert recorded({name: "/somewhere/tool"}) == f"{name}=tool"
+    assert ignored({name: "/somewhere/tool"}) == []
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "GLIBC_TUNABLES"])
 def test_what_a_loader_is_given_is_recorded(name):
     assert recorded({name: "1", f"{name}_X": "1"}) == f"{name}=1"
 

@@ -9,7 +9,7 @@ from measurement import cudagraph, load
 from measurement.attention import sdpa_context, set_attention, set_attention_backend, within
 from measurement.caching import enable_caching
 from measurement.compilation import compile_by_accelerate, compile_by_diffusers
-from measurement.errors import Unsupported
+from measurement.errors import Invalid, Unsupported
 from measurement.failure import classify
 from measurement.options import offload
 from measurement.refusal import refusals
@@ -33,6 +33,7 @@ CERTAIN = [
     "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
     "std::bad_alloc",
     "[Errno 12] Cannot allocate memory",
+    "C++ compile error: g++: fatal error: Killed signal terminated program cc1plus",
 ]
 
 
@@ -129,6 +130,43 @@ MECHANISMS = {
     "caching": lambda variant: enable_caching(variant, {"config": "FirstBlockCacheConfig"}),
     "offload": lambda variant: offload(variant, "model"),
 }
+
+
+class Offloaded(torch.nn.Module):
+    """A denoiser whose weight is on the host (`cpu`) or on the device (`meta`)."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1, device=place))
+
+
+@pytest.mark.parametrize(
+    ("at_first", "after_call", "seen"),
+    [
+        ("cpu", None, "offload model: weights of the denoiser on cpu between calls"),
+        (
+            "meta",
+            "cpu",
+            "offload model: weights of the denoiser on cpu between calls",
+        ),  # another check ended a call early
+        ("meta", "meta", "had no effect"),
+    ],
+)
+def test_weights_are_looked_for_on_the_host_after_a_whole_call(at_first, after_call, seen):
+    module, checks = Offloaded(at_first), []
+    variant = variant_of(module, "meta")
+    variant.pipeline.enable_model_cpu_offload = lambda device: None
+    variant.check = lambda mechanism, run: checks.append(run)
+    offload(variant, "model")
+
+    def call():
+        module.weight = torch.nn.Parameter(torch.ones(1, device=after_call))
+
+    if after_call == "meta":
+        with pytest.raises(Invalid, match=seen):
+            checks[0](call)
+    else:
+        assert checks[0](call) == seen
 
 
 @pytest.mark.parametrize("error", STARVED, ids=str)

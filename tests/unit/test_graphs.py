@@ -1,10 +1,12 @@
 """Graphs, graph breaks and recompilations, counted on modules that dynamo compiles for real."""
 
+import subprocess
+
 import pytest
 import torch
 
 from measurement.errors import Invalid
-from measurement.graphs import Graphs, check_graphs
+from measurement.graphs import Graphs, check_graphs, stop_compile_workers
 
 
 class Plain(torch.nn.Module):
@@ -82,3 +84,16 @@ def test_a_module_that_compiled_nothing_is_invalid():
     graphs.columns()
     with pytest.raises(Invalid, match="compiles unet, but no graph was compiled for it"):
         check_graphs(graphs)
+
+
+def test_a_compiling_process_that_does_not_end_loses_no_measurement(monkeypatch, capsys):
+    async_compile = pytest.importorskip("torch._inductor.async_compile")
+    stopped = []
+
+    def wait_in_vain():
+        stopped.append(1)
+        raise subprocess.TimeoutExpired("worker", 300)
+
+    monkeypatch.setattr(async_compile, "shutdown_compile_workers", wait_in_vain)
+    stop_compile_workers()
+    assert stopped and "timed out after 300 seconds" in capsys.readouterr().err

@@ -27,6 +27,16 @@ def test_what_lies_outside_0_to_1_is_black_or_white():
     assert np.asarray(picture)[0, 0].tolist() == [0, 128, 255]
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_picture_is_grey_or_has_colours(channels):
+    picture = picture_of(np.full((4, 6, channels), 0.5))
+    assert picture.size == (6, 4) and np.asarray(picture).flat[0] == 128
+
+
+def test_an_array_of_other_channels_has_no_picture():
+    assert picture_of(np.zeros((4, 6, 2))) is None
+
+
 def test_a_tensor_has_no_picture():
     assert picture_of(torch.zeros(3, 4, 6)) is None
 

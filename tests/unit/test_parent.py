@@ -327,6 +327,7 @@ def test_each_stage_has_its_own_values_and_samples_and_the_runs_provenance():
     one = {"event": "sample", "columns": {"kind": "call", "call": 1}}
     events = [
         {"event": "provenance", "stage": None, "at_s": 0.0, "columns": {"torch_version": "2.0"}},
+        {"event": "dtypes", "stage": None, "at_s": 0.0, "names": ["bfloat16", "float16"]},
         *events_of(1, LOAD, START, one, END, measured, ok),
         *events_of(3, {"event": "phase", "phase": "warmup"}, one, oom, at_s=50.0),
     ]
@@ -334,12 +335,14 @@ def test_each_stage_has_its_own_values_and_samples_and_the_runs_provenance():
     shared = {"batch_size": 2, "round": 7, "torch_version": "2.0"}
     assert first == {
         **shared,
-        **{"stage": 1, "steps": 4, "revision": "abc", "status": "ok", "detail": None, "phase": None},
+        **{"stage": 1, "steps": 4, "revision": "abc", "dtype": "bfloat16"},
+        **{"status": "ok", "detail": None, "phase": None},
         **{**NUMBERS, "calls": 2, "start": (0, 1), "window": (1, 3, 4)},
     }
     assert second == {
         **shared,
-        **{"stage": 3, "steps": 9, "revision": None, "status": "oom", "detail": "full", "phase": "warmup"},
+        **{"stage": 3, "steps": 9, "revision": None, "dtype": "float16"},
+        **{"status": "oom", "detail": "full", "phase": "warmup"},
         **dict.fromkeys(NUMBERS),
     }
     assert samples == [{"batch_size": 2, "stage": number, "kind": "call", "call": 1} for number in (1, 3)]
@@ -353,8 +356,13 @@ def test_each_stage_has_its_own_values_and_samples_and_the_runs_provenance():
     ],
 )
 def test_a_stage_that_was_not_reported_takes_the_death_of_the_child(death, status, detail):
-    (row,), samples = assemble({}, {}, {"stages": [{"number": 1, "steps": 4}]}, [], death, Windows())
+    definition = {"stages": [{"number": number, "steps": 4} for number in (1, 2)]}
+    (row, _), samples = assemble({}, {}, definition, [], death, Windows())
     assert (row["status"], row["detail"], row["phase"], samples) == (status, detail, "load", [])
+    assert row["dtype"] is None, "not even that is known"
+    begun = [{"event": "dtypes", "stage": None, "names": ["bfloat16", "float32"]}]
+    rows, _ = assemble({}, {}, definition, begun, death, Windows())
+    assert [row["dtype"] for row in rows] == ["bfloat16", "float32"], "as planned, or its round could not be pooled"
 
 
 def test_a_child_is_killed_with_its_parent(monkeypatch):

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from .caches import CLEAN
-from .definition import compiles
+from .definition import compiles, dtype_of
 from .errors import DiffbenchError, SetupError, one_line
 from .failure import classify, is_full_disk
 from .garbage import importing
@@ -56,7 +56,7 @@ def choose_device(spec):
 
 
 def start(spec, report):
-    """Import torch and diffusers, check device and environment, report the provenance. Returns device and dtype.
+    """Import torch and diffusers, check device and environment, report the provenance. Returns the device.
 
     Raises SetupError for whatever goes wrong: nothing has been measured yet.
     """
@@ -68,8 +68,7 @@ def start(spec, report):
 
         torch.set_num_threads(spec["threads"])
         device = choose_device(spec)
-        dtype = torch.float32 if device.type == "cpu" else torch.float16
-        provenance = read_provenance(device, dtype)
+        provenance = read_provenance(device)
     except DiffbenchError:
         raise
     except Exception as error:  # a broken driver, library or package
@@ -78,17 +77,18 @@ def start(spec, report):
         raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
     check_environment(spec["environment"], provenance, device, spec["torch"])
     report.emit("provenance", columns=provenance)
-    return device, dtype
+    return device
 
 
 def measure(spec, report):
     """Measure every stage of the run; a stage that fails leaves its status and does not stop the next."""
-    device, _ = start(spec, report)
+    device, definition = start(spec, report), spec["definition"]
+    stages, is_cpu = definition["stages"], device.type == "cpu"
+    report.emit("dtypes", names=[dtype_of(stage, definition["variant"], is_cpu) for stage in stages])
     with importing():
         from .stage import measure_stage, release
 
-    definition = spec["definition"]
-    for description in definition["stages"]:
+    for description in stages:
         report.stage = description["number"]
         try:
             measure_stage(description, definition, device, report, spec["outputs"])
@@ -110,11 +110,11 @@ def measure(spec, report):
 def measure_ceiling(spec, report):
     """Measure what the device can do at most in each dtype. Raises SetupError for whatever goes wrong: there is no row for
     that."""
-    device, own = start(spec, report)
+    device = start(spec, report)
     from .ceiling import ceiling_columns
 
     try:
-        for name in spec["dtypes"] or [str(own).replace("torch.", "")]:
+        for name in spec["dtypes"] or [dtype_of({}, {}, device.type == "cpu")]:
             report.values(**ceiling_columns(device, name))
     except Exception as error:  # whatever a driver raises, such as too little memory
         print_failure(error)

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import SetupError
@@ -74,9 +74,10 @@ class CellCache:
 
     def finish(self, round_number, rounds, complete):
         """Note that a round was measured to its end, if it was, and delete the cache after the last of the cell's `rounds`
-        (None: it is kept)."""
+        (None: it is kept). No failure of it loses the measurement: without the note the next round is cold."""
         if complete:
-            (self.folder / MEASURED).touch()
+            with suppress(OSError):
+                (self.folder / MEASURED).touch()
         if rounds is not None and (self.mode == FRESH or round_number >= rounds):
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -10,6 +10,7 @@ import torch
 
 from .errors import Invalid, one_line
 from .failure import chain, lacks_memory
+from .garbage import trim_heap
 
 
 class Check(NamedTuple):
@@ -23,8 +24,9 @@ class Check(NamedTuple):
 
 
 def free_memory(device):
-    """Return to the device what no tensor uses, so that a check has as much memory as the first call had."""
+    """Return to host and device what no tensor uses, so that a check has as much memory as the first call had."""
     gc.collect()
+    trim_heap()
     if device.type == "cuda":
         with contextlib.suppress(RuntimeError):  # a check may have broken the device: the others will say so
             torch.cuda.empty_cache()

@@ -1,5 +1,12 @@
 """What the compiler took from its cache, from torch's own counters."""
 
+from collections import Counter
+
+COUNTERS = {
+    "inductor": ("fxgraph_cache_hit", "fxgraph_cache_miss", "fxgraph_cache_bypass"),
+    "aot_autograd": ("autograd_cache_hit", "autograd_cache_miss", "autograd_cache_bypass"),
+}
+
 
 def has_counters():
     """Whether this torch caches compiled graphs, and counts it: 2.5 and newer, unless it is turned off."""
@@ -10,19 +17,23 @@ def has_counters():
     return bool(getattr(config, "fx_graph_cache", False))
 
 
-def count():
-    """(graphs taken from the cache, graphs compiled) of this process so far.
+def read_counters():
+    """torch's counters of Inductor's and AOTAutograd's caches, of this process so far."""
+    from torch._dynamo.utils import counters
+
+    return Counter({name: counters[part][name] for part, names in COUNTERS.items() for name in names})
+
+
+def hits_and_misses(counted):
+    """(graphs taken from the cache, graphs compiled) from the counters' growth.
 
     A graph that AOTAutograd's cache has is loaded through Inductor's, or, if it is stored there as a whole, counted by
     AOTAutograd alone. One that cannot be cached (a bypass) is compiled.
     """
-    from torch._dynamo.utils import counters
-
-    inductor, autograd = counters["inductor"], counters["aot_autograd"]
-    hits = max(inductor["fxgraph_cache_hit"], autograd["autograd_cache_hit"])
-    misses = inductor["fxgraph_cache_miss"] + inductor["fxgraph_cache_bypass"]
-    if not misses and not inductor["fxgraph_cache_hit"]:
-        misses = autograd["autograd_cache_miss"] + autograd["autograd_cache_bypass"]
+    hits = max(counted["fxgraph_cache_hit"], counted["autograd_cache_hit"])
+    misses = counted["fxgraph_cache_miss"] + counted["fxgraph_cache_bypass"]
+    if not misses and not counted["fxgraph_cache_hit"]:
+        misses = counted["autograd_cache_miss"] + counted["autograd_cache_bypass"]
     return hits, misses
 
 
@@ -30,11 +41,11 @@ class CompilerCache:
     """Hits and misses since this object was made."""
 
     def __init__(self):
-        self.before = count() if has_counters() else None
+        self.before = read_counters() if has_counters() else None
 
     def columns(self):
         """The columns of the row; nothing where this torch does not count."""
         if self.before is None:
             return {}
-        hits, misses = (now - before for now, before in zip(count(), self.before))
+        hits, misses = hits_and_misses(read_counters() - self.before)
         return {"cache_hits": hits, "cache_misses": misses}

@@ -40,6 +40,10 @@ INERT = re.compile(
     r"(_(HOME|PATH|PATHS|DIR|FOLDER|ROOT|FILE|FILENAME|DIRS|DIRECTORY|INC|INCLUDE|LIB|LIBRARIES|COMPONENT_LIST|(?<!_GFX_)(?<!BNB_CUDA_)VERSION|ARCH_LIST|ROCM_ARCH|VERBOSITY|NO_ADVISORY_WARNINGS))\Z"
     r"|(CUDA|HIP|ROCR)_VISIBLE_DEVICES\Z|CUDA_DEVICE_ORDER\Z|PYTORCH_BUILD_NUMBER\Z"
 )
+# names a place too, but of a tool that makes the code or watches it run: kept, and recorded
+TOOLS = re.compile(
+    r"TRITON_\w*(PTXAS|LIBDEVICE)\w*_PATH\Z|CUDA_INJECTION(32|64)_PATH\Z|CUDA_MPS_PIPE_DIRECTORY\Z|OMP_TOOL_LIBRARIES\Z"
+)
 KEPT = (  # of the prefixes below: memory allocators, what a machine cannot do without, and permissions
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
@@ -55,12 +59,12 @@ KEPT = (  # of the prefixes below: memory allocators, what a machine cannot do w
 REMOVED = re.compile(  # how a library chooses kernels, precision and compiler options
     r"(TORCH|TORCHINDUCTOR|TORCHDYNAMO|TORCHELASTIC|PYTORCH|INDUCTOR|AOT|AOTINDUCTOR|TRITON|DIFFUSERS|ACCELERATE|XFORMERS"
     r"|FLASH_ATTENTION|BNB|TORCHAO|BSR|CUBLAS|CUBLASLT|CUDNN|HIPBLAS|HIPBLASLT|ROCBLAS|MIOPEN|ONEDNN|DNNL)_"
-    r"|(NVIDIA_TF32_OVERRIDE|ATEN_CPU_CAPABILITY|DISABLE_ADDMM_CUDA_LT|ENABLE_PERSISTENT_TMA_MATMUL"
+    r"|(NVIDIA_TF32_OVERRIDE|ATEN_CPU_CAPABILITY|LRU_CACHE_CAPACITY|DISABLE_ADDMM_CUDA_LT|ENABLE_PERSISTENT_TMA_MATMUL"
     r"|ENABLE_TEMPLATE_TMA_STORE|ENABLE_TMA_LOAD_FOR_TEMPLATE_EPILOGUE)\Z"
 )
 MACHINE = re.compile(  # kept, and recorded since it can change numbers
     r"(CUDA|HIP|HSA|AMD|GPU|NVIDIA|NCCL|OMP|KMP|GOMP|MKL|OPENBLAS|MALLOC|JEMALLOC|TCMALLOC)_"
-    r"|(LD_PRELOAD|LD_BIND_NOW|GLIBC_TUNABLES)\Z"
+    r"|(LD_PRELOAD|LD_AUDIT|LD_BIND_NOW|GLIBC_TUNABLES)\Z"
 )
 CONTAINER = re.compile(r"NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES|REQUIRE_\w+|PRODUCT_NAME|BUILD_ID)\Z")
 SECRET = re.compile(r"TOKEN|SECRET|PASS|AUTH|CRED|KEY|_USER(NAME)?\Z|LICENSE|COMM_ID|SOCKET")
@@ -74,12 +78,12 @@ LONGEST_VALUE = 200  # characters
 
 def is_inert(name):
     """Whether a variable only names a place, a device or a release."""
-    return bool(INERT.search(name) or CONTAINER.match(name))
+    return bool(INERT.search(name) or CONTAINER.match(name)) and not TOOLS.match(name)
 
 
 def is_removed(name):
     """Whether a variable would change what a variant is."""
-    return bool(REMOVED.match(name)) and name not in KEPT and not is_inert(name)
+    return bool(REMOVED.match(name)) and name not in KEPT and not is_inert(name) and not TOOLS.match(name)
 
 
 def check_refused(environment):
@@ -129,7 +133,7 @@ def recorded(environment):
         value = environment[name]
         if not value or not (REMOVED.match(name) or MACHINE.match(name)) or is_inert(name) or SECRET.search(name):
             continue
-        if name == "LD_PRELOAD":  # its folders say more about the user than about the run
+        if name in ("LD_PRELOAD", "LD_AUDIT"):  # their folders say more about the user than about the run
             value = ":".join(Path(path).name for path in re.split(r"[:\s]+", value) if path)
         elif "/" in value:
             value = Path(value).name

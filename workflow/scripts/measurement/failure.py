@@ -10,9 +10,12 @@ from .errors import DiffbenchError, Invalid, Unsupported, one_line
 # "static TLS block": the loader's complaint about a library, which no memory would help
 MEMORY_MESSAGES = re.compile(
     r"out[ _]?of[ _]?memory(?!.*static TLS block)|(?:can't|cannot|failed to) allocate memory(?!.*static TLS block)"
-    r"|not enough memory|Invalid buffer size|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation",
+    r"|not enough memory|Invalid buffer size|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation"
+    r"|Killed signal terminated program",  # gcc, of the compiler proper that the kernel has killed
     re.I,
 )
+# in the words of a compiler, or of a worker process that has only a text to send
+FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded|\[Errno (28|122)\]")
 # Libraries that report a lack of memory in words of their own. cuDNN tries one engine after the other and takes a failed
 # allocation for a failed engine; creating a handle of cuBLAS or cuDNN fails where its workspace does not fit.
 NO_ENGINE = re.compile(r"unable to find an engine|unable to find a valid cuDNN algorithm", re.I)
@@ -71,8 +74,11 @@ def is_out_of_memory(error):
 
 
 def is_full_disk(error):
-    """Whether the error, or one that it came from, is a full disk or a spent quota."""
-    return any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in chain(error))
+    """Whether the error, or one that it came from, is a full disk or a spent quota, or says so."""
+    return any(
+        isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) or FULL_DISK.search(str(cause))
+        for cause in chain(error)
+    )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """What the compiler did: graphs, graph breaks and recompilations, from dynamo's own counters."""
 
+import traceback
+
 from .errors import Invalid
 
 
@@ -74,9 +76,13 @@ def check_graphs(graphs):
 
 
 def stop_compile_workers():
-    """End inductor's worker processes once nothing is left to compile: they would take cores from the measured calls."""
+    """End inductor's worker processes once nothing is left to compile: they would take cores from the measured calls. One that
+    does not end is printed, and no reason to lose the measurement."""
     try:
         from torch._inductor.async_compile import shutdown_compile_workers
     except ImportError:  # older releases have none of this name
         return
-    shutdown_compile_workers()
+    try:
+        shutdown_compile_workers()
+    except Exception as error:  # torch waits for a worker at most 300 s
+        traceback.print_exception(type(error), error, error.__traceback__)

@@ -75,11 +75,15 @@ def offload(variant, setting):
     with refusing(f"{name_of(variant.pipeline)} cannot be offloaded", ImportError, ValueError, NotImplementedError):
         getattr(variant.pipeline, OFFLOADING[setting])(device=variant.device)
 
+    def places():
+        return sorted({weight.device.type for weight in variant.denoiser().parameters()})
+
     def look_at_weights(call):
-        places = {str(weight.device.type) for weight in variant.denoiser().parameters()}
-        if variant.device.type in places:
+        if variant.device.type in places():
+            call()  # a check before this one may have ended a call at the denoiser, before the weights went back
+        if variant.device.type in places():
             raise Invalid(f"offload {setting} had no effect: weights of the denoiser stay on the device")
-        return f"offload {setting}: weights of the denoiser on {', '.join(sorted(places))} between calls"
+        return f"offload {setting}: weights of the denoiser on {', '.join(places())} between calls"
 
     variant.check("offload", look_at_weights)
 

@@ -65,10 +65,11 @@ def check_output(outputs, batch_size):
 
 
 def picture_of(image):
-    """An image, or a video's first frame, as a PIL image; None where it is neither one nor an array of them."""
+    """An image, or a video's first frame, as a PIL image; None where it is neither one nor an array of 1, 3 or 4 channels."""
     is_video = isinstance(image, list) or isinstance(image, numpy.ndarray) and image.ndim == 4
     frame = image[0] if is_video else image
-    if isinstance(frame, numpy.ndarray) and frame.ndim == 3:
+    if isinstance(frame, numpy.ndarray) and frame.ndim == 3 and frame.shape[-1] in (1, 3, 4):
+        frame = frame[..., 0] if frame.shape[-1] == 1 else frame
         frame = Image.fromarray((255 * frame.clip(0, 1)).round().astype(numpy.uint8))
     return frame if isinstance(frame, Image.Image) else None
 

@@ -27,7 +27,7 @@ def read_device(device):
     }
 
 
-def read_provenance(device, dtype):
+def read_provenance(device):
     """The provenance columns that the process itself can know."""
     import diffusers
 
@@ -43,7 +43,6 @@ def read_provenance(device, dtype):
         "libraries": installed_libraries(),
         "environment_variables": recorded(os.environ),
         "threads": torch.get_num_threads(),
-        "dtype": str(dtype).replace("torch.", ""),
         "started_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

@@ -10,7 +10,7 @@ from sizes import NATIVE, dimensions
 
 from .checks import Check, free_memory, verify
 from .compiler_cache import CompilerCache
-from .definition import compiles, dtype_of
+from .definition import compiles
 from .digest import weights_digest
 from .errors import Invalid, SetupError
 from .failure import forget_failures
@@ -191,7 +191,6 @@ def measure_stage(description, definition, device, report, folder):
     with importing():
         check_support(description, definition["variant"], device)
     dtype = choose_dtype(description, definition["variant"], device)
-    report.values(dtype=dtype_of(description, definition["variant"], device.type == "cpu"))
     start_s = clock_s(device)
     stage = Stage(description, definition, device, dtype)
     report.values(load_s=clock_s(device) - start_s)

@@ -203,10 +203,13 @@ def assemble(identity, shared, definition, events, death, monitor):
     its own outcome, unless its numbers stood already.
     """
     provenance = next((event["columns"] for event in events if event["event"] == "provenance"), {})
+    dtypes = next(
+        (event["names"] for event in events if event["event"] == "dtypes"), [None] * len(definition["stages"])
+    )
     rows, samples = [], []
-    for stage in definition["stages"]:
+    for stage, dtype in zip(definition["stages"], dtypes):
         row = {**identity, **shared, "stage": stage["number"], **provenance, "steps": stage["steps"], "phase": "load"}
-        row["revision"] = stage.get("revision")
+        row["revision"], row["dtype"] = stage.get("revision"), dtype
         row["status"], row["detail"] = death or ("crashed", "the measuring process did not report this stage")
         pending = None
         for event in events:

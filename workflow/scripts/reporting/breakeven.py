@@ -7,6 +7,7 @@ from thresholds import CONFIDENCE
 
 DRAWS = 4000
 NEVER = np.inf
+DIGITS = 9  # of seconds and calls, beyond which a difference is a rounding error
 LARGEST = 100  # of a drawn logarithm: two rounds draw values without bounds
 
 
@@ -14,11 +15,11 @@ def breakeven_images(startup_s, base_startup_s, image_s, base_image_s, batch_siz
     """The number of images after which a variant is ahead of its baseline, rounded up to whole calls; NEVER if it is not
     faster, 0 if it is ahead from the start. Arrays of one shape, in seconds; NaN where something is not known."""
     gained_s = np.asarray(base_image_s, dtype=float) - image_s
-    # to the nanosecond, so that no rounding error decides which is behind
-    behind_s = np.round(np.asarray(startup_s, dtype=float) - base_startup_s, 9)
+    # no rounding error decides which is behind, or adds a call
+    behind_s = np.round(np.asarray(startup_s, dtype=float) - base_startup_s, DIGITS)
     with np.errstate(divide="ignore", invalid="ignore"):
         images = np.where(gained_s > 0, behind_s / gained_s, NEVER)
-    images = np.ceil(np.maximum(images, 0) / batch_size) * batch_size
+    images = np.ceil(np.round(np.maximum(images, 0) / batch_size, DIGITS)) * batch_size
     images = np.where((behind_s <= 0) & (gained_s >= 0), 0.0, images)
     return np.where(np.isnan(gained_s) | np.isnan(behind_s), np.nan, images)
 
