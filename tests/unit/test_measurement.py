@@ -19,8 +19,12 @@ from running import MEASURE, kill_measuring_process, measure, measuring_processe
 @pytest.fixture(scope="module")
 def txt2img(tmp_path_factory):
     folder = tmp_path_factory.mktemp("txt2img")
-    assert measure(folder).returncode == 0
+    assert measure(folder, "--cache-folder", folder.with_name("caches-of-eager")).returncode == 0
     return folder
+
+
+def test_a_run_that_compiles_nothing_leaves_no_cache(txt2img):
+    assert not list(txt2img.with_name("caches-of-eager").iterdir())
 
 
 def test_row_has_rate_provenance_and_no_number_where_nothing_was_measured(txt2img):

@@ -52,6 +52,16 @@ def test_a_table_marks_a_speedup_per_image_and_says_why(summary):
     assert "no compile are per image" not in text and "Speed-ups of compile" not in text
 
 
+@pytest.mark.parametrize(("unit", "says"), [("images/s", 1), ("s/image", 1), ("it/s", 0), ("s/it", 0)])
+def test_a_table_of_whole_calls_says_that_speedups_are_of_iterations(summary, unit, says):
+    text = to_markdown(build_table(summary, "A100", 1, LABELS, OPTIONS._replace(unit=unit)))
+    assert text.count("Speed-ups are of iterations per second") == says
+    few = summary[summary["variant"] != "compile"]
+    assert "Speed-ups are of iterations" not in to_markdown(
+        build_table(few, "A100", 1, LABELS, OPTIONS._replace(unit=unit))
+    ), "all are per image"
+
+
 def test_the_extended_table_has_the_same(summary):
     text = to_markdown(build_extended(summary, "A100", 1, LABELS))
     assert "12.50x per image" in line_of(text, "LCM, 4 steps")

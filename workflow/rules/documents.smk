@@ -76,6 +76,8 @@ use rule documents as documents_check with:
         datasets=DOCUMENTED,
         abouts=ABOUTS,
         check=True,
+    message:
+        "Look whether the documents are filled: {params.documents}"
 
 
 rule catalogue:

@@ -340,7 +340,8 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
             rows, samples = assemble(identity, shared, definition, events, death, monitor)
             for line in rows:
                 line["cache"] = cache.state(line) if compiles(definition["variant"]) else None
-            cache.finish(arguments.round, arguments.rounds, all(line["status"] == "ok" for line in rows))
+            last = arguments.rounds if compiles(definition["variant"]) or cache.compiled_files() else arguments.round
+            cache.finish(arguments.round, last, all(line["status"] == "ok" for line in rows))
     return rows, samples
 
 

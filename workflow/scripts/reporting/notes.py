@@ -15,6 +15,7 @@ from .ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
 MOST_NAMED = 8  # cells in one sentence
+ITERATIONS = UNITS["it/s"][0]
 
 
 def notes_of(part, labels, options):
@@ -31,6 +32,7 @@ def notes_of(part, labels, options):
     if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
         yield "Devices of this kind are untested: nobody of the project has one, so check these numbers."
     if options.speedups:
+        yield from other_unit_notes(part, options.unit)
         yield from per_image_notes(part, labels)
         yield from mean_speedups(part, labels)
         yield from advice_of(part, labels)
@@ -58,6 +60,13 @@ def warnings_of(part, labels):
     for row in part[part["fidelity"] == "different"].to_dict("records"):
         of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
         yield f"⚠ {name_cell(row, part, labels)}: the image is not the baseline's{of}."
+
+
+def other_unit_notes(part, unit):
+    """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
+    compared = part[part["speedup"].notna() & (part["speedup"] != 1)].to_dict("records")
+    if UNITS[unit][0] != ITERATIONS and any(unit_of(row) != PER_IMAGE for row in compared):
+        yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
 
 
 def per_image_notes(part, labels):
