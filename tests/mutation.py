@@ -45,7 +45,7 @@ TESTS = {
     "measurement/environment_variables": ["environment_*"],
     "measurement/failure": ["failure", "causes"],
     "measurement/garbage": ["garbage"],
-    "measurement/host": ["machine_columns"],
+    "measurement/host": ["machine_columns", "monitor"],
     "measurement/libraries": ["libraries"],
     "measurement/memory": ["stage_order"],
     "measurement/monitor": ["machine_columns", "monitor", "nvml"],

@@ -39,6 +39,23 @@ def test_hyperthreads_of_a_core_count_once(tmp_path):
             {"cpu/job/cpu.cfs_quota_us": "400000", "cpu/job/cpu.cfs_period_us": "100000"},
             4.0,
         ),
+        (
+            "4:cpu,cpuacct:/job\n",
+            {"cpu,cpuacct/job/cpu.cfs_quota_us": "200000", "cpu,cpuacct/job/cpu.cfs_period_us": "100000"},
+            2.0,
+        ),
+        (
+            "5:memory:/big\n4:cpu:/a:b\n0::/job\n",
+            {
+                "cpu/big/cpu.cfs_quota_us": "100000",
+                "cpu/big/cpu.cfs_period_us": "100000",
+                "cpu/a:b/cpu.cfs_quota_us": "300000",
+                "cpu/a:b/cpu.cfs_period_us": "100000",
+                "job/cpu.max": "400000 100000",
+            },
+            3.0,  # the least of its own two
+        ),
+        ("4:cpu:/job\n", {"cpu/job/cpu.cfs_quota_us": "0", "cpu/job/cpu.cfs_period_us": "100000"}, None),
         ("4:cpu:/job\n", {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}, None),
         ("", {}, None),
     ],
