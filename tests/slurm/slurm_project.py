@@ -11,7 +11,7 @@ import yaml
 from conftest import QUICK, Project
 
 # This machine has no GPU: a node's name stands in for what the driver would report, and the CPU measures. `hang` is for a run
-# that takes longer than its job.
+# that takes longer than its job; `begun-<job>` says that a job's program runs.
 STAND_IN = """
 
 import sys
@@ -22,6 +22,8 @@ def cpu_name():
     return names[os.environ["SLURMD_NODENAME"]]
 
 
+if "SLURM_JOB_ID" in os.environ:
+    Path("begun-" + os.environ["SLURM_JOB_ID"]).touch()
 if Path("hang").exists() and Path("hang").read_text() in " ".join(sys.argv):
     import time
 

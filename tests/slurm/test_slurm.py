@@ -11,7 +11,7 @@ from slurm_project import ClusterProject
 from running import rows_of
 
 DEVICES = {"A100": "NVIDIA A100-SXM4-40GB", "T4": "Tesla T4", "V100": "Tesla V100-SXM2-16GB"}
-WAIT_S = 300  # other tests run beside
+WAIT_S = 600  # other tests run beside
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,12 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
         mark = f"rule_measure_wildcards_{gpu}_installed_sd-txt2img_{batch_size}_"
         return [job for job in cluster.jobs(state, after=before) if mark in job["Comment"]]
 
+    def all_have_begun():
+        """Whether the T4's run is on, and no job is just starting its program, for which it asks the controller."""
+        running = [job for job in cluster.jobs("RUNNING", after=before) if job["NodeList"] != "node-v"]
+        begun = all((project.folder / f"begun-{job['JobId']}").exists() for job in running)
+        return begun and any(job["JobState"] != "PENDING" for job in new_jobs("T4", 2, None))
+
     process = project.start("--retries", 0)
     try:
         wait_for(lambda: new_jobs("A100", 2, "RUNNING"), "the A100's second run", WAIT_S)
@@ -120,6 +126,7 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
         wait_for(lambda: new_jobs("V100", 2, "RUNNING"), "the V100's second run", WAIT_S)
         cluster.kill_node("node-v")
         wait_for(lambda: "'CANCELLED'" in (project.folder / "snakemake.log").read_text(), "Snakemake to see it", WAIT_S)
+        wait_for(all_have_begun, "the jobs' programs", WAIT_S)
         cluster.kill("slurmctld")
         time.sleep(20)  # Snakemake asks meanwhile, and gets no answer
         cluster.start_controller()
