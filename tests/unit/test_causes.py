@@ -5,7 +5,8 @@ import sys
 
 import pytest
 import torch
-from test_failure import BITSANDBYTES, HANDLE, INTERNAL, TORCHAO, device_with, raise_in
+from test_failure import HANDLE, INTERNAL, device_with
+from test_refusal import BITSANDBYTES, TORCHAO, raise_in
 
 from measurement import failure
 from measurement.errors import DiffbenchError, Invalid, SetupError, Unsupported

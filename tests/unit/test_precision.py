@@ -13,9 +13,14 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.fixture
-def switches(monkeypatch):
-    """Both switches of TF32 as a function that sets and one that reads them; the device is one that has TF32."""
+def with_tf32(monkeypatch):
+    """The device is one that has TF32."""
     monkeypatch.setattr(precision, "has_tf32", lambda device: True)
+
+
+@pytest.fixture
+def switches():
+    """Both switches of TF32 as a function that sets and one that reads them."""
     backends = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [backend.allow_tf32 for backend in backends]
 
@@ -26,6 +31,7 @@ def switches(monkeypatch):
     put(*before)
 
 
+@pytest.mark.usefixtures("with_tf32")
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", False), ("tf32", True)])
 @pytest.mark.parametrize("before", [(False, False), (True, True), (False, True)])
 def test_float32_forbids_tf32_everywhere_and_tf32_allows_it_everywhere(switches, dtype, allowed, before):
@@ -67,23 +73,21 @@ def test_a_cpu_has_float32_unless_the_variant_names_another(description, recipe,
         (CPU, None, (9, 0), False),
     ],
 )
+@pytest.mark.usefixtures("switches")
 def test_a_device_without_tf32_refuses_it(monkeypatch, device, hip, capability, has):
     monkeypatch.setattr(torch.version, "hip", hip)
     monkeypatch.setattr(torch.cuda, "get_device_capability", {device: capability}.get)
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    try:
-        if has:
-            assert choose_dtype({}, {"dtype": "tf32"}, device) is torch.float32
-            with arithmetic("tf32", device) as dtype:
-                assert dtype is torch.float32
-        else:
-            for use in (lambda: choose_dtype({}, {"dtype": "tf32"}, device), arithmetic("tf32", device).__enter__):
-                with pytest.raises(Unsupported, match="no TF32"):
-                    use()
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    if has:
+        assert choose_dtype({}, {"dtype": "tf32"}, device) is torch.float32
+        with arithmetic("tf32", device) as dtype:
+            assert dtype is torch.float32
+    else:
+        for use in (lambda: choose_dtype({}, {"dtype": "tf32"}, device), arithmetic("tf32", device).__enter__):
+            with pytest.raises(Unsupported, match="no TF32"):
+                use()
 
 
+@pytest.mark.usefixtures("with_tf32")
 @pytest.mark.parametrize(("name", "dtype", "allowed"), [("tf32", "float32", True), ("bfloat16", "bfloat16", False)])
 @pytest.mark.parametrize("before", [True, False])
 def test_a_ceiling_allows_tf32_only_while_it_is_measured(switches, name, dtype, allowed, before):
@@ -96,7 +100,7 @@ def test_a_ceiling_allows_tf32_only_while_it_is_measured(switches, name, dtype, 
 
 
 def module_of(*dtypes, is_cuda=True):
-    """Stands in for a module on a GPU whose weights have these dtypes."""
+    """A fake module on a GPU, with weights of these dtypes."""
     weights = [SimpleNamespace(dtype=getattr(torch, dtype), is_cuda=is_cuda) for dtype in dtypes]
     return SimpleNamespace(parameters=lambda: iter(weights))
 

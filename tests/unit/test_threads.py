@@ -53,7 +53,7 @@ def test_hyperthreads_of_a_core_count_once(tmp_path):
                 "cpu/a:b/cpu.cfs_period_us": "100000",
                 "job/cpu.max": "400000 100000",
             },
-            3.0,  # the least of its own two
+            3.0,  # the smaller of the two limits that apply
         ),
         ("4:cpu:/job\n", {"cpu/job/cpu.cfs_quota_us": "0", "cpu/job/cpu.cfs_period_us": "100000"}, None),
         ("4:cpu:/job\n", {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}, None),

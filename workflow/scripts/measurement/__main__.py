@@ -5,12 +5,11 @@ import json
 import os
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from .caches import CLEAN
 from .definition import compiles, dtype_of
-from .errors import DiffbenchError, SetupError, one_line
+from .errors import DiffbenchError, SetupError, one_line, print_traceback
 from .failure import classify, is_full_disk
 from .garbage import importing
 from .supervise import die_with_parent
@@ -72,7 +71,7 @@ def start(spec, report):
     except DiffbenchError:
         raise
     except Exception as error:  # a broken driver, library or package
-        print_failure(error)
+        print_traceback(error)
         advice = "" if spec["torch"] == "installed" else f"; if its environment is broken, remove {sys.prefix}"
         raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
     check_environment(spec["environment"], provenance, device, spec["torch"])
@@ -97,7 +96,7 @@ def measure(spec, report):
             raise
         except Exception as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
             status, detail = classify(error, compiles(definition["variant"]))
-            print_failure(error)
+            print_traceback(error)
             if is_full_disk(error):
                 caches = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).parents[1]
                 raise SetupError(
@@ -117,14 +116,9 @@ def measure_ceiling(spec, report):
         for name in spec["dtypes"] or [dtype_of({}, {}, device.type == "cpu")]:
             report.values(**ceiling_columns(device, name))
     except Exception as error:  # whatever a driver raises, such as too little memory
-        print_failure(error)
+        print_traceback(error)
         detail = f"{type(error).__name__}: {one_line(error)}"
         raise SetupError(f"the ceilings cannot be measured: {detail}; see the log") from None
-
-
-def print_failure(error):
-    """The whole traceback, for the log."""
-    traceback.print_exception(type(error), error, error.__traceback__)
 
 
 def main(spec_path):

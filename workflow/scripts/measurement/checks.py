@@ -2,15 +2,13 @@
 not."""
 
 import contextlib
-import gc
-import traceback
 from typing import Callable, NamedTuple
 
 import torch
 
-from .errors import Invalid, one_line
+from .errors import Invalid, one_line, print_traceback
 from .failure import chain, lacks_memory
-from .garbage import trim_heap
+from .garbage import collect
 
 
 class Check(NamedTuple):
@@ -25,8 +23,7 @@ class Check(NamedTuple):
 
 def free_memory(device):
     """Return to host and device what no tensor uses, so that a check has as much memory as the first call had."""
-    gc.collect()
-    trim_heap()
+    collect()
     if device.type == "cuda":
         with contextlib.suppress(RuntimeError):  # a check may have broken the device: the others will say so
             torch.cuda.empty_cache()
@@ -45,7 +42,7 @@ def run_check(check, call):
     except Invalid:
         raise
     except Exception as error:  # the number was measured before it: no failure of a check may take it away
-        traceback.print_exception(type(error), error, error.__traceback__)
+        print_traceback(error)
         return None, reason_of(error)
 
 

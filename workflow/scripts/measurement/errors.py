@@ -1,5 +1,7 @@
 """The errors that a user sees as one line."""
 
+import traceback
+
 PACKAGES = {"yaml": "PyYAML"}  # of modules that have another name than their package
 
 
@@ -25,6 +27,11 @@ def describe_missing(module, python):
         f"{PACKAGES.get(module, module)} is not installed in {python}; use a Python that has the packages of requirements.txt: "
         "`make setup` installs them into .venv, `. .venv/bin/activate` selects it"
     )
+
+
+def print_traceback(error):
+    """The whole traceback, for the log."""
+    traceback.print_exception(type(error), error, error.__traceback__)
 
 
 def one_line(text, limit=300):

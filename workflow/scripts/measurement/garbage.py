@@ -41,14 +41,15 @@ def no_collection():
 
 
 def collect_all():
-    """Collect whatever is garbage by now, frozen or not, and give its memory back."""
+    """Collect whatever is garbage by now, frozen or not."""
     gc.unfreeze()
+    collect()
+
+
+def collect():
+    """Collect what is garbage and not frozen, and have the C library give back what its heap holds free: it would count in the
+    peak of what comes next."""
     gc.collect()
-    trim_heap()
-
-
-def trim_heap():
-    """Have the C library give back what its heap holds free: it would count in the peak of the stage that comes next."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
     if trim:
         trim(0)

@@ -1,8 +1,6 @@
 """What the compiler did: graphs, graph breaks and recompilations, from dynamo's own counters."""
 
-import traceback
-
-from .errors import Invalid
+from .errors import Invalid, print_traceback
 
 
 def count_graphs():
@@ -85,4 +83,4 @@ def stop_compile_workers():
     try:
         shutdown_compile_workers()
     except Exception as error:  # torch waits for a worker at most 300 s
-        traceback.print_exception(type(error), error, error.__traceback__)
+        print_traceback(error)

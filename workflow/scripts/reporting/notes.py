@@ -15,7 +15,6 @@ from .ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
 MOST_NAMED = 8  # cells in one sentence
-ITERATIONS = UNITS["it/s"][0]
 
 
 def notes_of(part, labels, options):
@@ -65,7 +64,7 @@ def warnings_of(part, labels):
 def other_unit_notes(part, unit):
     """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
     compared = part[part["speedup"].notna() & (part["speedup"] != 1)].to_dict("records")
-    if UNITS[unit][0] != ITERATIONS and any(unit_of(row) != PER_IMAGE for row in compared):
+    if UNITS[unit][0] == UNITS[PER_IMAGE][0] and any(unit_of(row) != PER_IMAGE for row in compared):
         yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
 
 
