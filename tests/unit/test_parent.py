@@ -368,6 +368,6 @@ def test_a_stage_that_was_not_reported_takes_the_death_of_the_child(death, statu
 def test_a_child_is_killed_with_its_parent(monkeypatch):
     asked = []
     library = SimpleNamespace(prctl=lambda *arguments: asked.append(arguments))
-    monkeypatch.setattr(supervise.ctypes, "CDLL", lambda *arguments, **keys: library)
-    supervise.die_with_parent()
+    monkeypatch.setattr(session.ctypes, "CDLL", lambda *arguments, **keys: library)
+    session.die_with_parent()
     assert asked == [(1, signal.SIGKILL)]

@@ -14,8 +14,12 @@ concern. Who built an environment, conda or uv, does not matter: both build the 
 """
 
 from measurement.caches import default_folder, describe_cleaning
+from measurement.forked import OWNER
 
 SETTINGS = PLAN.config["measurement"]
+os.environ.pop(OWNER, None)
+if PLAN.config["start_method"] == "forkserver":
+    os.environ[OWNER] = str(os.getpid())  # jobs inherit it
 
 
 localrules:

@@ -21,6 +21,7 @@ from measure import Parser, add_place, child_environment, parse_expected, resolv
 from measurement import allocation, row
 from measurement.device import find_device
 from measurement.errors import SetupError
+from measurement.forked import template_of
 from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.supervise import read_events, run_child
@@ -61,7 +62,8 @@ def measure_ceiling(arguments):
             allocated = (arguments.allocated_mib, arguments.allocated_minutes)
             limits = allocation.limits(TIME_LIMIT_S, None, *allocated, time.monotonic() - asked_at_s)
             monitor = Monitor(events=spec["events"])
-            death = run_child(spec, Path(folder) / "spec.json", environment, log, lock, limits, monitor)
+            template = template_of(arguments.owner, 1)
+            death = run_child(spec, Path(folder) / "spec.json", environment, log, lock, limits, monitor, template)
         events = read_events(spec["events"])
     if death:
         raise SetupError(f"the ceilings of gpu {gpu}: {death[1]}; --log FILE keeps what the process printed")

@@ -69,6 +69,7 @@ PROVENANCE = [
     "libraries",
     "environment_variables",
     "environment_padding_bytes",
+    "start_method",
     "threads",
     "dtype",
     "scale",

@@ -46,6 +46,7 @@ DEFAULTS = {  # of the keys that a config may leave out
     "threads": None,
     "cache": SHARED,
     "keep_caches": False,
+    "start_method": "forkserver",
 }
 
 

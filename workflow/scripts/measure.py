@@ -42,6 +42,7 @@ try:
     )
     from measurement.device import describe_gpu, find_device, resolve_auto
     from measurement.environment_variables import THREADS, check_refused, describe_ignored, inherited, python_path
+    from measurement.forked import OWNER, template_of
     from measurement.locking import locked
     from measurement.monitor import Monitor
     from measurement.supervise import assemble, read_events, run_child
@@ -134,6 +135,13 @@ def add_place(parser):
         "--allocated-mib", default=0, type=count, help="of the cluster's job; the run's limit stays below it"
     )
     parser.add_argument("--allocated-minutes", default=0, type=count, help="the same of its run time; 0: no such job")
+    parser.add_argument(
+        "--owner",
+        default=os.environ.get(OWNER),
+        type=optional(positive_integer),
+        help="pid: the run is forked from a process that has imported the libraries and ends with this one; by default $"
+        f"{OWNER}; none: a new process",
+    )
     parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
 
@@ -335,7 +343,8 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
             own = child_environment(cache.folder, device.kind, arguments.threads, arguments.torch)
             environment = {**own, **device.environment()}
             shared["environment_padding_bytes"] = pad(environment)
-            death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor)
+            template = template_of(arguments.owner, arguments.round)
+            death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor, template)
             events = read_events(spec["events"])
             rows, samples = assemble(identity, shared, definition, events, death, monitor)
             for line in rows:

@@ -12,7 +12,9 @@ from .definition import compiles, dtype_of
 from .errors import DiffbenchError, SetupError, one_line, print_traceback
 from .failure import classify, is_full_disk
 from .garbage import importing
-from .supervise import die_with_parent
+from .session import die_with_parent
+
+SPAWN, FORKSERVER = START_METHODS = ("spawn", "forkserver")  # the words of Python's multiprocessing
 
 
 class Report:
@@ -75,7 +77,7 @@ def start(spec, report):
         advice = "" if spec["torch"] == "installed" else f"; if its environment is broken, remove {sys.prefix}"
         raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
     check_environment(spec["environment"], provenance, device, spec["torch"])
-    report.emit("provenance", columns=provenance)
+    report.emit("provenance", columns={**provenance, "start_method": spec["start_method"]})
     return device
 
 
@@ -121,10 +123,11 @@ def measure_ceiling(spec, report):
         raise SetupError(f"the ceilings cannot be measured: {detail}; see the log") from None
 
 
-def main(spec_path):
+def main(spec_path, start_method):
     die_with_parent()
     with open(spec_path, encoding="utf-8") as file:
         spec = json.load(file)
+    spec["start_method"] = start_method
     report = Report(spec["events"])
     try:
         if "definition" in spec:
@@ -137,8 +140,13 @@ def main(spec_path):
     return 0
 
 
-if __name__ == "__main__":
-    code = main(sys.argv[1])
+def run(spec_path, start_method):
+    """Measure, and end this process."""
+    code = main(spec_path, start_method)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # all is reported: tearing torch down would only take time
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], SPAWN)

@@ -13,13 +13,15 @@ from pathlib import Path
 from .errors import SetupError
 from .session import KILL_S, is_being_killed
 
+VARIABLE = "DIFFBENCH_LOCKS"  # another folder, such as one that containers on a machine share
 FOLDER = Path("/tmp")  # the same for every user and job of the machine, whatever their TMPDIR
 PERIOD_S = 10.0  # of waiting, after which the holder is looked at again
 
 
 def lock_path(identity):
     """The lock file of the device with such an identity (device.Device), the same for every user of the machine."""
-    folder = FOLDER if FOLDER.is_dir() else Path(tempfile.gettempdir())
+    folder = Path(os.environ.get(VARIABLE) or FOLDER)
+    folder = folder if folder.is_dir() else Path(tempfile.gettempdir())
     return folder / f"diffbench-{re.sub(r'[^A-Za-z0-9-]', '-', identity)}.lock"
 
 

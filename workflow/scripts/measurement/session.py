@@ -1,5 +1,6 @@
 """The processes of a run: all those in the session that the measuring process leads, such as a compiler's workers."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +12,14 @@ import psutil
 
 KILL_S = 30.0  # a process that has not died by then waits in the kernel for a driver or a file system
 POLL_S = 0.1
+PR_SET_PDEATHSIG = 1  # prctl(2)
+PROGRAM = Path(__file__).resolve().parents[1] / "measuring_process.py"
+
+
+def die_with_parent():
+    """In the child: be killed when the parent dies, so that no orphan keeps the device. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def session_pids(session):

@@ -1,6 +1,5 @@
 """The parent: starts the measuring process, watches its time and memory, and says how it ended if it died."""
 
-import ctypes
 import json
 import signal
 import subprocess
@@ -12,19 +11,11 @@ from columns import RATE
 
 from .errors import SetupError
 from .locking import write_holder
-from .session import POLL_S, kill_session, proportional_kib, resident_kib, total_mib
+from .session import POLL_S, PROGRAM, kill_session, proportional_kib, resident_kib, total_mib
 
 OF_CALLS = [*RATE, "compile_s", "startup_s"]  # what only calls that were measured to their end give
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
 PROPORTIONAL_SHARE = 0.01  # of the time at most goes into reading proportional memory, which takes much more
-PR_SET_PDEATHSIG = 1  # prctl(2)
-PROGRAM = Path(__file__).resolve().parents[1] / "measuring_process.py"
-
-
-def die_with_parent():
-    """In the child: be killed when the parent dies, so that no orphan keeps the device. Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kernel_oom_kills():
@@ -117,15 +108,17 @@ def describe_death(returncode, oom_kills):
     return "crashed", f"the measuring process ended with exit code {returncode} before its work was done"
 
 
-def run_child(spec, spec_path, environment, log, lock, limits, monitor):
+def run_child(spec, spec_path, environment, log, lock, limits, monitor, template=None):
     """Run the measuring process to its end. Returns (status, detail) if it died or was stopped, else None.
 
     `spec` is written to `spec_path`; the child's output goes to `log`; `lock` is a descriptor that the child inherits, so
-    that the device stays locked while the child lives. An interrupt kills the child and is raised again.
+    that the device stays locked while the child lives. With `template`, a forked.Template, the child is forked from that if it
+    can be. An interrupt kills the child and is raised again.
     """
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
     before = kernel_oom_kills()
-    process = subprocess.Popen(
+    process = template and template.fork(spec_path, environment, log, lock)
+    process = process or subprocess.Popen(
         [sys.executable, str(PROGRAM), str(spec_path)],
         env=environment,
         stdin=subprocess.DEVNULL,

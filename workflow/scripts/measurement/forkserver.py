@@ -1,0 +1,216 @@
+"""The process that runs are forked from: it has imported torch, Diffusers and the classes of pipelines, and touched no device.
+
+    measuring_process.py --serve DESCRIPTOR OWNER
+
+Importing takes most of the time of a short run. One such process serves the runs of one round in one environment, one after the
+other. It never measures: each run is a child of its own, with the environment and the files that its request names (forked.py).
+It ends when its OWNER, a pid, has ended, or when its socket has been removed.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from .errors import print_traceback
+from .garbage import importing
+from .session import POLL_S, die_with_parent, kill_session
+
+PERIOD_S = 1.0  # between two looks at whether this process is still of use
+LONGEST_BYTES = 4096  # of a request: the path of a file
+DESCRIPTORS = 2  # of a request: log and lock
+CUDA_NOT_INITIALIZED = 3  # CUDA_ERROR_NOT_INITIALIZED (cuda.h)
+GPU_FILES = ("/dev/kfd", "/dev/dri")  # open in a process that has touched a GPU of AMD or Intel
+
+
+def classes_of(stage):
+    """The classes that a stage names: its pipeline's and its components'."""
+    components = stage.get("architecture", stage).get("components") or {}
+    return [stage["class"], *(part["class"] for part in components.values() if part)]
+
+
+def preload(spec, compiler):
+    """Import what the run will need, with `compiler` also torch's compiler. What cannot be imported is left to the run, which
+    says so."""
+    with importing(), contextlib.suppress(Exception):
+        from . import ceiling, load, provenance, stage  # noqa: F401
+
+        provenance.installed_libraries()
+        for description in spec.get("definition", {}).get("stages", []):
+            for path in classes_of(description):
+                with contextlib.suppress(Exception):
+                    load.find_class(path)
+        if compiler:
+            importlib.import_module("torch._inductor.compile_fx")
+
+
+def touched():
+    """What importing has touched that would be broken in a child, in a few words; None if nothing."""
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
+        return "torch has opened the GPU"
+    if "libcuda.so" in Path("/proc/self/maps").read_text():
+        count = ctypes.c_int()
+        if ctypes.CDLL("libcuda.so.1").cuDeviceGetCount(ctypes.byref(count)) != CUDA_NOT_INITIALIZED:
+            return "the CUDA driver was started"
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{number}").startswith(GPU_FILES):
+                return "a GPU was opened"
+    if len(sys._current_frames()) > 1:
+        return "a thread of Python was started"
+    return None
+
+
+class Child:
+    """A forked run, as `kill_session` wants it."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        """The exit code, negative for a signal; None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return self.returncode
+
+    def wait(self, timeout):
+        """The exit code. Raises subprocess.TimeoutExpired."""
+        ends_s = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > ends_s:
+                raise subprocess.TimeoutExpired("a run", timeout)
+            time.sleep(POLL_S / 10)
+        return self.returncode
+
+
+class Server:
+    """Serves requests that come to a socket, one at a time."""
+
+    def __init__(self, listener, owner):
+        self.listener, self.owner = listener, psutil.Process(owner)
+        self.wake, self.awake = socket.socketpair()
+        for end in (self.wake, self.awake):
+            end.setblocking(False)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self.awake.fileno())
+
+    def is_needed(self):
+        """Whether the owner lives, and the socket can still be found."""
+        return (
+            self.owner.is_running()
+            and self.owner.status() != psutil.STATUS_ZOMBIE
+            and os.path.exists(self.listener.getsockname())
+        )
+
+    def serve(self):
+        """Serve until this process is needed no more."""
+        with contextlib.suppress(psutil.Error):
+            while self.is_needed():
+                if select.select([self.listener], [], [], PERIOD_S)[0]:
+                    connection, _ = self.listener.accept()
+                    with connection, contextlib.suppress(ConnectionError):
+                        self.answer(connection)
+
+    def answer(self, connection):
+        """Answer a request: `{"pid": ...}` and, once the run is over, `{"returncode": ...}`; or `{"refused": why}`."""
+        message, descriptors = receive(connection)
+        if not message:
+            return
+        try:
+            request = json.loads(Path(os.fsdecode(message)).read_text(encoding="utf-8"))
+            spec = json.loads(Path(request["spec"]).read_text(encoding="utf-8"))
+            preload(spec, request["compiler"])
+            refusal = touched()
+            if refusal:
+                send(connection, refused=refusal)
+                return
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = os.fork()
+            if pid == 0:
+                self.become_run(connection, request, *descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self.watch(connection, Child(pid))
+
+    def watch(self, connection, child):
+        """Send the exit code of the child once it has ended. Without anybody to tell, the run is killed."""
+        while child.poll() is None:
+            ready = select.select([connection, self.wake], [], [])[0]
+            with contextlib.suppress(BlockingIOError):
+                self.wake.recv(LONGEST_BYTES)
+            if connection in ready and child.poll() is None:  # nothing is sent on it: it was closed
+                kill_session(child)
+                return
+        send(connection, returncode=child.returncode)
+
+    def become_run(self, connection, request, log, lock):
+        """In the child: be the process that the request asks for; never returns."""
+        try:
+            os.setsid()
+            die_with_parent()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for descriptor in (1, 2):
+                os.dup2(log, descriptor)
+            os.close(log)
+            os.set_inheritable(lock, True)
+            for end in (self.listener, self.wake, self.awake):
+                end.close()
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            os.chdir(request["folder"])
+            reseed()
+            from .__main__ import FORKSERVER, run
+
+            send(connection, pid=os.getpid())
+            connection.close()
+            run(request["spec"], FORKSERVER)
+        except BaseException as error:
+            print_traceback(error)
+        finally:
+            os._exit(1)
+
+
+def reseed():
+    """Give the generators that begin with a random state one of their own."""
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+
+
+def send(connection, **message):
+    connection.send(json.dumps(message).encode())
+
+
+def receive(connection):
+    """(the bytes, the descriptors) of a message; no bytes where the other end has closed."""
+    size = socket.CMSG_LEN(4 * DESCRIPTORS)
+    message, ancillary, _, _ = connection.recvmsg(LONGEST_BYTES, size)
+    found = [data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)]
+    return message, list(memoryview(b"".join(found)).cast("i"))
+
+
+def main(descriptor, owner):
+    listener = socket.socket(fileno=int(descriptor))
+    try:
+        Server(listener, int(owner)).serve()
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(listener.getsockname())
