@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import ROOT
 from drivers import A100, OTHER_A100, T4, Driver
@@ -14,6 +15,7 @@ from measure import pad
 from measurement import nvml
 from measurement.device import describe_gpu, find_device, resolve_auto
 from measurement.errors import SetupError
+from measurement.forkserver import asking_nvml
 from measurement.locking import lock_path
 from running import measure, rows_of
 
@@ -51,6 +53,17 @@ def test_the_gpu_is_the_first_that_cuda_visible_devices_names_in_bus_order(monke
     Driver(tmp_path, T4, A100, OTHER_A100).install(monkeypatch, visible)
     gpu = nvml.visible_gpu()
     assert (gpu and gpu.uuid) == uuid
+
+
+@pytest.mark.parametrize(("visible", "capability"), [(None, (7, 5)), ("1", (8, 0)), (A100[1], (8, 0))])
+def test_a_library_that_is_imported_learns_the_capability_without_opening_the_gpu(
+    monkeypatch, tmp_path, visible, capability
+):
+    Driver(tmp_path, T4, A100).install(monkeypatch, visible)
+    before = torch.cuda.get_device_capability
+    with asking_nvml():
+        assert torch.cuda.get_device_capability() == capability
+    assert torch.cuda.get_device_capability is before
 
 
 @pytest.mark.parametrize(

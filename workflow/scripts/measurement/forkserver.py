@@ -25,6 +25,7 @@ import psutil
 
 from .errors import print_traceback
 from .garbage import importing
+from .nvml import visible_capability
 from .session import POLL_S, die_with_parent, kill_session
 
 PERIOD_S = 1.0  # between two looks at whether this process is still of use
@@ -40,10 +41,30 @@ def classes_of(stage):
     return [stage["class"], *(part["class"] for part in components.values() if part)]
 
 
+@contextlib.contextmanager
+def asking_nvml():
+    """Within it torch asks NVML for the GPU's capability: libraries ask when they are imported, and CUDA would open the GPU."""
+    import torch
+
+    original = torch.cuda.get_device_capability
+
+    def capability(device=None):
+        try:
+            return visible_capability()
+        except Exception:  # no NVML: the GPU is opened, and `touched` sees it
+            return original(device)
+
+    torch.cuda.get_device_capability = capability
+    try:
+        yield
+    finally:
+        torch.cuda.get_device_capability = original
+
+
 def preload(spec, compiler):
     """Import what the run will need, with `compiler` also torch's compiler. What cannot be imported is left to the run, which
     says so."""
-    with importing(), contextlib.suppress(Exception):
+    with importing(), contextlib.suppress(Exception), asking_nvml():
         from . import ceiling, load, provenance, stage  # noqa: F401
 
         provenance.installed_libraries()

@@ -169,6 +169,19 @@ def read_visible(visible: Optional[str]) -> Optional[Gpu]:
     raise SetupError(f"there is an NVIDIA GPU, but it cannot be read: {problem}; see what nvidia-smi says, {HIDE}")
 
 
+def visible_capability():
+    """The compute capability, (major, minor), of the first GPU that CUDA_VISIBLE_DEVICES leaves.
+
+    Raises OSError, NvmlError and SetupError.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    nvml = Nvml()
+    handle = choose(nvml, nvml.handles(), None if visible is None else visible.split(",")[0].strip())
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    nvml.call("nvmlDeviceGetCudaComputeCapability", handle, ctypes.byref(major), ctypes.byref(minor))
+    return major.value, minor.value
+
+
 def choose(nvml, handles, first):
     """The handle that an entry of CUDA_VISIBLE_DEVICES names: an index, a UUID or the unique beginning of one; None: the first.
 
