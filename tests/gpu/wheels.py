@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / ".environments/gpu-wheels"  # where run.py unpacks them
 PACKAGES = {  # what a session imports, by module
     "torch": "torch",
     "diffusers": "diffusers",

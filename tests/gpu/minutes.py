@@ -1,0 +1,74 @@
+"""How the minutes of a session are spent: the phases of each run, from the events that its measuring process reports."""
+
+import json
+from pathlib import Path
+
+from datasets import RUN
+
+PHASES = ["start", "import", "load", "compile", "calls", "evidence", "end"]
+COLUMNS = [*RUN, "definition", "started_at", "wall_s", *(f"{phase}_s" for phase in PHASES)]
+OF_PHASE = {
+    "load": "load",
+    "first-call": "calls",
+    "warmup": "calls",
+    "evidence": "evidence",
+}  # by what the process reports
+
+
+class Watch:
+    """Finds the file of a run's events in a folder for temporary files. The file is deleted when the run ends, and so it is kept
+    open: what was written to it can be read afterwards."""
+
+    def __init__(self, folder):
+        self.folder, self.file, self.found_s = Path(folder), None, None
+
+    def look(self, now_s):
+        """Look for the file, unless it is found."""
+        if self.file is None:
+            for path in self.folder.glob("*/events.jsonl"):
+                self.file, self.found_s = path.open(encoding="utf-8"), now_s
+
+    def events(self):
+        """What the process has reported; nothing where its file was not found."""
+        if self.file is None:
+            return []
+        with self.file:
+            return [json.loads(line) for line in self.file if line.endswith("\n")]
+
+
+def phases_of(begin_s, found_s, events, end_s, compile_s):
+    """{phase: seconds} of a run: all of PHASES, which add up to its time.
+
+    `found_s` is when the measuring process had started, `events` what it reported, `compile_s` how much of its calls it spent
+    compiling. All that is not known (no events) is `start`. Times are those of time.monotonic, which all processes share.
+    """
+    spent = dict.fromkeys(PHASES, 0.0)
+    phase, since_s = "start", begin_s
+
+    def enter(name, at_s):
+        nonlocal phase, since_s
+        spent[phase] += max(at_s - since_s, 0)
+        phase, since_s = name, max(at_s, since_s)
+
+    if events:
+        enter("import", min(found_s, events[0]["at_s"]))
+    for event in events:
+        if event["event"] == "phase":
+            enter(OF_PHASE.get(event["phase"], "calls"), event["at_s"])
+        elif event["event"] == "outcome":
+            enter("end", event["at_s"])
+    enter("end", end_s)
+    spent["compile"] = min(max(compile_s, 0), spent["calls"])
+    spent["calls"] -= spent["compile"]
+    return spent
+
+
+def describe(spent, wall_s):
+    """Lines that say how the minutes of a session were spent: `spent` are seconds by name, the rest of `wall_s` is idle."""
+    idle_s = wall_s - sum(spent.values())
+    measuring = sum(spent.get(name, 0) for name in ("compile", "calls", "ceilings", "checks"))
+    yield f"{wall_s / 60:.1f} minutes, of which {100 * measuring / wall_s:.0f}% were calls, compilation, ceilings or checks:"
+    parts = [
+        f"{name} {seconds:.0f} s ({100 * seconds / wall_s:.0f}%)" for name, seconds in {**spent, "idle": idle_s}.items()
+    ]
+    yield "  " + ", ".join(parts)

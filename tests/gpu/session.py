@@ -1,0 +1,266 @@
+"""A session on a GPU: works through the list of work within its minutes, and keeps what is measured after every step."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+
+import yaml
+
+import minutes
+import worklist
+from datasets import CHECKS, PASSED, RUN, Dataset, key_of, read_archive, read_folder, rows_in, write_archive
+from measurement.caches import default_folder
+from measurement.definition import ROOT
+from measurement.errors import DiffbenchError
+from wheels import SITE
+
+ENDING_S = 15  # of the minutes, kept for stopping what runs and for the comparison of the last images
+POLL_S = 0.05
+
+
+class Session:
+    """One session: `steps` are all of the list, `dataset` what was measured into this output folder, `spent` the seconds by phase.
+
+    `arguments` are those of run.py, `begin_s` when it started. Raises DiffbenchError for what is wrong with the list.
+    """
+
+    def __init__(self, arguments, gpu, release, begin_s):
+        self.arguments, self.gpu, self.begin_s = arguments, gpu, begin_s
+        self.ends_s = self.begin_s + 60 * arguments.minutes - ENDING_S
+        self.config, entries = worklist.read_list(arguments.list or worklist.LIST)
+        if arguments.rehearse:
+            self.config["scale"] = "tiny"
+        self.name = f"{gpu.lower()}-torch-{release}"
+        self.config = {**self.config, "name": self.name, "gpus": [gpu], "torch": [worklist.INSTALLED]}
+        self.steps = worklist.all_steps(chosen(entries, arguments.only), self.config)
+        self.committed = read_folder(ROOT / "resources/measured" / self.name)
+        self.archive = arguments.output / f"{self.name}.zip"
+        self.dataset = read_archive(self.archive)[1] if self.archive.is_file() else Dataset()
+        self.spent, self.finished, self.failed = {}, [], []
+        self.runs, self.uncompared = [], []  # (step, folder)
+
+    def left(self):
+        """The steps that are missing, but for those that could not be set up just now."""
+        found = worklist.missing(self.steps, [self.committed, self.dataset], self.gpu)
+        return [step for step in found if step.name not in self.failed]
+
+    def expected_s(self, step):
+        """How long a step will take, in seconds: as long as the same cell took, here or in an earlier session."""
+        if not hasattr(step, "key"):
+            return step.default_s()
+        cell = step.key(self.gpu)[:-1]
+        timed = self.committed.tables["minutes.csv"] + self.dataset.tables["minutes.csv"]
+        return max((float(row["wall_s"]) for row in timed if key_of(row)[:-1] == cell), default=step.default_s())
+
+    def next_step(self):
+        """The first step that is left and fits into the time; None if none does."""
+        left_s = self.ends_s - time.monotonic()
+        return next((step for step in self.left() if self.expected_s(step) <= left_s), None)
+
+    def measure(self):
+        """Work through the list until nothing is left or fits."""
+        while (step := self.next_step()) is not None:
+            print(f"{step.of}: {step.name}: {self.ends_s - time.monotonic():.0f} s left", flush=True)
+            begin_s = time.monotonic()
+            done = self.do(step, begin_s)
+            self.save()
+            if not done:
+                self.spend("lost", time.monotonic() - begin_s)
+            if done is None:
+                print("  stopped: the time is over")
+                return
+            print(f"  {'done' if done else 'FAILED'} in {time.monotonic() - begin_s:.1f} s", flush=True)
+            (self.finished if done else self.failed).append(step.name)
+            if len(self.failed) > 2 and not self.finished:
+                print("the first three failed: stopping")
+                return
+
+    def do(self, step, begin_s):
+        """Do one step. Returns whether it gave what it is for; None if the time was over before."""
+        if isinstance(step, worklist.Run):
+            return self.do_run(step, begin_s)
+        is_ceilings = isinstance(step, worklist.Ceilings)
+        done = self.do_ceilings(step) if is_ceilings else self.do_check(step)
+        if done:
+            self.spend("ceilings" if is_ceilings else "checks", time.monotonic() - begin_s)
+        return done
+
+    def spend(self, name, seconds):
+        """Note what the minutes are spent on."""
+        self.spent[name] = self.spent.get(name, 0) + seconds
+
+    def do_run(self, step, begin_s):
+        """Measure one round of one cell, as measure.py does."""
+        folder = self.arguments.output / "runs" / "-".join(map(str, step[1:6]))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        with tempfile.TemporaryDirectory(prefix="gpu-session-") as place:
+            watch = minutes.Watch(place)
+            command = worklist.measure_command(step, self.config, self.gpu, folder)
+            environment = {"TMPDIR": place, "DIFFBENCH_CACHE": os.environ.get("DIFFBENCH_CACHE", str(default_folder()))}
+            process = start(command, environment)
+            self.compare()
+            code = self.wait(process, watch.look)
+            end_s, events = time.monotonic(), watch.events()
+        if code != 0:
+            return None if code is None else False
+        rows = rows_in((folder / "run.csv").read_text(encoding="utf-8"))
+        if self.arguments.revision:
+            rows = [{**row, "code_revision": self.arguments.revision} for row in rows]
+        self.dataset.tables["measurements.csv"] += rows
+        self.dataset.add("calls.csv", (folder / "calls.csv").read_text(encoding="utf-8"))
+        for row in rows:
+            result = f"{float(row['iterations_per_second']):.2f} it/s" if row["status"] == "ok" else row["status"]
+            print(f"  stage {row['stage']}: {result} {row['phase']} {row['detail']}".rstrip())
+            if row["status"] != "ok":
+                log = (folder / "measure.log").read_text(encoding="utf-8", errors="replace")
+                self.dataset.texts[f"logs/{folder.name}.txt"] = log[-20000:]
+        compile_s = sum(float(row["compile_s"] or 0) for row in rows)
+        phases = minutes.phases_of(begin_s, watch.found_s, events, end_s, compile_s)
+        for phase, seconds in phases.items():
+            self.spend(phase, seconds)
+        line = dict(zip(RUN, step.key(self.gpu))) | {"definition": step.definition, "started_at": rows[0]["started_at"]}
+        line |= {"wall_s": end_s - begin_s} | {f"{phase}_s": seconds for phase, seconds in phases.items()}
+        self.dataset.tables["minutes.csv"].append(
+            {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in line.items()}
+        )
+        self.runs.append((step, folder))
+        self.uncompared.append((step, folder))
+        return True
+
+    def compare(self):
+        """Compare what the last runs made with what the baseline made: while the next run starts, and measures nothing yet."""
+        # here, for it takes seconds
+        from reporting.fidelity import compare_runs, write_fidelity
+        from reporting.outputs import read_runs
+
+        axes, later = self.config["baseline"], []
+        for step, folder in self.uncompared:
+            same = [
+                (other, path)
+                for other, path in self.runs
+                if other.variant == axes["variant"] and other[1:4] == step[1:4] and other[1:6] != step[1:6]
+            ]
+            if not same and step.variant != axes["variant"]:
+                later.append((step, folder))
+                continue
+            found = compare_runs(read_runs([path / "run.csv" for _, path in same] + [folder / "run.csv"]), axes)
+            with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+                write_fidelity(found[(found["variant"] == step.variant) & (found["round"] == step.round)], file)
+                file.seek(0)
+                self.dataset.tables["fidelity.csv"] += rows_in(file.read())
+        self.uncompared = later
+
+    def do_ceilings(self, step):
+        """Measure what the device can do at most."""
+        target = self.arguments.output / "ceilings.csv"
+        target.unlink(missing_ok=True)
+        command = [
+            ROOT / "workflow/scripts/ceiling.py",
+            "--gpu",
+            self.gpu,
+            "--dtypes",
+            *step.dtypes,
+            "--output",
+            target,
+        ]
+        code = self.wait(start(command, {}))
+        if code != 0:
+            return None if code is None else False
+        self.dataset.add("ceilings.csv", target.read_text(encoding="utf-8"))
+        return True
+
+    def do_check(self, step):
+        """Run a command and keep what it prints. Tests that have passed already are left out, and those that pass are kept also
+        if the time is over."""
+        name = f"{CHECKS}/{step.name}.txt"
+        before = "".join(dataset.texts.get(name, "") for dataset in (self.committed, self.dataset))
+        passed = re.findall(r"^(\S+::\S.*?) (?:PASSED|SKIPPED)", before, flags=re.MULTILINE)
+        deselected = [f"--deselect={test}" for test in passed]
+        text = self.arguments.output / "check.txt"
+        with text.open("w", encoding="utf-8") as output:
+            process = start([*step.command, *deselected], {}, stdout=output, stderr=subprocess.STDOUT)
+            code = self.wait(process)
+        printed = text.read_text(encoding="utf-8", errors="replace")
+        print(printed, end="", flush=True)
+        head = f"# {self.gpu}, {datetime.now(UTC):%Y-%m-%d}, python {' '.join(map(str, step.command))}\n"
+        ending = f"# {PASSED}\n" if code == 0 else f"# stopped or failed: {code}\n"
+        kept = "".join(f"{test} PASSED (before)\n" for test in passed)
+        self.dataset.texts[name] = head + kept + printed + ending
+        return None if code is None else code == 0
+
+    def wait(self, process, look=None):
+        """The exit code of a process; None if the time was over and it was stopped, with all that it had started."""
+        try:
+            while process.poll() is None:
+                now_s = time.monotonic()
+                if now_s > self.ends_s:
+                    stop(process)
+                    return None
+                if look:
+                    look(now_s)
+                time.sleep(POLL_S)
+            return process.returncode
+        except BaseException:
+            stop(process)
+            raise
+
+    def save(self):
+        """Put what is measured into the archive, whole or not at all."""
+        rows = self.dataset.rows()
+        of = {"pipelines": "pipeline", "variants": "variant", "batch_sizes": "batch_size", "sizes": "size"}
+        own = {key: list(dict.fromkeys(row[axis] for row in rows)) for key, axis in of.items()}
+        own["batch_sizes"] = list(map(int, own["batch_sizes"]))
+        kept = {key: value for key, value in self.config.items() if key not in ("external", "documents")}
+        self.dataset.texts["config.yaml"] = yaml.safe_dump({**kept, **own}, sort_keys=False, allow_unicode=True)
+        write_archive(self.archive, self.name, self.dataset)
+        if self.arguments.copy:
+            write_archive(self.arguments.copy / self.archive.name, self.name, self.dataset)
+
+    def report(self):
+        """Say what was measured, what comes next and how the minutes were spent."""
+        left = self.left()
+        print(f"measured: {len(self.finished)} steps; failed: {len(self.failed)}")
+        print(*worklist.describe(self.steps, left), sep="\n")
+        for step in left[:3]:
+            print(f"next: {step.of}: {step.name}, about {self.expected_s(step):.0f} s")
+        print(*minutes.describe(self.spent, time.monotonic() - self.begin_s), sep="\n")
+        print(f"in {self.archive}; python tests/gpu/merge.py puts it into resources/measured/{self.name}/")
+
+
+def chosen(entries, only):
+    """The entries named, in that order; all if none is. Raises DiffbenchError for an unknown name."""
+    by_name = {found["name"]: found for found in entries}
+    for name in only:
+        if name not in by_name:
+            raise DiffbenchError(f"--only: unknown name {name!r}; the list has: {', '.join(by_name)}")
+    return [by_name[name] for name in only] or entries
+
+
+def start(command, environment, **options):
+    """Start this Python from the project's root, with what was unpacked of the wheels; `options` are of subprocess.Popen."""
+    path = os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        **options,
+    )
+
+
+def stop(process):
+    """End a process and all that it has started: as Ctrl-C in a terminal does, and after some seconds by force."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=ENDING_S / 2)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
