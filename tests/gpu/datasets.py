@@ -24,6 +24,11 @@ PASSED = "exit code 0"  # the last line of a check that has come to its end
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in an archive
 
 
+def name_of(gpu, torch_version):
+    """The name of the dataset of a GPU and a torch release: `h100-sxm-torch-2.11` of `H100-SXM` and `2.11.0+cu130`."""
+    return f"{gpu.lower()}-torch-{'.'.join(torch_version.split('+')[0].split('.')[:2])}"
+
+
 def key_of(row, table="measurements.csv"):
     """What a row belongs to: the values of the table's own columns."""
     return tuple(row.get(axis) or (NATIVE if axis == "size" else "") for axis in TABLES[table])
@@ -77,19 +82,15 @@ def read_folder(folder):
 
 
 def read_archive(path):
-    """(name, Dataset) of an archive, whose files lie in one folder of the dataset's name. Raises DiffbenchError for another file."""
-    found, names = Dataset(), set()
+    """The Dataset in an archive, whose files lie in one folder. Raises DiffbenchError for another file."""
+    found = Dataset()
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.namelist():
-                folder, _, name = entry.partition("/")
-                names.add(folder)
-                found.add(name, archive.read(entry).decode())
+                found.add(entry.partition("/")[2], archive.read(entry).decode())
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise DiffbenchError(f"{path}: not an archive of a session: {error}; have it sent again") from None
-    if len(names) != 1:
-        raise DiffbenchError(f"{path}: found {len(names)} folders, expected the one of a dataset")
-    return names.pop(), found
+    return found
 
 
 def write_archive(path, name, dataset):

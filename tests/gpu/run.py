@@ -2,13 +2,13 @@
 
     python tests/gpu/run.py [--wheels FOLDER] [--minutes 9] [--output gpu] [--copy FOLDER] [--revision COMMIT]
 
-It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder (wheels.py). The list of
-work is config/gpu-sessions.yaml. What resources/measured/<gpu>-torch-<release>/ holds under its present definition is done, and so is
-what an earlier session left in the output folder. It ends within its minutes, or when nothing that is left would fit, and says what it
-measured, what comes next and how the minutes were spent.
+It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder (wheels.py). The list
+of work is config/gpu-sessions.yaml. What resources/measured/<gpu>-torch-<release>/ holds under its present definition is done, and
+so is what an earlier session left in the output folder. It ends within its minutes, or when nothing that is left would fit, and
+says what it measured, what comes next and how the minutes were spent.
 
-The output folder gets <gpu>-torch-<release>.zip after every run: `python tests/gpu/merge.py` puts it into the dataset. --copy names
-another folder for that file.
+The output folder gets <gpu>-torch-<release>.zip after every run: `python tests/gpu/merge.py` puts it into the dataset. --copy
+names another folder for that file.
 """
 
 import argparse
@@ -63,7 +63,10 @@ def lacking(rehearse):
     """What this machine lacks, in one line; None if it has all. Imports nothing large."""
     absent = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
     if absent:
-        return f"{', '.join(absent)} cannot be imported; put the wheels into a folder (tests/gpu/wheels.py) and name it with --wheels"
+        names = ", ".join(absent)
+        return (
+            f"{names} cannot be imported; put the wheels into a folder (tests/gpu/wheels.py) and name it with --wheels"
+        )
     from measurement.errors import SetupError
     from measurement.toolchain import check_toolchain
 
@@ -104,7 +107,7 @@ def main():
             return
         release = (arguments.plan and arguments.torch) or metadata.version("torch")
         arguments.output = arguments.output.resolve()
-        session = Session(arguments, gpu, ".".join(release.split("+")[0].split(".")[:2]), begin_s)
+        session = Session(arguments, gpu, release, begin_s)
         left = session.left()
         print(f"{session.name}: {len(left)} of {len(session.steps)} steps are missing")
         print(*worklist.describe(session.steps, left), sep="\n", flush=True)

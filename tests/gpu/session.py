@@ -10,38 +10,38 @@ import tempfile
 import time
 from datetime import UTC, datetime
 
-import yaml
-
 import minutes
 import worklist
-from datasets import CHECKS, PASSED, RUN, Dataset, key_of, read_archive, read_folder, rows_in, write_archive
+import yaml
+from datasets import CHECKS, PASSED, RUN, Dataset, key_of, name_of, read_archive, read_folder, rows_in, write_archive
+from wheels import SITE
+
 from measurement.caches import default_folder
 from measurement.definition import ROOT
 from measurement.errors import DiffbenchError
-from wheels import SITE
 
 ENDING_S = 15  # of the minutes, kept for stopping what runs and for the comparison of the last images
 POLL_S = 0.05
 
 
 class Session:
-    """One session: `steps` are all of the list, `dataset` what was measured into this output folder, `spent` the seconds by phase.
+    """One session: `steps` are all of the list, `dataset` what was measured into this output folder, `spent` seconds by phase.
 
     `arguments` are those of run.py, `begin_s` when it started. Raises DiffbenchError for what is wrong with the list.
     """
 
-    def __init__(self, arguments, gpu, release, begin_s):
+    def __init__(self, arguments, gpu, torch_version, begin_s):
         self.arguments, self.gpu, self.begin_s = arguments, gpu, begin_s
         self.ends_s = self.begin_s + 60 * arguments.minutes - ENDING_S
         self.config, entries = worklist.read_list(arguments.list or worklist.LIST)
         if arguments.rehearse:
             self.config["scale"] = "tiny"
-        self.name = f"{gpu.lower()}-torch-{release}"
-        self.config = {**self.config, "name": self.name, "gpus": [gpu], "torch": [worklist.INSTALLED]}
+        self.name = name_of(gpu, torch_version)
+        self.config = {**self.config, "gpus": [gpu], "torch": [worklist.INSTALLED]}
         self.steps = worklist.all_steps(chosen(entries, arguments.only), self.config)
         self.committed = read_folder(ROOT / "resources/measured" / self.name)
         self.archive = arguments.output / f"{self.name}.zip"
-        self.dataset = read_archive(self.archive)[1] if self.archive.is_file() else Dataset()
+        self.dataset = read_archive(self.archive) if self.archive.is_file() else Dataset()
         self.spent, self.finished, self.failed = {}, [], []
         self.runs, self.uncompared = [], []  # (step, folder)
 

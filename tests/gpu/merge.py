@@ -1,0 +1,194 @@
+"""Put what sessions on a GPU have measured into its dataset, resources/measured/<gpu>-torch-<release>/.
+
+    python tests/gpu/merge.py h100-sxm-torch-2.11.zip [...]
+
+All that an archive has is checked first; where something is wrong, nothing is written. Rows keep their device, date and commit.
+A round that the dataset already has under the same definition must be the same, or the archive is refused. Rows of the archive's
+cells that have another definition than the cell has now are replaced.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scripts"))
+
+from datasets import RUN, TABLES, key_of, name_of, read_archive, read_folder  # noqa: E402
+
+from measurement.definition import ROOT, planned_digest, read_yaml  # noqa: E402
+from measurement.errors import DiffbenchError  # noqa: E402
+from measurement.row import write_whole  # noqa: E402
+from reporting.errors import ReportError  # noqa: E402
+from reporting.notes import listed  # noqa: E402
+from reporting.read import read_rows  # noqa: E402
+from sizes import name_at  # noqa: E402
+
+LISTS = {"pipelines": "pipeline", "batch_sizes": "batch_size", "sizes": "size", "variants": "variant"}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("archives", nargs="+", type=Path, help="archives that tests/gpu/run.py or rule bundle wrote")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
+    return parser.parse_args()
+
+
+def describe(key):
+    """`sd-txt2img, batch size 1, eager, round 2` of a key of RUN."""
+    row = dict(zip(RUN, key))
+    return f"{name_at(row['pipeline'], row['size'])}, batch size {row['batch_size']}, {row['variant']}, round {row['round']}"
+
+
+def check(path, found, root):
+    """The name of the dataset that an archive belongs to.
+
+    Raises DiffbenchError where the archive is damaged, or holds rows of another definition than its config and these catalogues
+    give.
+    """
+    if not found.rows() or "config.yaml" not in found.texts:
+        raise DiffbenchError(f"{path}: has no measurements.csv or no config.yaml; have it sent again")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "measurements.csv"
+        rows.write_text(found.files()["measurements.csv"], encoding="utf-8")
+        try:
+            read_rows(rows, remedy="have it sent again")
+        except ReportError as error:
+            raise DiffbenchError(str(error).replace(str(rows), f"{path}: measurements.csv")) from None
+    config = yaml.safe_load(found.texts["config.yaml"])
+    for row in found.rows():
+        cell = (row["pipeline"], int(row["batch_size"]), row["size"], row["variant"])
+        planned = planned_digest(config, *cell, root)
+        if row["definition"] != planned:
+            raise DiffbenchError(
+                f"{path}: {describe(key_of(row))}: found definition {row['definition']}, expected {planned}: the catalogues have "
+                f"changed since it was measured; merge it at its commit ({row['code_revision']}), or measure again"
+            )
+    names = {name_of(row["gpu"], row["torch_version"]) for row in found.rows() if row["torch_version"]}
+    if len(names) != 1:
+        raise DiffbenchError(
+            f"{path}: its rows are of {len(names)} datasets ({', '.join(sorted(names))}), expected one"
+        )
+    return names.pop()
+
+
+def grouped(rows, table):
+    """{what they belong to: rows} of a table."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(key_of(row, table), []).append(row)
+    return groups
+
+
+def same(rows, others):
+    """Whether two lists of rows say the same, as far as both have a column."""
+    return len(rows) == len(others) and all(
+        row[column] == other[column] for row, other in zip(rows, others) for column in set(row) & set(other)
+    )
+
+
+def merge(dataset, found, path):
+    """Take what an archive has into the Dataset. Returns (the keys of RUN that are new, the rounds that were replaced).
+
+    Raises DiffbenchError for a conflict, and leaves the Dataset as it was.
+    """
+    definitions = {key_of(row)[:-1]: row["definition"] for row in found.rows()}
+    outdated = {
+        key_of(row)
+        for row in dataset.rows()
+        if row["definition"] != definitions.get(key_of(row)[:-1], row["definition"])
+    }
+    merged, new = {}, []
+    for table in TABLES:
+        is_run = TABLES[table] == RUN
+        old = {
+            key: rows
+            for key, rows in grouped(dataset.tables[table], table).items()
+            if not is_run or key not in outdated
+        }
+        for key, rows in grouped(found.tables[table], table).items():
+            if key in old and not same(old[key], rows):
+                what = describe(key) if is_run else ", ".join(key)
+                dates = listed(sorted({row.get("started_at", "") for row in [*old[key], *rows]}))
+                raise DiffbenchError(
+                    f"{path}: {table}: {what}: the dataset has it with other values ({dates}); keep one: remove it there "
+                    "with its calls, or leave the archive out"
+                )
+            if key not in old and table == "measurements.csv":
+                new.append(key)
+            old.setdefault(key, rows)
+        merged[table] = [row for rows in old.values() for row in rows]
+    dataset.tables.update(merged)
+    dataset.texts.update({name: text for name, text in found.texts.items() if name.startswith("checks/")})
+    return new, sorted(outdated)
+
+
+def config_of(dataset, own):
+    """The config of the merged Dataset: `own` of the archive, with all that the rows and the dataset's config name."""
+    before = yaml.safe_load(dataset.texts.get("config.yaml", "{}"))
+    for key, column in LISTS.items():
+        kind = int if key == "batch_sizes" else str
+        named = [*before.get(key, []), *(kind(row[column] or "native") for row in dataset.rows())]
+        own[key] = list(dict.fromkeys(named))
+    return {**own, "rounds": max(int(row["round"]) for row in dataset.rows())}
+
+
+def about(dataset, config, label):
+    """about.yaml of the merged Dataset; its comments, title and command stay as they are."""
+    text = dataset.texts.get("about.yaml", "")
+    before = yaml.safe_load(text) or {}
+    rows = dataset.rows()
+    boards = {row["device_id"] for row in rows}
+    release = listed([row["torch_version"] for row in rows])
+    what = "full-scale architectures" if config["scale"] == "full" else "miniature architectures"
+    source = (
+        f"measured by the project on {listed(sorted({row['started_at'][:10] for row in rows if row['started_at']}))} on "
+        f"{listed([row['device_name'] for row in rows])} ({len(boards)} board{'s' * (len(boards) > 1)}), torch {release}, {what} "
+        f"with {config['weights']} weights, up to {config['rounds']} rounds a cell"
+    )
+    title = f"{label}, {what}, {config['weights']} weights"
+    found = {
+        "title": title,
+        "command": "python tests/gpu/run.py",
+        "baseline": config["baseline"],
+        **before,
+        "source": source,
+    }
+    comments = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+    return comments + yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
+
+
+def merge_into(root, archives):
+    """Merge archives into their datasets below `root`. Raises DiffbenchError, and then has written nothing; returns lines of what
+    was done."""
+    datasets, lines, folder = {}, [], Path(root) / "resources/measured"
+    for path in archives:
+        found = read_archive(path)
+        name = check(path, found, root)
+        dataset = datasets.setdefault(name, read_folder(folder / name))
+        new, outdated = merge(dataset, found, path)
+        config = config_of(dataset, yaml.safe_load(found.texts["config.yaml"]))
+        dataset.texts["config.yaml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        gpu = found.rows()[0]["gpu"]
+        label = read_yaml(Path(root) / "config/gpus.yaml").get(gpu, {}).get("label", gpu)
+        dataset.texts["about.yaml"] = about(dataset, config, label)
+        lines.append(f"{folder / name}: {len(new)} new rounds from {path}")
+        lines += [f"  replaced, for it had an older definition: {describe(key)}" for key in outdated]
+    for name, dataset in datasets.items():
+        for entry, text in dataset.files().items():
+            write_whole(folder / name / entry, text)
+    return lines
+
+
+def main():
+    arguments = parse_arguments()
+    try:
+        print(*merge_into(arguments.root, arguments.archives), sep="\n")
+    except (DiffbenchError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
