@@ -82,15 +82,16 @@ def read_folder(folder):
 
 
 def read_archive(path):
-    """The Dataset in an archive, whose files lie in one folder. Raises DiffbenchError for another file."""
-    found = Dataset()
+    """(name of the folder, the Dataset in it) of an archive. Raises DiffbenchError for another file."""
+    folder, found = "", Dataset()
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.namelist():
-                found.add(entry.partition("/")[2], archive.read(entry).decode())
+                folder, _, name = entry.partition("/")
+                found.add(name, archive.read(entry).decode())
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise DiffbenchError(f"{path}: not an archive of a session: {error}; have it sent again") from None
-    return found
+    return folder, found
 
 
 def write_archive(path, name, dataset):

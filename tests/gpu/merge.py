@@ -48,8 +48,8 @@ def check(path, found, root):
     Raises DiffbenchError where the archive is damaged, or holds rows of another definition than its config and these catalogues
     give.
     """
-    if not found.rows() or "config.yaml" not in found.texts:
-        raise DiffbenchError(f"{path}: has no measurements.csv or no config.yaml; have it sent again")
+    if "config.yaml" not in found.texts:
+        raise DiffbenchError(f"{path}: has no config.yaml; have it sent again")
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "measurements.csv"
         rows.write_text(found.files()["measurements.csv"], encoding="utf-8")
@@ -165,13 +165,15 @@ def merge_into(root, archives):
     was done."""
     datasets, lines, folder = {}, [], Path(root) / "resources/measured"
     for path in archives:
-        found = read_archive(path)
-        name = check(path, found, root)
+        folder_name, found = read_archive(path)
+        name = check(path, found, root) if found.rows() else folder_name
         dataset = datasets.setdefault(name, read_folder(folder / name))
         new, outdated = merge(dataset, found, path)
+        if not dataset.rows():
+            raise DiffbenchError(f"{path}: neither it nor {folder / name} has a measurement; merge one that has first")
         config = config_of(dataset, yaml.safe_load(found.texts["config.yaml"]))
         dataset.texts["config.yaml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        gpu = found.rows()[0]["gpu"]
+        gpu = dataset.rows()[0]["gpu"]
         label = read_yaml(Path(root) / "config/gpus.yaml").get(gpu, {}).get("label", gpu)
         dataset.texts["about.yaml"] = about(dataset, config, label)
         lines.append(f"{folder / name}: {len(new)} new rounds from {path}")

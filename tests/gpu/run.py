@@ -3,7 +3,7 @@
     python tests/gpu/run.py [--wheels FOLDER] [--minutes 9] [--output gpu] [--copy FOLDER] [--revision COMMIT]
 
 It takes a CUDA device, torch, transformers and accelerate; what else is missing comes as wheels in a folder (wheels.py). The list
-of work is config/gpu-sessions.yaml. What resources/measured/<gpu>-torch-<release>/ holds under its present definition is done, and
+of work is config/gpu-sessions.yaml. What resources/measured/<gpu>-torch-<release>/ has under its present definition is done, and
 so is what an earlier session left in the output folder. It ends within its minutes, or when nothing that is left would fit, and
 says what it measured, what comes next and how the minutes were spent.
 
@@ -118,7 +118,7 @@ def main():
             session.measure()
         except KeyboardInterrupt:
             print("interrupted: what is measured is kept")
-        session.compare()
+        session.comparing.compare()
         session.save()
         session.report()
     except DiffbenchError as error:

@@ -1,7 +1,7 @@
 """The device path of the measurement on a real CUDA device: clocks, memory counters, CUDA graphs, NVML, lock and labels.
 
-python tests/gpu/run.py      runs half of these, measures the matrix, then runs the others
 pytest tests/gpu
+python tests/gpu/run.py --only tests     those that have not passed yet on this GPU
 """
 
 import os

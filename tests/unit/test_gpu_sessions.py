@@ -264,7 +264,7 @@ def test_an_archive_is_read_as_it_was_written(tmp_path, first, make_row):
     found = dataset(row_of(make_row, first[0]))
     found.texts["checks/tests.txt"] = "passed\n"
     write_archive(tmp_path / "a.zip", "name", found)
-    assert read_archive(tmp_path / "a.zip").files() == found.files()
+    assert read_archive(tmp_path / "a.zip")[1].files() == found.files()
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert set(archive.namelist()) == {"name/measurements.csv", "name/checks/tests.txt"}
 

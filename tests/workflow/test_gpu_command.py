@@ -1,16 +1,15 @@
-"""The command that measures on a GPU, rehearsed on the CPU: it ends in time, packs what it has, and goes on where it stopped."""
+"""The command that measures on a GPU, rehearsed on the CPU: it ends in time, keeps what it has, and goes on where it stopped."""
 
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 
 import pytest
 import yaml
+from datasets import read_archive
 
 from conftest import QUICK, ROOT, Project
-from running import rows_of
 
 pytestmark = pytest.mark.slow
 
@@ -20,14 +19,23 @@ def project(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("gpu") / "project")
     for part in ("gpu", "bench"):
         shutil.copytree(ROOT / "tests" / part, project.folder / "tests" / part)
-    config = {"pipelines": ["sd-txt2img"], "measurement": QUICK}
-    (project.folder / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    write(project, "config.yaml", {"name": "gpu", "measurement": QUICK})
+    work = [
+        {"name": "ceilings", "ceilings": ["float32"]},
+        {"name": "first", "pipelines": ["sd-txt2img"], "variants": ["eager", "fused"], "rounds": 1},
+        {"name": "trace", "trace": ["sd-txt2img"], "variants": ["eager"]},
+    ]
+    write(project, "list.yaml", {"config": "config.yaml", "work": work})
     return project
 
 
-def command(project, *arguments):
+def write(project, name, content):
+    (project.folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def command(project, script, *arguments):
     result = subprocess.run(
-        [sys.executable, "tests/gpu/run.py", *map(str, arguments)],
+        [sys.executable, f"tests/gpu/{script}.py", *map(str, arguments)],
         cwd=project.folder,
         env={**os.environ, "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
@@ -37,42 +45,46 @@ def command(project, *arguments):
     return result.returncode, result.stdout
 
 
-def rehearse(project, minutes):
-    return command(project, "--rehearse", "--configfile", "mine.yaml", "--minutes", minutes, "--output", "out")
+def rehearse(project, *arguments):
+    return command(project, "run", "--rehearse", "--list", "list.yaml", "--output", "out", *arguments)
 
 
 def test_without_a_gpu_it_says_so_in_one_line_and_measures_nothing(project):
-    code, output = command(project, "--output", "out")
+    code, output = command(project, "run", "--output", "out")
     assert code == 0
-    assert output.splitlines() == ["skipped: torch sees no CUDA device here, so nothing was measured"]
-    assert not (project.folder / "results").exists() and not (project.folder / "out").exists()
+    assert output.splitlines() == ["skipped: this machine has no NVIDIA GPU, so nothing was measured"]
+    assert not (project.folder / "out").exists()
 
 
-def test_a_folder_of_wheels_that_lacks_what_is_needed_is_told(project):
+def test_a_folder_with_a_damaged_wheel_is_told(project):
     (project.folder / "wheels").mkdir()
     (project.folder / "wheels/broken-1.0-py3-none-any.whl").write_text("no archive", encoding="utf-8")
-    code, output = command(project, "--rehearse", "--wheels", "wheels")
-    assert code == 1 and "Traceback" not in output
-    assert output.startswith("error: --wheels wheels: ") and len(output.splitlines()) == 1
+    code, output = command(project, "run", "--rehearse", "--wheels", "wheels")
+    assert code == 1 and output.startswith("error: --wheels wheels: ") and len(output.splitlines()) == 1
 
 
-def test_it_measures_packs_and_goes_on_where_it_stopped(project):
-    code, output = rehearse(project, 0.1)
-    assert code == 0 and output.endswith("no time left: start the command again to go on\n")
-    code, output = rehearse(project, 9)
-    assert code == 0 and "all is done" in output, output
-    with zipfile.ZipFile(project.folder / "out/rehearsal.zip") as archive:
-        assert {"rehearsal/measurements.csv", "rehearsal/calls.csv", "rehearsal/config.yaml"} <= set(archive.namelist())
-        archive.extractall(project.folder / "unpacked")
-    rows = rows_of(project.folder / "unpacked/rehearsal", "measurements.csv")
-    assert [(row["variant"], row["status"], row["scale"]) for row in rows] == [
-        ("eager", "ok", "tiny"),
-        ("regional", "ok", "tiny"),
+def test_it_measures_what_is_missing_and_goes_on_where_it_stopped(project):
+    code, output = rehearse(project, "--minutes", 0.3)
+    assert code == 0 and "ceilings: 0 of 1 done" in output and "first: 0 of 2 done" in output, output
+    code, output = rehearse(project, "--minutes", 9, "--copy", "copy", "--revision", "abc123")
+    assert code == 0 and "measured: " in output and "first: 2 of 2 done" in output, output
+    (path,) = (project.folder / "copy").glob("cpu-torch-*.zip")
+    assert path.read_bytes() == (project.folder / "out" / path.name).read_bytes()
+    _, found = read_archive(path)
+    assert sorted((row["variant"], row["status"], row["scale"], row["code_revision"]) for row in found.rows()) == [
+        ("eager", "ok", "tiny", "abc123"),
+        ("fused", "ok", "tiny", "abc123"),
     ]
-    code, output = rehearse(project, 9)
-    assert code == 0 and ": Run " not in output, "nothing is measured again"
-    for folder in ("results", ".snakemake"):
-        shutil.rmtree(project.folder / folder)
-    code, output = rehearse(project, 9)
-    assert code == 0 and ": Run " not in output, "another machine goes on from the output folder"
-    assert (project.folder / "results/rehearsal/summary.csv").is_file()
+    assert len(found.tables["fidelity.csv"]) == 2 and len(found.tables["ceilings.csv"]) == 1
+    assert found.has_passed("trace-sd-txt2img-eager")
+    for row in found.tables["minutes.csv"]:
+        assert min(float(row[f"{phase}_s"]) for phase in ("import", "load", "calls")) > 0
+    code, output = rehearse(project)
+    assert code == 0 and "0 of 4 steps are missing" in output, "nothing is measured again"
+    code, output = command(project, "merge", path.relative_to(project.folder))
+    assert code == 0 and "2 new rounds" in output, output
+    shutil.rmtree(project.folder / "out")
+    code, output = rehearse(project, "--plan")
+    assert code == 0 and "0 of 4 steps are missing" in output, "what is committed is not measured again"
+    result = project.snakemake(f"results/{path.stem}/tables.md")
+    assert "fused" in (project.folder / f"results/{path.stem}/tables.md").read_text(encoding="utf-8"), result.output
