@@ -18,6 +18,7 @@ from processes import start, wait
 from measurement.caches import default_folder
 from measurement.definition import ROOT
 from measurement.errors import DiffbenchError
+from measurement.forked import OWNER
 
 ENDING_S = 15  # of the minutes, kept for stopping what runs and for the comparison of the last images
 LOG_CHARACTERS = 20000  # of a run that failed, the last
@@ -113,6 +114,7 @@ class Session:
             watch = minutes.Watch(place)
             command = worklist.measure_command(step, self.config, self.gpu, folder)
             environment = {"TMPDIR": place, "DIFFBENCH_CACHE": os.environ.get("DIFFBENCH_CACHE", str(default_folder()))}
+            environment[OWNER] = str(os.getpid())
             process = start(command, environment)
             # what was measured before is compared while this run starts, and measures nothing yet
             code = wait(process, self.ends_s, self.comparing.compare, watch.look)

@@ -22,11 +22,8 @@ from .locking import FOLDER
 from .session import PROGRAM
 
 OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its templates end
-OF_A_RUN = (
-    "TORCHINDUCTOR_CACHE_DIR",
-    "TRITON_CACHE_DIR",
-    "DIFFBENCH_PADDING",
-)  # read when they are needed, not at import
+# read when they are needed, not at import
+OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TMPDIR", "DIFFBENCH_PADDING")
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
 START_S = 300.0  # for importing, on a slow disk
 

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -196,6 +197,7 @@ class Server:
                 end.close()
             os.environ.clear()
             os.environ.update(request["environment"])
+            tempfile.tempdir = None  # as TMPDIR says now
             os.chdir(request["folder"])
             reseed()
             from .__main__ import FORKSERVER, run
