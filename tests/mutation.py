@@ -80,7 +80,7 @@ timeout_constant = 4
 
 [tool.pytest.ini_options]
 pythonpath = ["src", "tests", "tests/unit", "tests/gpu"]
-markers = ["slow", "alone", "afterwards"]
+markers = ["slow", "alone"]
 """
 
 

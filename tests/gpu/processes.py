@@ -9,6 +9,7 @@ import time
 from wheels import SITE
 
 from measurement.definition import ROOT
+from measurement.supervise import die_with_parent
 
 STOP_S = 8  # from the request to end until it is enforced
 POLL_S = 0.05
@@ -23,6 +24,7 @@ def start(command, environment, **options):
         env={**os.environ, "PYTHONPATH": path, **environment},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=die_with_parent,  # a session that is killed leaves nothing that holds the device
         **options,
     )
 

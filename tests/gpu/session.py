@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -61,12 +60,13 @@ class Session:
         return [step for step in found if step.name not in self.failed]
 
     def expected_s(self, step):
-        """How long a step will take, in seconds: as long as the same cell took, here or in an earlier session."""
+        """How long a step will take, in seconds: as long as the same cell took the last time, here or in an earlier session."""
         if not hasattr(step, "key"):
             return step.default_s()
         cell = step.key(self.gpu)[:-1]
         timed = self.committed.tables["minutes.csv"] + self.dataset.tables["minutes.csv"]
-        return max((float(row["wall_s"]) for row in timed if key_of(row)[:-1] == cell), default=step.default_s())
+        known = [float(row["wall_s"]) for row in timed if key_of(row)[:-1] == cell]
+        return known[-1] if known else step.default_s()
 
     def next_step(self):
         """The first step that is left and fits into the time; None if none does."""
@@ -167,17 +167,23 @@ class Session:
         before = "".join(dataset.texts.get(name, "") for dataset in (self.committed, self.dataset))
         passed = re.findall(r"^(\S+::\S.*?) (?:PASSED|SKIPPED)", before, flags=re.MULTILINE)
         deselected = [f"--deselect={test}" for test in passed]
-        text = self.arguments.output / "check.txt"
-        with text.open("w", encoding="utf-8") as output:
-            process = start([*step.command, *deselected], {}, stdout=output, stderr=subprocess.STDOUT)
+        with (
+            tempfile.TemporaryFile("w+", errors="replace") as output,
+            tempfile.TemporaryFile("w+", errors="replace") as log,
+        ):
+            process = start([*step.command, *deselected], {}, stdout=output, stderr=log)
             code = wait(process, self.ends_s)
-        printed = text.read_text(encoding="utf-8", errors="replace")
+            output.seek(0), log.seek(0)
+            printed, logged = output.read(), log.read()[-LOG_CHARACTERS:]
         print(printed, end="", flush=True)
         head = f"# {self.gpu}, {datetime.now(UTC):%Y-%m-%d}, python {' '.join(map(str, step.command))}\n"
         has_passed = code in (0, NO_TESTS_LEFT)
         ending = f"# {PASSED}\n" if has_passed else f"# stopped or failed: {code}\n"
         kept = "".join(f"{test} PASSED (before)\n" for test in passed)
         self.dataset.texts[name] = head + kept + printed + ending
+        if not has_passed:
+            print(logged, end="", flush=True)
+            self.dataset.texts[f"logs/{step.name}.txt"] = logged
         return None if code is None else has_passed
 
     def save(self):

@@ -118,13 +118,7 @@ class Starving(Report):
             torch.cuda.set_per_process_memory_fraction(torch.cuda.memory_reserved(DEVICE) / total)
 
 
-@pytest.mark.parametrize(
-    "phase",
-    [
-        "first-call",
-        *(pytest.param(name, marks=pytest.mark.afterwards) for name in ("load", "warmup", "call-1", "call-2")),
-    ],
-)
+@pytest.mark.parametrize("phase", ["load", "first-call", "warmup", "call-1", "call-2"])
 def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(tmp_path, phase):
     options = {**FULL, "settings": {"warmup_calls": 2, "max_warmup_calls": 2, "calls": 2, "max_calls": 2}}
     (starved,) = run_stages(tmp_path, report=Starving(phase), **options)
@@ -134,7 +128,6 @@ def test_running_out_of_memory_is_a_row_of_its_phase_and_the_next_run_recovers(t
     assert fed.status == "ok" and fed.columns["iterations_per_second"] > 0
 
 
-@pytest.mark.afterwards
 def test_running_out_of_memory_in_a_check_leaves_the_number(tmp_path):
     (starved,) = run_stages(tmp_path, report=Starving("evidence"), **FULL)
     assert starved.status == "ok" and starved.columns["iterations_per_second"] > 0
@@ -145,8 +138,8 @@ def test_running_out_of_memory_in_a_check_leaves_the_number(tmp_path):
     ("variant", "evidence"),
     [
         ("cuda-graph", "CUDA graphs, replayed"),
-        pytest.param("compile", "CUDA graphs: 1 of 1 graphs", marks=pytest.mark.afterwards),
-        pytest.param("regional", "BasicTransformerBlock of unet compiled", marks=pytest.mark.afterwards),
+        ("compile", "CUDA graphs: 1 of 1 graphs"),
+        ("regional", "BasicTransformerBlock of unet compiled"),
     ],
 )
 def test_a_variant_takes_effect_and_makes_the_image_of_eager(tmp_path, variant, evidence):
@@ -185,7 +178,6 @@ def test_nvml_tells_clock_power_and_energy_that_belong_together():
         assert columns["energy_per_image_j"] == pytest.approx(columns["power_w"] * (end_s - begin_s), rel=0.2)
 
 
-@pytest.mark.afterwards
 def test_another_process_on_the_device_is_counted():
     monitor = Monitor(visible_gpu().uuid)
 
@@ -209,7 +201,6 @@ def test_another_process_on_the_device_is_counted():
         foreign.stdin.close()
 
 
-@pytest.mark.afterwards
 def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
     device = find_device("this one", {})
     assert device.gpu_uuid and device.gpu_uuid in str(lock_path(device.identity))
@@ -230,7 +221,6 @@ def test_the_lock_is_of_this_device_and_runs_wait_for_each_other(tmp_path):
     assert sum("waiting for the device" in result.stderr for result in results.values()) == 1
 
 
-@pytest.mark.afterwards
 def test_the_device_has_its_label_and_takes_no_other(tmp_path):
     _, name, memory_mib, _ = visible_gpu()
     gpus = catalogue("gpus")
@@ -245,7 +235,6 @@ def test_the_device_has_its_label_and_takes_no_other(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.afterwards
 def test_a_row_states_the_device(tmp_path):
     result = measure(tmp_path / "run", "--target-percent", "none")
     assert result.returncode == 0, result.stderr

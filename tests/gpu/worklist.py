@@ -117,7 +117,7 @@ def steps_of(found, config):
     if "ceilings" in found:
         return [Ceilings(name, found["ceilings"])]
     if "tests" in found:
-        options = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--tb", "short"]
+        options = ["-m", "pytest", "-v", "--no-header", "--tb", "short", "-p", "no:cacheprovider"]
         return [Check(name, name, [*options, *found["tests"]], TESTS_S)]
     checks, scale = [], config["scale"]
     for pipeline in found.get("bare_loop", found.get("trace")):
