@@ -9,7 +9,7 @@ import time
 from wheels import SITE
 
 from measurement.definition import ROOT
-from measurement.supervise import die_with_parent
+from measurement.session import die_with_parent
 
 STOP_S = 8  # from the request to end until it is enforced
 POLL_S = 0.05
