@@ -63,6 +63,10 @@ def test_a_library_that_is_imported_learns_the_capability_without_opening_the_gp
     before = torch.cuda.get_device_capability
     with asking_nvml():
         assert torch.cuda.get_device_capability() == capability
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        assert (properties.major, properties.minor) == capability
+        with pytest.raises((AssertionError, RuntimeError)):
+            properties.name  # what only CUDA knows opens the GPU, of which this torch has none  # noqa: B018
     assert torch.cuda.get_device_capability is before
 
 

@@ -9,6 +9,7 @@ It ends when its OWNER, a pid, has ended, or when its socket has been removed.
 
 import contextlib
 import ctypes
+import functools
 import importlib
 import json
 import os
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 import psutil
 
@@ -42,24 +44,35 @@ def classes_of(stage):
     return [stage["class"], *(part["class"] for part in components.values() if part)]
 
 
+class Properties:
+    """What torch.cuda.get_device_properties gives: the capability as NVML has told it; whatever else is asked for opens the GPU."""
+
+    def __init__(self, read, capability):
+        self.read, (self.major, self.minor) = read, capability
+
+    def __getattr__(self, name):
+        return getattr(self.read(), name)
+
+
 @contextlib.contextmanager
 def asking_nvml():
-    """Within it torch asks NVML for the GPU's capability: libraries ask when they are imported, and CUDA would open the GPU."""
+    """Within it torch asks NVML for its GPU's capability: libraries ask when they are imported, and CUDA would open the GPU."""
     import torch
 
-    original = torch.cuda.get_device_capability
+    read, read_properties = torch.cuda.get_device_capability, torch.cuda.get_device_properties
 
     def capability(device=None):
         try:
             return visible_capability()
         except Exception:  # no NVML: the GPU is opened, and `touched` sees it
-            return original(device)
+            return read(device)
 
-    torch.cuda.get_device_capability = capability
-    try:
+    def properties(device=None):
+        return Properties(functools.partial(read_properties, device), capability(device))
+
+    stand_ins = {"get_device_capability": capability, "get_device_properties": properties}
+    with mock.patch.multiple(torch.cuda, current_device=lambda: 0, **stand_ins):
         yield
-    finally:
-        torch.cuda.get_device_capability = original
 
 
 def preload(spec, compiler):
