@@ -45,7 +45,7 @@ def classes_of(stage):
 
 
 class Properties:
-    """What torch.cuda.get_device_properties gives: the capability as NVML has told it; whatever else is asked for opens the GPU."""
+    """A stand-in of what torch tells of a GPU: its capability as NVML knows it. Whatever else is asked for opens the GPU."""
 
     def __init__(self, read, capability):
         self.read, (self.major, self.minor) = read, capability
