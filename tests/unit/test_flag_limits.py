@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from test_flags import flags_of_run
 
-from reporting.flags import REMEDIES, RUN, flag_baselines, flag_calls, flag_cells, flag_row, kinds_of
+from reporting.flags import REMEDIES, RUN, flag_baselines, flag_cells, flag_rows, kinds_of
 from reporting.read import to_frame
 from reporting.speedup import KEY
 
@@ -13,8 +14,8 @@ from reporting.speedup import KEY
 @pytest.fixture
 def flags_of(make_row):
     """The flags of a row that has these numbers and texts, and knows nothing else."""
-    (row,) = to_frame([make_row()]).to_dict("records")
-    return lambda columns: flag_row({**row, **columns})
+    row = to_frame([make_row()])
+    return lambda columns: flag_rows(row.assign(**columns))[0]
 
 
 LIMITS = [  # kind, a row at its limit, a row just beyond it, the detail there
@@ -91,17 +92,17 @@ def calls_with(**places):
     ],
 )
 def test_outliers_lie_beyond_one_and_a_half_and_three_widths_of_the_quartiles(places, found):
-    assert dict(flag_calls(calls_with(**places))).get("outliers") == found
+    assert dict(flags_of_run(calls_with(**places))).get("outliers") == found
 
 
 @pytest.mark.parametrize(("q3", "found"), [(10.5, []), (10.7, [("spread", "IQR 12% of the median")])])
 def test_a_spread_beyond_a_tenth_of_the_median_is_flagged(q3, found):
-    assert flag_calls([10.0, 9.5, q3, 9.5, q3]) == found
+    assert flags_of_run([10.0, 9.5, q3, 9.5, q3]) == found
 
 
 def test_three_calls_say_nothing_and_four_do():
-    assert flag_calls([1.0, 2.0, 1.0]) == []
-    assert [kind for kind, _ in flag_calls([1.0, 2.0, 2.0, 1.0])] == ["spread"]
+    assert flags_of_run([1.0, 2.0, 1.0]) == []
+    assert [kind for kind, _ in flags_of_run([1.0, 2.0, 2.0, 1.0])] == ["spread"]
 
 
 @pytest.mark.parametrize(("turned", "detail"), [(11, None), (10, "Spearman +0.75")])
@@ -109,12 +110,12 @@ def test_a_drift_is_strong_and_not_only_significant(turned, detail):
     """Of 20 calls that grow slower the first ones in turned order: with 11 of them the rank correlation is 0.67, p 0.01."""
     order = np.concatenate([np.arange(turned)[::-1], np.arange(turned, 20)])
     assert stats.kendalltau(order, np.arange(20)).pvalue < 0.05
-    assert dict(flag_calls(100 + order / 1e3)).get("drift") == (detail and f"calls grow slower, {detail}")
+    assert dict(flags_of_run(100 + order / 1e3)).get("drift") == (detail and f"calls grow slower, {detail}")
 
 
 def test_five_calls_are_enough_for_a_drift_and_equal_ones_have_none():
-    assert flag_calls([1.0, 1.001, 1.002, 1.003, 1.004]) == [("drift", "calls grow slower, Spearman +1.00")]
-    assert flag_calls([1.004, 1.003, 1.002, 1.001, 1.0]) == [("drift", "calls grow faster, Spearman -1.00")]
+    assert flags_of_run([1.0, 1.001, 1.002, 1.003, 1.004]) == [("drift", "calls grow slower, Spearman +1.00")]
+    assert flags_of_run([1.004, 1.003, 1.002, 1.001, 1.0]) == [("drift", "calls grow faster, Spearman -1.00")]
 
 
 def calls_of(row, latencies_s, kind="call"):

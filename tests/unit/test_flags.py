@@ -15,23 +15,39 @@ from reporting.summary import summarize
 QUIET = [1.0, 1.004, 0.998, 1.002, 0.996, 1.003, 0.999, 1.001]
 
 
+def flags_of_run(latencies_s):
+    """The flags of the calls of one run."""
+    (flags,) = flag_calls([latencies_s])
+    return flags
+
+
 def test_quiet_calls_have_no_flag():
-    assert flag_calls(QUIET) == []
-    assert flag_calls([1.0] * 8) == []
+    assert flags_of_run(QUIET) == []
+    assert flags_of_run([1.0] * 8) == []
 
 
 def test_spread_drift_and_outliers_are_flagged():
-    (spread,) = flag_calls([1.0, 1.3, 0.9, 1.25, 0.95, 1.2])
+    (spread,) = flags_of_run([1.0, 1.3, 0.9, 1.25, 0.95, 1.2])
     assert spread[0] == "spread"
-    assert ("drift", "calls grow slower, Spearman +1.00") in flag_calls(list(np.linspace(1, 1.03, 8)))
-    assert ("drift", "calls grow faster, Spearman -1.00") in flag_calls(list(np.linspace(1.03, 1, 8)))
-    assert flag_calls([*QUIET, 2.0]) == [("outliers", "0 mild and 1 severe of 9 calls")]
-    assert flag_calls([*QUIET, 1.0105]) == [("outliers", "1 mild and 0 severe of 9 calls")]
+    assert ("drift", "calls grow slower, Spearman +1.00") in flags_of_run(list(np.linspace(1, 1.03, 8)))
+    assert ("drift", "calls grow faster, Spearman -1.00") in flags_of_run(list(np.linspace(1.03, 1, 8)))
+    assert flags_of_run([*QUIET, 2.0]) == [("outliers", "0 mild and 1 severe of 9 calls")]
+    assert flags_of_run([*QUIET, 1.0105]) == [("outliers", "1 mild and 0 severe of 9 calls")]
+
+
+def test_runs_that_are_flagged_together_have_the_flags_that_each_has_alone():
+    generator = np.random.default_rng(3)
+    runs = np.exp(generator.normal(0, 0.02, (60, 7))) + np.arange(7) * generator.choice([0, 0.02, -0.02], (60, 1))
+    runs[::5, 3] = 1.2
+    runs[7] = 1.0
+    together = flag_calls(runs)
+    assert together == [flags_of_run(run) for run in runs]
+    assert {kind for flags in together for kind, _ in flags} == {"outliers", "drift"}
 
 
 def test_a_trend_of_four_calls_is_not_enough():
-    assert not any(kind == "drift" for kind, _ in flag_calls([1.0, 1.001, 1.002, 1.003]))
-    assert not any(kind == "drift" for kind, _ in flag_calls([1.0, 1.001, 1.003, 1.0005, 1.004, 1.002]))
+    assert not any(kind == "drift" for kind, _ in flags_of_run([1.0, 1.001, 1.002, 1.003]))
+    assert not any(kind == "drift" for kind, _ in flags_of_run([1.0, 1.001, 1.003, 1.0005, 1.004, 1.002]))
 
 
 @pytest.mark.parametrize(

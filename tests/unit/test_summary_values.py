@@ -9,8 +9,9 @@ from test_summary import cells_of, summary_of
 from reporting.errors import ReportError
 from reporting.evidence import Evidence
 from reporting.fidelity import COLUMNS as FIDELITY_COLUMNS
+from reporting.groups import join_different
 from reporting.read import to_frame
-from reporting.summary import COLUMNS, MEDIANS, NUMBERS, SAME, join_different, read_summary, summarize
+from reporting.summary import COLUMNS, MEDIANS, NUMBERS, SAME, read_summary, summarize
 
 BASELINE = {"variant": "eager"}
 OTHER = {"definition": "ba9876543210", "threads": "9"}
@@ -123,7 +124,13 @@ def test_dates_are_days_in_their_order(make_row):
     ],
 )
 def test_different_values_are_joined(values, text):
-    assert join_different(values) == text
+    values = np.array(values, dtype=object)
+    assert join_different(values, np.zeros(len(values), dtype=int), 1).tolist() == [text]
+
+
+def test_the_values_of_each_group_are_joined_in_their_order():
+    values, groups = ["b", "", "a", "b", "c", "b"], [0, 1, 0, 3, 3, 0]
+    assert join_different(values, groups, 4).tolist() == ["b; a", "", "", "b; c"]
 
 
 @pytest.mark.parametrize("column", SAME)

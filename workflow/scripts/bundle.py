@@ -14,7 +14,7 @@ from reporting.errors import ReportError, run_script
 from reporting.fidelity import compare_runs, write_fidelity
 from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs
-from reporting.read import read_calls, read_rows, row_schema
+from reporting.read import read_calls, read_texts
 
 LOCAL = ("external", "documents")  # keys of the config that name files of this machine
 COMMAND = "snakemake --cores 1 --configfile config.yaml"
@@ -50,12 +50,11 @@ def collect(params):
         )
     kept = set(current["outputs"])
     paths = [path for path in done if str(path.parent / "outputs") in kept]
-    rows = [row for path in paths for row in read_rows(path)]
     fidelity = io.StringIO()
     write_fidelity(compare_runs(current, params.config["baseline"]), fidelity)
     count = f"{len(paths)} of {len(params.runs)} runs"
     files = {
-        "measurements.csv": to_text(pd.DataFrame(rows, columns=row_schema()[0])),
+        "measurements.csv": to_text(pd.DataFrame(read_texts(paths))),
         "calls.csv": to_text(read_calls([path.with_name("calls.csv") for path in paths])),
         "fidelity.csv": fidelity.getvalue(),
         "config.yaml": to_yaml({key: value for key, value in params.config.items() if key not in LOCAL}),

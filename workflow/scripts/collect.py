@@ -3,12 +3,12 @@
 import pandas as pd
 
 from reporting.errors import run_script
-from reporting.read import read_calls, read_rows, row_schema
+from reporting.read import read_calls, read_texts
 
 
 def main(snakemake):
-    rows = [row for path in snakemake.input.rows for row in read_rows(path)]
-    pd.DataFrame(rows, columns=row_schema()[0]).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
+    rows = pd.DataFrame(read_texts(snakemake.input.rows))
+    rows.to_csv(snakemake.output.rows, index=False, lineterminator="\n")
     read_calls(snakemake.input.calls).to_csv(snakemake.output.calls, index=False, lineterminator="\n")
 
 

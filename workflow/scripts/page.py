@@ -14,6 +14,7 @@ from reporting.page import build_page
 from reporting.page_data import read_details
 from reporting.published import read_about
 from reporting.read import read_calls, read_measurements
+from reporting.rows import records
 from reporting.summary import read_summary
 from sizes import split_name
 
@@ -48,7 +49,7 @@ def commands_of(summary, how):
     all), the number of `rounds` and the `arguments` of Snakemake; any other cell is measured by the program itself, with its
     `settings`."""
     commands = {}
-    for row in summary.to_dict("records"):
+    for row in records(summary):
         key = cell_key(row)
         if how["pattern"] and (how["cells"] is None or key.rpartition("/")[0] in how["cells"]):
             rounds = how["rounds"] or row["rounds"] or 1

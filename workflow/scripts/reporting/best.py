@@ -15,6 +15,7 @@ from .formats import Cell, Table, to_markdown
 from .labels import escape, label_of, torch_label
 from .options import TableOptions
 from .recipe import write_recipe
+from .rows import records
 from .speedup import IMAGES, ITERATIONS, KEY, RATES, compare, is_baseline, round_rates
 from .tables import heading_of, notes_of, table_keys, unverified_of
 
@@ -93,7 +94,7 @@ def wholes_of(summary, baseline):
         stages = set(part["stage"])
         places[place] = {}
         for variant, cell in part.groupby("variant", sort=False):
-            rows = cell.to_dict("records")
+            rows = records(cell)
             if set(cell["stage"]) != stages or not all(is_number(row["iterations_per_second"]) for row in rows):
                 continue
             own = bool(rows[0]["own"])
@@ -136,7 +137,7 @@ def whole_rounds(measurements, wholes):
     rows = []
     for key, part in measurements[measurements["status"] == "ok"].groupby([*cells, "round"], sort=False):
         if len(part) == stages.get(key[:-1]):
-            values = values_of(part.to_dict("records"))
+            values = values_of(records(part))
             rates = {unit: np.nan if values[unit] is None else np.log(values[unit]) for unit in RATES}
             rows.append({**part.iloc[0][[*KEY, "round", "device_id"]], "stage": 1, **rates})
     rounds = round_rates()

@@ -4,6 +4,7 @@ from .builds import releases_of
 from .cells import merge_stages, print_failure
 from .formats import Cell, Table
 from .notes import SCALES, listed
+from .rows import records
 
 RUNS, NOT_YET = "runs", "…"
 
@@ -14,7 +15,7 @@ def known_stages(rows):
     rows = rows[~rows["status"].isin(["open", ""])]
     rows = rows.assign(ok=rows["status"] == "ok").sort_values(["ok", "measured_on"], kind="stable")
     last = rows.drop_duplicates(["pipeline", "variant", "stage"], keep="last").sort_values("stage", kind="stable")
-    return {key: part.to_dict("records") for key, part in last.groupby(["pipeline", "variant"], sort=False)}
+    return {key: records(part) for key, part in last.groupby(["pipeline", "variant"], sort=False)}
 
 
 def cell_of(stages, footnotes):

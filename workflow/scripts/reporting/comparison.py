@@ -8,6 +8,7 @@ from .formats import Cell, Table, to_markdown
 from .labels import label_of, torch_label
 from .notes import notes_of
 from .ratios import steps_of
+from .rows import records
 from .tables import DEFAULT, footnotes_of
 
 MATCH = ["pipeline", "batch_size", "variant", "stage"]
@@ -52,7 +53,7 @@ def header(summary, labels, variant):
 def cells_of(published, measured, footnotes):
     """Three Cells, published, measured and ratio, from the rows of one pipeline and variant; one text a stage, `-` for a stage
     that one side lacks. Adds to `footnotes` what has to be explained."""
-    sides = [{row["stage"]: row for row in side.to_dict("records")} for side in (published, measured)]
+    sides = [{row["stage"]: row for row in records(side)} for side in (published, measured)]
     stages = sorted({*sides[0], *sides[1]}) or [1]
     cells = []
     for rows in sides:
@@ -68,9 +69,9 @@ def cells_of(published, measured, footnotes):
 def conditions_of(published, measured, labels):
     """A sentence for each difference between the two sides that is known of both, with the pipelines and variants it is of."""
     place = ["pipeline", "variant", "stage"]
-    theirs = {tuple(row[axis] for axis in place): row for row in published.to_dict("records")}
+    theirs = {tuple(row[axis] for axis in place): row for row in records(published)}
     found = {}
-    for row in measured.to_dict("records"):
+    for row in records(measured):
         base = theirs.get(tuple(row[axis] for axis in place))
         if base is None or not (is_number(row["iterations_per_second"]) and is_number(base["iterations_per_second"])):
             continue

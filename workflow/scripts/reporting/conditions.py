@@ -4,6 +4,7 @@ A difference in any of them is printed where the two are compared. An unknown va
 pages lack most of them.
 """
 
+from .rows import records
 from .speedup import KEY
 
 NAMES = {  # column of a summary: what it is called
@@ -81,7 +82,7 @@ def differences_from(summary, baseline):
 
     `baseline` maps axes to names, as in speedup.compare.
     """
-    rows = summary[[*KEY, *COLUMNS]].to_dict("records")
+    rows = records(summary[[*KEY, *COLUMNS]])
     by_key = {tuple(row[column] for column in KEY): row for row in rows}
     bases = [by_key.get(tuple({**row, **baseline}[column] for column in KEY)) for row in rows]
     return ["" if base is None else differences_between(row, base) for row, base in zip(rows, bases)]

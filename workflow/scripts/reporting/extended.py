@@ -8,10 +8,11 @@ from .flags import kinds_of
 from .formats import Cell, Table
 from .intervals import TOO_FEW, is_useful
 from .labels import label_of
-from .names import name_column, name_stage
+from .names import Names
 from .notes import notes_of
 from .options import TableOptions, interval_of
 from .peaks import kinds_in, name_peaks, print_peak
+from .rows import records
 from .tables import add_footnote, heading_of, print_speedup, table_keys, unverified_of
 
 DEFAULT = TableOptions()
@@ -84,7 +85,7 @@ COLUMNS = {  # header: how its cells print; a column without any content is left
 def build_extended(summary, gpu, batch_size, labels, options=DEFAULT):
     """The extended Table of one GPU and batch size."""
     part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
-    rows = part.to_dict("records")
+    rows, names = records(part), Names(part, labels)
     mixed = len(kinds_in(rows)) > 1
     peaks = {PEAKS: lambda row: print_peak(row, mixed, start=True)}
     printed = {header: [act(row) for row in rows] for header, act in {**COLUMNS, **peaks}.items()}
@@ -92,20 +93,20 @@ def build_extended(summary, gpu, batch_size, labels, options=DEFAULT):
     headers = [(name_peaks(rows), PEAKS[1]) if header == PEAKS else header for header in shown]
     body, footnotes = [], []
     for place, row in enumerate(rows):
-        column = " - ".join(name_column(part, row["torch"], row["variant"], labels))
+        column = " - ".join(names.column(row["torch"], row["variant"]))
         numbers = []
         add_footnote(unverified_of(row), numbers, footnotes)
         cells = [Cell([print_rate(row, options)], numbers), *(Cell([texts[place]]) for texts in shown.values())]
-        body.append((f"{name_stage(row, part, labels)}, {column}", cells))
-    notes = failures_of(rows, part, labels) + list(notes_of(part, labels, options._replace(speedups=True)))
+        body.append((f"{names.stage(row)}, {column}", cells))
+    notes = failures_of(rows, names) + list(notes_of(part, labels, options._replace(speedups=True)))
     headers = [["Pipeline, torch, variant"], [options.unit], *map(list, headers)]
     return Table(f"{heading_of(part, gpu, batch_size, labels)}, extended", headers, body, footnotes, notes)
 
 
-def failures_of(rows, part, labels):
+def failures_of(rows, names):
     """A sentence for every cell that failed otherwise than by a compile error, which has one already."""
     return [
-        f"{name_stage(row, part, labels)}, {label_of(labels, 'variants', row['variant'])}: {row['detail']}"
+        f"{names.stage(row)}, {label_of(names.labels, 'variants', row['variant'])}: {row['detail']}"
         for row in rows
         if row["detail"] and row["status"] != "compile-error"
     ]

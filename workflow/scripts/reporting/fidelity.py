@@ -9,6 +9,7 @@ from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
 from .errors import ReportError
 from .outputs import Output, kept_runs, read_output
+from .rows import records
 from .speedup import KEY, is_baseline
 
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
@@ -84,7 +85,7 @@ def compare_runs(runs, baseline):
     of_base = ["round", "outputs", "weights_digest", "environment_variables"]
     pairs = runs.merge(first[[*others, *of_base]], on=others, suffixes=("", "_base"))
     rows = []
-    for pair in pairs.to_dict("records"):
+    for pair in records(pairs):
         is_old = not pair["environment_variables"] and not pair["environment_variables_base"]  # newer rows have some
         note = weights_note(pair["weights_digest"], pair["weights_digest_base"], is_old)
         if note:

@@ -9,6 +9,7 @@ from .intervals import TOO_FEW, is_useful
 from .labels import label_of, notes_on, torch_label
 from .notes import SCALES
 from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER, rate_in, unit_between, unit_of
+from .rows import records
 
 ALL = 0  # in the place of a stage: all of them, one after the other
 SIGN = "⚠"  # where an image is not the baseline's
@@ -68,7 +69,7 @@ class Cells:
     def __init__(self, summary, labels):
         self.summary, self.labels = summary, labels
         self.rows, self.stages = {}, {}
-        for row in summary.to_dict("records"):
+        for row in records(summary):
             place = row["gpu"], row["batch_size"], row["pipeline"]
             self.rows[(*place, row["stage"], row["torch"], row["variant"])] = row
             self.stages.setdefault(place, set()).add(row["stage"])

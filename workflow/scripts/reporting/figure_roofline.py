@@ -11,6 +11,7 @@ from .ceilings import LIMITS
 from .figure_cells import Cells, describe_origin, describe_rounds, is_number, joined, print_failure, print_rate
 from .figure_style import MARKERS, SMALL, blank, colour_of, finish, grid_of, shown, styled
 from .labels import label_of, torch_label
+from .rows import records
 
 TITLE = "What each cell reaches of its device's measured ceiling"
 WORK = ["step_gflop", "step_mib", "achieved_tflops", *LIMITS]
@@ -132,7 +133,7 @@ def describe_missing(cells, rows):
 @styled
 def draw_roofline(summary, labels, baseline):
     """TFLOP/s against FLOP per byte, below the ceiling: a panel a GPU and torch build."""
-    rows = summary.to_dict("records")
+    rows = records(summary)
     points = list(filter(has_point, rows))
     if not points:
         return blank(TITLE, "no cell has its work and its device's ceiling measured" if rows else "no data")

@@ -13,6 +13,7 @@ from .figure_style import finish, grid_of, shown, styled
 from .figures import DOTS_PER_INCH, save_figure
 from .labels import label_of, torch_label
 from .outputs import kept_runs, read_output
+from .rows import records
 from .speedup import KEY, is_baseline
 
 PLACE = ["gpu", "torch", "pipeline", "batch_size"]  # of a strip
@@ -42,7 +43,7 @@ class Images:
     def __init__(self, runs, fidelity, baseline):
         runs, fidelity = sized(runs), sized(fidelity)
         self.folders = shown_runs(runs, fidelity, baseline)
-        rows = badges(fidelity, baseline).to_dict("records")
+        rows = records(badges(fidelity, baseline))
         self.badges = {tuple(row[column] for column in KEY): row for row in rows}
 
     def read(self, key):

@@ -1,13 +1,18 @@
 """What looks wrong with a run: pairs of a kind (`spread`, `drift`, …) and its detail, and what the user can do about each kind.
 Nothing is dropped for it. Limits: thresholds.py."""
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 import thresholds as limits
+from columns import MACHINE
 
-from .speeds import slow_rounds
+from .groups import groups_by_size, number_groups
+from .rows import records, tuples
+from .speeds import has_two_speeds, slow_rounds
 from .speedup import KEY, beside_baseline
 
 RUN = [*KEY, "round"]
@@ -30,26 +35,43 @@ REMEDIES = {
 
 
 def flag_calls(latencies_s):
-    """Flags of the measured calls of one run, in their order."""
+    """Flags of the measured calls of several runs, in their order: a list a run. `latencies_s`: calls along the last axis."""
     latencies_s = np.asarray(latencies_s, dtype=float)
-    if len(latencies_s) < limits.FEWEST_CALLS:
-        return []
-    q1, median, q3 = np.percentile(latencies_s, [25, 50, 75])
+    count = latencies_s.shape[-1]
+    flags = [[] for _ in range(len(latencies_s))]
+    if count < limits.FEWEST_CALLS:
+        return flags
+    q1, median, q3 = np.percentile(latencies_s, [25, 50, 75], axis=-1)[..., None]
     width = q3 - q1
-    flags = []
-    if width / median > limits.SPREAD:
-        flags.append(("spread", f"IQR {width / median:.0%} of the median"))
+    for place in np.flatnonzero(width / median > limits.SPREAD):
+        flags[place].append(("spread", f"IQR {(width / median)[place, 0]:.0%} of the median"))
     beyond = np.maximum(q1 - latencies_s, latencies_s - q3)
-    far = int((beyond > limits.FAR_OUTLIER * width).sum())
-    mild = int((beyond > limits.OUTLIER * width).sum()) - far
-    if far or mild:
-        flags.append(("outliers", f"{mild} mild and {far} severe of {len(latencies_s)} calls"))
-    if np.ptp(latencies_s) > 0:
-        order = np.arange(len(latencies_s))
-        drift = stats.spearmanr(order, latencies_s).statistic
-        if abs(drift) >= limits.DRIFT and stats.kendalltau(order, latencies_s).pvalue < limits.DRIFT_SIGNIFICANCE:
-            flags.append(("drift", f"calls grow {'slower' if drift > 0 else 'faster'}, Spearman {drift:+.2f}"))
+    far = (beyond > limits.FAR_OUTLIER * width).sum(axis=-1)
+    mild = (beyond > limits.OUTLIER * width).sum(axis=-1) - far
+    for place in np.flatnonzero(far + mild):
+        flags[place].append(("outliers", f"{mild[place]} mild and {far[place]} severe of {count} calls"))
+    for place, drift in drifts_of(stats.rankdata(latencies_s, axis=-1)):
+        flags[place].append(("drift", f"calls grow {'slower' if drift > 0 else 'faster'}, Spearman {drift:+.2f}"))
     return flags
+
+
+def drifts_of(ranks):
+    """(place of a run, Spearman's rank correlation of its calls with their order) of the runs that drift."""
+    order = np.arange(ranks.shape[-1])
+    ranks_off, order_off = ranks - ranks.mean(axis=-1, keepdims=True), order - order.mean()
+    together = np.abs(ranks_off @ order_off)
+    most = np.sqrt((ranks_off**2).sum(axis=-1) * (order_off**2).sum())  # 0 where all calls are equal
+    for place in np.flatnonzero((most > 0) & (together >= (limits.DRIFT - 1e-6) * most)):
+        drift, pvalue = correlate(tuple(ranks[place]))
+        if abs(drift) >= limits.DRIFT and pvalue < limits.DRIFT_SIGNIFICANCE:
+            yield place, drift
+
+
+@lru_cache(maxsize=2**16)
+def correlate(ranks):
+    """(Spearman's rank correlation with the order, the p-value of Kendall's tau) of ranks. Runs of few calls share them."""
+    order = np.arange(len(ranks))
+    return stats.spearmanr(order, ranks).statistic, stats.kendalltau(order, ranks).pvalue
 
 
 def rounded_up(percent):
@@ -57,33 +79,72 @@ def rounded_up(percent):
     return np.ceil(round(100 * percent, 6)) / 100
 
 
-def flag_row(row):
-    """Flags of what the run itself noted: `row` maps columns to numbers (NaN where not known) and texts."""
-    flags = []
-    if row["warmup_spread_percent"] > 100 * limits.WARMUP_SPREAD:
-        spread = min(row["warmup_spread_percent"], 100)
-        flags.append(
-            ("warm-up", f"ended unsteady, its last calls differ by {spread:.0f}%{' or more' * (spread == 100)}")
-        )
-    if row["warmup_calls"] < limits.WARMUP_WINDOW:
-        flags.append(("warm-up", f"too short to be seen to be steady: {row['warmup_calls']:.0f} call(s)"))
-    if row["stopped_by"] in ("max-calls", "max-seconds") and not row["calls"] < limits.TARGET_CALLS:
-        known = "" if np.isnan(row["half_width_percent"]) else f"to ±{rounded_up(row['half_width_percent']):.2f}% "
-        flags.append(("target", f"median known {known}at {row['stopped_by']}"))
-    if row["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE:
-        limit = f"{limits.LOW_CLOCK:.0%} of its largest"
-        flags.append(("throttled", f"SM clock under {limit} in {row['low_clock_percent']:.0f}% of the samples"))
-    clock_limits = [limit for limit in row["clock_limits"].split(", ") if limit not in ("", POWER_CAP)]
-    if clock_limits:
-        flags.append(("clock", f"limited by {', '.join(clock_limits)}"))
-    if row["temperature_c"] >= limits.HOT_C:
-        flags.append(("hot", f"{row['temperature_c']:.0f} °C"))
-    if row["device_processes"] > 0:
-        flags.append(("shared device", f"{row['device_processes']:.0f} other process(es) on it"))
-    if row["other_cpu_percent"] > 100 * limits.OTHER_CPU:
-        flags.append(("shared CPU", f"others took {row['other_cpu_percent']:.0f}% of it"))
-    if row["cpu_clock_lowest_mhz"] < limits.LOW_CPU_CLOCK * row["cpu_clock_mhz"]:
-        flags.append(("CPU clock", f"fell to {row['cpu_clock_lowest_mhz'] / row['cpu_clock_mhz']:.0%} of its median"))
+def print_warmup(row):
+    spread = min(row["warmup_spread_percent"], 100)
+    return f"ended unsteady, its last calls differ by {spread:.0f}%{' or more' * (spread == 100)}"
+
+
+def print_target(row):
+    known = "" if np.isnan(row["half_width_percent"]) else f"to ±{rounded_up(row['half_width_percent']):.2f}% "
+    return f"median known {known}at {row['stopped_by']}"
+
+
+def other_limits(text):
+    """What limited the clock beside the cap of the power, as text."""
+    return ", ".join(limit for limit in text.split(", ") if limit not in ("", POWER_CAP))
+
+
+NOTED = ["warmup_spread_percent", "warmup_calls", "stopped_by", "calls", "half_width_percent", *MACHINE]
+RULES = (  # of what a run itself noted: kind, which rows have the flag, the detail of one of them
+    ("warm-up", lambda rows: rows["warmup_spread_percent"] > 100 * limits.WARMUP_SPREAD, print_warmup),
+    (
+        "warm-up",
+        lambda rows: rows["warmup_calls"] < limits.WARMUP_WINDOW,
+        lambda row: f"too short to be seen to be steady: {row['warmup_calls']:.0f} call(s)",
+    ),
+    (
+        "target",
+        lambda rows: rows["stopped_by"].isin(["max-calls", "max-seconds"]) & ~(rows["calls"] < limits.TARGET_CALLS),
+        print_target,
+    ),
+    (
+        "throttled",
+        lambda rows: rows["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE,
+        lambda row: (
+            f"SM clock under {limits.LOW_CLOCK:.0%} of its largest in {row['low_clock_percent']:.0f}% of the samples"
+        ),
+    ),
+    (
+        "clock",
+        lambda rows: rows["clock_limits"].map(lru_cache(other_limits)).astype(bool),
+        lambda row: f"limited by {other_limits(row['clock_limits'])}",
+    ),
+    ("hot", lambda rows: rows["temperature_c"] >= limits.HOT_C, lambda row: f"{row['temperature_c']:.0f} °C"),
+    (
+        "shared device",
+        lambda rows: rows["device_processes"] > 0,
+        lambda row: f"{row['device_processes']:.0f} other process(es) on it",
+    ),
+    (
+        "shared CPU",
+        lambda rows: rows["other_cpu_percent"] > 100 * limits.OTHER_CPU,
+        lambda row: f"others took {row['other_cpu_percent']:.0f}% of it",
+    ),
+    (
+        "CPU clock",
+        lambda rows: rows["cpu_clock_lowest_mhz"] < limits.LOW_CPU_CLOCK * rows["cpu_clock_mhz"],
+        lambda row: f"fell to {row['cpu_clock_lowest_mhz'] / row['cpu_clock_mhz']:.0%} of its median",
+    ),
+)
+
+
+def flag_rows(rows):
+    """For every row a list with the flags of what the run itself noted: numbers (NaN where not known) and texts."""
+    rows, flags = rows[NOTED], [[] for _ in range(len(rows))]
+    for kind, has_flag, describe in RULES:
+        places = np.flatnonzero(has_flag(rows))
+        for place, row in zip(places, records(rows.iloc[places])):
+            flags[place].append((kind, describe(row)))
     return flags
 
 
@@ -96,14 +157,15 @@ def flag_devices(ok):
 
 def flag_speeds(ok):
     """For every row of `ok`, a list with a flag where it is one of the slower rounds of a cell that has two speeds."""
-    flags = pd.Series([[] for _ in range(len(ok))], index=ok.index, dtype=object)
-    for _, part in ok.groupby(KEY, sort=False):
-        found = slow_rounds(part["iterations_per_second"])
-        if found is not None:
-            slow, less = found
-            for place in part.index[slow]:
+    flags = [[] for _ in range(len(ok))]
+    numbers, _ = number_groups(ok, KEY)
+    rates = ok["iterations_per_second"].to_numpy(dtype=float)
+    for places in groups_by_size(numbers):  # groups of one size down, their rows across
+        for of_group in places[has_two_speeds(np.log(rates[places]))]:
+            slow, less = slow_rounds(rates[of_group])
+            for place in of_group[slow]:
                 flags[place] = [("two speeds", f"{less:.0%} slower than the other rounds")]
-    return list(flags)
+    return flags
 
 
 def flag_baselines(summary, baseline):
@@ -115,25 +177,35 @@ def flag_baselines(summary, baseline):
 
 
 def flag_runs(measurements, calls):
-    """Flags of every run and stage: a Series of lists by RUN. `calls` may be None: then only what the rows say."""
-    of_calls = {}
-    if calls is not None:
-        measured = calls[calls["kind"] == "call"]
-        of_calls = {key: flag_calls(part["latency_s"]) for key, part in measured.groupby(RUN, sort=False)}
+    """Flags of every run and stage that has some: a Series of lists by RUN. `calls` may be None: then only what the rows say."""
     ok = measurements[measurements["status"] == "ok"]
     flags = [
-        flag_row(row) + of_calls.get(key, []) + of_devices + of_speeds
-        for key, row, of_devices, of_speeds in zip(
-            ok[RUN].itertuples(index=False, name=None), ok.to_dict("records"), flag_devices(ok), flag_speeds(ok)
-        )
+        sum(parts, []) for parts in zip(flag_rows(ok), flags_of_calls(ok, calls), flag_devices(ok), flag_speeds(ok))
     ]
-    return pd.Series(flags, index=pd.MultiIndex.from_frame(ok[RUN]), dtype=object)
+    flagged = [bool(found) for found in flags]
+    index = pd.MultiIndex.from_frame(ok.loc[flagged, RUN])
+    return pd.Series([found for found in flags if found], index=index, dtype=object)
+
+
+def flags_of_calls(ok, calls):
+    """For every row of `ok`, the list of flags of its measured calls."""
+    if calls is None:
+        return [[] for _ in range(len(ok))]
+    measured = calls[calls["kind"] == "call"]
+    numbers, keys = number_groups(measured, RUN)
+    latencies_s = measured["latency_s"].to_numpy(dtype=float)
+    found = {}
+    for places in groups_by_size(numbers):
+        of_run = dict(zip(numbers[places[:, 0]].tolist(), flag_calls(latencies_s[places])))
+        found.update({number: flags for number, flags in of_run.items() if flags})
+    named = dict(zip(tuples(keys.iloc[list(found)]), found.values()))
+    return [named.get(key, []) for key in tuples(ok[RUN])]
 
 
 def flag_cells(measurements, calls):
     """The flags of every cell and stage as one text: `spread (round 2): …; drift (round 1, 3): …`, and what to do about it
     behind the last of each kind; a Series by RUN without the round."""
-    runs = flag_runs(measurements, calls).explode().dropna().rename("flag").reset_index()
+    runs = flag_runs(measurements, calls).explode().rename("flag").reset_index()
     if runs.empty:
         return pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[]] * len(RUN[:-1]), names=RUN[:-1]))
     told = runs.groupby([*RUN[:-1], "flag"], sort=False)["round"].agg(lambda rounds: ", ".join(map(str, rounds)))

@@ -7,8 +7,9 @@ from .cells import is_number
 from .figure_cells import joined, print_rate
 from .flags import kinds_of
 from .labels import label_of, torch_label
-from .names import name_stage
+from .names import Names
 from .ratios import PER_IMAGE, base_rate, print_times, rate_in, unit_of
+from .rows import records
 
 WORDS = {"oom": "out of memory", "compile-error": "compile error", "unsupported": "n/a", "open": "not measured yet"}
 NO_FAILURE = ("ok", "open")
@@ -23,7 +24,7 @@ def describe(row, summary, labels):
     """`SD - txt2img, batch size 1, compile, torch 2.0, A100`."""
     gpu = label_of(labels, "gpus", row["gpu"], row["device_name"] or None)
     variant, build = label_of(labels, "variants", row["variant"]), torch_label(summary, row["torch"])
-    return f"{name_stage(row, summary, labels)}, batch size {row['batch_size']}, {variant}, torch {build}, {gpu}"
+    return f"{Names(summary, labels).stage(row)}, batch size {row['batch_size']}, {variant}, torch {build}, {gpu}"
 
 
 def headline_of(summary, labels, baseline):
@@ -32,7 +33,7 @@ def headline_of(summary, labels, baseline):
     Of measured cells only those judged `faster` and `slower` count, for one round makes no claim; a faster cell with another
     image is no win. What a published page says is taken as it stands.
     """
-    rows = [row for row in summary.to_dict("records") if is_number(row["speedup"])]
+    rows = [row for row in records(summary) if is_number(row["speedup"])]
     judged = (summary["rounds"] > 0).any()
     faster = [row for row in rows if row["speedup"] > 1 and (row["verdict"] == "faster" or not judged)]
     slower = [row for row in rows if row["speedup"] < 1 and (row["verdict"] == "slower" or not judged)]

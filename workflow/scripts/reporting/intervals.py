@@ -21,8 +21,14 @@ def half_width(deviation, rounds, degrees=None):
     rounds = np.asarray(rounds, dtype=float)
     degrees = rounds - 1 if degrees is None else np.asarray(degrees, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, np.where((degrees > 0) & (rounds > 1), degrees, np.nan))
+        quantile = quantiles(np.where((degrees > 0) & (rounds > 1), degrees, np.nan))
         return quantile * np.asarray(deviation, dtype=float) / np.sqrt(rounds)
+
+
+def quantiles(degrees):
+    """Student's t at the upper end of the interval, for an array of degrees of freedom; most of them are alike."""
+    different, places = np.unique(degrees, return_inverse=True)
+    return stats.t.ppf((1 + CONFIDENCE) / 2, different)[places].reshape(degrees.shape)
 
 
 def rate_interval(mean, deviation, rounds, degrees=None):
@@ -45,7 +51,7 @@ def welch_interval(mean, deviation, rounds, base_mean, base_deviation, base_roun
         degrees = np.square(own + base) / (np.square(own) / (rounds - 1) + np.square(base) / (base_rounds - 1))
         degrees = np.where(own + base == 0, rounds + base_rounds - 2, degrees)
         enough = (rounds > 1) & (base_rounds > 1)
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, np.where(enough, degrees, np.nan))
+        quantile = quantiles(np.where(enough, degrees, np.nan))
         half = quantile * np.sqrt(own + base)
     ratio = np.asarray(mean, dtype=float) - base_mean
     return np.exp(ratio - half), np.exp(ratio + half)
@@ -87,10 +93,13 @@ def rounds_needed(ratio, deviation, more_than=1, paired=True):
 
     `deviation`: standard deviation of the log ratio of one pair of rounds; if the rounds are not paired, the square root of the
     sum of both cells' variances. The interval must then exclude 1 or lie within 1% of it, whichever is nearer. At least one
-    more than `more_than`; infinite where more than MOST_ROUNDS would be needed.
+    more than `more_than`; infinite where more than MOST_ROUNDS would be needed. Numbers, or arrays of one shape.
     """
-    distance = abs(np.log(ratio))
-    target = max(distance, SAME - distance)
-    rounds = np.arange(more_than + 1, MOST_ROUNDS + 1)
-    enough = half_width(deviation, rounds, (rounds - 1) * (1 if paired else 2)) <= target
-    return float(rounds[enough][0]) if enough.any() else np.inf
+    distance = np.abs(np.log(ratio))
+    target = np.maximum(distance, SAME - distance)
+    needed = np.full(np.shape(distance), np.inf)
+    for rounds in range(MOST_ROUNDS, 1, -1):
+        degrees = (rounds - 1) * np.where(paired, 1, 2)
+        enough = (rounds > np.asarray(more_than)) & (half_width(deviation, rounds, degrees) <= target)
+        needed = np.where(enough, rounds, needed)
+    return needed

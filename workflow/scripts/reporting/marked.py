@@ -16,6 +16,7 @@ from .extended import build_extended
 from .formats import to_markdown
 from .labels import escape, label_of
 from .notes import provenance_of
+from .rows import records
 from .tables import build_table, render_tables, table_keys
 
 OPTIONS = {  # kind: (options it needs, options it may have)
@@ -127,4 +128,4 @@ class Renderer:
             part = part[part["stage"].astype(str) == options["stage"]]
         if part.empty:
             raise ReportError(f"the dataset has no such cell (its table prints '{OUTSIDE}')")
-        return " / ".join(merge_stages([print_stage(row) for row in part.to_dict("records")]))
+        return " / ".join(merge_stages([print_stage(row) for row in records(part)]))

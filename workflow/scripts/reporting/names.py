@@ -1,15 +1,26 @@
 """The printed names of a table's columns and of its pipelines' stages."""
 
+from functools import lru_cache
+
 from .labels import label_of, torch_label
 
 
-def name_column(part, torch, variant, labels):
-    """Torch build and variant, as a column is headed."""
-    return [f"torch {torch_label(part, torch)}", label_of(labels, "variants", variant)]
+class Names:
+    """The printed names of what is in `part`, rows of a summary."""
 
+    def __init__(self, part, labels):
+        self.labels, self.staged = labels, set(part.loc[part["stage"] > 1, "pipeline"])
+        self.torch = lru_cache(lambda torch: torch_label(part, torch))
 
-def name_stage(row, part, labels):
-    """`IF, stage 2`; the pipeline's name alone where it has one stage."""
-    name = label_of(labels, "pipelines", row["pipeline"])
-    staged = (part.loc[part["pipeline"] == row["pipeline"], "stage"] > 1).any()
-    return f"{name}, stage {row['stage']}" if staged else name
+    def column(self, torch, variant):
+        """Torch build and variant, as a column is headed."""
+        return [f"torch {self.torch(torch)}", label_of(self.labels, "variants", variant)]
+
+    def stage(self, row):
+        """`IF, stage 2`; the pipeline's name alone where it has one stage."""
+        name = label_of(self.labels, "pipelines", row["pipeline"])
+        return f"{name}, stage {row['stage']}" if row["pipeline"] in self.staged else name
+
+    def cell(self, row):
+        """`IF, stage 2, torch 2.0 compile`."""
+        return f"{self.stage(row)}, {' '.join(self.column(row['torch'], row['variant']))}"

@@ -8,9 +8,10 @@ from thresholds import MOST_ROUNDS
 from .builds import differences_of, releases_of
 from .intervals import is_useful
 from .labels import label_of, notes_on
-from .names import name_column, name_stage
+from .names import Names
 from .options import UNITS
 from .ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
+from .rows import records
 
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
@@ -19,23 +20,24 @@ MOST_NAMED = 8  # cells in one sentence
 
 def notes_of(part, labels, options):
     """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
+    names = Names(part, labels)
     broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)]
-    for row in broken.drop_duplicates(["pipeline", "detail"]).to_dict("records"):
+    for row in records(broken.drop_duplicates(["pipeline", "detail"])):
         yield f"❌ {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
     for mark in filter(None, part["mark"].unique()):
         yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
     if not part["text"].any():
         yield from notes_on(labels, part["pipeline"])
     measured = part[part["device_name"].astype(bool)]
-    yield from warnings_of(part, labels)
+    yield from warnings_of(part, names)
     if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
         yield "Devices of this kind are untested: nobody of the project has one, so check these numbers."
     if options.speedups:
         yield from other_unit_notes(part, options.unit)
         yield from per_image_notes(part, labels)
-        yield from mean_speedups(part, labels)
-        yield from advice_of(part, labels)
-    yield from condition_notes(part, labels)
+        yield from mean_speedups(part, names)
+        yield from advice_of(part, names)
+    yield from condition_notes(part, names)
     if len(measured):
         yield from differences_of(measured)
         yield provenance_of(measured, options.unit)
@@ -49,28 +51,23 @@ def unit_of_page(part, unit):
     return UNITS[unit][3] + "; with s behind it: seconds per iteration" * bool(seconds) + "."
 
 
-def name_cell(row, part, labels):
-    """`IF, stage 2, torch 2.0 compile`."""
-    return f"{name_stage(row, part, labels)}, {' '.join(name_column(part, row['torch'], row['variant'], labels))}"
-
-
-def warnings_of(part, labels):
+def warnings_of(part, names):
     """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
-    for row in part[part["fidelity"] == "different"].to_dict("records"):
+    for row in records(part[part["fidelity"] == "different"]):
         of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
-        yield f"⚠ {name_cell(row, part, labels)}: the image is not the baseline's{of}."
+        yield f"⚠ {names.cell(row)}: the image is not the baseline's{of}."
 
 
 def other_unit_notes(part, unit):
     """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
-    compared = part[part["speedup"].notna() & (part["speedup"] != 1)].to_dict("records")
+    compared = records(part[part["speedup"].notna() & (part["speedup"] != 1)])
     if UNITS[unit][0] == UNITS[PER_IMAGE][0] and any(unit_of(row) != PER_IMAGE for row in compared):
         yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
 
 
 def per_image_notes(part, labels):
     """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
-    rows = part[part["speedup"].notna()].to_dict("records")
+    rows = records(part[part["speedup"].notna()])
     place = ("gpu", "batch_size", "pipeline", "stage")
     steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != PER_IMAGE}
     variants = {}
@@ -84,7 +81,7 @@ def per_image_notes(part, labels):
         yield f"Speed-ups of {name} are per image: step counts differ{told}."
 
 
-def mean_speedups(part, labels):
+def mean_speedups(part, names):
     """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages, in every column the same
     pipelines."""
     columns, pipelines = common_pipelines(part)
@@ -94,7 +91,7 @@ def mean_speedups(part, labels):
             yield "No geometric mean: fewer than two pipelines have a speed-up in every column."
         return
     for (torch, variant), (mean, rows) in mean_rows(part, columns, pipelines).items():
-        column = " ".join(name_column(part, torch, variant, labels))
+        column = " ".join(names.column(torch, variant))
         others = (rows["fidelity"] == "different").sum()
         warning = f" ⚠ {others} of them with another image." if others else ""
         count = len(rows) if len(rows) == total else f"{len(rows)} of {total}"
@@ -104,7 +101,7 @@ def mean_speedups(part, labels):
 
 def mean_rates(mean, rows):
     """` (20 to 28.6 it/s)`: the geometric means of the baseline's rates and of the column's; empty where units differ."""
-    units = {unit_of(row) for row in rows.to_dict("records")}
+    units = {unit_of(row) for row in records(rows)}
     if len(units) > 1:
         return ", some of them per image"
     (unit,) = units
@@ -112,27 +109,27 @@ def mean_rates(mean, rows):
     return f" ({rate / mean:.3g} to {rate:.3g} {unit})"
 
 
-def advice_of(part, labels):
+def advice_of(part, names):
     """A sentence that says how many rounds would settle each speed-up that is unclear."""
     unclear = part[part["verdict"] == "unclear"]
     advice = [
-        f"{name_cell(row, part, labels)}, "
+        f"{names.cell(row)}, "
         + (f"{row['rounds_needed']:.0f}" if row["rounds_needed"] <= MOST_ROUNDS else f"more than {MOST_ROUNDS}")
-        for row in unclear.to_dict("records")
+        for row in records(unclear)
     ]
     if advice:
         yield f"Unclear: the interval contains 1; estimate of the rounds that would settle it: {'; '.join(advice)}."
 
 
-def condition_notes(part, labels):
+def condition_notes(part, names):
     """A sentence for each difference of conditions between cells and their baselines, with the cells that have it."""
     differing = part[part["differences"].astype(bool)]
     compared = (part["speedup"].notna() & (part["speedup"] != 1)).sum()
     for text, rows in differing.groupby("differences", sort=False):
-        names = [name_cell(row, part, labels) for row in rows.to_dict("records")]
-        more = f"; {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        cells = "every speed-up" if len(names) == compared > 1 else "; ".join(names[:MOST_NAMED]) + more
-        yield f"Measured under other conditions than the baseline ({cells}): {text}."
+        cells = list(map(names.cell, records(rows)))
+        more = f"; {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
+        told = "every speed-up" if len(cells) == compared > 1 else "; ".join(cells[:MOST_NAMED]) + more
+        yield f"Measured under other conditions than the baseline ({told}): {text}."
 
 
 def listed(values):

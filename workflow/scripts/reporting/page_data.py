@@ -12,14 +12,15 @@ from sizes import sized
 from .cells import is_number
 from .conditions import differences_from
 from .figure_cells import Cells, name_baseline, print_failure
+from .groups import groups_by_size, join_different, number_groups
 from .headline import WORDS, cell_key
 from .intervals import rate_interval
 from .labels import label_of, torch_label
-from .names import name_stage
+from .names import Names
 from .peaks import KINDS, peak_of
 from .ratios import PER_IMAGE, unit_of
+from .rows import records
 from .speedup import KEY, compare, round_rates
-from .summary import join_different
 
 MOST_SPEEDUPS = 60_000  # rows x baselines: what keeps the page of a large matrix small
 TEXTS = ["status", "text", "mark", "detail", "fidelity", "bound", "flags", "unverified", "definition", "measured_on"]
@@ -72,34 +73,43 @@ def compact(pairs):
 
 def keys_of(frame):
     """`cell_key` of every row."""
-    return [cell_key(row) for row in frame[KEY].to_dict("records")]
+    return list(map(cell_key, records(frame[KEY])))
 
 
 def read_details(measurements, calls, commands, strips):
     """The Details of measured rows (read.to_frame) and calls (read.read_calls); None for both has nothing but commands."""
     if measurements is None:
         return Details({}, {}, round_rates(), {}, {}, [], commands, strips)
-    measurements = sized(measurements)
-    measurements = measurements.assign(key=keys_of(measurements))
-    rounds, provenance, provenances, images = {}, {}, {}, {}
-    for key, part in measurements.groupby("key", sort=False):
-        part = part.sort_values("round")
-        rounds[key] = [
-            compact((name, value if isinstance(value, str) else number(value)) for name, value in row.items())
-            for row in part[OF_ROUND].to_dict("records")
-        ]
-        found = {name: join_different(part[name]) for name in PROVENANCE}
-        text = tuple((name, value) for name, value in found.items() if value and name != "started_at")
-        provenance[key] = provenances.setdefault(text, len(provenances))
-        logs = np.log(part["images_per_second"].dropna().to_numpy(dtype=float))
-        if len(logs):
-            deviation = logs.std(ddof=1) if len(logs) > 1 else np.nan
-            low, high = rate_interval(logs.mean(), deviation, len(logs))
-            middle = part["images_per_second"].median()
-            images[key] = [number(middle), number(np.fmin(low, middle)) if len(logs) > 1 else None]
-            images[key].append(number(np.fmax(high, middle)) if len(logs) > 1 else None)
-    rates, named = round_rates(measurements), [dict(text) for text in provenances]
-    return Details(rounds, calls_of(calls), rates, images, provenance, named, commands, strips)
+    measurements = sized(measurements).sort_values("round", kind="stable")
+    numbers, cells = number_groups(measurements, KEY)
+    keys, rounds = keys_of(cells), {}
+    for number_of_cell, row in zip(numbers.tolist(), records(measurements[OF_ROUND])):
+        values = ((name, value if isinstance(value, str) else number(value)) for name, value in row.items())
+        rounds.setdefault(keys[number_of_cell], []).append(compact(values))
+    names = [name for name in PROVENANCE if name != "started_at"]
+    found = zip(*(join_different(measurements[name], numbers, len(keys)).tolist() for name in names))
+    provenance, provenances = {}, {}
+    for key, values in zip(keys, found):
+        provenance[key] = provenances.setdefault(values, len(provenances))
+    named = [compact(zip(names, values)) for values in provenances]
+    images = images_of(measurements["images_per_second"], numbers, keys)
+    return Details(rounds, calls_of(calls), round_rates(measurements), images, provenance, named, commands, strips)
+
+
+def images_of(rates, numbers, keys):
+    """{cell: [median of its rounds' images per second, low, high]}; the interval is None with one round."""
+    known, found = rates.notna().to_numpy(), {}
+    rates, numbers = rates[known].to_numpy(dtype=float), numbers[known]
+    for places in groups_by_size(numbers):
+        logs, count = np.log(rates[places]), places.shape[1]
+        middle = np.median(rates[places], axis=-1)
+        ends = [(None, None)] * len(places)
+        if count > 1:
+            low, high = rate_interval(logs.mean(axis=-1), logs.std(axis=-1, ddof=1), count)
+            ends = zip(np.fmin(low, middle).tolist(), np.fmax(high, middle).tolist())
+        for place, median, of_cell in zip(numbers[places[:, 0]], middle.tolist(), ends):
+            found[keys[place]] = list(map(number, (median, *of_cell)))
+    return found
 
 
 def calls_of(calls):
@@ -107,10 +117,14 @@ def calls_of(calls):
     if calls is None or not len(calls):
         return {}
     calls = sized(calls)
-    calls = calls.assign(
-        key=keys_of(calls), code=calls["kind"].map(CALL_KINDS), seconds=[number(value) for value in calls["latency_s"]]
-    )
-    return {key: part[["round", "code", "seconds"]].values.tolist() for key, part in calls.groupby("key", sort=False)}
+    seconds = list(map(number, calls["latency_s"].tolist()))
+    calls = calls.assign(code=calls["kind"].map(CALL_KINDS), seconds=seconds)
+    numbers, cells = number_groups(calls, KEY)
+    found = {key: [] for key in keys_of(cells)}
+    lists = list(found.values())
+    for place, values in zip(numbers.tolist(), calls[["round", "code", "seconds"]].values.tolist()):
+        lists[place].append(values)
+    return found
 
 
 def dimensions_of(summary, labels):
@@ -163,7 +177,7 @@ def speedups_of(summary, baselines, rates):
     for place, (key, _, baseline) in enumerate(baselines):
         columns = pd.DataFrame(compare(summary, baseline, rates)) if place else summary
         differences = differences_from(summary, baseline) if place else summary["differences"]
-        for entry, row, text in zip(found, columns[OF_SPEEDUP].to_dict("records"), differences):
+        for entry, row, text in zip(found, records(columns[OF_SPEEDUP]), differences):
             if is_number(row["speedup"]):
                 values = [number(row[name]) for name in OF_SPEEDUP[:3]]
                 unit = SPEEDUP_UNITS.index(unit_of(row))
@@ -184,12 +198,13 @@ def cells_of(summary, labels, baselines, details):
     numbers = [name for name in numbers if not name.startswith("speedup") and name != "rounds"]
     cells = []
     found, differences = speedups_of(summary, baselines, details.rates)
-    for row, speedups in zip(summary.to_dict("records"), found):
+    names = Names(summary, labels)
+    for row, speedups in zip(records(summary), found):
         key = cell_key(row)
         cell = compact((name, row[name]) for name in TEXTS)
         cell |= compact((name, number(row[name])) for name in numbers)
         cell |= {axis: str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant")}
-        cell |= {"key": key, "stage": int(row["stage"]), "name": name_stage(row, summary, labels), "speedups": speedups}
+        cell |= {"key": key, "stage": int(row["stage"]), "name": names.stage(row), "speedups": speedups}
         cell |= compact([("memory", memory_of(row))])
         if row["status"] != "ok":
             cell["failure"] = print_failure(row)

@@ -2,9 +2,11 @@
 
 import csv
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import fastjsonschema
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -18,27 +20,43 @@ SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.y
 
 
 @lru_cache(maxsize=1)
+def load_schema():
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
 def row_schema():
     """(columns, validate) of a measurement row."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    return list(schema["properties"]), fastjsonschema.compile(schema)
+    return list(load_schema()["properties"]), fastjsonschema.compile(load_schema())
+
+
+@lru_cache(maxsize=1)
+def column_schemas():
+    """The schema in parts: ({column: validate} of each column's values, the columns that depend on each other, validate of a
+    row of those alone)."""
+    schema = load_schema()
+    validators = {}  # compiling takes milliseconds, and most columns share their rule with others
+    for rule in schema["properties"].values():
+        if str(rule) not in validators:
+            validators[str(rule)] = fastjsonschema.compile({"definitions": schema["definitions"], **rule})
+    rules = {column: validators[str(rule)] for column, rule in schema["properties"].items()}
+    parts = [part for condition in schema["allOf"] for part in condition.values()]
+    joint = list(dict.fromkeys(column for part in parts for column in part["properties"]))
+    return rules, joint, fastjsonschema.compile({"type": "object", "allOf": schema["allOf"]})
 
 
 def number_columns():
     """The columns that hold numbers."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     numeric = ("integer", "count", "number", "signed")
-    return [
-        column for column, rule in schema["properties"].items() if rule.get("$ref", "").rpartition("/")[2] in numeric
-    ]
+    rules = load_schema()["properties"].items()
+    return [column for column, rule in rules if rule.get("$ref", "").rpartition("/")[2] in numeric]
 
 
-def read_rows(path, remedy="delete it and its run is measured again"):
-    """The rows of one measurement CSV as dictionaries of text. `remedy` is what to do about a file that is damaged.
+def read_columns(path, remedy="delete it and its run is measured again"):
+    """The rows of one measurement CSV as {column: texts}. `remedy` is what to do about a file that is damaged.
 
     Raises ReportError that names file and line where the file is empty, cut off, foreign, or holds what no row may hold.
     """
-    columns, validate = row_schema()
     try:
         with open(path, encoding="utf-8", newline="") as file:
             text = file.read()
@@ -46,23 +64,64 @@ def read_rows(path, remedy="delete it and its run is measured again"):
         raise ReportError(f"{path}: not a text file in UTF-8; {remedy}") from None
     if not text.endswith("\n"):
         raise ReportError(f"{path}: empty or cut off in its last line; {remedy}")
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    rows = []
+    lines = text.splitlines(keepends=True)
+    try:
+        header, *rows = csv.reader(lines, strict=True)
+        rows = list(filter(None, rows))
+        check_columns(path, header, row_schema()[0])
+        columns = whole_columns(header, rows)
+    except csv.Error:
+        columns = None
+    if columns is None or not is_valid(columns):
+        check_rows(path, lines)
+    if not rows:
+        raise ReportError(f"{path}: a header without rows; {remedy}")
+    return columns
+
+
+def whole_columns(header, rows):
+    """{column: texts} with every column of the schema; None if a row is longer or shorter than the header."""
+    if any(length != len(header) for length in set(map(len, rows))):
+        return None
+    found = dict(zip(header, zip(*rows)))
+    defaults = {**dict.fromkeys(row_schema()[0], ""), "size": NATIVE}
+    return {column: found.get(column) or (value,) * len(rows) for column, value in defaults.items()}
+
+
+def is_valid(columns):
+    """Whether all rows are as the schema wants them. Each different value is checked once."""
+    rules, joint, validate = column_schemas()
+    try:
+        for column, values in columns.items():
+            for value in set(values):
+                rules[column](value)
+        for values in set(zip(*(columns[column] for column in joint))):
+            validate(dict(zip(joint, values)))
+    except fastjsonschema.JsonSchemaValueException:
+        return False
+    return True
+
+
+def check_rows(path, lines):
+    """Raises ReportError for the first line that is no row of the schema."""
+    columns, validate = row_schema()
+    reader = csv.DictReader(lines, strict=True)
     try:
         check_columns(path, reader.fieldnames or [], columns)
         for row in reader:
-            row = {**dict.fromkeys(columns, ""), "size": NATIVE, **row}
-            validate(row)
-            rows.append(row)
+            validate({**dict.fromkeys(columns, ""), "size": NATIVE, **row})
     except csv.Error as error:
         raise ReportError(f"{path}:{max(reader.line_num, 1)}: not valid CSV: {error}") from None
     except fastjsonschema.JsonSchemaValueException as error:
         column = error.path[-1] if len(error.path) > 1 else "row"
         found = f"found {str(error.value)[:60]!r}, " if len(error.path) > 1 else ""
         raise ReportError(f"{path}:{reader.line_num}: {column}: {found}expected {expectation(error)}") from None
-    if not rows:
-        raise ReportError(f"{path}: a header without rows; {remedy}")
-    return rows
+
+
+def read_rows(path, remedy="delete it and its run is measured again"):
+    """The rows of one measurement CSV as dictionaries of text. Raises ReportError as read_columns does."""
+    columns = read_columns(path, remedy)
+    return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
 def check_columns(path, found, columns):
@@ -84,11 +143,19 @@ def expectation(error):
 
 
 def to_frame(rows):
-    """A DataFrame of rows: numbers as float (empty: NaN), batch_size, stage and round as integers, the rest as text."""
-    frame = pd.DataFrame(rows, columns=row_schema()[0])
-    for column in number_columns():
-        frame[column] = pd.to_numeric(frame[column].replace("", None))
+    """A DataFrame of rows, or of {column: texts}: numbers as float (empty: NaN), batch_size, stage and round as integers,
+    the rest as text."""
+    columns, numbers = row_schema()[0], set(number_columns())
+    texts = rows if isinstance(rows, dict) else pd.DataFrame(rows, columns=columns, dtype=object)
+    frame = pd.DataFrame({column: convert(texts[column], column in numbers) for column in columns})
     return frame.astype({"batch_size": int, "stage": int, "round": int})
+
+
+def convert(texts, is_number):
+    """A column of texts as an array of numbers or of text. Each different value is converted once."""
+    codes, different = pd.factorize(np.asarray(texts, dtype=object), use_na_sentinel=False)
+    values = pd.Series(different, dtype=None if is_number else str)
+    return (pd.to_numeric(values.replace("", None)) if is_number else values).array.take(codes)
 
 
 def read_calls(paths):
@@ -106,6 +173,17 @@ def read_calls(paths):
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CALL_COLUMNS)
 
 
+def read_texts(paths):
+    """The rows of several measurement CSVs as {column: texts}, in the order of the paths."""
+    return join_files(map(read_columns, paths))
+
+
+def join_files(files):
+    """What read_columns gave of several files, as one."""
+    files = list(files)
+    return {column: tuple(chain.from_iterable(file[column] for file in files)) for column in row_schema()[0]}
+
+
 def read_measurements(paths):
     """The rows of several measurement CSVs as one DataFrame, in the order of the paths."""
-    return to_frame([row for path in paths for row in read_rows(path)])
+    return to_frame(read_texts(paths))

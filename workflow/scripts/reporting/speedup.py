@@ -120,10 +120,8 @@ def compare(summary, baseline, rounds, unit=None):
     verdict = verdicts(low, high)
     spread = np.where(paired, deviation, np.hypot(cell[1], base[1]))
     fewest = np.where(paired, pairs, np.fmin(cell[2], base[2])).astype(int)
-    needed = [
-        rounds_needed(*values) if text == "unclear" else np.nan
-        for text, *values in zip(verdict, speedup, spread, fewest, paired)
-    ]
+    unclear, needed = verdict == "unclear", np.full(len(summary), np.nan)
+    needed[unclear] = rounds_needed(speedup[unclear], spread[unclear], fewest[unclear], paired[unclear])
     return {
         "speedup": speedup,
         "speedup_unit": np.where(np.isnan(speedup), "", units),
@@ -131,5 +129,5 @@ def compare(summary, baseline, rounds, unit=None):
         "speedup_high": high,
         "verdict": verdict,
         "compared_by": np.where(verdict == "", "", np.where(paired, PAIRED, WELCH)),
-        "rounds_needed": np.asarray(needed, dtype=float),
+        "rounds_needed": needed,
     }

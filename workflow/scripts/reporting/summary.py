@@ -1,5 +1,7 @@
 """One row a cell and stage: the median over its rounds with its interval, the speed-up against the baseline with verdict."""
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,7 @@ from .errors import ReportError
 from .evidence import NONE
 from .fidelity import badges
 from .flags import flag_baselines, flag_cells
+from .groups import first_mixed, join_different, number_groups
 from .intervals import rate_interval
 from .speedup import KEY, compare, round_rates
 from .start import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
@@ -105,13 +108,15 @@ OPEN = "open"
 
 def check_poolable(measurements):
     """Raises ReportError where rows of one cell were measured under different definitions or releases, or twice."""
+    numbers, _ = number_groups(measurements, CELL)
     for column in SAME:
-        values = measurements[measurements[column].astype(bool)].groupby(CELL, sort=False)[column].unique()
-        mixed = values[values.map(len) > 1]
-        if len(mixed):
+        known = measurements[column].astype(bool).to_numpy()
+        place = first_mixed(measurements[column][known], numbers[known])
+        if place is not None:
+            rows = measurements[known][numbers[known] == numbers[known][place]]
             raise ReportError(
-                f"cell {describe_cell(mixed.index[0])}: rows with {column} {' and '.join(mixed.iloc[0])} are not pooled; "
-                "delete the old ones and measure them again"
+                f"cell {describe_cell(rows.iloc[0][CELL])}: rows with {column} {' and '.join(rows[column].unique())} are "
+                "not pooled; delete the old ones and measure them again"
             )
     check_kernels(measurements)
     twice = measurements[measurements.duplicated([*KEY, "round"])]
@@ -124,17 +129,21 @@ def check_kernels(measurements):
     """Raises ReportError where rounds of one cell and stage ran other attention kernels: they did not do the same work. A round
     whose kernels are unknown is like any other."""
     known = measurements[(measurements["status"] == "ok") & measurements["attention_kernels"].astype(bool)]
-    for key, part in known.groupby(KEY, sort=False):
-        found = {}
-        for number, text in zip(part["round"], part["attention_kernels"]):
-            names = frozenset(part.rpartition(" x ")[2] for part in text.split(", "))
-            found.setdefault(names, (number, text))
-        if len(found) > 1:
-            (first, kernels), (second, others), *_ = found.values()
-            raise ReportError(
-                f"cell {describe_cell(key[:-1])}: round {first} ran the attention kernels {kernels!r}, round {second} "
-                f"{others!r}; such rounds are not pooled: delete those that are wrong and measure them again"
-            )
+    numbers, _ = number_groups(known, KEY)
+    names = known["attention_kernels"].map(lru_cache(names_of_kernels)).to_numpy()
+    place = first_mixed(names, numbers)
+    if place is not None:
+        rows = known.assign(names=names)[numbers == numbers[place]].drop_duplicates("names")
+        (first, kernels), (second, others) = rows[["round", "attention_kernels"]].values[:2]
+        raise ReportError(
+            f"cell {describe_cell(rows.iloc[0][CELL])}: round {first} ran the attention kernels {kernels!r}, round {second} "
+            f"{others!r}; such rounds are not pooled: delete those that are wrong and measure them again"
+        )
+
+
+def names_of_kernels(text):
+    """The sorted names in `32 x flash, 2 x math`, whatever their numbers."""
+    return ", ".join(sorted({part.rpartition(" x ")[2] for part in text.split(", ")}))
 
 
 def describe_cell(values):
@@ -143,34 +152,14 @@ def describe_cell(values):
     return f"{gpu}, {torch}, {name_at(pipeline, size)}, batch size {batch_size}, {variant}"
 
 
-def first_failures(measurements):
-    """Status, phase and detail of the first round that failed, for each cell and stage that has one.
+def first_failures(failed, measured):
+    """Status, phase and detail of the first of the rounds that failed, for each cell and stage that has one.
 
-    Where another round is ok the cell keeps its number, so the detail says which round failed.
+    Where another round is ok (`measured`, for each row) the cell keeps its number, so the detail says which round failed.
     """
-    failed = measurements[measurements["status"] != "ok"].copy()
-    failed["detail"] = (
-        "round " + failed["round"].astype(str) + ": " + failed["status"] + ", " + failed["detail"]
-    ).where(
-        failed.set_index(KEY).index.isin(measurements[measurements["status"] == "ok"].set_index(KEY).index),
-        failed["detail"],
-    )
+    told = "round " + failed["round"].astype(str) + ": " + failed["status"] + ", " + failed["detail"]
+    failed = failed.assign(detail=failed["detail"].where(~measured, told))
     return failed.sort_values("round", kind="stable").groupby(KEY, sort=False)[["status", "phase", "detail"]].first()
-
-
-def pooled(measurements):
-    """The measurements without what a failed round says of its cell and stage, where another round is ok: numbers are NaN,
-    texts empty."""
-    ok = measurements["status"] == "ok"
-    left_out = ~ok & ok.groupby([measurements[key] for key in KEY], sort=False).transform("any")
-    texts = measurements[[*PROVENANCE, "device_id"]].astype(object).mask(left_out, "")
-    return measurements.assign(**measurements[MEDIANS].mask(left_out), **texts)
-
-
-def join_different(values):
-    """The different values that are not empty, joined; whole numbers without decimals."""
-    known = (value for value in values if value not in ("", None) and value == value)
-    return "; ".join(dict.fromkeys(f"{value:.0f}" if isinstance(value, float) else str(value) for value in known))
 
 
 def summarize(measurements, cells, baseline, evidence=NONE):
@@ -183,26 +172,33 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     not be pooled.
     """
     check_poolable(measurements)
-    groups = pooled(measurements).groupby(KEY, sort=False)
-    medians = groups[MEDIANS].median()
-    rates = groups["iterations_per_second"].agg(["min", "median", "max", "count"])
-    logarithms = np.log(measurements["iterations_per_second"]).groupby([measurements[key] for key in KEY], sort=False)
+    numbers, keys = number_groups(measurements, KEY)
+    count = len(keys)
+    is_ok = (measurements["status"] == "ok").to_numpy()
+    measured = np.isin(numbers, numbers[is_ok])  # the cell and stage of the row has a round that is ok
+    counted = is_ok | ~measured  # what a failed round says counts only where no other round is ok
+    rows, of_cell = measurements[counted], numbers[counted]
+    rates = rows["iterations_per_second"].groupby(of_cell).agg(["min", "median", "max", "count"])
+    logarithms = np.log(measurements["iterations_per_second"]).groupby(numbers)
     low, high = rate_interval(logarithms.mean(), logarithms.std(), rates["count"])
-    summary = medians.assign(
+    days, devices = measurements["started_at"].str[:10], rows["device_id"]
+    by_day, by_device = (np.argsort(values.to_numpy(), kind="stable") for values in (days, devices))
+    summary = rows[MEDIANS].groupby(of_cell).median()
+    summary = summary.assign(
         iterations_per_second_low=np.minimum(low, rates["median"]),
         iterations_per_second_high=np.maximum(high, rates["median"]),
         iterations_per_second_min=rates["min"],
         iterations_per_second_max=rates["max"],
         rounds=rates["count"],
-        definition=groups["definition"].first(),
-        measured_on=groups["started_at"].agg(lambda values: join_different(sorted({value[:10] for value in values}))),
-        device_ids=groups["device_id"].agg(lambda values: join_different(sorted(values))),
-        **{column: groups[column].agg(join_different) for column in PROVENANCE},
-    )
+        definition=measurements["definition"].groupby(numbers).first(),
+        measured_on=join_different(days.iloc[by_day], numbers[by_day], count),
+        device_ids=join_different(devices.iloc[by_device], of_cell[by_device], count),
+        **{column: join_different(rows[column], of_cell, count) for column in PROVENANCE},
+    ).set_index(pd.MultiIndex.from_frame(keys))
     summary = summary.join(start_columns(measurements, KEY)).join(
         flag_cells(measurements, evidence.calls).rename("flags")
     )
-    summary = summary.join(first_failures(measurements))
+    summary = summary.join(first_failures(measurements[~is_ok], measured[~is_ok]))
     summary["status"] = summary["status"].where(summary["rounds"] == 0, "ok")
     summary["phase"] = summary["phase"].where(summary["rounds"] == 0)
     summary = cells[CELL].drop_duplicates().merge(summary.reset_index(), on=CELL, how="left")

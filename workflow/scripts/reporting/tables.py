@@ -4,10 +4,11 @@ from .cells import FOOTNOTED, HOST_MEMORY, OUTSIDE, best_value, merge_stages, pr
 from .formats import Cell, Table, to_markdown
 from .intervals import TOO_FEW, is_useful
 from .labels import label_of
-from .names import name_column
+from .names import Names
 from .notes import notes_of
 from .options import TableOptions, value_of
 from .ratios import print_times, unit_of
+from .rows import records
 
 DEFAULT = TableOptions()
 
@@ -25,9 +26,9 @@ def columns_of(summary):
 
 def headers_of(part, columns, labels, options):
     """The lines of each column's header; with speed-ups, a second column beside each."""
-    headers = [["Pipeline"]]
+    names, headers = Names(part, labels), [["Pipeline"]]
     for torch, variant in columns:
-        lines = name_column(part, torch, variant, labels)
+        lines = names.column(torch, variant)
         headers.append(lines)
         if options.speedups:
             headers.append([*lines, "speed-up"])
@@ -111,7 +112,7 @@ def build_table(summary, gpu, batch_size, labels, options=DEFAULT):
         part = part[part["stage"] == 1]
     columns = [column for column in options.columns or columns_of(part) if column in columns_of(part)]
     pipelines = {}
-    for row in part.to_dict("records"):
+    for row in records(part):
         stages = pipelines.setdefault(row["pipeline"], {})
         stages.setdefault((row["torch"], row["variant"]), []).append(row)
     footnotes, rows = [], []

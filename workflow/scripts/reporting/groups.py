@@ -1,0 +1,51 @@
+"""Groups of rows that have the same keys, numbered once: pandas' groupby would compare the keys again for every column."""
+
+import numpy as np
+import pandas as pd
+
+
+def number_groups(frame, keys):
+    """(the number of each row's group, a DataFrame with the keys of each group), groups in the order of their first rows."""
+    numbers = frame.groupby(keys, sort=False).ngroup().to_numpy()
+    return numbers, frame[keys][~pd.Series(numbers).duplicated().to_numpy()].reset_index(drop=True)
+
+
+def groups_by_size(numbers):
+    """The places of the rows of every group, of all groups of one size at once: arrays, a group a row, in their order."""
+    order = np.argsort(numbers, kind="stable")
+    _, starts, sizes = np.unique(numbers[order], return_index=True, return_counts=True)
+    for size in np.unique(sizes).tolist():
+        yield order[starts[sizes == size][:, None] + np.arange(size)]
+
+
+def text_of(value):
+    """A value as it is joined with others: whole numbers without decimals, nothing for one that is unknown."""
+    if value is None or value != value:
+        return ""
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def join_different(values, numbers, count):
+    """The different values that are not empty of each of `count` groups, joined with `; ` in their order: an array of text.
+
+    `values`: a Series or array; `numbers`: the number of the group of each value.
+    """
+    codes, different = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=False)
+    texts = list(map(text_of, different))
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    codes = np.array([places[text] for text in texts], dtype=int)[codes]
+    pairs = pd.unique(np.asarray(numbers) * len(places) + codes)
+    names, joined = list(places), [""] * count
+    for group, place in zip(*(part.tolist() for part in np.divmod(pairs, len(places)))) if len(pairs) else ():
+        text = names[place]
+        joined[group] = f"{joined[group]}; {text}" if joined[group] and text else joined[group] or text
+    return np.array(joined, dtype=object)
+
+
+def first_mixed(values, numbers):
+    """The place of the first value whose group has others too; None where all values of each group are the same."""
+    codes, different = pd.factorize(np.asarray(values, dtype=object))
+    groups = pd.unique(np.asarray(numbers) * max(len(different), 1) + codes) // max(len(different), 1)
+    mixed = groups[pd.Series(groups).duplicated().to_numpy()]
+    places = np.flatnonzero(np.isin(numbers, mixed))
+    return int(places[0]) if len(places) else None
