@@ -1,5 +1,6 @@
 """The best variant of each pipeline at each level of fidelity, and the lines of Python that make it."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,11 @@ from sizes import sized, split_name
 from .cells import OUTSIDE, is_number
 from .figure_cells import SIGN, print_rate
 from .formats import Cell, Table, to_markdown
-from .labels import escape, label_of, torch_label
+from .labels import escape, label_of
+from .names import Names
 from .options import TableOptions
 from .recipe import write_recipe
-from .rows import records
+from .rows import records, tuples
 from .speedup import IMAGES, ITERATIONS, KEY, RATES, compare, is_baseline, round_rates
 from .tables import heading_of, notes_of, table_keys, unverified_of
 
@@ -61,6 +63,7 @@ class Choice(NamedTuple):
     rivals: list
 
 
+@cache
 def steps_of(pipeline):
     """{stage: steps} of a pipeline in the catalogue."""
     stages = entry("pipelines", split_name(pipeline)[0])["stages"]
@@ -89,18 +92,25 @@ def values_of(rows):
 
 def wholes_of(summary, baseline):
     """{PLACE's values: {variant: Whole}} of the cells that have a number in every stage that the place has."""
-    places = {}
-    for place, part in summary.assign(own=is_baseline(summary, baseline)).groupby(PLACE, sort=False):
-        stages = set(part["stage"])
-        places[place] = {}
-        for variant, cell in part.groupby("variant", sort=False):
-            rows = records(cell)
-            if set(cell["stage"]) != stages or not all(is_number(row["iterations_per_second"]) for row in rows):
-                continue
-            own = bool(rows[0]["own"])
-            badge = "identical" if own else max((row["fidelity"] for row in rows), key=BADGES.index)
-            places[place][variant] = Whole(variant, rows, values_of(rows), badge, own)
-    return places
+    places, stages = {}, {}
+    for row, own in zip(records(summary), is_baseline(summary, baseline).tolist()):
+        place = tuple(row[axis] for axis in PLACE)
+        stages.setdefault(place, set()).add(row["stage"])
+        places.setdefault(place, {}).setdefault(row["variant"], ([], own))[0].append(row)
+    return {
+        place: {
+            variant: whole_of(variant, rows, own)
+            for variant, (rows, own) in variants.items()
+            if {row["stage"] for row in rows} == stages[place]
+            and all(is_number(row["iterations_per_second"]) for row in rows)
+        }
+        for place, variants in places.items()
+    }
+
+
+def whole_of(variant, rows, own):
+    badge = "identical" if own else max((row["fidelity"] for row in rows), key=BADGES.index)
+    return Whole(variant, rows, values_of(rows), badge, own)
 
 
 class Comparison:
@@ -124,8 +134,8 @@ class Comparison:
         asked = (*baseline.items(), unit)
         if asked not in self.known:
             found = compare(self.frame, baseline, self.rounds, unit)
-            keys = self.frame[[*PLACE, "variant"]].itertuples(index=False, name=None)
-            values = (found[name] for name in ("speedup", "speedup_low", "speedup_high", "verdict"))
+            keys = tuples(self.frame[[*PLACE, "variant"]])
+            values = (found[name].tolist() for name in ("speedup", "speedup_low", "speedup_high", "verdict"))
             self.known[asked] = dict(zip(keys, zip(*values)))
         return self.known[asked]
 
@@ -134,12 +144,14 @@ def whole_rounds(measurements, wholes):
     """speedup.round_rates of the wholes: the rounds in which all stages are ok, as stage 1."""
     cells = KEY[:-1]
     stages = {tuple(whole.rows[0][key] for key in cells): len(whole.rows) for whole in wholes}
-    rows = []
-    for key, part in measurements[measurements["status"] == "ok"].groupby([*cells, "round"], sort=False):
-        if len(part) == stages.get(key[:-1]):
-            values = values_of(records(part))
+    parts, rows = {}, []
+    for row in records(measurements.loc[measurements["status"] == "ok", [*KEY, "round", "device_id", *RATES.values()]]):
+        parts.setdefault((tuple(row[key] for key in cells), row["round"]), []).append(row)
+    for (cell, _), part in parts.items():
+        if len(part) == stages.get(cell):
+            values = values_of(part)
             rates = {unit: np.nan if values[unit] is None else np.log(values[unit]) for unit in RATES}
-            rows.append({**part.iloc[0][[*KEY, "round", "device_id"]], "stage": 1, **rates})
+            rows.append({**part[0], "stage": 1, **rates})
     rounds = round_rates()
     return pd.DataFrame(rows, columns=rounds.columns).astype(rounds.dtypes) if rows else rounds
 
@@ -158,7 +170,7 @@ def choose(place, wholes, places, baseline, comparison):
     for variant, whole in wholes.items():
         value, (speedup, _, _, verdict) = whole.values[unit], compared[(*place, variant)]
         if value is not None:
-            found.append((value, whole, float(speedup) if is_number(float(speedup)) else None, str(verdict)))
+            found.append((value, whole, speedup if is_number(speedup) else None, verdict))
     choices = {}
     for level, last in LEVELS.items():
         those = [one for one in found if BADGES.index(one[1].badge) <= BADGES.index(last)]
@@ -202,12 +214,13 @@ def print_choice(choice, labels, footnotes):
 
 def build_best(part, choices, gpu, batch_size, labels):
     """The Table of one GPU and batch size, whose rows of the summary are `part`."""
-    footnotes, rows, chosen = [], [], []
+    names, footnotes, rows, chosen = Names(part, labels), [], [], []
+    several = part["torch"].nunique() > 1
     for place, of_level in choices.items():
         _, torch, pipeline, _ = place
         name = label_of(labels, "pipelines", pipeline)
-        if part["torch"].nunique() > 1:
-            name += f", torch {torch_label(part, torch)}"
+        if several:
+            name += f", torch {names.torch(torch)}"
         rows.append((name, [print_choice(of_level.get(level), labels, footnotes) for level in LEVELS]))
         chosen += [row for choice in of_level.values() for row in choice.whole.rows]
     keys = {(row["torch"], row["pipeline"], row["variant"]) for row in chosen}

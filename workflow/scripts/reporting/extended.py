@@ -114,4 +114,5 @@ def failures_of(rows, names):
 
 def build_all_extended(summary, labels, options=DEFAULT):
     """{(gpu, batch_size): Table} of every extended table of the dataset."""
-    return {key: build_extended(summary, *key, labels, options) for key in table_keys(summary)}
+    parts = dict(list(summary.groupby(["gpu", "batch_size"], sort=False)))
+    return {key: build_extended(parts[key], *key, labels, options) for key in table_keys(summary)}

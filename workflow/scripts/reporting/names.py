@@ -4,9 +4,11 @@ from functools import lru_cache
 
 from .labels import label_of, torch_label
 
+NAMED = ["pipeline", "stage", "torch", "variant"]  # the columns that name a cell in a table
+
 
 class Names:
-    """The printed names of what is in `part`, rows of a summary."""
+    """The printed names of what is in `part`, rows of a summary; `row` has the columns NAMED."""
 
     def __init__(self, part, labels):
         self.labels, self.staged = labels, set(part.loc[part["stage"] > 1, "pipeline"])

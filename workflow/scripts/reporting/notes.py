@@ -8,7 +8,7 @@ from thresholds import MOST_ROUNDS
 from .builds import differences_of, releases_of
 from .intervals import is_useful
 from .labels import label_of, notes_on
-from .names import Names
+from .names import NAMED, Names
 from .options import UNITS
 from .ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
 from .rows import records
@@ -22,7 +22,7 @@ def notes_of(part, labels, options):
     """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
     names = Names(part, labels)
     broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)]
-    for row in records(broken.drop_duplicates(["pipeline", "detail"])):
+    for row in records(broken[["pipeline", "detail"]].drop_duplicates()):
         yield f"❌ {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
     for mark in filter(None, part["mark"].unique()):
         yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
@@ -53,22 +53,22 @@ def unit_of_page(part, unit):
 
 def warnings_of(part, names):
     """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
-    for row in records(part[part["fidelity"] == "different"]):
+    for row in records(part.loc[part["fidelity"] == "different", [*NAMED, "psnr_db"]]):
         of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
         yield f"⚠ {names.cell(row)}: the image is not the baseline's{of}."
 
 
 def other_unit_notes(part, unit):
     """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
-    compared = records(part[part["speedup"].notna() & (part["speedup"] != 1)])
-    if UNITS[unit][0] == UNITS[PER_IMAGE][0] and any(unit_of(row) != PER_IMAGE for row in compared):
+    units = part.loc[part["speedup"].notna() & (part["speedup"] != 1), "speedup_unit"]
+    if UNITS[unit][0] == UNITS[PER_IMAGE][0] and (units != PER_IMAGE).any():
         yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
 
 
 def per_image_notes(part, labels):
     """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
-    rows = records(part[part["speedup"].notna()])
-    place = ("gpu", "batch_size", "pipeline", "stage")
+    place = ["gpu", "batch_size", "pipeline", "stage"]
+    rows = records(part.loc[part["speedup"].notna(), [*place, "variant", "iterations", "speedup_unit"]])
     steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != PER_IMAGE}
     variants = {}
     for row in rows:
@@ -101,7 +101,7 @@ def mean_speedups(part, names):
 
 def mean_rates(mean, rows):
     """` (20 to 28.6 it/s)`: the geometric means of the baseline's rates and of the column's; empty where units differ."""
-    units = {unit_of(row) for row in records(rows)}
+    units = {unit_of(row) for row in records(rows[["speedup_unit"]])}
     if len(units) > 1:
         return ", some of them per image"
     (unit,) = units
@@ -111,7 +111,7 @@ def mean_rates(mean, rows):
 
 def advice_of(part, names):
     """A sentence that says how many rounds would settle each speed-up that is unclear."""
-    unclear = part[part["verdict"] == "unclear"]
+    unclear = part.loc[part["verdict"] == "unclear", [*NAMED, "rounds_needed"]]
     advice = [
         f"{names.cell(row)}, "
         + (f"{row['rounds_needed']:.0f}" if row["rounds_needed"] <= MOST_ROUNDS else f"more than {MOST_ROUNDS}")
@@ -123,10 +123,11 @@ def advice_of(part, names):
 
 def condition_notes(part, names):
     """A sentence for each difference of conditions between cells and their baselines, with the cells that have it."""
-    differing = part[part["differences"].astype(bool)]
     compared = (part["speedup"].notna() & (part["speedup"] != 1)).sum()
-    for text, rows in differing.groupby("differences", sort=False):
-        cells = list(map(names.cell, records(rows)))
+    found = {}
+    for row in records(part.loc[part["differences"].astype(bool), [*NAMED, "differences"]]):
+        found.setdefault(row["differences"], []).append(names.cell(row))
+    for text, cells in found.items():
         more = f"; {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
         told = "every speed-up" if len(cells) == compared > 1 else "; ".join(cells[:MOST_NAMED]) + more
         yield f"Measured under other conditions than the baseline ({told}): {text}."
