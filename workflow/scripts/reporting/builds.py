@@ -21,6 +21,17 @@ def different(values):
 
 def differences_of(measured):
     """A sentence for whatever differs between the torch builds of `measured` (rows of a summary), with each build's value."""
+    if measured["torch"].nunique() < 2:
+        return
+    columns = [
+        "gpu",
+        "torch",
+        "torch_version",
+        "differences",
+        *OF_MACHINE,
+        *(name for names in SENTENCES for name in names),
+    ]
+    measured = measured[columns]
     builds = {torch: rows for torch, rows in measured.groupby("torch", sort=False) if rows["torch_version"].any()}
     for columns, sentence in SENTENCES.items():
         found = {torch: describe_versions(rows, columns) for torch, rows in builds.items()}

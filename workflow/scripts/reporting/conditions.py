@@ -4,7 +4,9 @@ A difference in any of them is printed where the two are compared. An unknown va
 pages lack most of them.
 """
 
-from .rows import records
+from functools import cache
+
+from .rows import tuples
 from .speedup import KEY
 
 NAMES = {  # column of a summary: what it is called
@@ -82,7 +84,13 @@ def differences_from(summary, baseline):
 
     `baseline` maps axes to names, as in speedup.compare.
     """
-    rows = records(summary[[*KEY, *COLUMNS]])
-    by_key = {tuple(row[column] for column in KEY): row for row in rows}
-    bases = [by_key.get(tuple({**row, **baseline}[column] for column in KEY)) for row in rows]
-    return ["" if base is None else differences_between(row, base) for row, base in zip(rows, bases)]
+    names, keys = ["gpu", "torch", *COLUMNS], tuples(summary[KEY])
+    conditions = tuples(summary[names])
+
+    @cache  # many cells are measured under the same conditions
+    def differences(own, base):
+        return differences_between(dict(zip(names, own)), dict(zip(names, base)))
+
+    of_key = dict(zip(keys, conditions))
+    bases = [of_key.get(tuple({**dict(zip(KEY, key)), **baseline}.values())) for key in keys]
+    return ["" if base is None else differences(own, base) for own, base in zip(conditions, bases)]

@@ -56,7 +56,7 @@ def panels_of(cells, baseline):
                         if row is not None and any(is_number(row[f"breakeven_{state}_images"]) for state in STATES)
                     }
                     if rows:
-                        torch = f"\ntorch {reference[0]}" if cells.summary["torch"].nunique() > 1 else ""
+                        torch = f"\ntorch {reference[0]}" if len(cells.builds) > 1 else ""
                         title = f"{cells.name_gpu(gpu)}, batch size {size}{torch}\n{cells.name_group(group)}"
                         yield title, cells.get(gpu, size, group, reference), rows
 

@@ -7,9 +7,10 @@ from .builds import differences_of
 from .cells import OUTSIDE, is_number, print_stage
 from .intervals import TOO_FEW, is_useful
 from .labels import label_of, notes_on, torch_label
+from .names import Names
 from .notes import SCALES
 from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER, rate_in, unit_between, unit_of
-from .rows import records
+from .rows import records, tuples
 
 ALL = 0  # in the place of a stage: all of them, one after the other
 SIGN = "⚠"  # where an image is not the baseline's
@@ -67,32 +68,38 @@ class Cells:
     """The rows of a summary by (gpu, batch_size, pipeline, stage) and (torch, variant), and the names they are shown by."""
 
     def __init__(self, summary, labels):
-        self.summary, self.labels = summary, labels
+        self.summary, self.labels, self.indices = summary, labels, {}
+        self.names, self.builds = Names(summary, labels), set(summary["torch"])
         self.rows, self.stages = {}, {}
         for row in records(summary):
             place = row["gpu"], row["batch_size"], row["pipeline"]
             self.rows[(*place, row["stage"], row["torch"], row["variant"])] = row
             self.stages.setdefault(place, set()).add(row["stage"])
-        self.staged = set(summary.loc[summary["stage"] > 1, "pipeline"])
+        self.staged = self.names.staged
+
+    def places(self, keys):
+        """The places in the summary of the rows that have `keys`."""
+        names = tuple(keys)
+        if names not in self.indices:
+            self.indices[names] = {}
+            for place, values in enumerate(tuples(self.summary[list(names)])):
+                self.indices[names].setdefault(values, []).append(place)
+        return self.indices[names].get(tuple(keys.values()), []) if keys else range(len(self.summary))
 
     def part(self, **keys):
         """The rows of the summary that have `keys`."""
-        part = self.summary
-        for name, value in keys.items():
-            part = part[part[name] == value]
-        return part
+        return self.summary.iloc[self.places(keys)]
 
     def unique(self, column, **keys):
         """The different values of a column in their order, of the rows that have `keys`."""
-        return list(self.part(**keys)[column].unique())
+        return list(self.summary[column].iloc[self.places(keys)].unique())
 
     def groups(self, **keys):
         """(pipeline, stage) in the dataset's order, of the rows that have `keys`."""
-        return [
-            (pipeline, stage)
-            for pipeline, rows in self.part(**keys).groupby("pipeline", sort=False)
-            for stage in sorted(rows["stage"].unique())
-        ]
+        stages = {}
+        for pipeline, stage in tuples(self.summary[["pipeline", "stage"]].iloc[self.places(keys)]):
+            stages.setdefault(pipeline, set()).add(stage)
+        return [(pipeline, stage) for pipeline, of_pipeline in stages.items() for stage in sorted(of_pipeline)]
 
     def get(self, gpu, batch_size, group, column):
         """The row of a cell's stage; of its first stage where the cell failed as a whole; None outside the matrix."""
@@ -117,14 +124,14 @@ class Cells:
     def name_column(self, column):
         torch, variant = column
         name = label_of(self.labels, "variants", variant)
-        return f"torch {torch_label(self.summary, torch)}, {name}" if self.summary["torch"].nunique() > 1 else name
+        return f"torch {self.names.torch(torch)}, {name}" if len(self.builds) > 1 else name
 
     def newest_torch(self, variant):
         """The build with the highest release that has rows of `variant`; nightly is above all."""
         builds = self.unique("torch", variant=variant)
 
         def release(torch):
-            return [int(digits) for digits in re.findall(r"\d+", torch_label(self.summary, torch))[:3]]
+            return [int(digits) for digits in re.findall(r"\d+", self.names.torch(torch))[:3]]
 
         return max(reversed(builds), key=lambda torch: ("nightly" in torch, release(torch)), default=None)
 

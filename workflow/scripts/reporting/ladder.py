@@ -6,11 +6,12 @@ from .cells import OUTSIDE
 from .extended import number, print_fidelity, print_rate
 from .figure_cells import SIGN, Cells, name_baseline
 from .formats import Cell, Table, to_markdown
-from .labels import label_of, torch_label
+from .labels import label_of
 from .notes import notes_of
 from .options import TableOptions
 from .peaks import kinds_in, name_peaks, print_peak
 from .ratios import PER_IMAGE, WHERE_STEPS_DIFFER, print_times, rate_in, ratio_of, unit_between
+from .rows import tuples
 from .tables import cell_of, print_speedup
 
 DEFAULT = TableOptions()
@@ -60,7 +61,7 @@ def unit_of_ladder(steps):
 def ladders(cells):
     """{Place: [Step]} of every ladder of a dataset, in its order."""
     found, variants = {}, cells.unique("variant")
-    for gpu, torch, size in cells.summary[["gpu", "torch", "batch_size"]].drop_duplicates().itertuples(index=False):
+    for gpu, torch, size in tuples(cells.summary[["gpu", "torch", "batch_size"]].drop_duplicates()):
         for group in cells.groups(gpu=gpu, torch=torch, batch_size=size):
             rows = [cells.get(gpu, size, group, (torch, variant)) for variant in variants]
             found[Place(gpu, torch, size, group)] = climb(variants, rows)
@@ -69,10 +70,8 @@ def ladders(cells):
 
 def name_place(cells, place):
     """`A100, torch 2.0, SD - txt2img (batch size: 1)`."""
-    torch = torch_label(cells.summary, place.torch)
-    return (
-        f"{cells.name_gpu(place.gpu)}, torch {torch}, {cells.name_group(place.group)} (batch size: {place.batch_size})"
-    )
+    torch, pipeline = cells.names.torch(place.torch), cells.name_group(place.group)
+    return f"{cells.name_gpu(place.gpu)}, torch {torch}, {pipeline} (batch size: {place.batch_size})"
 
 
 def print_ratio(step, base):

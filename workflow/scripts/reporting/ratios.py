@@ -7,7 +7,9 @@ import numpy as np
 
 from .cells import is_number
 from .options import UNITS
+from .rows import tuples
 from .speedup import IMAGES as PER_IMAGE
+from .speedup import RATES
 
 WHERE_STEPS_DIFFER = "per image where step counts differ"
 
@@ -63,16 +65,22 @@ def common_pipelines(part):
 
     A column that is the baseline itself, with 1 everywhere, is not compared.
     """
-    first = part[(part["stage"] == 1) & part["speedup"].notna()]
-    groups = first.groupby(["torch", "variant"], sort=False)
-    columns = [column for column, rows in groups if (rows["speedup"] != 1).any()]
-    pipelines = [set(groups.get_group(column)["pipeline"]) for column in columns]
-    return columns, set.intersection(*pipelines) if pipelines else set()
+    first = part.loc[(part["stage"] == 1) & part["speedup"].notna(), ["torch", "variant", "pipeline", "speedup"]]
+    found = {}
+    for torch, variant, pipeline, speedup in tuples(first):
+        found.setdefault((torch, variant), {}).setdefault(pipeline, []).append(speedup)
+    compared = {
+        column: set(speedups)
+        for column, speedups in found.items()
+        if any(speedup != 1 for several in speedups.values() for speedup in several)
+    }
+    return list(compared), set.intersection(*compared.values()) if compared else set()
 
 
 def mean_rows(part, columns, pipelines):
     """{(torch, variant): (geometric mean, rows)} of the speed-ups of `columns` over the first stages of `pipelines`, as
     common_pipelines gives them."""
-    first = part[(part["stage"] == 1) & part["pipeline"].isin(pipelines)]
+    columns_of_mean = ["torch", "variant", "speedup", "speedup_unit", "fidelity", "size", *RATES.values()]
+    first = part.loc[(part["stage"] == 1) & part["pipeline"].isin(pipelines), columns_of_mean]
     found = {column: first[(first["torch"] == column[0]) & (first["variant"] == column[1])] for column in columns}
     return {column: (float(np.exp(np.log(rows["speedup"]).mean())), rows) for column, rows in found.items()}
