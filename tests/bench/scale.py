@@ -17,15 +17,18 @@ from conftest import Project  # noqa: E402
 
 # In the place of measure.py and ceiling.py: a row as a measurement writes it, without measuring.
 NOTHING = """
-import csv, sys
+import argparse, csv
 from pathlib import Path
 
-from columns import {columns}
+from columns import IDENTITY, {columns}
 
-given = {{key[2:].replace("-", "_"): value for key, value in zip(sys.argv[1::2], sys.argv[2::2])}}
-row = dict.fromkeys({columns}, "")
-row.update({{key: value for key, value in given.items() if key in row}}, {row})
+parser = argparse.ArgumentParser(allow_abbrev=False)
+for name in ["output", "definition", *IDENTITY]:
+    parser.add_argument("--" + name.replace("_", "-"))
+given = vars(parser.parse_known_args()[0])
 output = Path(given["output"])
+row = {{name: given.get(name) for name in {columns}}}
+row.update({row})
 {before}
 with open(output, "w") as file:
     writer = csv.DictWriter(file, {columns})

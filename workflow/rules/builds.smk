@@ -1,5 +1,5 @@
 """
-Torch builds: where their environments are, which Python measures, and what a job does before it measures.
+Torch builds: where their environments are, which Python measures, and what a job runs.
 
 MAKES:
 
@@ -11,16 +11,20 @@ those that you no longer need; one that is needed again is built again, and no r
 """
 
 import subprocess
+from types import SimpleNamespace
 
 from build import COMPLETE
-from matrix import check_installed
+from matrix import PATH, check_installed
+from measurement.definition import option
 
 
+@cache
 def environment_file(torch):
     """The environment file of a torch build, for conda; none for the Python that runs Snakemake."""
     return None if torch == INSTALLED else environment_path(torch, BASE)
 
 
+@cache
 def environment_folder(torch):
     """The folder of the environment that uv builds."""
     return Path(f".environments/torch-{torch}.{PLAN.pins(torch)}").absolute()
@@ -36,6 +40,7 @@ def environment_record(torch):
     return [] if torch == INSTALLED else ENVIRONMENT_RECORD.format(torch=torch, pins=PLAN.pins(torch))
 
 
+@cache
 def python_of(torch):
     """The Python that measures a torch build: the one that conda activates, uv's, or this one."""
     if torch == INSTALLED:
@@ -43,6 +48,7 @@ def python_of(torch):
     return "python" if CONDA else str(environment_folder(torch) / "bin" / "python")
 
 
+@cache
 def look_command(torch, *arguments):
     """The command that looks at a torch build's environment: what a job does first."""
     if torch == INSTALLED:
@@ -53,6 +59,54 @@ def look_command(torch, *arguments):
     wait_s = workflow.execution_settings.latency_wait if on_cluster() else 0
     folder = str(environment_folder(torch))
     return shlex.join([sys.executable, *program, "--folder", folder, "--wait-s", str(wait_s)])
+
+
+@cache
+def expected_versions(torch, variant=None):
+    """What the measuring process of a torch build must find imported: see Plan.expected."""
+    return PLAN.expected(torch, variant)
+
+
+@cache
+def cell_command(gpu, torch, pipeline, batch_size, variant, definition):
+    """The command of a cell's runs, but for what a round and its allocation add."""
+    name, size = split_name(pipeline)
+    settings = PLAN.config["measurement"]
+    options = {
+        "--pipeline": name,
+        "--batch-size": batch_size,
+        "--size": size,
+        "--variant": variant,
+        "--gpu": gpu,
+        "--torch": torch,
+        "--rounds": None if PLAN.config["keep_caches"] else PLAN.config["rounds"],
+        "--cache": PLAN.config["cache"],  # of a cell that compiles its definition has it
+        # what null stands for depends on where Snakemake is started: no reason to measure again
+        "--threads": PLAN.threads(gpu, on_cluster()),
+        "--weights": PLAN.config["weights"],
+        "--scale": PLAN.config["scale"],
+        **{option(key): settings[key] for key in STOPPING},
+        "--time-limit-s": settings["time_limit_s"],
+        "--memory-limit-mib": settings.get("memory_limit_mib"),
+        "--definition": definition,
+        "--expect": expected_versions(torch, variant),
+    }
+    program = [python_of(torch), str(BASE / "workflow/scripts/measure.py")]
+    return shlex.join([*program, *(f"{name}={value}" for name, value in options.items())])
+
+
+def job_of_run(wildcards, output):
+    """The job of the run that makes `output`, its run.csv: `message`, `look` (the command that looks at its environment) and
+    `command`. What all rounds of a cell share is made once."""
+    cell = [wildcards[axis] for axis in PATH if axis != "round"]
+    gpu, torch, pipeline, batch_size, variant = cell
+    command = cell_command(*cell, PLAN.definition(wildcards))
+    return SimpleNamespace(
+        message=f"Run {PLAN.number(wildcards)} of {len(PLAN.runs)}: {pipeline}, batch size {batch_size}, {variant}, "
+        f"round {wildcards.round}, on {gpu}, torch {torch}, {PLAN.threads(gpu, on_cluster())} CPU thread(s)",
+        look=look_command(torch),
+        command=f"{command} --round={wildcards.round} --output={shlex.quote(os.path.dirname(output))}",
+    )
 
 
 def build_environment(torch):

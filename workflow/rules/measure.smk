@@ -34,49 +34,27 @@ rule measure:
         outputs=directory(RESULTS / "runs" / RUNS.wildcard_pattern / "outputs"),
     log:
         RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
-    priority: lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards)
+    priority: per_job(lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards))
     conda:
-        lambda wildcards: environment_file(wildcards.torch)
-    threads: job_threads
+        per_job(lambda wildcards: environment_file(wildcards.torch))
+    threads: job_threads()
     resources:
         **allocation(),
-        # here and not among the params: none of these gives a finished run another meaning
-        look=lambda wildcards: look_command(wildcards.torch),
-        python=lambda wildcards: python_of(wildcards.torch),
-        script=str(BASE / "workflow/scripts/measure.py"),
-        time_limit_s=SETTINGS["time_limit_s"],
-        memory_limit_mib=str(SETTINGS.get("memory_limit_mib")),
-        run=lambda wildcards: PLAN.number(wildcards),
-        rounds=str(None if PLAN.config["keep_caches"] else PLAN.config["rounds"]),
-        cache=PLAN.config["cache"],  # of a cell that compiles its definition has it
-        # what null stands for depends on where Snakemake is started: no reason to measure again
-        torch_threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
-        pipeline=lambda wildcards: split_name(wildcards.pipeline)[0],
-        size=lambda wildcards: split_name(wildcards.pipeline)[1],
     params:
-        definition=lambda wildcards: PLAN.definition(wildcards),
-        environment=lambda wildcards: PLAN.expected(wildcards.torch, wildcards.variant),
-        pins=lambda wildcards: PLAN.pins(wildcards.torch),
+        definition=per_job(lambda wildcards: PLAN.definition(wildcards)),
+        environment=per_job(lambda wildcards: expected_versions(wildcards.torch, wildcards.variant)),
+        pins=per_job(lambda wildcards: PLAN.pins(wildcards.torch)),
         threads=PLAN.config["threads"],
-        folder=subpath(output.run, parent=True),
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
         stopping=" ".join(f"--{key.replace('_', '-')} {SETTINGS[key]}" for key in STOPPING),
+        # a function of `output` is no reason to measure again: nothing else in it gives a finished run another meaning
+        job=per_job(lambda wildcards, output: job_of_run(wildcards, output.run)),
     message:
-        f"Run {{resources.run}} of {len(PLAN.runs)}: "
-        "{wildcards.pipeline}, batch size {wildcards.batch_size}, {wildcards.variant}, round {wildcards.round}, on {wildcards.gpu}, torch {wildcards.torch}, "
-        "{resources.torch_threads} CPU thread(s)"
+        "{params.job.message}"
     shell:
-        "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
-        " --pipeline {resources.pipeline:q} --batch-size {wildcards.batch_size} --size {resources.size} --variant {wildcards.variant:q}"
-        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --round {wildcards.round}"
-        " --rounds {resources.rounds} --cache {resources.cache} --threads {resources.torch_threads}"
-        " --weights {params.weights:q} --scale {params.scale:q}"
-        " {params.stopping}"
-        " --time-limit-s {resources.time_limit_s} --memory-limit-mib {resources.memory_limit_mib}"
-        " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
-        " --definition={params.definition:q} --expect={params.environment:q}"
-        " --output {params.folder:q} --log {log:q}"
+        "{params.job.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {params.job.command}"
+        " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime} --log {log:q}"
 
 
 rule ceiling:
@@ -89,7 +67,7 @@ rule ceiling:
     priority: len(PLAN.runs) + 1
     conda:
         lambda wildcards: environment_file(wildcards.torch)
-    threads: job_threads
+    threads: job_threads()
     resources:
         **allocation(),
         look=lambda wildcards: look_command(wildcards.torch),
@@ -97,7 +75,7 @@ rule ceiling:
         script=str(BASE / "workflow/scripts/ceiling.py"),
         torch_threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
     params:
-        environment=lambda wildcards: PLAN.expected(wildcards.torch),
+        environment=lambda wildcards: expected_versions(wildcards.torch),
         threads=PLAN.config["threads"],
         dtypes=lambda wildcards: PLAN.ceiling_dtypes(wildcards.gpu),
         pins=lambda wildcards: PLAN.pins(wildcards.torch),

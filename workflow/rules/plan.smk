@@ -4,6 +4,7 @@ The plan: the config, checked and resolved, the matrix of cells and the paths of
 Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
+import inspect
 import os
 import re
 import shlex
@@ -71,21 +72,37 @@ def on_cluster():
     return workflow.remote_exec or not workflow.local_exec
 
 
-def job_threads(wildcards):
+def may_submit():
+    """Whether this process may submit its jobs to a cluster, or is such a job. Whether it does, which on_cluster() says, is
+    known only after the rules are read; a cluster needs a limit of jobs."""
+    return workflow.remote_exec or workflow.resource_settings.nodes is not None
+
+
+def job_threads():
     """What a run takes of Snakemake's cores: all of them, so that no other runs beside it, or its job's. How many threads torch
     uses is PLAN.threads: fewer or more of these cores do not change what is measured."""
-    return job_of(PLAN.gpus.get(wildcards.gpu, {}))["cpus"] if on_cluster() else workflow.cores
+    if not may_submit():
+        return workflow.resource_settings.cores or 1
+    return lambda wildcards: job_of(PLAN.gpus.get(wildcards.gpu, {}))["cpus"] if on_cluster() else workflow.cores
 
 
 def allocation():
     """The resources of a job that measures: the device, memory and run time, which grow with the attempt, and what to ask Slurm
     for. Memory and run time are 0 where no cluster gives any."""
+    if not may_submit():
+        return {"device": 1, "mem_mb": 0, "runtime": 0}  # Snakemake calls a function once a job
 
     def job(key):
         return lambda wildcards, attempt: on_cluster() * job_of(PLAN.gpus.get(wildcards.gpu, {}))[key] * attempt
 
     asked = {name: lambda wildcards, of=of: of.get(wildcards.gpu) for name, of in requests(PLAN.gpus).items()}
     return {"device": 1, "mem_mb": job("memory_mib"), "runtime": job("minutes"), **asked}
+
+
+def per_job(function):
+    """The function, which Snakemake calls once a job, with its signature, which it looks at several times a job."""
+    function.__signature__ = inspect.signature(function)
+    return function
 
 
 def refuse_cluster():
