@@ -29,9 +29,8 @@ localrules:
 rule measure:
     """Measure one round of one cell in a process of its own."""
     output:
+        # calls.csv and outputs/ are replaced before it is: it says that they are there
         run=RESULTS / "runs" / RUNS.wildcard_pattern / "run.csv",
-        calls=RESULTS / "runs" / RUNS.wildcard_pattern / "calls.csv",
-        outputs=directory(RESULTS / "runs" / RUNS.wildcard_pattern / "outputs"),
     log:
         RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
     priority: per_job(lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards))
@@ -42,8 +41,8 @@ rule measure:
         **allocation(),
     params:
         definition=per_job(lambda wildcards: PLAN.definition(wildcards)),
-        environment=per_job(lambda wildcards: expected_versions(wildcards.torch, wildcards.variant)),
-        pins=per_job(lambda wildcards: PLAN.pins(wildcards.torch)),
+        environment=of_axes(expected_versions, "torch", "variant"),
+        pins=of_axes(PLAN.pins, "torch"),
         threads=PLAN.config["threads"],
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
@@ -54,7 +53,7 @@ rule measure:
         "{params.job.message}"
     shell:
         "{params.job.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {params.job.command}"
-        " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime} --log {log:q}"
+        f"{ALLOCATED} --log {{log:q}}"
 
 
 rule ceiling:
@@ -85,8 +84,7 @@ rule ceiling:
         "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
         " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect={params.environment:q} --threads {resources.torch_threads}"
         " --dtypes {params.dtypes}"
-        " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}"
-        " --output {output:q} --log {log:q}"
+        f"{ALLOCATED} --output {{output:q}} --log {{log:q}}"
 
 
 rule clean_caches:

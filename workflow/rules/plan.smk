@@ -87,10 +87,10 @@ def job_threads():
 
 
 def allocation():
-    """The resources of a job that measures: the device, memory and run time, which grow with the attempt, and what to ask Slurm
-    for. Memory and run time are 0 where no cluster gives any."""
+    """The resources of a job that measures: the device, and on a cluster memory and run time, which grow with the attempt, and
+    what to ask Slurm for."""
     if not may_submit():
-        return {"device": 1, "mem_mb": 0, "runtime": 0}  # Snakemake calls a function once a job
+        return {"device": 1}  # each further one costs time to plan
 
     def job(key):
         return lambda wildcards, attempt: on_cluster() * job_of(PLAN.gpus.get(wildcards.gpu, {}))[key] * attempt
@@ -99,10 +99,21 @@ def allocation():
     return {"device": 1, "mem_mb": job("memory_mib"), "runtime": job("minutes"), **asked}
 
 
+# of a measuring program: what its job gets; without a cluster it has no limits
+ALLOCATED = " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}" if may_submit() else ""
+
+
 def per_job(function):
     """The function, which Snakemake calls once a job, with its signature, which it looks at several times a job."""
     function.__signature__ = inspect.signature(function)
     return function
+
+
+def of_axes(function, *axes):
+    """A param of a run that is a function of these axes alone: its value, where all runs have the same one."""
+    cells = PLAN.cells[list(axes)].drop_duplicates().itertuples(index=False)
+    values = {function(*cell) for cell in cells}
+    return values.pop() if len(values) == 1 else per_job(lambda wildcards: function(*map(wildcards.get, axes)))
 
 
 def refuse_cluster():

@@ -66,8 +66,10 @@ localrules:
 rule measurements:
     """Put the rows of all runs, and those of other machines, into one file, and their calls into another."""
     input:
-        rows=lambda wildcards: run_files("run.csv") + external_files("rows"),
-        calls=lambda wildcards: run_files("calls.csv") + external_files("calls"),
+        # calls.csv and outputs/ of a run are next to its run.csv, which is written last: each file is an input to plan
+        runs=lambda wildcards: run_files("run.csv"),
+        rows=external_files("rows"),
+        calls=external_files("calls"),
     output:
         rows=RESULTS / "measurements.csv",
         calls=RESULTS / "calls.csv",
@@ -84,8 +86,7 @@ rule measurements:
 rule fidelity:
     """Compare the latents and images that every run made with those of the baseline."""
     input:
-        runs=lambda wildcards: run_files("run.csv"),
-        outputs=lambda wildcards: run_files("outputs"),
+        rows=RESULTS / "measurements.csv",  # newer than any run
         code=REPORTING,
     output:
         RESULTS / "fidelity.csv",
@@ -94,6 +95,7 @@ rule fidelity:
     conda:
         REPORT_ENVIRONMENT
     params:
+        runs=lambda wildcards: run_files("run.csv"),
         baseline=PLAN.config["baseline"],
     message:
         "Compare what the runs made: {output}"
@@ -218,8 +220,7 @@ rule figures:
 rule strips:
     """Put the images of each pipeline side by side, with badges and differences."""
     input:
-        runs=lambda wildcards: run_files("run.csv"),
-        outputs=lambda wildcards: run_files("outputs"),
+        rows=RESULTS / "measurements.csv",  # newer than any run
         fidelity=RESULTS / "fidelity.csv",
         summary=RESULTS / "summary.csv",
         catalogues=CATALOGUES,
@@ -237,6 +238,7 @@ rule strips:
     conda:
         REPORT_ENVIRONMENT
     params:
+        runs=lambda wildcards: run_files("run.csv"),
         baseline=PLAN.config["baseline"],
     message:
         "Put the images side by side: {output}"

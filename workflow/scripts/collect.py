@@ -1,5 +1,7 @@
 """Rule `measurements`: the rows and the calls of all runs, each in one CSV, checked."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from reporting.errors import run_script
@@ -7,9 +9,14 @@ from reporting.read import read_calls, read_texts
 
 
 def main(snakemake):
-    rows = pd.DataFrame(read_texts(snakemake.input.rows))
-    rows.to_csv(snakemake.output.rows, index=False, lineterminator="\n")
-    read_calls(snakemake.input.calls).to_csv(snakemake.output.calls, index=False, lineterminator="\n")
+    """`input.runs` are the run.csv of the dataset, each with its calls.csv beside it; `rows` and `calls` come from elsewhere."""
+    found = snakemake.input
+    rows = read_texts([*found.runs, *found.rows])
+    calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
+    pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="
+")
+    calls.to_csv(snakemake.output.calls, index=False, lineterminator="
+")
 
 
 if __name__ == "__main__":

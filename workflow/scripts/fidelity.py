@@ -6,8 +6,8 @@ from reporting.outputs import read_runs
 
 
 def main(snakemake):
-    """`input.runs` are the run.csv of the dataset; the outputs lie beside them."""
-    runs = read_runs(snakemake.input.runs)
+    """`params.runs` are the run.csv of the dataset; the outputs lie beside them."""
+    runs = read_runs(snakemake.params.runs)
     write_fidelity(compare_runs(runs, snakemake.params.baseline), snakemake.output[0])
 
 

@@ -9,9 +9,13 @@ from reporting.summary import read_summary
 
 
 def main(snakemake):
-    """`input.runs` are the run.csv of the dataset; the outputs lie beside them."""
+    """`params.runs` are the run.csv of the dataset; the outputs lie beside them."""
     found = snakemake.input
-    summary, runs, fidelity = read_summary(found.summary), read_runs(found.runs), read_fidelity(found.fidelity)
+    summary, runs, fidelity = (
+        read_summary(found.summary),
+        read_runs(snakemake.params.runs),
+        read_fidelity(found.fidelity),
+    )
     write_strips(summary, runs, fidelity, read_labels(found.catalogues), snakemake.params.baseline, snakemake.output[0])
 
 

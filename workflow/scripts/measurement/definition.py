@@ -61,13 +61,18 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 def read_yaml(path):
     """The mapping in a YAML file. Raises DiffbenchError with file and line where it is none."""
+    return copy.deepcopy(shared_yaml(path))
+
+
+def shared_yaml(path):
+    """What read_yaml returns, shared: not to be changed."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DiffbenchError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise DiffbenchError(f"{path}: not a text file in UTF-8: {error}; save it as one") from None
-    return copy.deepcopy(parse_yaml(text, path))
+    return parse_yaml(text, path)
 
 
 @lru_cache(maxsize=None)  # a plan reads each catalogue once a cell
@@ -87,15 +92,20 @@ def parse_yaml(text, path):
 
 def catalogue(kind, root=ROOT):
     """The catalogue config/<kind>.yaml: `pipelines`, `variants` or `gpus`."""
-    return read_yaml(Path(root) / "config" / f"{kind}.yaml")
+    return read_yaml(catalogue_path(kind, root))
+
+
+def catalogue_path(kind, root=ROOT):
+    """Where a catalogue is."""
+    return Path(root) / "config" / f"{kind}.yaml"
 
 
 def entry(kind, name, root=ROOT):
     """One entry of a catalogue. Raises DiffbenchError that lists the known names."""
-    entries = catalogue(kind, root)
+    entries = shared_yaml(catalogue_path(kind, root))
     if name not in entries:
         raise DiffbenchError(f"unknown {kind[:-1]} {name!r}; config/{kind}.yaml has: {', '.join(map(str, entries))}")
-    return entries[name]
+    return copy.deepcopy(entries[name])
 
 
 def architecture(name, scale, root=ROOT):

@@ -164,6 +164,10 @@ def read_calls(paths):
     for path in paths:
         try:
             frame = with_size(pd.read_csv(path, dtype=dict.fromkeys(CALL_TEXTS, str), keep_default_na=False))
+        except FileNotFoundError:
+            raise ReportError(
+                f"{path}: no such file; delete the run.csv beside it and its run is measured again"
+            ) from None
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise ReportError(f"{path}: not a CSV of calls: {error}; delete it and its run is measured again") from None
         if list(frame.columns) != CALL_COLUMNS:
