@@ -51,6 +51,7 @@ include: "workflow/rules/html.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/rank.smk"
 include: "workflow/rules/documents.smk"
+include: "workflow/rules/progress.smk"
 
 
 rule all:
@@ -72,10 +73,7 @@ onstart:
     refuse_missing_torch()
     report_ignored()
     build_environments()
-
-
-onerror:
-    show_errors()
+    show_progress()
 
 
 onsuccess:

@@ -210,13 +210,3 @@ def show_tables():
     if (RESULTS / "tables.md").is_file() and (RESULTS / "tables.md").stat().st_mtime >= STARTED:
         print((RESULTS / "tables.md").read_text(encoding="utf-8"))
         print(f"Results: {RESULTS}/")
-
-
-def show_errors():
-    """Print why jobs on a cluster could not measure: they have no terminal. A job that the cluster ended has no such line."""
-    logs = [*run_files("measure.log"), *(str(Path(path).with_suffix(".log")) for path in ceiling_files())]
-    for log in map(Path, logs if on_cluster() else []):
-        if log.is_file() and log.stat().st_mtime >= STARTED:
-            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
-            if last and last[0].startswith("error: "):
-                print(f"{log}: {last[0]}", file=sys.stderr)

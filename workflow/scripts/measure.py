@@ -368,8 +368,8 @@ def interrupted(number, frame):
 
 
 def run_program(work, log=None):
-    """Run a program's `work()`, which returns the lines to print once it is over; what the user can mend is one line, also in
-    `log`, the path of a file, for a job on a cluster has no terminal.
+    """Run a program's `work()`, which returns the lines to print once it is over: in `log`, the path of a file, if there is one.
+    What the user can mend is one line, printed and in `log` too, for a job on a cluster has no terminal.
 
     Returns the exit code.
     """
@@ -385,19 +385,26 @@ def run_program(work, log=None):
         print("interrupted: nothing was written", file=sys.stderr)
         return 130
     for line in lines:
-        print(line, file=sys.stderr)
+        if not log or not add_line(log, line):
+            print(line, file=sys.stderr)
     return 0
 
 
 def tell(text, log):
     """Print what the user can mend, and add it to the log. Returns exit code 1."""
     print(text, file=sys.stderr)
+    add_line(log or os.devnull, text)
+    return 1
+
+
+def add_line(path, text):
+    """Add a line to a file. Returns whether it could be written."""
     try:
-        with open(log or os.devnull, "a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8") as file:
             file.write(text + "\n")
     except OSError:
-        pass  # it has been printed
-    return 1
+        return False
+    return True
 
 
 def main():
