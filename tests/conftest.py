@@ -35,6 +35,11 @@ def pins(*names):
     return [pinned[name] for name in names]
 
 
+def progress_rows(output):
+    """What the table that fills while runs are measured says in the first line of each run, as words."""
+    return [line.split() for line in output.splitlines() if re.match(r" *\d+/\d+ ", line)]
+
+
 class Project:
     """A copy of the project in a folder of its own, with a config to run."""
 
@@ -214,3 +219,11 @@ def runs(tmp_path, make_row):
     from kept import Runs
 
     return Runs(tmp_path, make_row)
+
+
+@pytest.fixture
+def filling(tmp_path, make_row):
+    """Makes tables that fill, in a folder of the test."""
+    from filling import Table
+
+    return lambda runs, **keys: Table(tmp_path, make_row, runs, **keys)

@@ -8,7 +8,7 @@ from itertools import product
 
 import yaml
 
-from conftest import QUICK, Project
+from conftest import QUICK, Project, progress_rows
 
 # This machine has no GPU: a node's name stands in for what the driver would report, and the CPU measures. `hang` is for a run
 # that takes longer than its job; `begun-<job>` says that a job's program runs.
@@ -91,11 +91,9 @@ class ClusterProject(Project):
         return self.snakemake(*arguments, *(path.format(config["name"], *cell) for cell in cells), check=check)
 
     def finished(self):
-        """(gpu, batch size) of every run that Snakemake has seen end well, by what it printed so far."""
+        """(gpu, batch size) of every run that has a row in what was printed so far."""
         text = (self.folder / "snakemake.log").read_text(encoding="utf-8")
-        runs = re.findall(r"Job (\d+): Run .* batch size (\d+), .* on ([A-Z0-9]+),", text)
-        done = set(re.findall(r"Finished jobid: (\d+)", text))
-        return {(gpu, batch_size) for job, batch_size, gpu in runs if job in done}
+        return {(row[3], row[5]) for row in progress_rows(text)}
 
     def runs(self):
         """(gpu, batch size, round) of every run that is measured."""

@@ -61,9 +61,9 @@ def test_the_rows_come_back_with_the_device_that_measured(measured):
 
 
 def test_each_job_keeps_its_log(measured):
-    logs = list(measured.folder.glob(".snakemake/slurm_logs/rule_measure/*/*.log"))
-    assert len(logs) == 3
-    assert all("it/s" in log.read_text(encoding="utf-8") for log in logs)
+    assert len(list(measured.folder.glob(".snakemake/slurm_logs/rule_measure/*/*.log"))) == 3
+    logs = list(measured.folder.glob("results/matrix/runs/**/measure.log"))
+    assert len(logs) == 3 and all("it/s" in log.read_text(encoding="utf-8") for log in logs)
 
 
 def test_a_run_on_another_device_than_it_names_is_refused(cluster, tmp_path):

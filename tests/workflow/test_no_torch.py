@@ -38,5 +38,5 @@ def test_a_start_without_torch_is_refused_before_any_job(project, tmp_path):
     assert started.output.splitlines()[-1].startswith(
         f"error: torch is not installed in {sys.executable}; use a Python"
     )
-    assert "Run 1 of" not in started.output and "Error in rule" not in started.output
+    assert "speed-up" not in started.output and "Error in rule" not in started.output
     assert not (project.folder / "results/quickstart/runs").exists()

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from conftest import QUICK, Project
+from conftest import QUICK, Project, progress_rows
 from measurement.caches import cell_cache
 from measurement.threads import default_threads, usable_cpus
+from running import rows_of
 
 SMALL = {
     "name": "small",
@@ -49,12 +50,26 @@ def copy(measured, tmp_path):
     return measured.copy(tmp_path / "project")
 
 
-def test_the_user_sees_which_run_of_how_many_is_on(measured):
-    numbers = [line.split("Run ")[1].split(":")[0] for line in measured.first.splitlines() if ": Run " in line]
-    assert numbers == [f"{number} of 8" for number in range(1, 9)]
-    runs = re.findall(r"Run \d of 8: (sd-txt2img, batch size .*, round (\d)), on CPU, torch installed", measured.first)
-    assert [int(number) for _, number in runs] == [1, 1, 1, 1, 2, 2, 2, 2]
-    assert len({run for run, _ in runs}) == 8
+def test_a_row_is_printed_when_a_run_ends(measured):
+    rows = progress_rows(measured.first)
+    assert [row[0] for row in rows] == [f"{number}/8" for number in range(1, 9)]
+    assert [int(row[6]) for row in rows] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert {tuple(row[3:6]) for row in rows} == {
+        ("sd-txt2img", size, variant) for size in "12" for variant in ("eager", "contiguous")
+    }
+    for _, _, _, pipeline, batch_size, variant, round_number, rate, *_ in rows:
+        (run,) = rows_of(measured.folder / measured.run_folder(pipeline, batch_size, variant, round_number))
+        assert float(rate) == pytest.approx(float(run["iterations_per_second"]), abs=0.01)
+    assert len(re.findall(r"contiguous +\d +[\d.]+  [\d.]+x$", measured.first, re.MULTILINE)) == 4, "one a pair"
+    assert "snakemake --cores 1 so_far" in measured.first.split(" 1/8 ")[0].split("8 runs.")[1]
+
+
+def test_nothing_hides_the_rows(measured):
+    table = measured.first.split("speed-up\n")[1].split("\n\n")[0]
+    assert len(progress_rows(table)) == 8
+    assert all("sd-txt2img" in line for line in table.splitlines()), table
+    log = next((measured.folder / ".snakemake/log").glob("*.log")).read_text(encoding="utf-8")
+    assert log.count(": Run ") == log.count("(Rule: measure)") == 8, "Snakemake's own log has all"
 
 
 def test_the_table_is_printed_at_the_end(measured):
@@ -195,8 +210,8 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
     process = subprocess.Popen(
         project.command(),
         cwd=project.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=open(project.folder / "printed", "w"),
+        stderr=subprocess.STDOUT,
         start_new_session=True,
         # a shell that starts the tests in the background has them ignore what Ctrl-C sends
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -205,11 +220,15 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
     while len(list(results.glob("**/measure.log"))) < 2:  # the second run is on
         time.sleep(0.2)
         assert process.poll() is None
+    assert len(progress_rows((project.folder / "printed").read_text())) == len(list(results.glob("**/run.csv"))) == 1
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
     process.wait(timeout=60)
     finished = len(list(results.glob("**/run.csv")))
     assert 1 <= finished < 8
     assert project.planned() == 8 - finished
+    printed = (project.folder / "printed").read_text()
+    assert printed.endswith(f"\n{finished} of 8 runs are measured; start again to go on\n")
+    assert "Error in rule" not in printed
 
 
 @pytest.mark.parametrize(

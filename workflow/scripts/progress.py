@@ -201,4 +201,4 @@ class Progress:
             since, what = min(running.values()), f"{len(running)} runs"
         left = self.estimate.left(now)
         more = "" if left is None else f", about {clock(left)} left"
-        return f"{self.done} of {self.total} runs done{more}; now {what}: {clock(now - since)}"
+        return f"{clock(now - since)} {what}; {self.done}/{self.total}{more}"

@@ -6,7 +6,6 @@ Snakemake's log file has all of its messages as before. On a terminal a live lin
 import logging
 import os
 import shutil
-import sys
 import threading
 import time
 from pathlib import Path
@@ -53,8 +52,8 @@ class Display(logging.Handler):
             threading.Thread(target=self.refresh, daemon=True).start()
 
     def passes(self, record):
-        """Whether Snakemake prints the record itself; if so, it finds an empty line. A failed job that has an error of ours, which
-        is printed, needs no block, and no job that was interrupted does."""
+        """Whether Snakemake prints the record itself; if so, it finds an empty line. A failed job needs no block if it was
+        interrupted or has an error of ours, which is printed."""
         event, text = getattr(record, "event", None), str(record.msg)
         self.interrupted |= text.startswith(INTERRUPTED)
         if event in NOISE or text.startswith(NOISE_TEXTS):
