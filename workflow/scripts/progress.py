@@ -130,7 +130,7 @@ class Progress:
         self.open, self.waiting = set(self.runs), defaultdict(list)
         self.done, self.total = measured, measured + len(self.runs)
         self.baseline, self.path_of, self.began = config["baseline"], path_of, now
-        recipes = {run["variant"]: recipe_of(run["variant"], root) for run in runs}
+        recipes = {variant: recipe_of(variant, root) for variant in {run["variant"] for run in runs}}
         self.estimate = Estimate({key_of(run): kind_of(run, recipes[run["variant"]], config["cache"]) for run in runs})
         self.columns = [axis for axis in SHOWN if axis in ALWAYS or len({run[axis] for run in runs}) > 1]
         labels = {axis: {run[axis] for run in runs} for axis in self.columns}
