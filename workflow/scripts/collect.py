@@ -13,10 +13,8 @@ def main(snakemake):
     found = snakemake.input
     rows = read_texts([*found.runs, *found.rows])
     calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
-    pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="
-")
-    calls.to_csv(snakemake.output.calls, index=False, lineterminator="
-")
+    pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
+    calls.to_csv(snakemake.output.calls, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":
