@@ -26,6 +26,7 @@ START = [
     "cache_misses",
     "warmup_calls",
     "warmup_spread_percent",
+    "compile_threads",
     "graphs",
     "graph_breaks",
     "recompilations",

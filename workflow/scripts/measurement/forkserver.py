@@ -10,7 +10,6 @@ It ends when its OWNER, a pid, has ended, or when its socket has been removed.
 import contextlib
 import ctypes
 import functools
-import importlib
 import json
 import os
 import random
@@ -79,7 +78,7 @@ def preload(spec, compiler):
     """Import what the run will need, with `compiler` also torch's compiler. What cannot be imported is left to the run, which
     says so."""
     with importing(), contextlib.suppress(Exception), asking_nvml():
-        from . import ceiling, load, provenance, stage  # noqa: F401
+        from . import ceiling, load, provenance, stage, support  # noqa: F401
 
         provenance.installed_libraries()
         for description in spec.get("definition", {}).get("stages", []):
@@ -87,7 +86,7 @@ def preload(spec, compiler):
                 with contextlib.suppress(Exception):
                     load.find_class(path)
         if compiler:
-            importlib.import_module("torch._inductor.compile_fx")
+            support.import_compiler()
 
 
 def touched():

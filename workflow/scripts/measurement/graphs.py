@@ -17,6 +17,13 @@ def count_breaks():
     return sum(counters["graph_break"].values())
 
 
+def compile_threads():
+    """How many files inductor compiles at a time, at the most."""
+    from torch._inductor import config
+
+    return config.compile_threads
+
+
 class Graphs:
     """What was compiled since this object was made. What a module compiles beyond its first call is a recompilation."""
 

@@ -15,7 +15,7 @@ from .digest import weights_digest
 from .errors import Invalid, SetupError
 from .failure import forget_failures
 from .garbage import collect_all, importing, no_collection
-from .graphs import Graphs, check_graphs, stop_compile_workers
+from .graphs import Graphs, check_graphs, compile_threads, stop_compile_workers
 from .inputs import InputMaker
 from .load import load_pipeline, native_image_size
 from .memory import peaks_mib, reset_peaks
@@ -204,7 +204,7 @@ def measure_stage(description, definition, device, report, folder):
     warmup = warm_up(stage, stopping, report)
     report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
     if compiled:
-        report.values(**graphs.columns(), **cache.columns())
+        report.values(**graphs.columns(), **cache.columns(), compile_threads=compile_threads())
         check_graphs(graphs)
         stop_compile_workers()
     save_output(stage.outputs, folder, description["number"])

@@ -2,6 +2,8 @@
 
 import platform
 import re
+from contextlib import suppress
+from importlib import import_module
 
 import torch
 
@@ -51,6 +53,12 @@ def check_compile():
         torch.compile(check_compile)
 
 
+def import_compiler():
+    """Import torch's compiler before anything is timed, as a forked run has it already. What fails is left to the first call."""
+    with suppress(Exception):
+        import_module("torch._inductor.compile_fx")
+
+
 def check_classes(stage):
     """Raises Unsupported where this release of Diffusers or transformers lacks a class of the stage."""
     components = stage.get("architecture", stage).get("components", {})
@@ -63,4 +71,5 @@ def check_support(stage, recipe, device):
     check_kernels(device)
     if compiles(recipe):
         check_compile()
+        import_compiler()
     check_classes(stage)
