@@ -120,9 +120,11 @@ def visible_gpus(value):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_gpu():
-    """The tests expect the CPU, also on a machine that has a GPU; tests/gpu is for those."""
-    with visible_gpus(""):
+def no_gpu(tmp_path_factory):
+    """The tests expect the CPU, also on a machine that has a GPU; tests/gpu is for those. Processes of tests measure beside each
+    other: no test looks at how fast it was."""
+    with visible_gpus(""), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIFFBENCH_LOCKS", str(tmp_path_factory.mktemp("locks")))
         yield
 
 

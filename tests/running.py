@@ -1,5 +1,6 @@
 """Running measure.py as a user would, and what goes wrong from outside."""
 
+import contextlib
 import csv
 import os
 import signal
@@ -15,11 +16,24 @@ MEASURE = ROOT / "workflow/scripts/measure.py"
 
 
 def measure(
-    output, *arguments, pipeline="sd-txt2img", batch_size=1, variant="eager", environment=None, python=sys.executable
+    output, *arguments, pipeline="sd-txt2img", batch_size=1, variant="eager", environment=None, python=None, fork=True
 ):
-    """Run measure.py as a user would, with few calls. Returns the completed process."""
-    command = [python, MEASURE, "--pipeline", pipeline, "--batch-size", batch_size, "--variant", variant]
+    """Run measure.py as a user would, with few calls. Returns the completed process.
+
+    With the tests' own Python and environment it is forked from a process that this one owns, unless `fork` is false.
+    """
+    command = [
+        python or sys.executable,
+        MEASURE,
+        "--pipeline",
+        pipeline,
+        "--batch-size",
+        batch_size,
+        "--variant",
+        variant,
+    ]
     command += ["--max-warmup-calls", 3, "--max-calls", 6]
+    command += ["--owner", os.getpid() if fork and not python and not environment else "none"]
     return subprocess.run(
         [*map(str, command), *map(str, arguments), "--output", str(output)],
         capture_output=True,
@@ -42,18 +56,29 @@ def is_ours(pid):
     return False
 
 
+def command_line(pid):
+    """The words of a process's command; none if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
 def measuring_processes():
-    """The pids of the measuring processes that this test has started."""
-    for entry in Path("/proc").iterdir():
-        try:
-            if (
-                entry.name.isdigit()
-                and b"/measuring_process.py\0" in (entry / "cmdline").read_bytes()
-                and is_ours(int(entry.name))
-            ):
-                yield int(entry.name)
-        except OSError:
+    """The pids of the measuring processes that this test has started. One that was forked has the command of what it was forked
+    from, which names the pid of the workflow."""
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        command = command_line(pid)
+        if not any(word.endswith("/measuring_process.py") for word in command):
             continue
+        with contextlib.suppress(OSError):
+            if "--serve" not in command:
+                is_run = is_ours(pid)
+            else:
+                parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+                is_run = command_line(parent) == command and is_ours(int(command[-1]))
+            if is_run:
+                yield pid
 
 
 def measuring_sessions():

@@ -217,7 +217,7 @@ def test_a_killed_process_keeps_its_number_if_only_the_evidence_was_missing(tmp_
 
     thread = threading.Thread(target=kill_in_evidence, daemon=True)
     thread.start()
-    assert measure(tmp_path, "--warmup-calls", 1, "--calls", 1, "--max-calls", 1).returncode == 0
+    assert measure(tmp_path, "--warmup-calls", 1, "--calls", 1, "--max-calls", 1, fork=False).returncode == 0
     thread.join(timeout=1)
     (row,) = rows_of(tmp_path)
     assert (row["status"], row["phase"], row["detail"]) == ("ok", "", "")

@@ -13,7 +13,7 @@ import pytest
 
 from measurement import forked, session
 from measurement.forked import Template, template_of
-from measurement.session import is_dead, kill_session, session_pids
+from measurement.session import is_dead, kill_session, proportional_kib, resident_kib, session_pids, total_mib
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
 SCRIPTS = Path(session.__file__).parents[1]
@@ -194,3 +194,12 @@ def test_a_template_that_dies_is_not_forked(tmp_path, monkeypatch):
 def test_a_run_that_no_workflow_owns_is_a_new_process():
     assert template_of(None, 1) is None
     assert template_of(os.getpid(), 2).round_number == 2
+
+
+def test_the_memory_that_a_run_shares_with_its_template_counts_once(tmp_path, monkeypatch):
+    workflow = Workflow(tmp_path, monkeypatch, preload="global kept; kept = os.urandom(300 << 20)")
+    process, _ = workflow.fork("import time; time.sleep(600)")
+    resident, shared = (total_mib(process.pid, kib_of, process.template) for kib_of in (resident_kib, proportional_kib))
+    assert 300 < shared < 450 and resident > 600
+    kill_session(process)
+    workflow.end()

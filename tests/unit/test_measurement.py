@@ -195,7 +195,7 @@ def test_a_missing_compiler_is_a_setup_error_that_names_the_package(tmp_path):
 
 
 def test_a_time_limit_is_a_row(tmp_path):
-    assert measure(tmp_path, "--time-limit-s", 1).returncode == 0
+    assert measure(tmp_path, "--time-limit-s", 1, fork=False).returncode == 0
     (row,) = rows_of(tmp_path)
     assert (row["status"], row["phase"]) == ("timeout", "load")
     assert row["iterations_per_second"] == ""
@@ -210,7 +210,7 @@ def test_a_memory_limit_is_a_row(tmp_path):
 
 def test_a_killed_process_is_a_row(tmp_path):
     kill_measuring_process()
-    assert measure(tmp_path).returncode == 0
+    assert measure(tmp_path, fork=False).returncode == 0
     (row,) = rows_of(tmp_path)
     assert row["status"] == "crashed"
     assert "SIGKILL" in row["detail"]

@@ -26,7 +26,7 @@ def events_of(hits=None, misses=None, **outcome):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Measures a round of a cell whose child reports these events and dies so; returns its row."""
-    monkeypatch.setattr(locking, "FOLDER", tmp_path)
+    monkeypatch.setenv(locking.VARIABLE, str(tmp_path))
     monkeypatch.setattr(measure, "check_toolchain", lambda: None)
 
     def run(number, events, death=None, variant="compile", *options):

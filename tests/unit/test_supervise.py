@@ -181,7 +181,7 @@ def held_elsewhere(path):
 
 @pytest.fixture
 def holder(monkeypatch, tmp_path):
-    monkeypatch.setattr(locking, "FOLDER", tmp_path)
+    monkeypatch.setenv(locking.VARIABLE, str(tmp_path))
     process = held_elsewhere(locking.lock_path("cpu"))
     yield process
     process.kill()

@@ -58,8 +58,8 @@ def failed(tmp_path_factory):
     ("pipeline", "status", "phase", "detail"),
     [
         ("breaks", "compile-error", "first-call", ""),
-        ("too-slow", "timeout", "load", "time limit of 1 s"),
-        ("too-big", "oom", "load", "memory limit of 150 MiB"),
+        ("too-slow", "timeout", None, "time limit of 1 s"),
+        ("too-big", "oom", None, "memory limit of 150 MiB"),
         ("killed", "crashed", None, "SIGKILL"),
         ("lacks-a-class", "unsupported", "load", "has no class PipelineOfTomorrow"),
     ],

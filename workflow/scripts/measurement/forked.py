@@ -29,10 +29,10 @@ START_S = 300.0  # for importing, on a slow disk
 
 
 class Forked:
-    """A run that was forked elsewhere, in the manner of subprocess.Popen."""
+    """A run that was forked from the process `template`, in the manner of subprocess.Popen."""
 
-    def __init__(self, connection, pid):
-        self.connection, self.pid, self.returncode = connection, pid, None
+    def __init__(self, connection, pid, template):
+        self.connection, self.pid, self.template, self.returncode = connection, pid, template, None
 
     def wait(self, timeout):
         """The exit code, negative for a signal. Raises subprocess.TimeoutExpired."""
@@ -69,7 +69,7 @@ class Template:
         except OSError as error:  # no room for the socket, or it takes too long
             message = {"refused": str(error)}
         if "pid" in message:
-            return Forked(connection, message["pid"])
+            return Forked(connection, message["pid"], message["template"])
         if connection:
             connection.close()
         why = message.get("refused", "the process to fork from ended before it had imported all")

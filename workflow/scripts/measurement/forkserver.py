@@ -160,7 +160,7 @@ class Server:
                         self.answer(connection)
 
     def answer(self, connection):
-        """Answer a request: `{"pid": ...}` and, once the run is over, `{"returncode": ...}`; or `{"refused": why}`."""
+        """Answer a request: `{"pid": ..., "template": ...}` and, once the run is over, `{"returncode": ...}`; or `{"refused": why}`."""
         message, descriptors = receive(connection)
         if not message:
             return
@@ -214,7 +214,7 @@ class Server:
             reseed()
             from .__main__ import FORKSERVER, run
 
-            send(connection, pid=os.getpid())
+            send(connection, pid=os.getpid(), template=os.getppid())
             connection.close()
             run(request["spec"], FORKSERVER)
         except BaseException as error:

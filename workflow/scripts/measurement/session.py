@@ -52,10 +52,11 @@ def proportional_kib(pid):
         return resident_kib(pid)
 
 
-def total_mib(session, kib_of):
-    """The sum of `resident_kib` or `proportional_kib` over a session's processes, in MiB; 0 without /proc."""
+def total_mib(session, kib_of, template=None):
+    """The sum of `resident_kib` or `proportional_kib` over a session's processes and the process `template`, in MiB; 0 without
+    /proc."""
     total_kib = 0
-    for pid in session_pids(session):
+    for pid in session_pids(session) + ([template] if template else []):
         try:
             total_kib += kib_of(pid)
         except (OSError, ValueError):  # it has just ended

@@ -37,10 +37,11 @@ def kernel_oom_kills():
 
 
 class MemoryLimit:
-    """A limit in MiB on the host memory of a session's processes, with pages that they share counted once."""
+    """A limit in MiB on the host memory of a session's processes, with pages that they share counted once. What the run was forked
+    from, the process `template`, counts too: the run needs it, and shares most of it."""
 
-    def __init__(self, session, limit_mib):
-        self.session, self.limit_mib = session, limit_mib
+    def __init__(self, session, limit_mib, template=None):
+        self.session, self.limit_mib, self.template = session, limit_mib, template
         self.polls, self.next_s, self.shared_mib = 0, 0.0, 0.0
 
     def is_exceeded(self):
@@ -52,13 +53,13 @@ class MemoryLimit:
         self.polls += 1
         if not self.limit_mib or self.polls % MEMORY_POLLS:
             return False
-        resident_mib = total_mib(self.session, resident_kib)
+        resident_mib = total_mib(self.session, resident_kib, self.template)
         if resident_mib <= self.limit_mib:
             return False
         start_s = time.monotonic()
         if start_s < self.next_s and resident_mib - self.shared_mib <= self.limit_mib:
             return False
-        found_mib = total_mib(self.session, proportional_kib)
+        found_mib = total_mib(self.session, proportional_kib, self.template)
         end_s = time.monotonic()
         self.next_s, self.shared_mib = end_s + (end_s - start_s) / PROPORTIONAL_SHARE, resident_mib - found_mib
         return found_mib > self.limit_mib
@@ -70,7 +71,7 @@ def watch(process, limits, monitor):
     Returns None if it ended by itself, else (status, detail) after killing it at a limit.
     """
     deadline_s = time.monotonic() + limits.time_s
-    memory = MemoryLimit(process.pid, limits.memory_mib)
+    memory = MemoryLimit(process.pid, limits.memory_mib, getattr(process, "template", None))
     while True:
         try:
             process.wait(timeout=POLL_S)
