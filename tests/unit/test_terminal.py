@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import threading
 import time
 
@@ -136,6 +137,18 @@ def test_a_job_that_failed_without_an_error_of_ours_keeps_snakemakes_block(start
     log.write_text("Segmentation fault\n")
     workflow.fail(1, log)
     assert "the whole command" in workflow.stream.getvalue()
+
+
+def test_the_error_of_an_earlier_start_is_not_printed(start, filling, tmp_path):
+    """A job that the cluster ended before it began leaves the log as it was."""
+    log = tmp_path / "measure.log"
+    log.write_text("error: no room; make some\n")
+    os.utime(log, (0, 0))
+    workflow = start(io.StringIO(), filling([run_of()]).progress)
+    workflow.begin(1, "measure", "Run", run_of())
+    workflow.fail(1, log)
+    workflow.close()
+    assert "no room" not in workflow.stream.getvalue() and "the whole command" in workflow.stream.getvalue()
 
 
 def test_an_error_is_not_repeated_once_the_job_was_tried_again(start, filling, tmp_path):
