@@ -70,8 +70,9 @@ def drifts_of(ranks):
 @lru_cache(maxsize=2**16)
 def correlate(ranks):
     """(Spearman's rank correlation with the order, the p-value of Kendall's tau) of ranks. Runs of few calls share them."""
-    order = np.arange(len(ranks))
-    return stats.spearmanr(order, ranks).statistic, stats.kendalltau(order, ranks).pvalue
+    order = np.arange(1.0, len(ranks) + 1)
+    spearman = np.corrcoef(np.column_stack([order, ranks]), rowvar=False)[1, 0]
+    return spearman, stats.kendalltau(order, ranks).pvalue
 
 
 def rounded_up(percent):
@@ -177,14 +178,13 @@ def flag_baselines(summary, baseline):
 
 
 def flag_runs(measurements, calls):
-    """Flags of every run and stage that has some: a Series of lists by RUN. `calls` may be None: then only what the rows say."""
+    """{values of RUN: flags} of every run and stage that has some. `calls` may be None: then only what the rows say."""
     ok = measurements[measurements["status"] == "ok"]
     flags = [
         sum(parts, []) for parts in zip(flag_rows(ok), flags_of_calls(ok, calls), flag_devices(ok), flag_speeds(ok))
     ]
-    flagged = [bool(found) for found in flags]
-    index = pd.MultiIndex.from_frame(ok.loc[flagged, RUN])
-    return pd.Series([found for found in flags if found], index=index, dtype=object)
+    flagged = np.array(list(map(bool, flags)), dtype=bool)
+    return dict(zip(tuples(ok.loc[flagged, RUN]), filter(None, flags)))
 
 
 def flags_of_calls(ok, calls):
@@ -204,17 +204,23 @@ def flags_of_calls(ok, calls):
 
 def flag_cells(measurements, calls):
     """The flags of every cell and stage as one text: `spread (round 2): …; drift (round 1, 3): …`, and what to do about it
-    behind the last of each kind; a Series by RUN without the round."""
-    runs = flag_runs(measurements, calls).explode().rename("flag").reset_index()
-    if runs.empty:
-        return pd.Series(dtype=object, index=pd.MultiIndex.from_arrays([[]] * len(RUN[:-1]), names=RUN[:-1]))
-    told = runs.groupby([*RUN[:-1], "flag"], sort=False)["round"].agg(lambda rounds: ", ".join(map(str, rounds)))
-    kinds, details = zip(*told.index.get_level_values("flag"))
-    kinds = pd.Series(kinds, told.index)
-    last = ~pd.DataFrame({"kind": kinds}).reset_index(level=RUN[:-1]).duplicated([*RUN[:-1], "kind"], keep="last")
-    remedies = (". " + kinds.map(REMEDIES)).where(last.to_numpy(), "")
-    texts = kinds + " (round " + told + "): " + pd.Series(details, told.index) + remedies
-    return texts.groupby(level=RUN[:-1], sort=False).agg("; ".join)
+    behind the last of each kind; a Series by KEY."""
+    runs, cells = flag_runs(measurements, calls), {}
+    for (*cell, number), flags in runs.items():
+        rounds = cells.setdefault(tuple(cell), {})
+        for flag in flags:
+            rounds.setdefault(flag, []).append(str(number))
+    index = pd.MultiIndex.from_frame(pd.DataFrame(list(cells), columns=KEY))
+    return pd.Series(list(map(describe_flags, cells.values())), index=index, dtype=object)
+
+
+def describe_flags(rounds):
+    """The text of one cell and stage; `rounds` maps each flag to the rounds that have it."""
+    last = {kind: place for place, (kind, _) in enumerate(rounds)}
+    return "; ".join(
+        f"{kind} (round {', '.join(numbers)}): {detail}" + f". {REMEDIES[kind]}" * (last[kind] == place)
+        for place, ((kind, detail), numbers) in enumerate(rounds.items())
+    )
 
 
 def kinds_of(flags):
