@@ -14,7 +14,7 @@ from reporting.errors import ReportError, run_script
 from reporting.fidelity import compare_runs, write_fidelity
 from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs
-from reporting.read import read_calls, read_texts
+from reporting.read import read_calls, read_files
 
 LOCAL = ("external", "documents")  # keys of the config that name files of this machine
 COMMAND = "snakemake --cores 1 --configfile config.yaml"
@@ -54,7 +54,7 @@ def collect(params):
     write_fidelity(compare_runs(current, params.config["baseline"]), fidelity)
     count = f"{len(paths)} of {len(params.runs)} runs"
     files = {
-        "measurements.csv": to_text(pd.DataFrame(read_texts(paths))),
+        "measurements.csv": to_text(pd.DataFrame(read_files(paths)[0])),
         "calls.csv": to_text(read_calls([path.with_name("calls.csv") for path in paths])),
         "fidelity.csv": fidelity.getvalue(),
         "config.yaml": to_yaml({key: value for key, value in params.config.items() if key not in LOCAL}),

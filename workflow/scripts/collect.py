@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from reporting.errors import run_script
-from reporting.read import read_calls, read_texts
+from reporting.read import read_calls, read_files
 
 
 def main(snakemake):
     """`input.runs` are the run.csv of the dataset, each with its calls.csv beside it; `rows` and `calls` come from elsewhere."""
     found = snakemake.input
-    rows = read_texts([*found.runs, *found.rows])
+    rows, _ = read_files([*found.runs, *found.rows])
     calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
     calls.to_csv(snakemake.output.calls, index=False, lineterminator="\n")

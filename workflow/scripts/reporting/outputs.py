@@ -10,7 +10,7 @@ from PIL import Image
 from columns import CELL
 
 from .errors import ReportError
-from .read import join_files, read_columns, to_frame
+from .read import read_files, to_frame
 
 FOLDER = "outputs"  # beside a run.csv
 
@@ -24,10 +24,10 @@ class Output(NamedTuple):
 
 def read_runs(paths):
     """The rows of every run.csv among `paths` as a DataFrame (see read.to_frame) with the column `outputs`: the folder of
-    what the run's call made. Raises ReportError as read_columns does."""
-    files = [(Path(path), read_columns(path)) for path in paths]
-    folders = [str(path.parent / FOLDER) for path, columns in files for _ in columns["gpu"]]
-    return to_frame(join_files(columns for _, columns in files)).assign(outputs=pd.Series(folders, dtype=str))
+    what the run's call made. Raises ReportError as read_files does."""
+    columns, counts = read_files(paths)
+    folders = [str(path.parent / FOLDER) for path, count in zip(map(Path, paths), counts) for _ in range(count)]
+    return to_frame(columns).assign(outputs=pd.Series(folders, dtype=str))
 
 
 def current_runs(runs, definitions):

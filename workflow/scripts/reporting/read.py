@@ -2,7 +2,7 @@
 
 import csv
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import fastjsonschema
@@ -16,6 +16,7 @@ from sizes import NATIVE, with_size
 from .errors import ReportError
 
 CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
+AGAIN = "delete it and its run is measured again"
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.yaml"
 
 
@@ -52,11 +53,24 @@ def number_columns():
     return [column for column, rule in rules if rule.get("$ref", "").rpartition("/")[2] in numeric]
 
 
-def read_columns(path, remedy="delete it and its run is measured again"):
-    """The rows of one measurement CSV as {column: texts}. `remedy` is what to do about a file that is damaged.
+def read_files(paths, remedy=AGAIN):
+    """({column: texts}, how many rows each file has) of the rows of several measurement CSVs, in the order of the paths.
 
-    Raises ReportError that names file and line where the file is empty, cut off, foreign, or holds what no row may hold.
+    `remedy` is what to do about a file that is damaged. Raises ReportError that names file and line where one is empty, cut off,
+    foreign, or holds what no row may hold.
     """
+    files = [split_file(path, remedy) for path in paths]
+    alike = groupby(files, key=lambda file: file[0])
+    parts = [whole_columns(header, list(chain.from_iterable(rows for _, rows in same))) for header, same in alike]
+    columns = {column: tuple(chain.from_iterable(part[column] for part in parts)) for column in row_schema()[0]}
+    if not is_valid(columns):
+        for path in paths:
+            check_rows(path, lines_of(path, remedy))
+    return columns, [len(rows) for _, rows in files]
+
+
+def lines_of(path, remedy):
+    """The lines of a CSV. Raises ReportError where it is no text, empty or cut off."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             text = file.read()
@@ -64,25 +78,28 @@ def read_columns(path, remedy="delete it and its run is measured again"):
         raise ReportError(f"{path}: not a text file in UTF-8; {remedy}") from None
     if not text.endswith("\n"):
         raise ReportError(f"{path}: empty or cut off in its last line; {remedy}")
-    lines = text.splitlines(keepends=True)
+    return text.splitlines(keepends=True)
+
+
+def split_file(path, remedy):
+    """(header, rows as lists) of one measurement CSV, whose values are not checked yet. Raises ReportError as read_files does."""
+    lines = lines_of(path, remedy)
     try:
         header, *rows = csv.reader(lines, strict=True)
         rows = list(filter(None, rows))
-        check_columns(path, header, row_schema()[0])
-        columns = whole_columns(header, rows)
+        is_whole = all(length == len(header) for length in set(map(len, rows)))
     except csv.Error:
-        columns = None
-    if columns is None or not is_valid(columns):
+        is_whole = False
+    if not is_whole:
         check_rows(path, lines)
+    check_columns(path, header, row_schema()[0])
     if not rows:
         raise ReportError(f"{path}: a header without rows; {remedy}")
-    return columns
+    return header, rows
 
 
 def whole_columns(header, rows):
-    """{column: texts} with every column of the schema; None if a row is longer or shorter than the header."""
-    if any(length != len(header) for length in set(map(len, rows))):
-        return None
+    """{column: texts} with every column of the schema."""
     found = dict(zip(header, zip(*rows)))
     defaults = {**dict.fromkeys(row_schema()[0], ""), "size": NATIVE}
     return {column: found.get(column) or (value,) * len(rows) for column, value in defaults.items()}
@@ -118,9 +135,9 @@ def check_rows(path, lines):
         raise ReportError(f"{path}:{reader.line_num}: {column}: {found}expected {expectation(error)}") from None
 
 
-def read_rows(path, remedy="delete it and its run is measured again"):
-    """The rows of one measurement CSV as dictionaries of text. Raises ReportError as read_columns does."""
-    columns = read_columns(path, remedy)
+def read_rows(path, remedy=AGAIN):
+    """The rows of one measurement CSV as dictionaries of text. Raises ReportError as read_files does."""
+    columns, _ = read_files([path], remedy)
     return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
@@ -177,17 +194,6 @@ def read_calls(paths):
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CALL_COLUMNS)
 
 
-def read_texts(paths):
-    """The rows of several measurement CSVs as {column: texts}, in the order of the paths."""
-    return join_files(map(read_columns, paths))
-
-
-def join_files(files):
-    """What read_columns gave of several files, as one."""
-    files = list(files)
-    return {column: tuple(chain.from_iterable(file[column] for file in files)) for column in row_schema()[0]}
-
-
 def read_measurements(paths):
     """The rows of several measurement CSVs as one DataFrame, in the order of the paths."""
-    return to_frame(read_texts(paths))
+    return to_frame(read_files(paths)[0])
