@@ -1,11 +1,12 @@
 """Measurement CSVs that are damaged, cut off or foreign are refused with file and line."""
 
 import pytest
+from fastjsonschema import JsonSchemaValueException
 
 from columns import COLUMNS
 from measurement.row import to_csv
 from reporting.errors import ReportError
-from reporting.read import read_measurements, row_schema
+from reporting.read import is_valid, read_measurements, row_schema
 
 
 def test_schema_and_writer_agree_on_the_columns():
@@ -60,6 +61,53 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path.write_bytes(b"\x80\xff\n")
     with pytest.raises(ReportError, match="not a text file"):
         read_measurements([path])
+
+
+VALUES = [
+    "",
+    "0",
+    "1",
+    "-1",
+    "1.5",
+    "1e3",
+    "x",
+    "a b",
+    "ok",
+    "oom",
+    "warm",
+    "0123456789ab",
+    "native",
+    "8x8",
+    "power cap",
+    "tiny",
+]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_column_takes_what_a_whole_row_of_the_schema_takes(make_row, column):
+    _, validate = row_schema()
+    for value in VALUES:
+        row = {name: str(text) for name, text in make_row(**{column: value}).items()}
+        try:
+            validate(row)
+            wanted = True
+        except JsonSchemaValueException:
+            wanted = False
+        assert is_valid({name: (text,) for name, text in row.items()}) == wanted, value
+
+
+def test_files_of_several_releases_are_read_as_one_and_the_damaged_one_is_named(make_row, tmp_path):
+    older = [column for column in COLUMNS if column not in ("size", "step_mib")]
+    paths = [tmp_path / f"{number}.csv" for number in range(4)]
+    for number, (path, columns) in enumerate(zip(paths, [COLUMNS, older, older, COLUMNS]), start=1):
+        row = make_row(round=number, step_mib=7)
+        path.write_text(to_csv([{column: row[column] for column in columns}], columns), encoding="utf-8")
+    frame = read_measurements(paths)
+    assert frame["round"].tolist() == [1, 2, 3, 4]
+    assert frame["step_mib"].isna().tolist() == [False, True, True, False]
+    paths[2].write_text(paths[2].read_text(encoding="utf-8").replace(",ok,", ",fine,"), encoding="utf-8")
+    with pytest.raises(ReportError, match=f"^{paths[2]}:2: status: found 'fine'"):
+        read_measurements(paths)
 
 
 MEMBERS = {
