@@ -24,7 +24,7 @@ from measurement.row import write_whole  # noqa: E402
 from reporting.errors import ReportError  # noqa: E402
 from reporting.notes import listed  # noqa: E402
 from reporting.read import read_rows  # noqa: E402
-from sizes import name_at  # noqa: E402
+from sizes import NATIVE, name_at  # noqa: E402
 
 LISTS = {"pipelines": "pipeline", "batch_sizes": "batch_size", "sizes": "size", "variants": "variant"}
 
@@ -125,14 +125,45 @@ def merge(dataset, found, path):
     return new, sorted(outdated)
 
 
-def config_of(dataset, own):
-    """The config of the merged Dataset: `own` of the archive, with all that the rows and the dataset's config name."""
+def config_of(dataset, own, root):
+    """The config of the merged Dataset: `own` of the archive, with all that the rows and the dataset's config name, pipelines and
+    variants in the order of their catalogues."""
     before = yaml.safe_load(dataset.texts.get("config.yaml", "{}"))
     for key, column in LISTS.items():
         kind = int if key == "batch_sizes" else str
-        named = [*before.get(key, []), *(kind(row[column] or "native") for row in dataset.rows())]
-        own[key] = list(dict.fromkeys(named))
+        named = list(dict.fromkeys([*before.get(key, []), *(kind(row[column] or NATIVE) for row in dataset.rows())]))
+        catalogue = list(read_yaml(Path(root) / f"config/{key}.yaml")) if key in ("pipelines", "variants") else []
+        own[key] = sorted(named) if kind is int else sorted(named, key=(catalogue + named).index)
     return {**own, "rounds": max(int(row["round"]) for row in dataset.rows())}
+
+
+def put_in_order(dataset, config):
+    """Sort what belongs to runs as the config lists their cells, so that tables do not show in which order sessions measured;
+    minutes.csv stays in that order."""
+
+    places = {key: {str(name): place for place, name in enumerate(config[key])} for key in LISTS}
+
+    def place(row):
+        return [places[key][row[column] or NATIVE] for key, column in LISTS.items()], int(row["round"])
+
+    for table, columns in TABLES.items():
+        if columns == RUN and table != "minutes.csv":
+            dataset.tables[table].sort(key=place)
+
+
+def sessions_of(rows):
+    """A text for each day and board that the rows are of: `2026-11-26, board ed5c9f2b: sd-img2img, if (1 round)`."""
+    sessions = {}
+    for row in rows:
+        sessions.setdefault((row["started_at"][:10], row["device_id"]), []).append(row)
+    for (day, board), own in sorted(sessions.items()):
+        names = dict.fromkeys(name_at(row["pipeline"], row["size"]) for row in own)
+        rounds = {}
+        for row in own:
+            rounds.setdefault(key_of(row)[:-1], set()).add(row["round"])
+        most = max(map(len, rounds.values()))
+        counted = "1 round" if most == 1 else f"up to {most} rounds"
+        yield f"{day}, board {board or 'unknown'}: {', '.join(names)} ({counted})"
 
 
 def about(dataset, config, label):
@@ -140,13 +171,11 @@ def about(dataset, config, label):
     text = dataset.texts.get("about.yaml", "")
     before = yaml.safe_load(text) or {}
     rows = dataset.rows()
-    boards = {row["device_id"] for row in rows}
     release = listed([row["torch_version"] for row in rows])
     what = "full-scale architectures" if config["scale"] == "full" else "miniature architectures"
     source = (
-        f"measured by the project on {listed(sorted({row['started_at'][:10] for row in rows if row['started_at']}))} on "
-        f"{listed([row['device_name'] for row in rows])} ({len(boards)} board{'s' * (len(boards) > 1)}), torch {release}, {what} "
-        f"with {config['weights']} weights, up to {config['rounds']} rounds a cell"
+        f"measured by the project on {listed([row['device_name'] for row in rows])}, torch {release}, {what} with "
+        f"{config['weights']} weights: {'; '.join(sessions_of(rows))}"
     )
     title = f"{label}, {what}, {config['weights']} weights"
     found = {
@@ -171,7 +200,8 @@ def merge_into(root, archives):
         new, outdated = merge(dataset, found, path)
         if not dataset.rows():
             raise DiffbenchError(f"{path}: neither it nor {folder / name} has a measurement; merge one that has first")
-        config = config_of(dataset, yaml.safe_load(found.texts["config.yaml"]))
+        config = config_of(dataset, yaml.safe_load(found.texts["config.yaml"]), root)
+        put_in_order(dataset, config)
         dataset.texts["config.yaml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         gpu = dataset.rows()[0]["gpu"]
         label = read_yaml(Path(root) / "config/gpus.yaml").get(gpu, {}).get("label", gpu)
