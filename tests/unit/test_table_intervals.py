@@ -65,3 +65,12 @@ def test_an_interval_has_its_smaller_end_first_in_every_unit(make_row, unit):
     expected = {"it/s": [20.2, low, high], "s/it": [1 / 20.2, 1 / high, 1 / low], "images/s": [0.4], "s/image": [2.5]}
     assert numbers == pytest.approx(expected[unit], abs=1e-5)
     assert len(numbers) == 1 or numbers[1] < numbers[0] < numbers[2]
+
+
+def test_what_has_one_round_beside_others_is_named(make_row):
+    later = {"started_at": "2026-12-01T10:00:00Z"}
+    rows = [*rounds_at(make_row, 20, 20.1), *rounds_at(make_row, 21, pipeline="if", variant="compile", **later)]
+    assert "One round, so no interval: IF (measured 2026-12-01)." in tables_of(rows)["A100", 1]
+    part = [*rows, *rounds_at(make_row, 20, 20.1, pipeline="if")]
+    assert "One round, so no interval: IF, torch 2.0 compile (" in tables_of(part)["A100", 1]
+    assert "One round" not in tables_of(rounds_at(make_row, 20))["A100", 1], "the line below says so of all"

@@ -100,9 +100,9 @@ def place_words(text, lines, end, top):
     return rights[0], heights[0]
 
 
-def draw_panel(axes, base, rows, colours):
-    """The lines of one panel, a dot where they cross, and the numbers of images in words. Returns whether a start-up is below
-    0 s."""
+def draw_panel(axes, base, rows, colours, cells):
+    """The lines of one panel, a dot where they cross, and the numbers of images in words, with the variant where there are
+    several. Returns whether a start-up is below 0 s."""
     size = base["batch_size"]
     finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
     finite = [images for images in finite if is_number(images) and images < NEVER]
@@ -127,7 +127,8 @@ def draw_panel(axes, base, rows, colours):
             images = row[f"breakeven_{state}_images"]
             if is_number(images) and 0 < images < NEVER:
                 axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
-            words.append(print_breakeven(row, state))
+            text = print_breakeven(row, state)
+            words.append(f"{shown(cells.name_column(column), 24, 1)}, {text}" if text and len(rows) > 1 else text)
     top = 1.05 * max(times_s[1] for _, times_s in drawn)
     text = "\n".join(filter(None, words))
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
@@ -157,7 +158,7 @@ def draw_breakeven(summary, labels, baseline):
         for axes in row_axes[len(row) :]:
             axes.set_visible(False)
         for (name, base, of_column), axes in zip(row, row_axes):
-            negative |= draw_panel(axes, base, of_column, colours)
+            negative |= draw_panel(axes, base, of_column, colours, cells)
             axes.set_title("\n".join(shown(line, 38) for line in name.split("\n")), fontsize=7)
             axes.set_xlabel("images")
         row_axes[0].set_ylabel("seconds")

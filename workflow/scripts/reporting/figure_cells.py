@@ -249,14 +249,16 @@ def note_of(pipeline, rows, labels):
 
 def describe_rounds(rows, marks, over=""):
     """Sentences for the caption: of how many rounds the medians are, and what the error bars are where there are any."""
+    single = ""
     counts = rows.loc[(rows["status"] == "ok") & rows["device_name"].astype(str).astype(bool), "rounds"]
     sentences = []
     if len(counts) and counts.max() >= 1:
         few, many = int(counts.min()), int(counts.max())
+        single = "; one round has none" * (few == 1 < many)
         counted = f"{few} round{'s' * (few > 1)}" if few == many else f"{few} to {many} rounds"
         sentences.append(f"Medians of {counted}.")
     if any(mark.low is not None for mark in marks):
-        sentences.append(f"Error bars: 95% interval{over}, by Student's t on the logarithms of the rounds.")
+        sentences.append(f"Error bars: 95% interval{over}, by Student's t on the logarithms of the rounds{single}.")
     if any(mark.wide for mark in marks):
         sentences.append(f"Error bars that would be too wide are left out: {TOO_FEW}.")
     return sentences

@@ -21,8 +21,8 @@ SHARES = [(1, "-"), (0.5, "--"), (0.1, ":")]  # of the ceiling that have a line
 FILLS = ["none", "full", "left", "bottom", "right", "top"]  # variants differ without colour
 DIAMETERS = [4, 6, 8, 10, 12]  # points; of batch sizes, from the smallest
 ROOFS = (
-    "Solid line: the ceiling that was measured on the same device with the same torch build, a large copy where it slants, "
-    "a large matrix product where it is level; dashed: 50% of it, dotted: 10%. FLOP: of one denoising step. Bytes: the "
+    "Solid line: the ceiling that was measured on a device of this name with the same torch build, a large copy where it "
+    "slants, a large matrix product where it is level; dashed: 50% of it, dotted: 10%. FLOP: of one denoising step. Bytes: the "
     "least that such a step must move, every weight, input and output once; activations that leave the caches come on top, "
     "so a cell can lie below the slanted line even though compute is not what limits it."
 )

@@ -39,6 +39,7 @@ def notes_of(part, labels, options):
         yield from advice_of(part, names)
     yield from condition_notes(part, names)
     if len(measured):
+        yield from single_rounds(measured, names)
         yield from differences_of(measured)
         yield provenance_of(measured, options.unit)
     elif (part["status"] == "ok").any():
@@ -119,6 +120,25 @@ def advice_of(part, names):
     ]
     if advice:
         yield f"Unclear: the interval contains 1; estimate of the rounds that would settle it: {'; '.join(advice)}."
+
+
+def single_rounds(measured, names):
+    """A sentence that names what has one round, and so no interval, where others have more: pipelines, or some cells of one."""
+    measured = measured[measured["status"] == "ok"]
+    single = measured["rounds"] == 1
+    if single.all() or not single.any():
+        return
+    whole = single.groupby(measured["pipeline"]).all()
+    one = measured[single]
+    told = [
+        label_of(names.labels, "pipelines", row["pipeline"]) if whole[row["pipeline"]] else names.cell(row)
+        for row in records(one[NAMED])
+    ]
+    told = list(dict.fromkeys(told))
+    more = f"; {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+    dates = listed(sorted(one["measured_on"]))
+    dated = "" if dates == listed(sorted(measured["measured_on"])) else f" (measured {dates})"
+    yield f"One round, so no interval: {'; '.join(told[:MOST_NAMED])}{more}{dated}."
 
 
 def condition_notes(part, names):
