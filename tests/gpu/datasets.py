@@ -5,7 +5,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from columns import CALL_COLUMNS, CEILING_COLUMNS, CELL, COLUMNS
+from columns import CALL_COLUMNS, CEILING_COLUMNS, CELL, COLUMNS, MINUTE_COLUMNS
 from measurement.errors import DiffbenchError
 from measurement.row import to_csv, write_whole
 from sizes import NATIVE
@@ -18,7 +18,12 @@ TABLES = {  # of a dataset's files, the columns that name what its rows belong t
     "minutes.csv": RUN,  # how long each phase of a run took
     "ceilings.csv": ["gpu", "torch", "dtype"],
 }
-COLUMNS_OF = {"measurements.csv": COLUMNS, "calls.csv": CALL_COLUMNS, "ceilings.csv": CEILING_COLUMNS}
+COLUMNS_OF = {
+    "measurements.csv": COLUMNS,
+    "calls.csv": CALL_COLUMNS,
+    "minutes.csv": MINUTE_COLUMNS,
+    "ceilings.csv": CEILING_COLUMNS,
+}
 CHECKS = "checks"  # folder of what tests, bare loops and traces printed
 PASSED = "exit code 0"  # the last line of a check that has come to its end
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in an archive

@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-from datasets import RUN
+from columns import PHASES
 
-PHASES = ["start", "import", "load", "compile", "calls", "evidence", "end"]
-COLUMNS = [*RUN, "definition", "started_at", "wall_s", *(f"{phase}_s" for phase in PHASES)]
 OF_PHASE = {
     "load": "load",
     "first-call": "calls",

@@ -104,7 +104,7 @@ def test_backticks_of_different_paragraphs_are_no_pair(before):
         (
             "<!-- diffbench:begin -->\n",
             1,
-            "kind ''; expected one of table, extended, tables, figure, catalogue, comparison, cell",
+            "kind ''; expected one of table, extended, tables, figure, catalogue, comparison, minutes, cell",
         ),
         ("<!-- diffbench:begin tabel a=1 -->\n", 1, "did you mean 'table'?"),
         ("<!-- diffbench:begin gpu=A100 -->\n", 1, "write the kind after `begin`"),

@@ -52,6 +52,7 @@ rule documents:
         summaries=[f"results/{dataset}/summary.csv" for dataset in DOCUMENTED],
         figures=[figure_files(dataset) for dataset in DOCUMENTED],
         abouts=list(ABOUTS.values()),
+        minutes=list(MINUTES.values()),
         catalogues=CATALOGUES,
     log:
         RESULTS / "logs" / "documents.log",
@@ -61,6 +62,7 @@ rule documents:
         documents=DOCUMENTS,
         datasets=DOCUMENTED,
         abouts=ABOUTS,
+        minutes=MINUTES,
         check=False,
     message:
         "Fill the documents: {params.documents}"
@@ -75,6 +77,7 @@ use rule documents as documents_check with:
         documents=DOCUMENTS,
         datasets=DOCUMENTED,
         abouts=ABOUTS,
+        minutes=MINUTES,
         check=True,
     message:
         "Look whether the documents are filled: {params.documents}"

@@ -191,6 +191,7 @@ def committed_files(dataset, name):
 
 
 ABOUTS = {name: str(path) for name in DOCUMENTED for path in about_files(name)}
+MINUTES = {name: str(path) for name in DOCUMENTED for path in committed_files(name, "minutes.csv")}
 
 
 def table_options(dataset):

@@ -95,3 +95,5 @@ CEILING_COLUMNS = [
     "started_at",
 ]
 CALL_COLUMNS = IDENTITY + ["definition", "kind", "call", "latency_s", "loop_s", "iterations", "denoiser_calls"]
+PHASES = ["start", "import", "load", "compile", "calls", "evidence", "end"]  # of a run's time in a session on a GPU
+MINUTE_COLUMNS = [*CELL, "round", "definition", "started_at", "wall_s", *(f"{phase}_s" for phase in PHASES)]

@@ -22,7 +22,7 @@ def main(snakemake):
         for name, path in zip(snakemake.params.datasets, snakemake.input.summaries)
     }
     figures = {name: Path(path).parent / "figures" for name, path in zip(datasets, snakemake.input.summaries)}
-    render = Renderer(datasets, figures)
+    render = Renderer(datasets, figures, snakemake.params.minutes)
     documents = snakemake.params.documents
     if snakemake.params.check:
         difference = stale(documents, render)

@@ -20,6 +20,7 @@ KINDS = {
     "figure": "block",
     "catalogue": "block",
     "comparison": "block",
+    "minutes": "block",
     "cell": "inline",
 }
 BEGIN, END = "<!-- diffbench:begin KIND key=value -->", "<!-- diffbench:end -->"

@@ -1,5 +1,5 @@
 """What stands in a document's marked space: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
-it, or the dataset beside a published one."""
+it, the dataset beside a published one, or how long its runs took."""
 
 import difflib
 import os
@@ -15,6 +15,7 @@ from .errors import ReportError
 from .extended import build_extended
 from .formats import to_markdown
 from .labels import escape, label_of
+from .minutes import build_minutes, read_minutes
 from .notes import provenance_of
 from .rows import records
 from .tables import build_table, render_tables, table_keys
@@ -26,6 +27,7 @@ OPTIONS = {  # kind: (options it needs, options it may have)
     "figure": ({"dataset", "name"}, set()),
     "catalogue": ({"dataset"}, set()),
     "comparison": ({"dataset", "with"}, {"gpu", "torch", "batch_size"}),
+    "minutes": ({"dataset"}, set()),
     "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage"}),
 }
 
@@ -53,10 +55,10 @@ def check_options(marker):
 
 class Renderer:
     """Renders markers. `datasets` maps a name to (summary, labels), the labels with `source` where it has one; `figures` to the
-    folder of its figures."""
+    folder of its figures, `minutes` to its minutes.csv where it has one."""
 
-    def __init__(self, datasets, figures):
-        self.datasets, self.figures = datasets, figures
+    def __init__(self, datasets, figures, minutes=None):
+        self.datasets, self.figures, self.minutes_files = datasets, figures, minutes or {}
 
     def __call__(self, marker):
         check_options(marker)
@@ -106,6 +108,13 @@ class Renderer:
         if not text:
             raise ReportError(f"{NOTHING[0].lower()}{NOTHING[1:-1]}; choose another dataset, gpu, torch or batch_size")
         return text
+
+    def minutes(self, marker, summary, labels):
+        """How long each phase of its runs took."""
+        name = marker.options["dataset"]
+        if name not in self.minutes_files:
+            raise ReportError(f"the dataset {name} has no minutes.csv; choose one that a session on a GPU measured")
+        return to_markdown(build_minutes(read_minutes(self.minutes_files[name]), labels)).split("\n", 2)[2]
 
     def figure(self, marker, summary, labels):
         """An image link, relative to the document, with what it shows as alternative text."""
