@@ -117,7 +117,7 @@ class Running:
 def test_a_limit_is_named_with_where_it_comes_from_and_what_still_lives(monkeypatch, limits, expected):
     sampled = []
     monkeypatch.setattr(supervise, "kill_session", lambda process: f"{process.pid} lives")
-    monkeypatch.setattr(supervise, "total_mib", lambda leader, kib_of: 300 if leader == 77 else 0)
+    monkeypatch.setattr(supervise, "total_mib", lambda leader, kib_of, template: 300 if leader == 77 else 0)
     monitor = SimpleNamespace(sample=lambda pid, at_s: sampled.append(pid))
     assert supervise.watch(Running(), limits, monitor) == expected
     assert set(sampled) == {77}
@@ -220,7 +220,7 @@ def test_a_process_is_dead_although_its_entry_waits_for_its_parent(monkeypatch, 
 )
 def test_memory_is_above_its_limit_where_what_is_not_shared_is(monkeypatch, resident, proportional, exceeded):
     held = {resident_kib: resident, proportional_kib: proportional}
-    monkeypatch.setattr(supervise, "total_mib", lambda leader, kib_of: held[kib_of])
+    monkeypatch.setattr(supervise, "total_mib", lambda leader, kib_of, template: held[kib_of])
     limit = supervise.MemoryLimit(1, 200)
     assert [limit.is_exceeded() for _ in range(5)] == [False] * 4 + [exceeded], "every fifth time"
     assert not any(supervise.MemoryLimit(1, None).is_exceeded() for _ in range(5)), "there is no limit"

@@ -160,7 +160,7 @@ class Server:
                         self.answer(connection)
 
     def answer(self, connection):
-        """Answer a request: `{"pid": ..., "template": ...}` and, once the run is over, `{"returncode": ...}`; or `{"refused": why}`."""
+        """Answer a request: `{"pid": ..., "template": ...}`, then `{"returncode": ...}` once the run is over; or `{"refused": why}`."""
         message, descriptors = receive(connection)
         if not message:
             return

@@ -37,8 +37,8 @@ def kernel_oom_kills():
 
 
 class MemoryLimit:
-    """A limit in MiB on the host memory of a session's processes, with pages that they share counted once. What the run was forked
-    from, the process `template`, counts too: the run needs it, and shares most of it."""
+    """A limit in MiB on the host memory of a session's processes, with pages that they share counted once. What the run was
+    forked from, the process `template`, counts too: the run needs it, and shares most of it."""
 
     def __init__(self, session, limit_mib, template=None):
         self.session, self.limit_mib, self.template = session, limit_mib, template
