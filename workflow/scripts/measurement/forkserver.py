@@ -160,7 +160,8 @@ class Server:
                         self.answer(connection)
 
     def answer(self, connection):
-        """Answer a request: `{"pid": ..., "template": ...}`, then `{"returncode": ...}` once the run is over; or `{"refused": why}`."""
+        """Answer a request: with the `pid` of the run and of its `template`, and with its `returncode` once it is over; or with
+        why it is `refused`."""
         message, descriptors = receive(connection)
         if not message:
             return

@@ -12,8 +12,8 @@ from .labels import label_of
 TIMES = ["wall_s", *(f"{phase}_s" for phase in PHASES)]
 GROUP = ["pipeline", "batch_size", "variant"]
 NOTES = [
-    "Seconds: means over the rounds named; the sums over all runs, and their shares. Compile: how much longer first calls took than "
-    "later ones. What was no finished run (ceilings, what was stopped, waiting) is not in it.",
+    "Seconds: means over the rounds named; the sums over all runs, and their shares. Compile: how much longer first calls took "
+    "than later ones. What was no finished run (ceilings, what was stopped, waiting) is not in it.",
 ]
 
 
@@ -27,7 +27,7 @@ def read_minutes(path):
 
 
 def build_minutes(minutes, labels):
-    """The Table of the phases: a row for round 1 of each cell, which finds an empty compiler cache, and one for its later rounds."""
+    """The Table of the phases: a row for round 1 of each cell, which finds an empty compiler cache, and one for later rounds."""
     headers = [["Pipeline, variant"], ["rounds"], ["all"], *([phase] for phase in PHASES)]
     later, rows = minutes["round"] != "1", []
     for (pipeline, batch_size, variant, is_later), part in minutes.groupby([*GROUP, later], sort=False):
