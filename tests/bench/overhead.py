@@ -41,8 +41,11 @@ def overhead_s(arguments, folder, start_method, variant, number):
     ]
     command += ["--scale", arguments.scale, "--variant", variant, "--round", str(number), "--output", output, *CALLS]
     command += ["--owner", OWNER[start_method], "--cache-folder", folder / start_method, "--log", folder / "log"]
+    folder.mkdir(exist_ok=True)
     start_s = time.monotonic()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    if result.returncode:
+        sys.exit(result.stderr.strip())
     wall_s = time.monotonic() - start_s
     rows, calls = read(output / "run.csv"), read(output / "calls.csv")
     statuses = {(row["status"], row["start_method"]) for row in rows}
