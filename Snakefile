@@ -69,6 +69,7 @@ rule all:
 
 
 onstart:
+    lift_rate_limit()
     refuse_cluster()
     refuse_missing_torch()
     report_ignored()

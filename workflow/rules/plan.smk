@@ -116,6 +116,16 @@ def of_axes(function, *axes):
     return values.pop() if len(values) == 1 else per_job(lambda wildcards: function(*map(wildcards.get, axes)))
 
 
+def lift_rate_limit():
+    """Lift Snakemake's limit of jobs a second, where jobs run one after the other on this machine.
+
+    With a limit, Snakemake looks for jobs again a second after each look, for each job that has ended: in a long matrix many
+    times a second, next to what is measured.
+    """
+    if not on_cluster():
+        workflow.scheduler.job_rate_limiter = None
+
+
 def refuse_cluster():
     """Stop where a cluster is asked for what it cannot measure."""
     arrays = getattr(workflow.executor_settings, "array_jobs", None)
