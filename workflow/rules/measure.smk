@@ -52,8 +52,8 @@ rule measure:
     message:
         "{params.job.message}"
     shell:
-        "{params.job.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {params.job.command}"
-        f"{ALLOCATED} --log {{log:q}}"
+        'log={log:q}; {params.job.look} > "$log" 2>&1 || {{ tail -n 1 "$log" >&2; exit 1; }}; {params.job.command}'
+        f'{ALLOCATED} --log "$log"'
 
 
 rule ceiling:
