@@ -159,6 +159,16 @@ def test_break_even_is_drawn_where_the_lines_cross(make_row):
     assert "random weights" in text
 
 
+def test_numbers_of_several_variants_have_the_colours_of_their_lines(make_row):
+    rows = rows_of(make_row)
+    other = [{**row, "variant": "regional", "startup_s": "5"} for row in rows if row["variant"] == "compile"]
+    (axes,) = draw("breakeven", summary_of([*rows, *other])).axes
+    dots = {line.get_xdata()[0]: line.get_color() for line in axes.lines if line.get_marker() == "o"}
+    colours = {text.get_text(): text.get_color() for text in axes.texts}
+    assert colours["cold: 100 images\nwarm: 20 images"] == dots[100] == dots[20]
+    assert len(set(colours.values())) == 2 and len(colours) == 2
+
+
 def test_break_even_is_where_the_lines_cross_however_far_rounds_lie_apart(make_row):
     rows = rows_of(make_row)
     rows[0] = make_row(round=1, startup_s=2, latency_s=5.0, images_per_second=1 / 5.0)

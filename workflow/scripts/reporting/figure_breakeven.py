@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 2.0, 1.35  # inches of a panel
 STYLES = {"cold": "--", "warm": ":"}
 BEYOND = 1.6  # how far a panel goes, in the largest break-even that it shows
 FEWEST_CALLS = 10  # how far it goes at the least
+LINE = 1.3 * SMALL / (HEIGHT * 72)  # the height of a line of words, in panels
 EDGE = 0.03  # between words and the edge of a panel, in panels
 NOTHING_COMPILES = "no variant that compiles has been measured against its baseline"
 NEGATIVE = "Where a line begins right of 0, its start-up is less than 0 s: the first calls were faster than later ones."
@@ -86,7 +87,7 @@ def ends_of(line, size, end):
 def place_words(text, lines, end, top):
     """(x, y) of the lower right corner of a text where no line crosses it, in panels; at the lower right if there is no such
     place. `lines` are ((images, images), (seconds, seconds)); the axes reach from 0 to `end` and `top`."""
-    width, height = text_width(text) / (WIDTH * 72), (1 + text.count("\n")) * 1.3 * SMALL / (HEIGHT * 72)
+    width, height = text_width(text) / (WIDTH * 72), (1 + text.count("\n")) * LINE
     rights = [1 - EDGE, width + 3 * EDGE]
     heights = np.arange(2 * EDGE, 1 - height, EDGE)
     for right in rights:
@@ -100,22 +101,21 @@ def place_words(text, lines, end, top):
     return rights[0], heights[0]
 
 
-def draw_panel(axes, base, rows, colours, cells):
-    """The lines of one panel, a dot where they cross, and the numbers of images in words, with the variant where there are
-    several. Returns whether a start-up is below 0 s."""
+def draw_panel(axes, base, rows, colours):
+    """The lines of one panel, a dot where they cross, and the numbers of images in words, in their variant's colour where there
+    are several. Returns whether a start-up is below 0 s."""
     size = base["batch_size"]
     finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
     finite = [images for images in finite if is_number(images) and images < NEVER]
     end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
     own = {state: line_of(base, state) for state in STATES}
-    drawn, negative = [], False
+    drawn, negative, words = [], False, {}
     for state, line in own.items():
         if line is not None:
             style = "-" if len(set(own.values())) == 1 else STYLES[state]
             drawn.append(ends_of(line, size, end))
             negative |= line[0] < 0
             axes.plot(*drawn[-1], color="black", linewidth=1, linestyle=style)
-    words = []
     for column, row in rows.items():
         for state in STATES:
             line = line_of(row, state)
@@ -127,13 +127,15 @@ def draw_panel(axes, base, rows, colours, cells):
             images = row[f"breakeven_{state}_images"]
             if is_number(images) and 0 < images < NEVER:
                 axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
-            text = print_breakeven(row, state)
-            words.append(f"{shown(cells.name_column(column), 24, 1)}, {text}" if text and len(rows) > 1 else text)
+            if text := print_breakeven(row, state):
+                words.setdefault(colours[column] if len(rows) > 1 else "black", []).append(text)
     top = 1.05 * max(times_s[1] for _, times_s in drawn)
-    text = "\n".join(filter(None, words))
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    place = place_words(text, drawn, end, top)
-    axes.text(*place, text, transform=axes.transAxes, ha="right", fontsize=SMALL, zorder=6, bbox=ground)
+    right, low = place_words("\n".join(text for texts in words.values() for text in texts), drawn, end, top)
+    style = {"transform": axes.transAxes, "ha": "right", "fontsize": SMALL, "zorder": 6, "bbox": ground}
+    for colour, texts in reversed(words.items()):
+        axes.text(right, low, "\n".join(texts), color=colour, **style)
+        low += len(texts) * LINE
     axes.set_xlim(0, end)
     axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -158,7 +160,7 @@ def draw_breakeven(summary, labels, baseline):
         for axes in row_axes[len(row) :]:
             axes.set_visible(False)
         for (name, base, of_column), axes in zip(row, row_axes):
-            negative |= draw_panel(axes, base, of_column, colours, cells)
+            negative |= draw_panel(axes, base, of_column, colours)
             axes.set_title("\n".join(shown(line, 38) for line in name.split("\n")), fontsize=7)
             axes.set_xlabel("images")
         row_axes[0].set_ylabel("seconds")
