@@ -1,7 +1,6 @@
 """How the minutes of a session are spent: the phases of each run, from the events that its measuring process reports."""
 
 import json
-from pathlib import Path
 
 from columns import PHASES
 
@@ -14,24 +13,22 @@ OF_PHASE = {
 
 
 class Watch:
-    """Finds the file of a run's events in a folder for temporary files. The file is deleted when the run ends, and so it is kept
-    open: what was written to it can be read afterwards."""
+    """Notices when the file of a run's events begins, and reads it once the run is over."""
 
-    def __init__(self, folder):
-        self.folder, self.file, self.found_s = Path(folder), None, None
+    def __init__(self, path):
+        self.path, self.found_s = path, None
 
     def look(self, now_s):
         """Look for the file, unless it is found."""
-        if self.file is None:
-            for path in self.folder.glob("*/events.jsonl"):
-                self.file, self.found_s = path.open(encoding="utf-8"), now_s
+        if self.found_s is None and self.path.exists():
+            self.found_s = now_s
 
     def events(self):
-        """What the process has reported; nothing where its file was not found."""
-        if self.file is None:
+        """What the process has reported; nothing where it never began."""
+        if not self.path.exists():
             return []
-        with self.file:
-            return [json.loads(line) for line in self.file if line.endswith("\n")]
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def phases_of(begin_s, found_s, events, end_s, compile_s):

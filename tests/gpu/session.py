@@ -14,7 +14,6 @@ from comparing import Comparing
 from datasets import CHECKS, PASSED, RUN, Dataset, key_of, name_of, read_archive, read_folder, rows_in, write_archive
 from processes import start, wait
 
-from measurement.caches import default_folder
 from measurement.definition import ROOT
 from measurement.errors import DiffbenchError
 from measurement.forked import OWNER
@@ -110,15 +109,12 @@ class Session:
         folder = self.folder(step)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        with tempfile.TemporaryDirectory(prefix="gpu-session-") as place:
-            watch = minutes.Watch(place)
-            command = worklist.measure_command(step, self.config, self.gpu, folder)
-            environment = {"TMPDIR": place, "DIFFBENCH_CACHE": os.environ.get("DIFFBENCH_CACHE", str(default_folder()))}
-            environment[OWNER] = str(os.getpid())
-            process = start(command, environment)
-            # what was measured before is compared while this run starts, and measures nothing yet
-            code = wait(process, self.ends_s, self.comparing.compare, watch.look)
-            end_s, events = time.monotonic(), watch.events()
+        watch = minutes.Watch(folder / "events.jsonl")
+        command = worklist.measure_command(step, self.config, self.gpu, folder)
+        process = start([*command, "--events", watch.path], {OWNER: str(os.getpid())})
+        # what was measured before is compared while this run starts, and measures nothing yet
+        code = wait(process, self.ends_s, self.comparing.compare, watch.look)
+        end_s, events = time.monotonic(), watch.events()
         if code != 0:
             return None if code is None else False
         rows = rows_in((folder / "run.csv").read_text(encoding="utf-8"))

@@ -105,6 +105,9 @@ def parse_arguments(arguments=None):
         "--time-limit-s", default=3600.0, type=positive_number, help="for the whole run, waiting not counted"
     )
     parser.add_argument("--memory-limit-mib", type=optional(positive_number), help="of host memory; none: no limit")
+    parser.add_argument(
+        "--events", type=Path, help="write to this file what the measuring process reports, as JSON lines"
+    )
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     found = parser.parse_args(arguments)
     try:
@@ -321,10 +324,11 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "definition": definition,
         "environment": parse_expected(arguments.expect),
         "threads": arguments.threads,
-        "events": str(folder / "events.jsonl"),
+        "events": str(arguments.events.resolve() if arguments.events else folder / "events.jsonl"),
         "outputs": str(folder / OUTPUTS),
     }
     (folder / OUTPUTS).mkdir()
+    Path(spec["events"]).unlink(missing_ok=True)
     device = find_device(identity["gpu"], gpu_entry)
     asked = (arguments.time_limit_s, arguments.memory_limit_mib, arguments.allocated_mib, arguments.allocated_minutes)
     asked_at_s = time.monotonic()
