@@ -1,10 +1,13 @@
 """Runs that are forked from a process which has imported the libraries: real processes, whose work is a few lines of Python."""
 
+import argparse
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import psutil
 import pytest
 
 from measurement import forked, session
-from measurement.forked import Template, template_of
+from measurement.errors import TemplateKilled
+from measurement.forked import Template, or_spawned, template_of
 from measurement.session import is_dead, kill_session, proportional_kib, resident_kib, session_pids, total_mib
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
@@ -174,21 +178,151 @@ def test_no_template_is_left_when_the_workflow_is_killed(workflow):
     assert not list(workflow.folder.glob("diffbench-forks-*/*")), "no socket either"
 
 
-def test_a_template_that_has_started_a_thread_is_not_forked(tmp_path, monkeypatch):
-    thread = "import threading, time; threading.Thread(target=time.sleep, args=[600], daemon=True).start()"
-    workflow = Workflow(tmp_path, monkeypatch, preload=thread)
-    process, log = workflow.fork("print('forked')")
-    assert process is None
-    assert log.read_text() == "not forked, but started as a new process: a thread of Python was started\n"
-    workflow.end()
+@pytest.fixture
+def workflow_with(tmp_path, monkeypatch):
+    """Makes a workflow whose templates do something as they import."""
+    started = []
+
+    def start(preload):
+        started.append(Workflow(tmp_path, monkeypatch, preload))
+        return started[0]
+
+    yield start
+    started[0].end()
+    started[0].wait_for_templates(0)
 
 
-def test_a_template_that_dies_is_not_forked(tmp_path, monkeypatch):
-    workflow = Workflow(tmp_path, monkeypatch, preload="os._exit(1)")
+def refused(workflow):
+    """Why a run is not forked; asserts that it is not."""
     process, log = workflow.fork("print('forked')")
     assert process is None
-    assert "the process to fork from ended before it had imported all" in log.read_text()
-    workflow.end()
+    return log.read_text().splitlines()[-1].partition("not forked, but started as a new process: ")[2]
+
+
+THREAD = "import threading, time; threading.Thread(target=time.sleep, args=[600], daemon=True).start()"
+
+
+@pytest.mark.parametrize(
+    ("preload", "reason"),
+    [
+        (THREAD, "a thread of Python was started"),
+        ("raise MemoryError('no more')", "MemoryError: no more"),
+        ("os._exit(1)", "the process to fork from ended with exit code 1 while it imported"),
+    ],
+)
+def test_a_template_that_cannot_be_forked_ends_and_no_other_run_of_its_round_tries(workflow_with, preload, reason):
+    workflow = workflow_with(f"print('importing', flush=True); {preload}")
+    assert refused(workflow) == reason
+    workflow.wait_for_templates(0)
+    assert refused(workflow) == reason
+    assert [("importing" in log.read_text()) for log in sorted(workflow.folder.glob("run*/log"))] == [True, False]
+
+
+def test_a_template_that_hangs_is_killed_and_waited_for_once(workflow_with, monkeypatch):
+    monkeypatch.setattr(forked, "START_S", 2.0)
+    workflow = workflow_with("import signal, time; signal.signal(signal.SIGALRM, signal.SIG_IGN); time.sleep(600)")
+    assert refused(workflow) == refused(workflow) == "importing took more than 2 s"
+    workflow.wait_for_templates(0)
+
+
+def test_a_template_ends_with_its_workflow_while_it_imports(workflow_with):
+    workflow = workflow_with("__import__('subprocess').run(['sleep', '600'])")
+    asking = threading.Thread(target=workflow.fork, args=["pass"])
+    asking.start()
+    workflow.wait_for_templates(1)
+    workflow.process.kill()
+    workflow.process.wait()
+    workflow.wait_for_templates(0)
+    asking.join(20)
+    assert not asking.is_alive(), "its run is told"
+
+
+def test_a_template_never_has_the_lock_and_what_it_prints_goes_to_the_log_of_its_run(workflow_with):
+    workflow = workflow_with("os.system('ls -l /proc/%d/fd' % os.getpid())")
+    for _ in range(2):
+        returncode, printed = workflow.result("print('run')")
+        assert returncode == 0 and printed.endswith("run\n") and "socket:" in printed
+        assert str(workflow.folder / "lock") not in printed
+
+
+def test_a_killed_template_says_nothing_of_the_run(workflow):
+    process, _ = workflow.fork("import time; time.sleep(600)")
+    os.kill(process.template, signal.SIGKILL)
+    assert process.wait(20) == -signal.SIGKILL
+    assert process.is_lost
+    process, _ = workflow.fork("os.kill(os.getpid(), 9)")
+    assert process.wait(20) == -signal.SIGKILL
+    assert not process.is_lost
+
+
+def test_a_stopped_template_does_not_stop_the_workflow(workflow, monkeypatch):
+    monkeypatch.setattr(forked, "SILENT_S", 0.5)
+    process, _ = workflow.fork("import time; time.sleep(1)")
+    os.kill(process.template, signal.SIGSTOP)
+    ends_s = time.monotonic() + 30
+    while process.returncode is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+        assert time.monotonic() < ends_s
+    assert process.is_lost
+
+
+def folder_of(workflow):
+    return workflow.folder / f"diffbench-forks-{os.getuid()}"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: path.symlink_to("/tmp"), lambda path: path.mkdir(mode=0o777), Path.touch]
+)
+def test_a_folder_that_another_could_write_costs_new_processes(workflow, make):
+    make(folder_of(workflow))
+    if folder_of(workflow).is_dir():
+        folder_of(workflow).chmod(0o777)
+    assert str(folder_of(workflow)) in refused(workflow)
+
+
+def test_files_of_others_in_the_folder_do_no_harm(workflow):
+    folder_of(workflow).mkdir(mode=0o700)
+    for name in (".nfs0001", "x", f"{2**22 + 1}-ended-1"):
+        (folder_of(workflow) / name).touch()
+    assert workflow.result("print('forked')") == (0, "forked\n")
+    names = {path.name for path in folder_of(workflow).iterdir()}
+    assert {".nfs0001", "x"} < names
+    assert not any("ended" in name for name in names), "the socket of a workflow that has ended"
+
+
+def test_a_working_folder_has_a_template_of_its_own(workflow, tmp_path, monkeypatch):
+    """A relative PYTHONPATH, for one, is another one there."""
+    code = "print(os.getcwd(), os.getppid())"
+    _, first = workflow.result(code)
+    monkeypatch.chdir(tmp_path)
+    _, second = workflow.result(code)
+    assert second.split()[0] == str(tmp_path) and first.split()[1] != second.split()[1]
+
+
+def test_many_environments_do_not_fill_the_memory(workflow, monkeypatch):
+    monkeypatch.setattr(forked, "MOST_MEMORY", 0.0)
+    monkeypatch.setattr(forked, "LEAST_KEPT", 2)
+    code = "print(os.getppid())"
+    first = workflow.result(code, 1, BUILD="0")[1]
+    for build in "1234":
+        workflow.result(code, 1, BUILD=build)
+        assert workflow.result(code, 1, BUILD="0")[1] == first, "the one that served last is kept"
+    workflow.wait_for_templates(2)
+
+
+def test_a_run_whose_template_was_killed_is_measured_again_in_a_new_process(tmp_path):
+    seen = []
+
+    def measure(arguments):
+        seen.append(arguments.owner)
+        if arguments.owner:
+            raise TemplateKilled("measured again: …")
+        return "rows"
+
+    arguments = argparse.Namespace(owner=1, log=tmp_path / "log")
+    assert (or_spawned(measure, arguments), seen) == ("rows", [1, None])
+    assert arguments.log.read_text(encoding="utf-8") == "measured again: …\n"
 
 
 def test_a_run_that_no_workflow_owns_is_a_new_process():

@@ -21,7 +21,7 @@ from measure import Parser, add_place, child_environment, parse_expected, resolv
 from measurement import allocation, row
 from measurement.device import find_device
 from measurement.errors import SetupError
-from measurement.forked import template_of
+from measurement.forked import or_spawned, template_of
 from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.supervise import read_events, run_child
@@ -94,7 +94,7 @@ def describe(rows):
 
 def main():
     arguments = parse_arguments()
-    return run_program(lambda: describe(measure_ceiling(arguments)), arguments.log)
+    return run_program(lambda: describe(or_spawned(measure_ceiling, arguments)), arguments.log)
 
 
 if __name__ == "__main__":

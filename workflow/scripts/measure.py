@@ -42,7 +42,7 @@ try:
     )
     from measurement.device import describe_gpu, find_device, resolve_auto
     from measurement.environment_variables import THREADS, check_refused, describe_ignored, inherited, python_path
-    from measurement.forked import OWNER, template_of
+    from measurement.forked import OWNER, or_spawned, template_of
     from measurement.locking import locked
     from measurement.monitor import Monitor
     from measurement.supervise import assemble, read_events, run_child
@@ -413,7 +413,7 @@ def add_line(path, text):
 
 def main():
     arguments = parse_arguments()
-    return run_program(lambda: describe(measure(arguments)), arguments.log)
+    return run_program(lambda: describe(or_spawned(measure, arguments)), arguments.log)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ class SetupError(DiffbenchError):
     """The machine or the environment cannot measure this run: no row may claim a number."""
 
 
+class TemplateKilled(DiffbenchError):
+    """What a run was forked from was killed, and the run with it: it is measured again."""
+
+
 class Unsupported(Exception):
     """This release, device or model cannot do what the variant asks for: a row with status `unsupported`."""
 

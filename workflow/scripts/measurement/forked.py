@@ -1,6 +1,6 @@
 """Starting a run as a fork of a process that has imported torch and Diffusers already: the side of the parent (forkserver.py).
 
-On Linux alone: elsewhere the libraries are not made to be forked.
+On Linux alone: elsewhere the libraries are not made to be forked. Whatever goes wrong costs a new process and no row.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from array import array
 from contextlib import suppress
 from pathlib import Path
@@ -18,32 +19,54 @@ from pathlib import Path
 import psutil
 
 from .caches import private_folder
+from .errors import SetupError, TemplateKilled
 from .locking import FOLDER
-from .session import PROGRAM
+from .session import PROGRAM, is_dead
 
 OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its templates end
 # read when they are needed, not at import
 OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TMPDIR", "DIFFBENCH_PADDING")
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
 START_S = 300.0  # for importing, on a slow disk
+SILENT_S = 10.0  # after the end of a run, when its template has not told of it
+TEMPLATE_MIB = 500.0  # what one holds
+MOST_MEMORY = 0.1  # share of the machine's that the templates of a workflow may hold
+LEAST_KEPT = 2  # templates, however small the machine
 
 
 class Forked:
-    """A run that was forked from the process `template`, in the manner of subprocess.Popen."""
+    """A run that was forked from the process `template`, in the manner of subprocess.Popen. `is_lost` once the template was
+    killed, and the run with it."""
 
     def __init__(self, connection, pid, template):
-        self.connection, self.pid, self.template, self.returncode = connection, pid, template, None
+        self.connection, self.pid, self.template = connection, pid, template
+        self.returncode, self.is_lost = None, False
+        self.dead_since_s, self.looked_s = None, time.monotonic()
 
     def wait(self, timeout):
         """The exit code, negative for a signal. Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
             if not select.select([self.connection], [], [], timeout)[0]:
+                self.look()
                 raise subprocess.TimeoutExpired(str(PROGRAM), timeout)
             message = receive(self.connection)
-            # what it was forked from was killed, and the run with it
+            self.is_lost = "returncode" not in message
             self.returncode = message.get("returncode", -signal.SIGKILL)
             self.connection.close()
         return self.returncode
+
+    def look(self):
+        """Kill a template that does not tell that the run has ended: it hangs, or is stopped."""
+        now_s = time.monotonic()
+        if now_s < self.looked_s + 1:
+            return
+        self.looked_s = now_s
+        if not is_dead(self.pid):
+            self.dead_since_s = None
+        elif self.dead_since_s is None:
+            self.dead_since_s = now_s
+        elif now_s > self.dead_since_s + SILENT_S:
+            os.kill(self.template, signal.SIGKILL)
 
 
 class Template:
@@ -59,16 +82,22 @@ class Template:
         asked = {"spec": str(spec_path), "environment": environment, "folder": str(Path.cwd())}
         request.write_text(json.dumps({**asked, "compiler": shared.get("TORCH_WARM_POOL") == "0"}), encoding="utf-8")
         request.chmod(0o600)
-        descriptors = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [log.fileno(), lock]))]
         connection = None
         try:
-            connection = self.connect(shared, log)
-            connection.settimeout(START_S)
-            connection.sendmsg([os.fsencode(str(request))], descriptors)
-            message = receive(connection)
-        except OSError as error:  # no room for the socket, or it takes too long
+            path = self.path(shared)
+            connection, started = self.connect(path, shared, log)
+            message = self.prepare(connection, started, path, request, log)
+            if "ready" in message:  # only now: the device is never locked by what runs are forked from
+                send(connection, b"fork", lock)
+                message = receive(connection)
+        except (
+            OSError,
+            SetupError,
+            psutil.Error,
+        ) as error:  # such as a folder of another user, or no room for the socket
             message = {"refused": str(error)}
         if "pid" in message:
+            connection.settimeout(None)
             return Forked(connection, message["pid"], message["template"])
         if connection:
             connection.close()
@@ -77,22 +106,48 @@ class Template:
         log.flush()
         return None
 
-    def connect(self, environment, log):
-        """A connection to the process, which is started if it does not run."""
-        content = json.dumps([sys.executable, sorted(environment.items())])
-        key = f"{self.owner}-{hashlib.sha256(content.encode()).hexdigest()[:12]}-"
+    def prepare(self, connection, started, path, request, log):
+        """Have the template import what the run needs; `started` is its process if this run has started it. Returns its answer.
+
+        No other run of the round waits for one that takes too long or ends by itself. Raises OSError.
+        """
+        connection.settimeout(START_S)
+        send(connection, os.fsencode(str(request)), log.fileno())
+        try:
+            message = receive(connection)
+        except socket.timeout:
+            message = {"refused": f"importing took more than {START_S:g} s"}
+            replace_socket(path, message["refused"])
+            if started:
+                started.kill()
+        if not message and started:
+            with suppress(subprocess.TimeoutExpired):
+                code = started.wait(1)
+                message = {"refused": f"the process to fork from ended with exit code {code} while it imported"}
+                if code != -signal.SIGKILL:
+                    replace_socket(path, message["refused"])
+        return message
+
+    def path(self, environment):
+        """Of the template's socket. Raises OSError, psutil.Error, and SetupError where the folder is not safe."""
+        content = json.dumps([sys.executable, sorted(environment.items()), *circumstances(self.owner)])
+        key = hashlib.sha256(content.encode()).hexdigest()[:12]
         folder = private_folder(FOLDER / f"diffbench-forks-{os.getuid()}")
-        path = folder / f"{key}{self.round_number}"
-        with suppress(OSError):
-            return connected(path)
-        for other in folder.iterdir():
-            # of another round: that process ends when it sees it; or of a workflow that was killed
-            if other.name.startswith(key) or not psutil.pid_exists(int(other.name.partition("-")[0])):
-                other.unlink()
+        return folder / f"{self.owner}-{key}-{self.round_number}"
+
+    def connect(self, path, environment, log):
+        """A connection to the template, which is started if it does not run, and its process if it was. Raises OSError."""
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            connection = connected(path)
+            os.utime(path)
+            return connection, None
+        if path.is_file():
+            raise OSError(path.read_text(encoding="utf-8"))
+        self.clean(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(str(path))
             listener.listen()
-            subprocess.Popen(
+            started = subprocess.Popen(
                 [sys.executable, str(PROGRAM), "--serve", str(listener.fileno()), str(self.owner)],
                 env={**environment, NVML_CHECK: "1", "TORCH_WARM_POOL": "0"},
                 stdin=subprocess.DEVNULL,
@@ -101,7 +156,47 @@ class Template:
                 start_new_session=True,
                 pass_fds=[listener.fileno()],
             )
-            return connected(path)
+            return connected(path), started
+
+    def clean(self, path):
+        """Make room for a new socket: remove those of killed workflows, of another round in this environment, and of the
+        templates of this workflow that have served least recently, where there are many. They end when they see it."""
+        own = {}
+        for other in path.parent.iterdir():
+            owner, _, _ = other.name.partition("-")
+            of_environment = other.name.startswith(path.name[: path.name.rindex("-") + 1])
+            with suppress(OSError, ValueError):
+                if of_environment or not psutil.pid_exists(int(owner)):
+                    other.unlink()
+                elif int(owner) == self.owner and other.is_socket():
+                    own[other] = other.stat().st_mtime
+        kept = max(LEAST_KEPT, int(psutil.virtual_memory().total / 2**20 * MOST_MEMORY / TEMPLATE_MIB))
+        for other in sorted(own, key=own.get, reverse=True)[kept - 1 :]:
+            with suppress(OSError):
+                other.unlink()
+
+
+def circumstances(owner):
+    """What a run takes over from its template besides the environment, so that it has to be the same as here: working folder,
+    namespaces, control group and CPUs. The owner's start, too: its pid may have been another's.
+
+    Raises OSError, psutil.Error.
+    """
+    namespaces = [os.readlink(f"/proc/self/ns/{name}") for name in ("pid", "mnt", "net")]
+    group = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    own = psutil.Process()
+    limits = [own.rlimit(getattr(psutil, name)) for name in sorted(dir(psutil)) if name.startswith("RLIMIT_")]
+    return [str(Path.cwd()), namespaces, group, sorted(os.sched_getaffinity(0)), own.nice(), limits] + [
+        psutil.Process(owner).create_time()
+    ]
+
+
+def replace_socket(path, reason):
+    """Put the reason in the place of a socket: no other run of the round tries to be forked."""
+    with suppress(OSError):
+        temporary = path.with_name(f"{path.name}.part")
+        temporary.write_text(reason, encoding="utf-8")
+        os.replace(str(temporary), str(path))
 
 
 def connected(path):
@@ -113,6 +208,11 @@ def connected(path):
         connection.close()
         raise
     return connection
+
+
+def send(connection, message, descriptor):
+    """Send bytes and a descriptor. Raises OSError."""
+    connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))])
 
 
 def receive(connection):
@@ -127,3 +227,15 @@ def receive(connection):
 def template_of(owner, round_number):
     """The Template of a workflow's runs; None for a run of its own."""
     return Template(owner, round_number) if owner and sys.platform == "linux" else None
+
+
+def or_spawned(measure, arguments):
+    """What `measure(arguments)` returns. Where the process that the run was forked from was killed, and the run with it, that
+    says nothing of the run: it is measured again in a new process."""
+    try:
+        return measure(arguments)
+    except TemplateKilled as error:
+        with open(arguments.log or os.devnull, "a", encoding="utf-8") as log:
+            log.write(f"{error}\n")
+        arguments.owner = None
+        return measure(arguments)

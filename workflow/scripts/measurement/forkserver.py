@@ -25,14 +25,15 @@ from unittest import mock
 
 import psutil
 
-from .errors import print_traceback
+from .errors import one_line, print_traceback
+from .failure import is_out_of_memory
+from .forked import replace_socket
 from .garbage import importing
 from .nvml import visible_capability
 from .session import POLL_S, die_with_parent, kill_session
 
 PERIOD_S = 1.0  # between two looks at whether this process is still of use
 LONGEST_BYTES = 4096  # of a request: the path of a file
-DESCRIPTORS = 2  # of a request: log and lock
 CUDA_NOT_INITIALIZED = 3  # CUDA_ERROR_NOT_INITIALIZED (cuda.h)
 GPU_FILES = ("/dev/kfd", "/dev/dri")  # open in a process that has touched a GPU of AMD or Intel
 
@@ -75,16 +76,19 @@ def asking_nvml():
 
 
 def preload(spec, compiler):
-    """Import what the run will need, with `compiler` also torch's compiler. What cannot be imported is left to the run, which
-    says so."""
-    with importing(), contextlib.suppress(Exception), asking_nvml():
+    """Import what the run will need, with `compiler` also torch's compiler. A class that cannot be imported is left to the run,
+    which says so. Raises whatever libraries raise."""
+    with importing(), asking_nvml():
         from . import ceiling, load, provenance, stage, support  # noqa: F401
 
         provenance.installed_libraries()
         for description in spec.get("definition", {}).get("stages", []):
             for path in classes_of(description):
-                with contextlib.suppress(Exception):
+                try:
                     load.find_class(path)
+                except Exception as error:
+                    if is_out_of_memory(error):
+                        raise
         if compiler:
             support.import_compiler()
 
@@ -134,47 +138,74 @@ class Server:
     """Serves requests that come to a socket, one at a time."""
 
     def __init__(self, listener, owner):
-        self.listener, self.owner = listener, psutil.Process(owner)
+        self.listener, self.owner, self.pid = listener, psutil.Process(owner), os.getpid()
+        self.path = listener.getsockname()
+        self.socket_file = os.stat(self.path)
         self.wake, self.awake = socket.socketpair()
         for end in (self.wake, self.awake):
             end.setblocking(False)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGALRM, lambda number, frame: self.is_needed() or self.end())
         signal.set_wakeup_fd(self.awake.fileno())
 
     def is_needed(self):
         """Whether the owner lives, and the socket can still be found."""
-        return (
-            self.owner.is_running()
-            and self.owner.status() != psutil.STATUS_ZOMBIE
-            and os.path.exists(self.listener.getsockname())
-        )
+        try:
+            alive = self.owner.is_running() and self.owner.status() != psutil.STATUS_ZOMBIE
+            return alive and self.owns_path()
+        except psutil.Error:
+            return False
+
+    def owns_path(self):
+        """Whether the path still names this socket, and not one that was made in its place."""
+        try:
+            return os.path.samestat(os.stat(self.path), self.socket_file)
+        except OSError:
+            return False
+
+    def end(self):
+        """End this process and what libraries have started; never returns."""
+        if self.owns_path():
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+        os.killpg(0, signal.SIGKILL)  # it leads its session
 
     def serve(self):
         """Serve until this process is needed no more."""
-        with contextlib.suppress(psutil.Error):
-            while self.is_needed():
-                if select.select([self.listener], [], [], PERIOD_S)[0]:
-                    connection, _ = self.listener.accept()
-                    with connection, contextlib.suppress(ConnectionError):
-                        self.answer(connection)
+        while self.is_needed():
+            if select.select([self.listener], [], [], PERIOD_S)[0]:
+                connection, _ = self.listener.accept()
+                with connection, contextlib.suppress(ConnectionError):
+                    self.answer(connection)
 
     def answer(self, connection):
-        """Answer a request: with the `pid` of the run and of its `template`, and with its `returncode` once it is over; or with
-        why it is `refused`."""
+        """Answer a request: that it is `ready`; then with the `pid` of the run and of its `template`, and with its `returncode`
+        once it is over; or with why it is `refused`, which ends this process: it may hold a GPU."""
+        message, descriptors = receive(connection)
+        if not message:
+            return
+        for log in descriptors:
+            for descriptor in (1, 2):
+                os.dup2(log, descriptor)
+            os.close(log)
+        try:
+            request = json.loads(Path(os.fsdecode(message)).read_text(encoding="utf-8"))
+            refusal = self.prepare(request)
+        except Exception as error:
+            print_traceback(error)
+            refusal = f"{type(error).__name__}: {one_line(error)}"
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if refusal:
+            replace_socket(Path(self.path), refusal)
+            send(connection, refused=refusal)
+            return
+        send(connection, ready=True)
         message, descriptors = receive(connection)
         if not message:
             return
         try:
-            request = json.loads(Path(os.fsdecode(message)).read_text(encoding="utf-8"))
-            spec = json.loads(Path(request["spec"]).read_text(encoding="utf-8"))
-            preload(spec, request["compiler"])
-            refusal = touched()
-            if refusal:
-                send(connection, refused=refusal)
-                return
-            sys.stdout.flush()
-            sys.stderr.flush()
             pid = os.fork()
             if pid == 0:
                 self.become_run(connection, request, *descriptors)
@@ -182,6 +213,17 @@ class Server:
             for descriptor in descriptors:
                 os.close(descriptor)
         self.watch(connection, Child(pid))
+
+    def prepare(self, request):
+        """Import what the request needs. Returns why no run can be forked then, or None. Ends this process if it is needed no
+        more. Raises whatever libraries raise."""
+        spec = json.loads(Path(request["spec"]).read_text(encoding="utf-8"))
+        signal.setitimer(signal.ITIMER_REAL, PERIOD_S, PERIOD_S)
+        try:
+            preload(spec, request["compiler"])
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return touched()
 
     def watch(self, connection, child):
         """Send the exit code of the child once it has ended. Without anybody to tell, the run is killed."""
@@ -194,17 +236,17 @@ class Server:
                 return
         send(connection, returncode=child.returncode)
 
-    def become_run(self, connection, request, log, lock):
+    def become_run(self, connection, request, lock):
         """In the child: be the process that the request asks for; never returns."""
         try:
             os.setsid()
             die_with_parent()
+            if os.getppid() != self.pid:  # it has died before
+                return
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGALRM):
+                signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            for descriptor in (1, 2):
-                os.dup2(log, descriptor)
-            os.close(log)
             os.set_inheritable(lock, True)
             for end in (self.listener, self.wake, self.awake):
                 end.close()
@@ -237,16 +279,17 @@ def send(connection, **message):
 
 def receive(connection):
     """(the bytes, the descriptors) of a message; no bytes where the other end has closed."""
-    size = socket.CMSG_LEN(4 * DESCRIPTORS)
-    message, ancillary, _, _ = connection.recvmsg(LONGEST_BYTES, size)
+    message, ancillary, _, _ = connection.recvmsg(LONGEST_BYTES, socket.CMSG_LEN(4))
     found = [data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)]
     return message, list(memoryview(b"".join(found)).cast("i"))
 
 
 def main(descriptor, owner):
-    listener = socket.socket(fileno=int(descriptor))
+    server = Server(socket.socket(fileno=int(descriptor)), int(owner))
     try:
-        Server(listener, int(owner)).serve()
+        server.serve()
+    except Exception as error:
+        print_traceback(error)
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(listener.getsockname())
+        sys.stderr.flush()
+        server.end()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from columns import RATE
 
-from .errors import SetupError
+from .errors import SetupError, TemplateKilled
 from .locking import write_holder
 from .session import POLL_S, PROGRAM, kill_session, proportional_kib, resident_kib, total_mib
 
@@ -65,12 +65,12 @@ class MemoryLimit:
         return found_mib > self.limit_mib
 
 
-def watch(process, limits, monitor):
-    """Wait for the child within its Limits (allocation.py) while `monitor` samples the machine.
+def watch(process, limits, monitor, start_s):
+    """Wait for the child, asked for at `start_s`, within its Limits (allocation.py) while `monitor` samples the machine.
 
     Returns None if it ended by itself, else (status, detail) after killing it at a limit.
     """
-    deadline_s = time.monotonic() + limits.time_s
+    deadline_s = start_s + limits.time_s
     memory = MemoryLimit(process.pid, limits.memory_mib, getattr(process, "template", None))
     while True:
         try:
@@ -114,23 +114,26 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, template
 
     `spec` is written to `spec_path`; the child's output goes to `log`; `lock` is a descriptor that the child inherits, so
     that the device stays locked while the child lives. With `template`, a forked.Template, the child is forked from that if it
-    can be. An interrupt kills the child and is raised again.
+    can be. An interrupt kills the child and is raised again. Raises TemplateKilled.
     """
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
     before = kernel_oom_kills()
+    start_s = time.monotonic()
     process = template and template.fork(spec_path, environment, log, lock)
-    process = process or subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(spec_path)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        pass_fds=[lock],
-    )
+    if not process:
+        start_s = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(spec_path)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock],
+        )
     try:
         write_holder(lock, process.pid)
-        stopped = watch(process, limits, monitor)
+        stopped = watch(process, limits, monitor, start_s)
     except BaseException:
         kill_session(process)
         raise
@@ -139,7 +142,10 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, template
     stuck = kill_session(process)  # workers that outlived it
     if process.returncode == 0:
         return None
-    status, detail = describe_death(process.returncode, kernel_oom_kills() - before)
+    oom_kills = kernel_oom_kills() - before
+    if getattr(process, "is_lost", False) and not oom_kills:
+        raise TemplateKilled(f"measured again: process {process.template}, from which the run was forked, was killed")
+    status, detail = describe_death(process.returncode, oom_kills)
     return status, with_stuck(detail, stuck)
 
 
