@@ -163,10 +163,11 @@ def test_a_round_has_a_template_of_its_own_and_that_of_the_round_before_ends(wor
     workflow.wait_for_templates(1)
 
 
-def test_an_environment_has_a_template_of_its_own(workflow):
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "TMPDIR"])
+def test_an_environment_has_a_template_of_its_own(workflow, name):
+    """The number of threads is read when a library is loaded, and the place of precompiled headers too."""
     code = "print(os.getppid())"
-    found = {workflow.result(code, 1, OMP_NUM_THREADS=number)[1] for number in "121"}
-    assert len(found) == 2, "the number of threads is read when a library is loaded"
+    assert len({workflow.result(code, 1, **{name: value})[1] for value in ("1", "2", "1")}) == 2
 
 
 def test_no_template_is_left_when_the_workflow_is_killed(workflow):

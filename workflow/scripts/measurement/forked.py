@@ -24,8 +24,8 @@ from .locking import FOLDER
 from .session import PROGRAM, is_dead
 
 OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its templates end
-# read when they are needed, not at import
-OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TMPDIR", "DIFFBENCH_PADDING")
+# read when they are needed, not at import; TMPDIR is not: torch keeps the place of precompiled headers
+OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "DIFFBENCH_PADDING")
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
 START_S = 300.0  # for importing, on a slow disk
 SILENT_S = 10.0  # after the end of a run, when its template has not told of it

@@ -252,7 +252,7 @@ class Server:
                 end.close()
             os.environ.clear()
             os.environ.update(request["environment"])
-            tempfile.tempdir = None  # as TMPDIR says now
+            tempfile.tempdir = None  # TMPDIR may be gone
             os.chdir(request["folder"])
             reseed()
             from .__main__ import FORKSERVER, run
