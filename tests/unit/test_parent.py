@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_limit_is_named_with_where_it_comes_from_and_what_still_lives(monkeypa
     monkeypatch.setattr(supervise, "kill_session", lambda process: f"{process.pid} lives")
     monkeypatch.setattr(supervise, "total_mib", lambda leader, kib_of, template: 300 if leader == 77 else 0)
     monitor = SimpleNamespace(sample=lambda pid, at_s: sampled.append(pid))
-    assert supervise.watch(Running(), limits, monitor) == expected
+    assert supervise.watch(Running(), limits, monitor, time.monotonic()) == expected
     assert set(sampled) == {77}
 
 
@@ -134,7 +135,7 @@ def test_only_what_the_kernel_killed_during_the_run_counts(tmp_path, monkeypatch
 def test_an_interrupt_kills_the_child(tmp_path, monkeypatch):
     found = []
 
-    def interrupt(process, limits, monitor):
+    def interrupt(process, limits, monitor, start_s):
         found.append(process.pid)
         raise KeyboardInterrupt
 

@@ -53,12 +53,12 @@ def test_memory_that_processes_share_counts_once(sharing):
 
 
 def test_a_limit_above_what_is_shared_does_not_stop_a_run_and_one_below_does(sharing):
-    assert supervise.watch(sharing, Limits(2, 400), SILENT)[0] == "timeout"
+    assert supervise.watch(sharing, Limits(2, 400), SILENT, time.monotonic())[0] == "timeout"
     assert is_dead(sharing.pid)
 
 
 def test_a_limit_below_what_is_shared_stops_a_run(sharing):
-    status, detail = supervise.watch(sharing, Limits(60, 150), SILENT)
+    status, detail = supervise.watch(sharing, Limits(60, 150), SILENT, time.monotonic())
     assert (status, detail) == ("oom", "stopped above the memory limit of 150 MiB of host memory")
 
 
@@ -158,7 +158,7 @@ def undying(monkeypatch):
 )
 def test_a_process_that_cannot_be_killed_is_a_row_that_says_so(undying, capsys, limits, status):
     start_s = time.monotonic()
-    found, detail = supervise.watch(undying, limits, SILENT)
+    found, detail = supervise.watch(undying, limits, SILENT, time.monotonic())
     assert found == status and undying.signals
     expected = f"process {undying.pid} could not be killed within 0.5 s and still holds the device"
     assert expected in detail and expected in capsys.readouterr().err
