@@ -78,7 +78,7 @@ def test_proportional_memory_is_read_only_above_the_limit_and_rarely(monkeypatch
     for resident_mib, expected in ((150, 0), (300, 1)):
         read = []
 
-        def total_mib(session, kib_of, resident_mib=resident_mib, read=read):
+        def total_mib(session, kib_of, template, resident_mib=resident_mib, read=read):
             if kib_of is resident_kib:
                 return resident_mib
             read.append(session)
@@ -95,7 +95,7 @@ def test_proportional_memory_is_read_before_its_time_where_resident_memory_grows
     """After a slow reading with 100 of 300 MiB shared, 310 resident MiB may be 210 of a limit of 205: it is looked at again."""
     resident_mib, read = [300], []
 
-    def total_mib(session, kib_of):
+    def total_mib(session, kib_of, template):
         if kib_of is resident_kib:
             return resident_mib[0]
         read.append(resident_mib[0])
