@@ -105,7 +105,8 @@ def measure(spec, report):
                     f"a disk is full: {detail}; make room; compiler caches are in {caches}: {CLEAN}"
                 ) from None
         report.emit("outcome", status=status, detail=detail)
-        release(device, compiles(definition["variant"]))
+        if description is not stages[-1]:  # the last one's memory goes with the process
+            release(device, compiles(definition["variant"]))
 
 
 def measure_ceiling(spec, report):
