@@ -16,7 +16,7 @@ import pytest
 
 from measurement import forked, session
 from measurement.errors import TemplateKilled
-from measurement.forked import Template, or_spawned, template_of
+from measurement.forked import Template, or_spawned, send, template_of
 from measurement.session import is_dead, kill_session, proportional_kib, resident_kib, session_pids, total_mib
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
@@ -244,6 +244,16 @@ def test_a_template_never_has_the_lock_and_what_it_prints_goes_to_the_log_of_its
         returncode, printed = workflow.result("print('run')")
         assert returncode == 0 and printed.endswith("run\n") and "socket:" in printed
         assert str(workflow.folder / "lock") not in printed
+
+
+def test_a_request_that_is_gone_costs_its_own_run_alone(workflow, monkeypatch):
+    template = workflow.result("print(os.getppid())")
+    monkeypatch.setattr(forked, "send", lambda connection, message, log: send(connection, b"/gone", log))
+    assert refused(workflow).endswith("No such file or directory: '/gone'")
+    monkeypatch.undo()
+    monkeypatch.setattr(forked, "PROGRAM", workflow.folder / "program.py")
+    monkeypatch.setattr(forked, "FOLDER", workflow.folder)
+    assert workflow.result("print(os.getppid())") == template
 
 
 def test_a_killed_template_says_nothing_of_the_run(workflow):

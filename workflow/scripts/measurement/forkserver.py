@@ -191,7 +191,12 @@ class Server:
             os.close(log)
         try:
             request = json.loads(Path(os.fsdecode(message)).read_text(encoding="utf-8"))
-            refusal = self.prepare(request)
+            spec = json.loads(Path(request["spec"]).read_text(encoding="utf-8"))
+        except OSError as error:  # the folder for temporary files is gone
+            send(connection, refused=str(error))
+            return
+        try:
+            refusal = self.prepare(spec, request["compiler"])
         except Exception as error:
             print_traceback(error)
             refusal = f"{type(error).__name__}: {one_line(error)}"
@@ -214,13 +219,12 @@ class Server:
                 os.close(descriptor)
         self.watch(connection, Child(pid))
 
-    def prepare(self, request):
-        """Import what the request needs. Returns why no run can be forked then, or None. Ends this process if it is needed no
+    def prepare(self, spec, compiler):
+        """Import what the run needs. Returns why no run can be forked then, or None. Ends this process if it is needed no
         more. Raises whatever libraries raise."""
-        spec = json.loads(Path(request["spec"]).read_text(encoding="utf-8"))
         signal.setitimer(signal.ITIMER_REAL, PERIOD_S, PERIOD_S)
         try:
-            preload(spec, request["compiler"])
+            preload(spec, compiler)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         return touched()
