@@ -14,9 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from measurement import forked, session
+from measurement import forked, session, supervise
+from measurement.allocation import Limits
 from measurement.errors import TemplateKilled
-from measurement.forked import Template, or_spawned, send, template_of
+from measurement.forked import or_spawned, send, template_of
+from measurement.monitor import Monitor
 from measurement.session import is_dead, kill_session, proportional_kib, resident_kib, session_pids, total_mib
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
@@ -55,7 +57,7 @@ class Workflow:
         run.mkdir()
         (run / "spec.json").write_text(json.dumps({"code": code}))
         with open(run / "log", "ab") as log:
-            template = Template(self.process.pid, round_number)
+            template = template_of(self.process.pid, round_number)
             return template.fork(run / "spec.json", {**os.environ, **environment}, log, self.lock), run / "log"
 
     def result(self, code, *arguments, **environment):
@@ -338,7 +340,17 @@ def test_a_run_whose_template_was_killed_is_measured_again_in_a_new_process(tmp_
 
 def test_a_run_that_no_workflow_owns_is_a_new_process():
     assert template_of(None, 1) is None
+    assert template_of(2**22 + 1, 1) is None, "its workflow has ended"
     assert template_of(os.getpid(), 2).round_number == 2
+
+
+def test_a_run_ends_with_its_workflow(workflow):
+    process, _ = workflow.fork("import time; time.sleep(600)")
+    owner = psutil.Process(workflow.process.pid)
+    threading.Timer(1, workflow.process.kill).start()
+    with pytest.raises(KeyboardInterrupt):
+        supervise.watch(process, Limits(60, None), Monitor(), time.monotonic(), owner)
+    kill_session(process)
 
 
 def test_the_memory_that_a_run_shares_with_its_template_counts_once(tmp_path, monkeypatch):

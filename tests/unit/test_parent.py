@@ -135,7 +135,7 @@ def test_only_what_the_kernel_killed_during_the_run_counts(tmp_path, monkeypatch
 def test_an_interrupt_kills_the_child(tmp_path, monkeypatch):
     found = []
 
-    def interrupt(process, limits, monitor, start_s):
+    def interrupt(process, limits, monitor, start_s, owner):
         found.append(process.pid)
         raise KeyboardInterrupt
 

@@ -70,7 +70,7 @@ class Forked:
 
 
 class Template:
-    """The process that the runs of one round in one environment are forked from. It ends with the process `owner`."""
+    """The process that the runs of one round in one environment are forked from. It ends with the psutil.Process `owner`."""
 
     def __init__(self, owner, round_number):
         self.owner, self.round_number = owner, round_number
@@ -133,7 +133,7 @@ class Template:
         content = json.dumps([sys.executable, sorted(environment.items()), *circumstances(self.owner)])
         key = hashlib.sha256(content.encode()).hexdigest()[:12]
         folder = private_folder(FOLDER / f"diffbench-forks-{os.getuid()}")
-        return folder / f"{self.owner}-{key}-{self.round_number}"
+        return folder / f"{self.owner.pid}-{key}-{self.round_number}"
 
     def connect(self, path, environment, log):
         """A connection to the template, which is started if it does not run, and its process if it was. Raises OSError."""
@@ -148,7 +148,7 @@ class Template:
             listener.bind(str(path))
             listener.listen()
             started = subprocess.Popen(
-                [sys.executable, str(PROGRAM), "--serve", str(listener.fileno()), str(self.owner)],
+                [sys.executable, str(PROGRAM), "--serve", str(listener.fileno()), str(self.owner.pid)],
                 env={**environment, NVML_CHECK: "1", "TORCH_WARM_POOL": "0"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -168,7 +168,7 @@ class Template:
             with suppress(OSError, ValueError):
                 if of_environment or not psutil.pid_exists(int(owner)):
                     other.unlink()
-                elif int(owner) == self.owner and other.is_socket():
+                elif int(owner) == self.owner.pid and other.is_socket():
                     own[other] = other.stat().st_mtime
         kept = max(LEAST_KEPT, int(psutil.virtual_memory().total / 2**20 * MOST_MEMORY / TEMPLATE_MIB))
         for other in sorted(own, key=own.get, reverse=True)[kept - 1 :]:
@@ -186,9 +186,8 @@ def circumstances(owner):
     group = Path("/proc/self/cgroup").read_text(encoding="utf-8")
     own = psutil.Process()
     limits = [own.rlimit(getattr(psutil, name)) for name in sorted(dir(psutil)) if name.startswith("RLIMIT_")]
-    return [str(Path.cwd()), namespaces, group, sorted(os.sched_getaffinity(0)), own.nice(), limits] + [
-        psutil.Process(owner).create_time()
-    ]
+    cpus = sorted(os.sched_getaffinity(0))
+    return [str(Path.cwd()), namespaces, group, cpus, own.nice(), limits, owner.create_time()]
 
 
 def replace_socket(path, reason):
@@ -225,8 +224,11 @@ def receive(connection):
 
 
 def template_of(owner, round_number):
-    """The Template of a workflow's runs; None for a run of its own."""
-    return Template(owner, round_number) if owner and sys.platform == "linux" else None
+    """The Template of the runs of a workflow, whose pid is `owner`; None for a run of its own, or if it has ended."""
+    if owner and sys.platform == "linux":
+        with suppress(psutil.Error, OSError):
+            return Template(psutil.Process(owner), round_number)
+    return None
 
 
 def or_spawned(measure, arguments):

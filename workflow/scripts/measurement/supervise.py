@@ -11,10 +11,11 @@ from columns import RATE
 
 from .errors import SetupError, TemplateKilled
 from .locking import write_holder
-from .session import POLL_S, PROGRAM, kill_session, proportional_kib, resident_kib, total_mib
+from .session import POLL_S, PROGRAM, is_dead, kill_session, proportional_kib, resident_kib, total_mib
 
 OF_CALLS = [*RATE, "compile_s", "startup_s"]  # what only calls that were measured to their end give
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
+OWNER_POLLS = 10  # every second
 PROPORTIONAL_SHARE = 0.01  # of the time at most goes into reading proportional memory, which takes much more
 
 
@@ -65,12 +66,14 @@ class MemoryLimit:
         return found_mib > self.limit_mib
 
 
-def watch(process, limits, monitor, start_s):
+def watch(process, limits, monitor, start_s, owner=None):
     """Wait for the child, asked for at `start_s`, within its Limits (allocation.py) while `monitor` samples the machine.
 
-    Returns None if it ended by itself, else (status, detail) after killing it at a limit.
+    Returns None if it ended by itself, else (status, detail) after killing it at a limit. Raises KeyboardInterrupt once the
+    workflow, the psutil.Process `owner`, has ended: it was killed.
     """
     deadline_s = start_s + limits.time_s
+    polls = 0
     memory = MemoryLimit(process.pid, limits.memory_mib, getattr(process, "template", None))
     while True:
         try:
@@ -78,6 +81,9 @@ def watch(process, limits, monitor, start_s):
             return None
         except subprocess.TimeoutExpired:
             pass
+        polls += 1
+        if owner and not polls % OWNER_POLLS and (not owner.is_running() or is_dead(owner.pid)):
+            raise KeyboardInterrupt
         monitor.sample(process.pid, time.monotonic())
         if time.monotonic() > deadline_s:
             detail = f"stopped at the time limit of {limits.time_s:g} s{limits.time_origin}"
@@ -114,7 +120,7 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, template
 
     `spec` is written to `spec_path`; the child's output goes to `log`; `lock` is a descriptor that the child inherits, so
     that the device stays locked while the child lives. With `template`, a forked.Template, the child is forked from that if it
-    can be. An interrupt kills the child and is raised again. Raises TemplateKilled.
+    can be. An interrupt, or the end of the template's owner, kills the child and is raised. Raises TemplateKilled.
     """
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
     before = kernel_oom_kills()
@@ -133,7 +139,7 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, template
         )
     try:
         write_holder(lock, process.pid)
-        stopped = watch(process, limits, monitor, start_s)
+        stopped = watch(process, limits, monitor, start_s, template and template.owner)
     except BaseException:
         kill_session(process)
         raise
