@@ -284,14 +284,18 @@ def folder_of(workflow):
     return workflow.folder / f"diffbench-forks-{os.getuid()}"
 
 
-@pytest.mark.parametrize(
-    "make", [lambda path: path.symlink_to("/tmp"), lambda path: path.mkdir(mode=0o777), Path.touch]
-)
-def test_a_folder_that_another_could_write_costs_new_processes(workflow, make):
-    make(folder_of(workflow))
-    if folder_of(workflow).is_dir():
-        folder_of(workflow).chmod(0o777)
-    assert str(folder_of(workflow)) in refused(workflow)
+@pytest.mark.parametrize("kind", ["link", "open to all", "file"])
+def test_a_folder_that_another_could_write_costs_new_processes(workflow, kind):
+    folder = folder_of(workflow)
+    if kind == "link":
+        (workflow.folder / "elsewhere").mkdir(mode=0o700)
+        folder.symlink_to(workflow.folder / "elsewhere")
+    elif kind == "open to all":
+        folder.mkdir()
+        folder.chmod(0o777)
+    else:
+        folder.touch()
+    assert str(folder) in refused(workflow)
 
 
 def test_files_of_others_in_the_folder_do_no_harm(workflow):
