@@ -364,3 +364,11 @@ def test_the_memory_that_a_run_shares_with_its_template_counts_once(tmp_path, mo
     assert 300 < shared < 450 and resident > 600
     kill_session(process)
     workflow.end()
+
+
+def test_the_size_of_the_environment_is_that_of_the_template(workflow):
+    code = "print(len(os.environ['DIFFBENCH_PADDING']))"
+    found = [
+        workflow.result(code, number, DIFFBENCH_PADDING="x" * size)[1] for number, size in ((1, 7), (1, 8), (2, 9))
+    ]
+    assert found == ["7\n", "7\n", "9\n"], "the stack was moved when the template began"

@@ -216,6 +216,7 @@ def test_a_row_states_its_host_also_after_a_short_window(tmp_path):
 
 def test_the_environment_of_each_run_has_another_size():
     environments = [{} for _ in range(20)]
-    lengths = [pad(environment) for environment in environments]
-    assert [len(environment["DIFFBENCH_PADDING"]) for environment in environments] == lengths
+    for environment in environments:
+        pad(environment)
+    lengths = [len(environment["DIFFBENCH_PADDING"]) for environment in environments]
     assert len(set(lengths)) > 10 and max(lengths) < 4096

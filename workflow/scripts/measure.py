@@ -41,7 +41,14 @@ try:
         resolve,
     )
     from measurement.device import describe_gpu, find_device, resolve_auto
-    from measurement.environment_variables import THREADS, check_refused, describe_ignored, inherited, python_path
+    from measurement.environment_variables import (
+        PADDING,
+        THREADS,
+        check_refused,
+        describe_ignored,
+        inherited,
+        python_path,
+    )
     from measurement.forked import OWNER, or_spawned, template_of
     from measurement.locking import locked
     from measurement.monitor import Monitor
@@ -243,10 +250,8 @@ def child_environment(cache, device_type, threads, torch=INSTALLED):
 
 def pad(environment):
     """Add a variable of random length, which moves the stack of the process: a fixed size of the environment can favour one
-    variant for no reason of its own (Mytkowicz et al. 2009). Returns the length in bytes."""
-    length = secrets.randbelow(PADDING_BYTES)
-    environment["DIFFBENCH_PADDING"] = "x" * length
-    return length
+    variant for no reason of its own (Mytkowicz et al. 2009)."""
+    environment[PADDING] = "x" * secrets.randbelow(PADDING_BYTES)
 
 
 def set_up_process(arguments):
@@ -346,7 +351,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         with cell_cache(base, name, arguments.round, arguments.cache) as cache:
             own = child_environment(cache.folder, device.kind, arguments.threads, arguments.torch)
             environment = {**own, **device.environment()}
-            shared["environment_padding_bytes"] = pad(environment)
+            pad(environment)
             template = template_of(arguments.owner, arguments.round)
             death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor, template)
             events = read_events(spec["events"])

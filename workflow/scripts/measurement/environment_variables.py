@@ -74,6 +74,7 @@ PYTHON_BREAKS = (
     "PYTHONOPTIMIZE",
 )  # hides a program's own modules; takes the docstrings that libraries read
 LONGEST_VALUE = 200  # characters
+PADDING = "DIFFBENCH_PADDING"  # a variable of random length in the environment of a measuring process
 
 
 def is_inert(name):

@@ -19,13 +19,14 @@ from pathlib import Path
 import psutil
 
 from .caches import private_folder
+from .environment_variables import PADDING
 from .errors import SetupError, TemplateKilled
 from .locking import FOLDER
 from .session import PROGRAM, is_dead
 
 OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its templates end
 # read when they are needed, not at import; TMPDIR is not: torch keeps the place of precompiled headers
-OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "DIFFBENCH_PADDING")
+OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", PADDING)
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
 START_S = 300.0  # for importing, on a slow disk
 SILENT_S = 10.0  # after the end of a run, when its template has not told of it
@@ -85,7 +86,7 @@ class Template:
         connection = None
         try:
             path = self.path(shared)
-            connection, started = self.connect(path, shared, log)
+            connection, started = self.connect(path, {**shared, PADDING: environment.get(PADDING, "")}, log)
             message = self.prepare(connection, started, path, request, log)
             if "ready" in message:  # only now: the device is never locked by what runs are forked from
                 send(connection, b"fork", lock)

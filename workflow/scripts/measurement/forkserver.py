@@ -25,6 +25,7 @@ from unittest import mock
 
 import psutil
 
+from .environment_variables import PADDING
 from .errors import one_line, print_traceback
 from .failure import is_out_of_memory
 from .forked import replace_socket
@@ -254,8 +255,9 @@ class Server:
             os.set_inheritable(lock, True)
             for end in (self.listener, self.wake, self.awake):
                 end.close()
+            environment = {**request["environment"], PADDING: os.environ.get(PADDING, "")}  # which has moved the stack
             os.environ.clear()
-            os.environ.update(request["environment"])
+            os.environ.update(environment)
             tempfile.tempdir = None  # TMPDIR may be gone
             os.chdir(request["folder"])
             reseed()

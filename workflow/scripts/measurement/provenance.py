@@ -8,7 +8,7 @@ import sys
 import torch
 
 from .device import cpu_name
-from .environment_variables import recorded
+from .environment_variables import PADDING, recorded
 from .errors import SetupError
 from .libraries import installed_libraries, package_version
 from .release import same_release
@@ -42,6 +42,7 @@ def read_provenance(device):
         "python_version": platform.python_version(),
         "libraries": installed_libraries(),
         "environment_variables": recorded(os.environ),
+        "environment_padding_bytes": len(os.environ.get(PADDING, "")),
         "threads": torch.get_num_threads(),
         "started_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
