@@ -4,12 +4,14 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psutil
 import pytest
@@ -42,12 +44,12 @@ class Workflow:
     """A process that owns templates, and what to start runs of its own with."""
 
     def __init__(self, folder, monkeypatch, preload="pass"):
-        self.folder = folder
+        self.folder, self.sockets = folder, Path(mkdtemp(prefix="diffbench-"))  # the path of a socket is short
         self.process = subprocess.Popen(["sleep", "600"])
         program = folder / "program.py"
         program.write_text(SERVER.format(scripts=str(SCRIPTS), preload=preload))
         monkeypatch.setattr(forked, "PROGRAM", program)
-        monkeypatch.setattr(forked, "FOLDER", folder)
+        monkeypatch.setattr(forked, "FOLDER", self.sockets)
         self.lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
 
     def fork(self, code, round_number=1, **environment):
@@ -84,6 +86,7 @@ class Workflow:
         self.process.kill()
         self.process.wait()
         os.close(self.lock)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 @pytest.fixture
@@ -178,7 +181,7 @@ def test_no_template_is_left_when_the_workflow_is_killed(workflow):
     workflow.process.kill()
     workflow.process.wait()
     workflow.wait_for_templates(0)
-    assert not list(workflow.folder.glob("diffbench-forks-*/*")), "no socket either"
+    assert not list(workflow.sockets.glob("diffbench-forks-*/*")), "no socket either"
 
 
 @pytest.fixture
@@ -254,7 +257,7 @@ def test_a_request_that_is_gone_costs_its_own_run_alone(workflow, monkeypatch):
     assert refused(workflow).endswith("No such file or directory: '/gone'")
     monkeypatch.undo()
     monkeypatch.setattr(forked, "PROGRAM", workflow.folder / "program.py")
-    monkeypatch.setattr(forked, "FOLDER", workflow.folder)
+    monkeypatch.setattr(forked, "FOLDER", workflow.sockets)
     assert workflow.result("print(os.getppid())") == template
 
 
@@ -281,7 +284,7 @@ def test_a_stopped_template_does_not_stop_the_workflow(workflow, monkeypatch):
 
 
 def folder_of(workflow):
-    return workflow.folder / f"diffbench-forks-{os.getuid()}"
+    return workflow.sockets / f"diffbench-forks-{os.getuid()}"
 
 
 @pytest.mark.parametrize("kind", ["link", "open to all", "file"])

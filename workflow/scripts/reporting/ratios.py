@@ -81,6 +81,8 @@ def mean_rows(part, columns, pipelines):
     """{(torch, variant): (geometric mean, rows)} of the speed-ups of `columns` over the first stages of `pipelines`, as
     common_pipelines gives them."""
     columns_of_mean = ["torch", "variant", "speedup", "speedup_unit", "fidelity", "size", *RATES.values()]
-    first = part.loc[(part["stage"] == 1) & part["pipeline"].isin(pipelines), columns_of_mean]
+    first = part.loc[
+        (part["stage"] == 1) & part["pipeline"].isin(pipelines), part.columns.intersection(columns_of_mean)
+    ]
     found = {column: first[(first["torch"] == column[0]) & (first["variant"] == column[1])] for column in columns}
     return {column: (float(np.exp(np.log(rows["speedup"]).mean())), rows) for column, rows in found.items()}
