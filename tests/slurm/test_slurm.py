@@ -106,7 +106,7 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
     )
     project.edit("config/gpus.yaml", lambda gpus: gpus["T4"]["job"].update(minutes=1))
     # the T4's run takes longer than its job, and its parent cannot tell
-    (project.folder / "hang").write_text("--gpu T4")
+    (project.folder / "hang").write_text("--gpu=T4")
     before = cluster.job_ids()
 
     def new_jobs(gpu, batch_size, state):
