@@ -113,11 +113,12 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
         mark = f"rule_measure_wildcards_{gpu}_installed_sd-txt2img_{batch_size}_"
         return [job for job in cluster.jobs(state, after=before) if mark in job["Comment"]]
 
-    def all_have_begun():
-        """Whether the T4's run is on, and no job is just starting its program, for which it asks the controller."""
+    def nothing_changes():
+        """Whether the T4's run is on or out of time, and no job starts its program or ends, for which it asks the controller."""
         running = [job for job in cluster.jobs("RUNNING", after=before) if job["NodeList"] != "node-v"]
         begun = all((project.folder / f"begun-{job['JobId']}").exists() for job in running)
-        return begun and any(job["JobState"] != "PENDING" for job in new_jobs("T4", 2, None))
+        ended = not any("_A100_" in job["Comment"] for job in [*running, *cluster.jobs("PENDING", after=before)])
+        return begun and ended and any(job["JobState"] != "PENDING" for job in new_jobs("T4", 2, None))
 
     process = project.start("--retries", 0)
     try:
@@ -126,7 +127,7 @@ def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp
         wait_for(lambda: new_jobs("V100", 2, "RUNNING"), "the V100's second run", WAIT_S)
         cluster.kill_node("node-v")
         wait_for(lambda: "'CANCELLED'" in (project.folder / "snakemake.log").read_text(), "Snakemake to see it", WAIT_S)
-        wait_for(all_have_begun, "the jobs' programs", WAIT_S)
+        wait_for(nothing_changes, "the A100's jobs to end and the T4's run to begin", WAIT_S)
         time.sleep(10)  # the controller saves its state some seconds late, and would start again what it does not know
         cluster.kill("slurmctld")
         time.sleep(20)  # Snakemake asks meanwhile, and gets no answer
