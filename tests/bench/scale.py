@@ -89,7 +89,7 @@ def make_empty(folder, count):
 
 
 def run(folder, *arguments):
-    """(CPU seconds of all processes, MiB at the most) of one start of Snakemake in the folder."""
+    """(CPU seconds of all processes, peak MiB) of one start of Snakemake in the folder."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", *arguments]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     _, status, usage = os.wait4(process.pid, 0)

@@ -97,7 +97,7 @@ def read_list(path=LIST):
         unknown = set(found) - {"name", *kinds, *(KINDS[kinds[0]] if kinds else ())}
         if len(kinds) != 1 or "name" not in found or unknown or found["name"] in names:
             raise DiffbenchError(
-                f"{path}: work[{number}]: found the keys {', '.join(map(str, found))}, expected a `name` of its own, one of "
+                f"{path}: work[{number}]: found the keys {', '.join(map(str, found))}, expected a unique `name`, one of "
                 f"{', '.join(KINDS)}, and what goes with that"
             )
         names.add(found["name"])
@@ -134,7 +134,7 @@ def steps_of(found, config):
 
 def runs_of(found, config):
     """The Runs of an entry: pipeline by pipeline, all rounds of one batch size and size before the next, and within a round the
-    variants next to each other, in an order that is drawn anew for each round."""
+    variants next to each other, in an order that is drawn for each round."""
     runs = []
     for pipeline in found["pipelines"]:
         for batch_size in found["batch_sizes"]:

@@ -41,7 +41,7 @@ forkserver.main(*sys.argv[2:])
 
 
 class Workflow:
-    """A process that owns templates, and what to start runs of its own with."""
+    """A workflow's process, which owns templates, and what starts its runs."""
 
     def __init__(self, folder, monkeypatch, preload="pass"):
         self.folder, self.sockets = folder, Path(mkdtemp(prefix="diffbench-"))  # the path of a socket is short
@@ -240,7 +240,7 @@ def test_a_template_ends_with_its_workflow_while_it_imports(workflow_with):
     workflow.process.wait()
     workflow.wait_for_templates(0)
     asking.join(20)
-    assert not asking.is_alive(), "its run is told"
+    assert not asking.is_alive(), "its run is answered"
 
 
 def test_a_template_never_has_the_lock_and_what_it_prints_goes_to_the_log_of_its_run(workflow_with):

@@ -87,16 +87,16 @@ def test_a_cell_that_two_entries_name_is_measured_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "message"),
     [
         ({"name": "a", "pipelines": ["sd-txt2img"], "variant": ["eager"]}, "variant, expected"),
         ({"name": "a", "pipelines": ["sd-txt2img"]}, "a: `variants` is missing"),
         ({"name": "a", "pipelines": ["sd-txt2image"], "variants": ["eager"]}, "unknown pipeline 'sd-txt2image'"),
-        ({"name": "a"}, "expected a `name` of its own, one of pipelines"),
+        ({"name": "a"}, "expected a unique `name`, one of pipelines"),
     ],
 )
-def test_a_mistake_in_the_list_is_told(tmp_path, entry, told):
-    with pytest.raises(DiffbenchError, match=told):
+def test_a_mistake_in_the_list_is_told(tmp_path, entry, message):
+    with pytest.raises(DiffbenchError, match=message):
         steps_of(tmp_path, entry)
 
 

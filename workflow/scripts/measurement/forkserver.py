@@ -25,6 +25,7 @@ from unittest import mock
 
 import psutil
 
+from .definition import compiles
 from .environment_variables import PADDING
 from .errors import one_line, print_traceback
 from .failure import is_out_of_memory
@@ -77,20 +78,21 @@ def asking_nvml():
 
 
 def preload(spec, compiler):
-    """Import what the run will need, with `compiler` also torch's compiler. A class that cannot be imported is left to the run,
-    which says so. Raises whatever libraries raise."""
+    """Import what the run will need, with `compiler` also torch's compiler if the run compiles. A class that cannot be imported
+    is left to the run, which says so. Raises whatever libraries raise."""
     with importing(), asking_nvml():
         from . import ceiling, load, provenance, stage, support  # noqa: F401
 
         provenance.installed_libraries()
-        for description in spec.get("definition", {}).get("stages", []):
+        definition = spec.get("definition", {"stages": [], "variant": {}})
+        for description in definition["stages"]:
             for path in classes_of(description):
                 try:
                     load.find_class(path)
                 except Exception as error:
                     if is_out_of_memory(error):
                         raise
-        if compiler:
+        if compiler and compiles(definition["variant"]):
             support.import_compiler()
 
 
