@@ -68,8 +68,8 @@ class Project:
         file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def configure(self, **keys):
-        """Replace keys of config/config.yaml."""
-        self.edit("config/config.yaml", lambda config: config.update(keys))
+        """Replace keys of config/config.yaml, and leave out no cell."""
+        self.edit("config/config.yaml", lambda config: config.update({"exclude": [], **keys}))
 
     def command(self, *arguments):
         return [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, arguments)]

@@ -59,13 +59,8 @@ class Session:
         return [step for step in found if step.name not in self.failed]
 
     def expected_s(self, step):
-        """How long a step will take, in seconds: as long as the same cell took the last time, here or in an earlier session."""
-        if not hasattr(step, "key"):
-            return step.default_s()
-        cell = step.key(self.gpu)[:-1]
-        timed = self.committed.tables["minutes.csv"] + self.dataset.tables["minutes.csv"]
-        known = [float(row["wall_s"]) for row in timed if key_of(row)[:-1] == cell]
-        return known[-1] if known else step.default_s()
+        """How long a step will take, in seconds."""
+        return worklist.expected_s(step, self.gpu, self.committed, self.dataset)
 
     def next_step(self):
         """The first step that is left and fits into the time; None if none does."""

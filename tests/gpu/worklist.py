@@ -106,7 +106,7 @@ def read_list(path=LIST):
         if lacking:
             raise DiffbenchError(f"{path}: {found['name']}: `{lacking[0]}` is missing; add it")
         entries.append(filled)
-    return {**default, **own}, entries
+    return {**default, "exclude": [], **own}, entries
 
 
 def steps_of(found, config):
@@ -186,6 +186,19 @@ def missing(steps, datasets, gpu):
 def statuses(dataset):
     """(key with definition, status) of every row."""
     return [((*key_of(row), row["definition"]), row["status"]) for row in dataset.rows()]
+
+
+def expected_s(step, gpu, before, here):
+    """How long a step will take, in seconds: the longest time that its cell took in the dataset `before`; or, if this machine has
+    measured it (`here`) and so has a compiler cache of it, the shortest that it ever took."""
+    if not isinstance(step, Run):
+        return step.default_s()
+    cell = step.key(gpu)[:-1]
+    took_s = [
+        [float(row["wall_s"]) for row in dataset.tables["minutes.csv"] if key_of(row)[:-1] == cell]
+        for dataset in (before, here)
+    ]
+    return min(sum(took_s, [])) if took_s[1] else max(took_s[0], default=step.default_s())
 
 
 def describe(steps, left):

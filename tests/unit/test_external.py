@@ -12,7 +12,7 @@ from matrix import Plan
 from measurement.errors import DiffbenchError
 from measurement.row import to_csv
 
-CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+CONFIG = {**yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")), "exclude": []}
 CELL = {"gpu": "T4", "torch": "2.1", "pipeline": "sd-txt2img", "batch_size": 4, "variant": "eager", "scale": "tiny"}
 
 

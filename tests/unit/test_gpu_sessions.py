@@ -7,7 +7,7 @@ import pytest
 import wheels
 import worklist
 import yaml
-from datasets import Dataset, read_archive, read_folder, write_archive
+from datasets import RUN, Dataset, read_archive, read_folder, write_archive
 from merge import merge_into
 from worklist import Run, all_steps, missing, read_list
 
@@ -149,6 +149,19 @@ def test_the_phases_of_a_run_add_up_to_its_time():
 def test_what_no_run_took_is_idle():
     text = "\n".join(minutes.describe({"start": 6.0, "calls": 24.0}, 60.0))
     assert text.startswith("1.0 minutes, of which 40%") and "idle 30 s (50%)" in text
+
+
+def test_a_compiled_cell_takes_long_on_a_machine_that_has_not_compiled_it(first):
+    def took(*seconds):
+        found, key = Dataset(), dict(zip(RUN, step.key("H200")))
+        found.tables["minutes.csv"] = [{**key, "wall_s": str(value)} for value in seconds]
+        return found
+
+    step = next(step for step in first if step.variant == "compile")
+    assert worklist.expected_s(step, "H200", took(), took()) == worklist.COMPILED_S
+    assert worklist.expected_s(step, "H200", took(115.0, 47.0), took()) == 115
+    assert worklist.expected_s(step, "H200", took(115.0, 47.0), took(123.0)) == 47
+    assert worklist.expected_s(step, "H100", took(115.0), took()) == worklist.COMPILED_S
 
 
 # merging

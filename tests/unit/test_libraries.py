@@ -14,7 +14,7 @@ from measurement.errors import SetupError
 from measurement.libraries import LIBRARIES, installed_libraries, libraries_of, package_version
 from measurement.provenance import check_environment
 
-CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+CONFIG = {**yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")), "exclude": []}
 CATALOGUE = yaml.safe_load((ROOT / "config/variants.yaml").read_text(encoding="utf-8"))
 QUANTIZED = next(name for name in CATALOGUE if recipe_of(name).get("quantization", {}).get("library") == "torchao")
 

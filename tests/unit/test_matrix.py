@@ -17,11 +17,20 @@ CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"
 
 
 def changed(**keys):
-    return {**copy.deepcopy(CONFIG), **keys}
+    """The default config with all of its cells and two rounds, and with other keys."""
+    return {**copy.deepcopy(CONFIG), "exclude": [], "rounds": 2, **keys}
 
 
-def test_default_config_is_the_published_pipelines_twice():
+def test_the_default_config_compiles_each_network_once():
     plan = Plan(CONFIG)
+    assert set(plan.cells["pipeline"]) == set(CONFIG["pipelines"])
+    compiled = plan.cells[plan.cells["variant"] == "compile"]
+    assert list(zip(compiled["pipeline"], compiled["batch_size"])) == [("sd-txt2img", 1), ("if", 4), ("sdxl-txt2img", 1)]
+    assert len(plan.cells) == 12 and len(plan.runs) == 3 * 12
+
+
+def test_the_matrix_is_the_product_of_its_axes():
+    plan = Plan(changed())
     assert len(plan.cells) == 6 * 2 * 2
     assert len(plan.runs) == 48
     assert set(plan.cells["gpu"]) == {"CPU"}
@@ -46,7 +55,7 @@ def test_all_is_every_pipeline_and_every_variant():
 
 def test_rounds_are_interleaved_over_the_matrix_and_shuffled_within():
     baseline = CONFIG["baseline"]
-    cells = expand(resolve_config(CONFIG))
+    cells = expand(resolve_config(changed()))
     runs = expand_rounds(cells, 3, 0, baseline)
     assert list(runs[CELL].itertuples(index=False)) == 3 * list(cells[CELL].itertuples(index=False))
     measured = runs.sort_values("number")
@@ -79,7 +88,7 @@ def test_cells_that_are_compared_run_next_to_each_other_in_a_drawn_order(baselin
 
 
 def test_a_matrix_with_nothing_to_measure_has_no_order():
-    cells = expand(resolve_config(CONFIG)).iloc[:0]
+    cells = expand(resolve_config(changed())).iloc[:0]
     assert expand_rounds(cells, 2, 0, CONFIG["baseline"]).empty
 
 
@@ -88,6 +97,11 @@ def test_exclude_takes_partial_cells_out():
         changed(exclude=[{"pipeline": "if", "batch_size": 4}, {"pipeline": "sd-inpaint", "variant": "compile"}])
     )
     assert len(plan.cells) == 24 - 2 - 2
+
+
+def test_exclude_takes_lists_of_values():
+    plan = Plan(changed(exclude=[{"pipeline": ["if", "sd-inpaint"], "batch_size": [1, 4], "variant": "compile"}]))
+    assert len(plan.cells) == 24 - 4
 
 
 @pytest.mark.parametrize(
@@ -132,6 +146,8 @@ def test_exclude_takes_partial_cells_out():
         ({"keep_caches": "no"}, "keep_caches: found 'no', expected true or false"),
         ({"weights": "none"}, "weights: found 'none', expected random or pretrained"),
         ({"exclude": [{"pipeline": "sdxl"}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
+        ({"exclude": [{"pipeline": ["if", "sdxl"]}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
+        ({"exclude": [{"variant": []}]}, "exclude[0].variant: found [], expected a name, or a list of names"),
         ({"exclude": [{"variant": "eager"}, {"variant": "compile"}]}, "exclude leaves no cell"),
         ({"measurement": {"calls": 5, "warmup_calls": 3}}, "measurement: missing key max_warmup_calls"),
         (
@@ -168,7 +184,7 @@ def test_what_a_random_run_does_not_use_is_no_part_of_its_definition(tmp_path):
     file.write_text(
         file.read_text(encoding="utf-8").replace("revision: null", f"revision: {'a' * 40}"), encoding="utf-8"
     )
-    assert Plan(CONFIG, tmp_path).definitions == Plan(CONFIG).definitions
+    assert Plan(changed(), tmp_path).definitions == Plan(CONFIG).definitions
 
 
 def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a_point():
@@ -194,13 +210,13 @@ def test_threads_are_the_configs_or_the_jobs_or_this_machines():
 
 
 def test_fresh_caches_are_a_plan_of_their_own_for_what_compiles():
-    plan, fresh = Plan(CONFIG), Plan(changed(cache="fresh"))
+    plan, fresh = Plan(changed()), Plan(changed(cache="fresh"))
     differing = {key[-1] for key, found in plan.definitions.items() if fresh.definitions[key] != found}
     assert differing == {"compile"}
 
 
 def test_definitions_tell_variants_batches_and_settings_apart():
-    plan = Plan(CONFIG)
+    plan = Plan(changed())
     assert len(set(plan.definitions.values())) == 24
     longer = Plan(changed(measurement={**CONFIG["measurement"], "calls": 7}))
     assert not set(plan.definitions.values()) & set(longer.definitions.values())

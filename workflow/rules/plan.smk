@@ -5,6 +5,7 @@ Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
 import inspect
+import math
 import os
 import re
 import shlex
@@ -20,10 +21,13 @@ from snakemake.settings.types import DeploymentMethod
 from columns import CELL
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
-from matrix import INSTALLED, NAME_PATTERN, Plan
+from matrix import AXES, INSTALLED, NAME_PATTERN, Plan
 from sizes import DIMENSIONS, split_name
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+OWN = workflow.config_settings.overwrite_config  # what --config and --configfile say
+if "exclude" not in OWN and not OWN.keys().isdisjoint(AXES.values()):
+    config["exclude"] = []  # that of the default config is about its own axes
 try:
     PLAN = Plan(config, conda=CONDA, external=not workflow.remote_exec)
 except DiffbenchError as error:
@@ -216,8 +220,15 @@ def baseline_of(dataset):
     return read_yaml(about[0])["baseline"] if about else PLAN.config["baseline"]
 
 
+def describe_left_out():
+    """A line about the cells that the default config leaves out; none for who has chosen them."""
+    left_out = math.prod(len(PLAN.config[key]) for key in AXES.values()) - len(PLAN.cells)
+    if left_out and "exclude" not in OWN:
+        yield f"{left_out} cells are left out, a dash in the tables. All: snakemake --cores 1 --config 'exclude=[]'"
+
+
 def show_tables():
     """Print the tables of this dataset, if they were made just now, and where the results are."""
     if (RESULTS / "tables.md").is_file() and (RESULTS / "tables.md").stat().st_mtime >= STARTED:
         print((RESULTS / "tables.md").read_text(encoding="utf-8"))
-        print(f"Results: {RESULTS}/")
+        print(*describe_left_out(), f"Results: {RESULTS}/", sep="\n")

@@ -94,7 +94,7 @@ def resolve_config(config, root=ROOT, conda=False):
     }
     check_baseline(resolved)
     resolved["exclude"] = [
-        {axis: resolve_name(axis, value, config, resolved) for axis, value in partial.items()}
+        {axis: [resolve_name(axis, value, config, resolved) for value in as_list(found)] for axis, found in partial.items()}
         for partial in resolved["exclude"]
     ]
     for number, column in enumerate(resolved["tables"].get("columns", [])):
@@ -107,6 +107,11 @@ def resolve_name(axis, value, config, resolved):
     """What `auto` stands for on the axes that have it; any other value is itself."""
     values = config[AXES[axis]]
     return resolved[AXES[axis]][values.index("auto")] if value == "auto" and "auto" in values else value
+
+
+def as_list(found):
+    """A value, or the values of a list, as a list."""
+    return found if isinstance(found, list) else [found]
 
 
 def check_baseline(config):
@@ -126,10 +131,11 @@ def expand(config):
     cells = pd.MultiIndex.from_product(axes, names=CELL).to_frame(index=False)
     for number, partial in enumerate(config["exclude"]):
         hit = pd.Series(True, index=cells.index)
-        for axis, value in partial.items():
-            if value not in config[AXES[axis]]:
-                raise DiffbenchError(f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it")
-            hit &= cells[axis] == value
+        for axis, values in partial.items():
+            for value in values:
+                if value not in config[AXES[axis]]:
+                    raise DiffbenchError(f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it")
+            hit &= cells[axis].isin(values)
         cells = cells[~hit]
     if cells.empty and config["gpus"]:
         raise DiffbenchError("config: exclude leaves no cell of the matrix; remove some of it")
