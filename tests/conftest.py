@@ -17,6 +17,24 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config", "envs", "profiles", "report", "resources", "workflow"]
 PLAIN = ("snakemake", "pandas", "jsonschema", "PyYAML")  # what the Snakefile imports
 VISIBLE = os.environ.get("CUDA_VISIBLE_DEVICES")
+LONGEST = (  # files of tests that take minutes
+    "test_releases",
+    "test_conda",
+    "test_slurm",
+    "test_page",
+    "test_variants",
+    "test_built",
+    "test_other_sizes",
+    "test_published_documents",
+    "test_bundle",
+    "test_statuses",
+    "test_workflow",
+    "test_measurement",
+    "test_weights",
+    "test_report",
+    "test_pipelines",
+    "test_caches",
+)
 QUICK = {  # of a config's `measurement`: the fewest calls that make a row
     "warmup_calls": 1,
     "max_warmup_calls": 1,
@@ -68,8 +86,8 @@ class Project:
         file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def configure(self, **keys):
-        """Replace keys of config/config.yaml, and leave out no cell."""
-        self.edit("config/config.yaml", lambda config: config.update({"exclude": [], **keys}))
+        """Replace keys of config/config.yaml; two rounds, and no cell is left out."""
+        self.edit("config/config.yaml", lambda config: config.update({"exclude": [], "rounds": 2, **keys}))
 
     def command(self, *arguments):
         return [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, arguments)]
@@ -105,7 +123,7 @@ class Project:
 
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that all processes end at about the same time."""
-    items.sort(key=lambda item: item.path.stem not in ("test_releases", "test_conda", "test_slurm"))
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def run_stages(
         description = {**description, "steps": steps or description["steps"]}
         kept, outcome = report or Report(), ("ok", None)
         try:
-            measure_stage(description, definition, device, kept, folder)
+            measure_stage(description, definition, device, kept, folder, folder / f"{pipeline}-{variant}")
         except Exception as error:
             outcome = classify(error, compiles(definition["variant"]))
         outcomes.append(Outcome(*outcome, kept.columns))

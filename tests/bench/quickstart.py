@@ -2,8 +2,8 @@
 
     python tests/bench/quickstart.py [--config KEY=VALUE ...]
 
-Measures it in a copy of the project, with an empty folder of results and empty compiler caches. Measuring is calls, with what they
-compile, and ceilings; the rest is starting, importing, loading, evidence, bookkeeping, tables and figures.
+Measures it in a copy of the project, with an empty folder of results and empty compiler caches. Measuring is calls, with what
+they compile, and ceilings; the rest is starting, importing, loading, evidence, bookkeeping, tables and figures.
 """
 
 import argparse
@@ -53,11 +53,17 @@ def main():
             sys.exit("error: the benchmark failed; see above")
         (results,) = (project.folder / "results").iterdir()
         calls, rows = pd.read_csv(results / "calls.csv"), pd.read_csv(results / "measurements.csv")
-    ceilings_s, calls_s, compile_s = seen_s["table"] - seen_s["ceilings"], calls["latency_s"].sum(), rows["compile_s"].sum()
+    ceilings_s, calls_s, compile_s = (
+        seen_s["table"] - seen_s["ceilings"],
+        calls["latency_s"].sum(),
+        rows["compile_s"].sum(),
+    )
     parts = {"compilation": compile_s, "calls": calls_s - compile_s, "ceilings": ceilings_s}
     parts["all else"] = wall_s - sum(parts.values())
     runs = len(rows.drop_duplicates(["pipeline", "batch_size", "variant", "round"]))
-    print(f"\n{runs} runs, {rows['round'].nunique()} rounds: {wall_s / 60:.1f} minutes, first row after {seen_s['first row']:.0f} s")
+    print(
+        f"\n{runs} runs, {rows['round'].nunique()} rounds: {wall_s / 60:.1f} minutes, first row after {seen_s['first row']:.0f} s"
+    )
     print(f"measuring: {1 - parts['all else'] / wall_s:.0%} of the time")
     table = pd.DataFrame({"seconds": parts}).assign(share=lambda found: found["seconds"] / wall_s)
     print(table.to_markdown(floatfmt=("", ".0f", ".0%")))

@@ -10,6 +10,8 @@ from slurm_project import ClusterProject
 
 from running import rows_of
 
+pytestmark = pytest.mark.slow
+
 DEVICES = {"A100": "NVIDIA A100-SXM4-40GB", "T4": "Tesla T4", "V100": "Tesla V100-SXM2-16GB"}
 WAIT_S = 600  # other tests run beside
 
@@ -98,7 +100,6 @@ def test_rounds_of_a_cell_can_share_one_allocation(cluster, tmp_path):
     assert project.runs() == {("V100", "1", "1"), ("V100", "1", "2")}
 
 
-@pytest.mark.slow
 def test_what_fails_leaves_the_rest_and_a_second_start_completes_it(cluster, tmp_path):
     """A cancelled job, a dead node, a job out of time and a controller that is away, all in one matrix."""
     project = ClusterProject(

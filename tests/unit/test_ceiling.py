@@ -67,7 +67,16 @@ def test_a_row_is_held_to_the_ceiling_of_its_own_dtype(measured):
 )
 def test_the_plan_names_every_dtype_that_the_rows_of_a_gpu_will_have(changes, dtypes):
     config = read_yaml(ROOT / "config/config.yaml")
-    config.update({"exclude": [], "gpus": ["H100"], "scale": "full", "pipelines": ["sd-txt2img"], "variants": ["eager"], **changes})
+    config.update(
+        {
+            "exclude": [],
+            "gpus": ["H100"],
+            "scale": "full",
+            "pipelines": ["sd-txt2img"],
+            "variants": ["eager"],
+            **changes,
+        }
+    )
     assert Plan(config).ceiling_dtypes(config["gpus"][0]) == dtypes
 
 

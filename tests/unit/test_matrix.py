@@ -25,7 +25,11 @@ def test_the_default_config_compiles_each_network_once():
     plan = Plan(CONFIG)
     assert set(plan.cells["pipeline"]) == set(CONFIG["pipelines"])
     compiled = plan.cells[plan.cells["variant"] == "compile"]
-    assert list(zip(compiled["pipeline"], compiled["batch_size"])) == [("sd-txt2img", 1), ("if", 4), ("sdxl-txt2img", 1)]
+    assert list(zip(compiled["pipeline"], compiled["batch_size"])) == [
+        ("sd-txt2img", 1),
+        ("if", 4),
+        ("sdxl-txt2img", 1),
+    ]
     assert len(plan.cells) == 12 and len(plan.runs) == 3 * 12
 
 
@@ -184,7 +188,7 @@ def test_what_a_random_run_does_not_use_is_no_part_of_its_definition(tmp_path):
     file.write_text(
         file.read_text(encoding="utf-8").replace("revision: null", f"revision: {'a' * 40}"), encoding="utf-8"
     )
-    assert Plan(changed(), tmp_path).definitions == Plan(CONFIG).definitions
+    assert Plan(changed(), tmp_path).definitions == Plan(changed()).definitions
 
 
 def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a_point():

@@ -30,6 +30,14 @@ def test_the_time_left_is_of_finished_runs_of_the_same_kind():
     assert estimate.left(80) == pytest.approx(10 + 50 + 20)
 
 
+def test_a_run_that_compiled_does_not_tell_how_long_others_take():
+    estimate = estimate_of("cold", "eager", "cold")
+    for key, start, end, left in ((0, 0, 50, None), (1, 50, 55, 50)):
+        estimate.start(key, start)
+        estimate.finish(key, end)
+        assert estimate.left(end) == left
+
+
 def test_time_passes_while_a_run_is_measured():
     estimate = estimate_of("eager", "eager")
     estimate.start(0, 0)

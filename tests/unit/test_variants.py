@@ -47,6 +47,7 @@ def latents(folder):
     return np.load(folder / "stage-1.npy", allow_pickle=False)
 
 
+@pytest.mark.slow
 def test_regional_compilation_is_measured_where_there_are_blocks_and_n_a_elsewhere(tmp_path):
     first, second, upscaler = run_stages(tmp_path, "if", "regional")
     assert (first.status, second.status) == ("unsupported", "unsupported")
@@ -203,6 +204,7 @@ def test_a_quantization_that_the_device_cannot_do_is_n_a(tmp_path):
     assert "torchao cannot quantize UNet2DConditionModel so: Float8 dynamic" in refused(tmp_path, variant="fp8-dynamic")
 
 
+@pytest.mark.slow
 def test_compiling_names_the_graphs_of_each_module(tmp_path):
     (outcome,) = run_stages(tmp_path, variant="compile-vae")
     if outcome.status == "unsupported":

@@ -85,3 +85,24 @@ def test_the_work_is_that_of_the_plain_module_whatever_a_variant_makes_of_it():
     columns = recorder.columns()
     assert columns["step_gflop"] == pytest.approx(2 * 4 * 16 * 32 / 1e9)
     assert columns["step_mib"] == pytest.approx(4 * (16 * 32 + 32 + 4 * 16 + 4 * 32) / MIB)
+
+
+def test_what_one_round_has_counted_the_next_reads(tmp_path, monkeypatch):
+    pipeline = SimpleNamespace(unet=torch.nn.Linear(16, 32))
+    recorder = WorkRecorder(pipeline, ["unet"])
+    recorder.watch(pipeline)
+    pipeline.unet(torch.ones(4, 16))
+    columns = recorder.columns_once(tmp_path / "work-1.json")
+    assert columns == recorder.columns() and columns["step_gflop"] > 0
+    monkeypatch.delattr(WorkRecorder, "columns")
+    assert recorder.columns_once(tmp_path / "work-1.json") == columns
+
+
+def test_a_count_that_cannot_be_kept_or_read_is_made_again(tmp_path):
+    pipeline = SimpleNamespace(unet=torch.nn.Linear(16, 32))
+    recorder = WorkRecorder(pipeline, ["unet"])
+    recorder.watch(pipeline)
+    pipeline.unet(torch.ones(4, 16))
+    (tmp_path / "work-1.json").write_text("{")
+    for path in (tmp_path / "nowhere/work-1.json", tmp_path / "work-1.json"):
+        assert recorder.columns_once(path) == recorder.columns()

@@ -9,6 +9,8 @@ from built import make_index, use_index, write_environment
 from conftest import QUICK, Project, progress_rows
 from running import rows_of
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     "name": "built",
     "torch": ["mine"],

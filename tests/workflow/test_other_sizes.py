@@ -7,6 +7,8 @@ import pytest
 from conftest import QUICK, Project
 from running import rows_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):

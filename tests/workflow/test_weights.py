@@ -6,6 +6,8 @@ from conftest import QUICK, Project
 from hub import Hub
 from running import rows_of
 
+pytestmark = pytest.mark.slow
+
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -94,7 +94,10 @@ def resolve_config(config, root=ROOT, conda=False):
     }
     check_baseline(resolved)
     resolved["exclude"] = [
-        {axis: [resolve_name(axis, value, config, resolved) for value in as_list(found)] for axis, found in partial.items()}
+        {
+            axis: [resolve_name(axis, value, config, resolved) for value in as_list(found)]
+            for axis, found in partial.items()
+        }
         for partial in resolved["exclude"]
     ]
     for number, column in enumerate(resolved["tables"].get("columns", [])):
@@ -134,7 +137,9 @@ def expand(config):
         for axis, values in partial.items():
             for value in values:
                 if value not in config[AXES[axis]]:
-                    raise DiffbenchError(f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it")
+                    raise DiffbenchError(
+                        f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it"
+                    )
             hit &= cells[axis].isin(values)
         cells = cells[~hit]
     if cells.empty and config["gpus"]:

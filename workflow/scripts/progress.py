@@ -22,7 +22,11 @@ SHOWN = {
 }
 ALWAYS = ("pipeline", "batch_size", "variant", "round")  # the others have a column if their values differ
 NUMBERS = ("batch_size", "round")  # aligned to the right
-LIKE = {"warm": "eager", "eager": "warm"}  # the kind that takes about as long, where none of a kind has finished
+LIKE = {  # the kinds that tell of a kind of which none has finished: those that take as long, or less
+    "eager": ("eager", "warm"),
+    "warm": ("warm", "eager"),
+    "cold": ("cold", "warm", "eager"),
+}
 
 
 def key_of(run):
@@ -104,17 +108,18 @@ class Estimate:
         self.running.pop(key, None)
 
     def expected(self, kind):
-        """The mean duration of a kind, or else of one that is like it, or else of all that have finished."""
-        found = self.durations.get(kind) or self.durations.get(LIKE.get(kind)) or sum(self.durations.values(), [])
-        return sum(found) / len(found)
+        """The mean duration of a kind, or else of one that is like it; None if no such run has finished."""
+        found = next((self.durations[like] for like in LIKE[kind] if self.durations.get(like)), None)
+        return found and sum(found) / len(found)
 
     def left(self, now):
-        """Seconds until the last run ends, if as many run at a time as did so far; None before the first has finished."""
-        if not self.durations:
+        """Seconds until the last run ends, if as many run at a time as did so far; None as long as finished runs do not tell:
+        one that compiled says nothing of those that do not."""
+        expected = {kind: self.expected(kind) for kind, count in self.unfinished.items() if count}
+        if None in expected.values() or not self.durations:
             return None
-        expected = {kind: self.expected(kind) for kind in self.unfinished}
         spent = {key: now - start for key, start in self.running.items()}
-        work = sum(count * expected[kind] for kind, count in self.unfinished.items())
+        work = sum(self.unfinished[kind] * seconds for kind, seconds in expected.items())
         work -= sum(min(seconds, expected[self.kinds[key]]) for key, seconds in spent.items())
         busy = sum(map(sum, self.durations.values())) + sum(spent.values())
         return work * (now - self.since) / busy if busy else 0.0
@@ -170,7 +175,7 @@ class Progress:
         if base != run and not bases:
             self.waiting[key_of(base)].append((run, rows))
         left = self.estimate.left(now)
-        counts = (f"{self.done}/{self.total}", clock(now - self.began), clock(left))
+        counts = (f"{self.done}/{self.total}", clock(now - self.began), "?" if left is None else clock(left))
         lines = self.lines(counts, run, rows, bases)
         for other, own in self.waiting.pop(key, []):
             found = {stage: row for stage, row in own.items() if ratio(row, rows.get(stage, {}))}

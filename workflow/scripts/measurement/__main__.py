@@ -5,9 +5,8 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
-from .caches import CLEAN
+from .caches import CLEAN, cell_folder
 from .definition import compiles, dtype_of
 from .errors import DiffbenchError, SetupError, one_line, print_traceback
 from .failure import classify, is_full_disk
@@ -92,7 +91,7 @@ def measure(spec, report):
     for description in stages:
         report.stage = description["number"]
         try:
-            measure_stage(description, definition, device, report, spec["outputs"])
+            measure_stage(description, definition, device, report, spec["outputs"], cell_folder())
             status, detail = "ok", None
         except DiffbenchError:
             raise
@@ -100,9 +99,8 @@ def measure(spec, report):
             status, detail = classify(error, compiles(definition["variant"]))
             print_traceback(error)
             if is_full_disk(error):
-                caches = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).parents[1]
                 raise SetupError(
-                    f"a disk is full: {detail}; make room; compiler caches are in {caches}: {CLEAN}"
+                    f"a disk is full: {detail}; make room; compiler caches are in {cell_folder().parent}: {CLEAN}"
                 ) from None
         report.emit("outcome", status=status, detail=detail)
         if description is not stages[-1]:  # the last one's memory goes with the process

@@ -45,6 +45,11 @@ def private_folder(path):
     return path
 
 
+def cell_folder():
+    """The cell's cache, in the measuring process."""
+    return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).parent
+
+
 class CellCache:
     """The cache of one cell, locked by this run, in a mode of CACHES. `started` is COLD, or WARM where an earlier round of the
     cell was measured to its end with it."""

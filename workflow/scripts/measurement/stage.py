@@ -176,9 +176,9 @@ def measure_calls(stage, stopping, report):
     return samples
 
 
-def measure_stage(description, definition, device, report, folder):
+def measure_stage(description, definition, device, report, folder, shared):
     """Measure one stage; `report` (see __main__.Report) learns of every phase, value and sample as it comes; latents and
-    image of one call go to `folder`.
+    image of one call go to `folder`; `shared` is a folder of the cell's rounds.
 
     Raises whatever the pipeline raises, Unsupported and Invalid.
     """
@@ -222,7 +222,7 @@ def measure_stage(description, definition, device, report, folder):
     report.phase("evidence")  # the numbers stand: from here on they can only turn out invalid
     verify(stage.variant, stage.call, report)
     if "quantization" not in definition["variant"]:
-        report.values(**stage.work.columns())
+        report.values(**stage.work.columns_once(shared / f"work-{description['number']}.json"))
 
 
 def check_compilation(variant, graphs):

@@ -1,5 +1,8 @@
 """The work of a denoising step: floating-point operations, and the bytes that must move at the least."""
 
+import json
+from contextlib import suppress
+
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -52,6 +55,15 @@ class WorkRecorder:
                 self.calls[name] = shadow(arguments), shadow(keys)
 
         return record
+
+    def columns_once(self, kept):
+        """The `columns`, kept in the file `kept` for the later rounds of the cell: counting takes longer than many a call."""
+        with suppress(OSError, ValueError):
+            return json.loads(kept.read_text(encoding="utf-8"))
+        columns = self.columns()
+        with suppress(OSError):
+            kept.write_text(json.dumps(columns), encoding="utf-8")
+        return columns
 
     def columns(self):
         """`step_gflop` and `step_mib` of one call of each module; nothing where this torch cannot count them (2.0), or where the
