@@ -5,8 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# four processes, a file of tests each, in the order in which they were collected: some install or wait while others compute
-BESIDE = --numprocesses 4 --dist loadfile --no-loadscope-reorder
+# so many processes, a file of tests each, in the order in which they were collected: some install or wait while others compute
+BESIDE = --dist loadfile --no-loadscope-reorder --numprocesses
 MUTATION = .mutation/venv
 MUTMUT = mutmut==3.8.1
 # on a machine where pip itself is old, its complaints are no news
@@ -18,10 +18,10 @@ benchmark: setup
 	$(BIN)/snakemake --cores 1
 
 test: setup
-	$(BIN)/python -m pytest tests -m "not slow" $(BESIDE)
+	$(BIN)/python -m pytest tests -m "not slow" $(BESIDE) 6
 
 test-all: setup
-	$(BIN)/python -m pytest tests -m "not alone" $(BESIDE) --durations=25
+	$(BIN)/python -m pytest tests -m "not alone" $(BESIDE) 4 --durations=25
 	$(BIN)/python -m pytest tests -m alone --durations=10
 
 lint: setup

@@ -118,7 +118,7 @@ def test_auto_is_the_newest_current_environment_under_conda(plain, path, tmp_pat
     result = run(project, plain, path, "-n")
     assert result.returncode == 0, result.stdout
     assert f"on CPU, torch {newest_current(ROOT)}" in result.stdout
-    assert result.stdout.count(": Run ") == 48
+    assert result.stdout.count(": Run ") == 36
 
 
 def test_a_package_that_cannot_be_had_is_named(plain, path, tmp_path):

@@ -8,6 +8,8 @@ import pytest
 from measurement.definition import catalogue
 from stages import run_stages
 
+pytestmark = pytest.mark.slow
+
 MINIATURES = [
     name
     for name, pipeline in catalogue("pipelines").items()

@@ -17,6 +17,8 @@ from reporting.fidelity import compare_outputs
 from reporting.outputs import read_output
 from stages import run_stages
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 ARCHITECTURES = {
     stage["architecture"]: stage

@@ -6,6 +6,8 @@ import pytest
 
 from conftest import Project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):

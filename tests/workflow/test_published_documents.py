@@ -4,6 +4,8 @@ import pytest
 
 from reporting.figures import FIGURES
 
+pytestmark = pytest.mark.slow
+
 PAGE = """# Torch 2.0\r
 \r
 Compiled, SD txt2img runs at <!-- diffbench:begin cell dataset=pytorch2 gpu=A100 batch_size=1 pipeline=sd-txt2img \

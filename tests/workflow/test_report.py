@@ -8,6 +8,8 @@ import pytest
 
 from reporting.figures import FIGURES
 
+pytestmark = pytest.mark.slow
+
 GPUS = ["A100", "V100", "T4", "RTX-3090", "RTX-4090"]
 TABLES = [(gpu, size, kind) for gpu in GPUS for size in ("1", "4", "16") for kind in ("table", "extended")]
 
