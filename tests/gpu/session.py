@@ -60,7 +60,12 @@ class Session:
 
     def expected_s(self, step):
         """How long a step will take, in seconds."""
-        return worklist.expected_s(step, self.gpu, self.committed, self.dataset)
+        rounds = getattr(step, "rounds", 0)
+        folders = [self.folder(step._replace(round=number + 1)) for number in range(rounds)]
+        is_cached = any(
+            (folder / "run.csv").is_file() for folder in folders
+        )  # measured here: caches and runs/ stay on a machine
+        return worklist.expected_s(step, self.gpu, [self.committed, self.dataset], is_cached)
 
     def next_step(self):
         """The first step that is left and fits into the time; None if none does."""

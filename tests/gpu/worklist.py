@@ -188,17 +188,19 @@ def statuses(dataset):
     return [((*key_of(row), row["definition"]), row["status"]) for row in dataset.rows()]
 
 
-def expected_s(step, gpu, before, here):
-    """How long a step will take, in seconds: the longest time that its cell took in the dataset `before`; or, if this machine has
-    measured it (`here`) and so has a compiler cache of it, the shortest that it ever took."""
+def expected_s(step, gpu, datasets, is_cached):
+    """How long a step will take, in seconds: the longest time that its cell took before; the shortest, if `is_cached`: a compiler
+    cache of it is here."""
     if not isinstance(step, Run):
         return step.default_s()
     cell = step.key(gpu)[:-1]
     took_s = [
-        [float(row["wall_s"]) for row in dataset.tables["minutes.csv"] if key_of(row)[:-1] == cell]
-        for dataset in (before, here)
+        float(row["wall_s"])
+        for dataset in datasets
+        for row in dataset.tables["minutes.csv"]
+        if key_of(row)[:-1] == cell
     ]
-    return min(sum(took_s, [])) if took_s[1] else max(took_s[0], default=step.default_s())
+    return (min if is_cached else max)(took_s, default=step.default_s())
 
 
 def describe(steps, left):

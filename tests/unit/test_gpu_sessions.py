@@ -158,10 +158,11 @@ def test_a_compiled_cell_takes_long_on_a_machine_that_has_not_compiled_it(first)
         return found
 
     step = next(step for step in first if step.variant == "compile")
-    assert worklist.expected_s(step, "H200", took(), took()) == worklist.COMPILED_S
-    assert worklist.expected_s(step, "H200", took(115.0, 47.0), took()) == 115
-    assert worklist.expected_s(step, "H200", took(115.0, 47.0), took(123.0)) == 47
-    assert worklist.expected_s(step, "H100", took(115.0), took()) == worklist.COMPILED_S
+    known = [took(115.0, 47.0), took(123.0)]
+    assert worklist.expected_s(step, "H200", [], is_cached=False) == worklist.COMPILED_S
+    assert worklist.expected_s(step, "H200", known, is_cached=False) == 123
+    assert worklist.expected_s(step, "H200", known, is_cached=True) == 47
+    assert worklist.expected_s(step, "H100", known, is_cached=False) == worklist.COMPILED_S
 
 
 # merging

@@ -21,7 +21,7 @@ def changed(**keys):
     return {**copy.deepcopy(CONFIG), "exclude": [], "rounds": 2, **keys}
 
 
-def test_the_default_config_compiles_each_network_once():
+def test_the_default_config_has_all_pipelines_and_compiles_three_cells():
     plan = Plan(CONFIG)
     assert set(plan.cells["pipeline"]) == set(CONFIG["pipelines"])
     compiled = plan.cells[plan.cells["variant"] == "compile"]

@@ -100,6 +100,18 @@ def test_the_work_of_a_step_is_counted(txt2img, tmp_path):
     assert float(row["step_mib"]) < float(double["step_mib"]) < 2 * float(row["step_mib"])
 
 
+def test_the_rounds_of_a_cell_count_the_work_once(tmp_path):
+    caches = tmp_path / "caches"
+    options = ("--rounds", "2", "--cache-folder", caches, "--round")
+    assert measure(tmp_path / "one", *options, "1").returncode == 0
+    (kept,) = caches.rglob("work-1.json")
+    kept.write_text('{"step_gflop": 12.5, "step_mib": 2.5}')
+    assert measure(tmp_path / "two", *options, "2").returncode == 0
+    (row,) = rows_of(tmp_path / "two")
+    assert (float(row["step_gflop"]), float(row["step_mib"])) == (12.5, 2.5)
+    assert not list(caches.iterdir()), "the last round deletes what is kept"
+
+
 def test_every_run_keeps_latents_and_image_of_its_call(txt2img, tmp_path):
     import numpy
     from PIL import Image

@@ -31,11 +31,17 @@ def test_the_time_left_is_of_finished_runs_of_the_same_kind():
 
 
 def test_a_run_that_compiled_does_not_tell_how_long_others_take():
-    estimate = estimate_of("cold", "eager", "cold")
-    for key, start, end, left in ((0, 0, 50, None), (1, 50, 55, 50)):
-        estimate.start(key, start)
-        estimate.finish(key, end)
-        assert estimate.left(end) == left
+    for kinds, lefts in (
+        (("cold", "eager", "cold"), (None, 50, 0)),
+        (("eager", "cold", "warm"), (None, 5, 0)),
+        (("cold", "warm", "warm"), (100, 50, 0)),
+    ):
+        estimate, end = estimate_of(*kinds), 0
+        for key, left in enumerate(lefts):
+            estimate.start(key, end)
+            end += 50 if kinds[key] == "cold" or "eager" not in kinds else 5
+            estimate.finish(key, end)
+            assert estimate.left(end) == pytest.approx(left) if left is not None else estimate.left(end) is None, kinds
 
 
 def test_time_passes_while_a_run_is_measured():
@@ -83,7 +89,7 @@ def test_a_compiled_run_is_cold_in_round_1_and_where_no_cache_is_kept(filling):
 
 
 def test_a_row_says_how_far_the_benchmark_is_and_what_was_measured(filling):
-    found = filling([run_of(), run_of("compile")], measured=10)
+    found = filling([run_of(), run_of("compile", 2)], measured=10)
     header, (row,) = found.progress.header(), found.measure(run_of(), 105, 112)
     assert header.split() == ["run", "time", "left", "pipeline", "batch", "variant", "round", "it/s", "speed-up"]
     assert row.split() == ["11/12", "0:12", "0:07", "sd-txt2img", "1", "eager", "1", "20.00"]
@@ -158,10 +164,10 @@ def test_each_stage_has_a_line_and_a_failure_says_why(filling):
 
 
 def test_the_live_line_says_what_is_measured(filling):
-    found = filling([run_of(), run_of("compile"), run_of("compile", 2)])
+    found = filling([run_of(), run_of("compile", 2), run_of("compile", 3)])
     assert found.progress.now(100) == ""
     found.measure(run_of(), 100, 110)
-    found.progress.start(run_of("compile"), 110)
-    assert found.progress.now(114) == ("0:04 sd-txt2img, batch size 1, compile, round 1; 1/3, about 0:16 left")
-    found.progress.start(run_of("compile", 2), 114)
+    found.progress.start(run_of("compile", 2), 110)
+    assert found.progress.now(114) == ("0:04 sd-txt2img, batch size 1, compile, round 2; 1/3, about 0:16 left")
+    found.progress.start(run_of("compile", 3), 114)
     assert found.progress.now(115).startswith("0:05 2 runs; 1/3, about ")

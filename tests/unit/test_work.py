@@ -103,6 +103,9 @@ def test_a_count_that_cannot_be_kept_or_read_is_made_again(tmp_path):
     recorder = WorkRecorder(pipeline, ["unet"])
     recorder.watch(pipeline)
     pipeline.unet(torch.ones(4, 16))
-    (tmp_path / "work-1.json").write_text("{")
-    for path in (tmp_path / "nowhere/work-1.json", tmp_path / "work-1.json"):
+    paths = [tmp_path / "nowhere/work-1.json"]
+    for number, text in enumerate(("{", "{}", "[1, 2]", '{"step_gflop": 1}', '{"step_gflop": null, "step_mib": 1}')):
+        paths.append(tmp_path / f"work-{number}.json")
+        paths[-1].write_text(text)
+    for path in paths:
         assert recorder.columns_once(path) == recorder.columns()

@@ -5,6 +5,7 @@ Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
 """
 
 import inspect
+import json
 import math
 import os
 import re
@@ -220,11 +221,20 @@ def baseline_of(dataset):
     return read_yaml(about[0])["baseline"] if about else PLAN.config["baseline"]
 
 
+def own_arguments(**keys):
+    """The arguments of Snakemake, quoted, that ask for the same config again; `keys` take the place of its own."""
+    asked = {**workflow.config_settings.config, **keys}
+    texts = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in asked.items()]
+    files = list(map(str, workflow.config_settings.configfiles))
+    return [shlex.join([name, *values]) for name, values in (("--configfile", files), ("--config", texts)) if values]
+
+
 def describe_left_out():
     """A line about the cells that the default config leaves out; none for who has chosen them."""
     left_out = math.prod(len(PLAN.config[key]) for key in AXES.values()) - len(PLAN.cells)
     if left_out and "exclude" not in OWN:
-        yield f"{left_out} cells are left out, a dash in the tables. All: snakemake --cores 1 --config 'exclude=[]'"
+        command = " ".join(["snakemake --cores 1", *own_arguments(exclude=[])])
+        yield f"{left_out} cells of this config are left out (no row or a dash in the tables). All: {command}"
 
 
 def show_tables():

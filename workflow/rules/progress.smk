@@ -16,15 +16,12 @@ def run_path(run):
 
 def describe_table(measuring, total):
     """What a reader of the table must know."""
-    asked = [f"--configfile {shlex.join(map(str, workflow.config_settings.configfiles))}"] * bool(
-        workflow.config_settings.configfiles
-    )
     baseline = ", ".join(f"{axis} {value}" for axis, value in PLAN.config["baseline"].items())
     done = f"{total - measuring} of {total} runs are measured already" if measuring < total else f"{total} runs"
     return [
         *describe_left_out(),
         f"{done}. Speed-ups are over the baseline ({baseline}) in the same round; images are compared at the end.",
-        f"Tables of what is measured so far: {' '.join(['snakemake --cores 1 so_far', *asked])}",
+        f"Tables of what is measured so far: {' '.join(['snakemake --cores 1 so_far', *own_arguments()])}",
     ]
 
 

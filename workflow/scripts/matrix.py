@@ -138,7 +138,7 @@ def expand(config):
             for value in values:
                 if value not in config[AXES[axis]]:
                     raise DiffbenchError(
-                        f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it"
+                        f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it, or all of `exclude`"
                     )
             hit &= cells[axis].isin(values)
         cells = cells[~hit]

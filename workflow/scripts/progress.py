@@ -22,11 +22,7 @@ SHOWN = {
 }
 ALWAYS = ("pipeline", "batch_size", "variant", "round")  # the others have a column if their values differ
 NUMBERS = ("batch_size", "round")  # aligned to the right
-LIKE = {  # the kinds that tell of a kind of which none has finished: those that take as long, or less
-    "eager": ("eager", "warm"),
-    "warm": ("warm", "eager"),
-    "cold": ("cold", "warm", "eager"),
-}
+LIKE = {"warm": "eager", "eager": "warm"}  # the kind that takes about as long, where none of a kind has finished
 
 
 def key_of(run):
@@ -108,13 +104,16 @@ class Estimate:
         self.running.pop(key, None)
 
     def expected(self, kind):
-        """The mean duration of a kind, or else of one that is like it; None if no such run has finished."""
-        found = next((self.durations[like] for like in LIKE[kind] if self.durations.get(like)), None)
+        """The mean duration of a kind, or else of one that is like it; None if no such run has finished. Where nothing but
+        compiled runs is measured, cold ones tell how long warm ones take at most."""
+        others = () if "eager" in self.unfinished else ("cold",)
+        names = (kind, *([LIKE[kind], *others] if kind in LIKE else []))
+        found = next((self.durations[name] for name in names if self.durations.get(name)), None)
         return found and sum(found) / len(found)
 
     def left(self, now):
         """Seconds until the last run ends, if as many run at a time as did so far; None as long as finished runs do not tell:
-        one that compiled says nothing of those that do not."""
+        those that compile take much longer than the others."""
         expected = {kind: self.expected(kind) for kind, count in self.unfinished.items() if count}
         if None in expected.values() or not self.durations:
             return None

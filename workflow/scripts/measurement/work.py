@@ -58,11 +58,13 @@ class WorkRecorder:
 
     def columns_once(self, kept):
         """The `columns`, kept in the file `kept` for the later rounds of the cell: counting takes longer than many a call."""
-        with suppress(OSError, ValueError):
-            return json.loads(kept.read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            found = json.loads(kept.read_text(encoding="utf-8"))
+            return {name: float(found[name]) for name in ("step_gflop", "step_mib")}
         columns = self.columns()
-        with suppress(OSError):
-            kept.write_text(json.dumps(columns), encoding="utf-8")
+        if columns:
+            with suppress(OSError):
+                kept.write_text(json.dumps(columns), encoding="utf-8")
         return columns
 
     def columns(self):
