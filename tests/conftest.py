@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config", "envs", "profiles", "report", "resources", "workflow"]
 PLAIN = ("snakemake", "pandas", "jsonschema", "PyYAML")  # what the Snakefile imports
 VISIBLE = os.environ.get("CUDA_VISIBLE_DEVICES")
+DEFAULT_NAME = "quickstart"  # of config/config.yaml
 LONGEST = (  # files of tests that take minutes
     "test_releases",
     "test_conda",
@@ -86,8 +87,14 @@ class Project:
         file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def configure(self, **keys):
-        """Replace keys of config/config.yaml; two rounds, and no cell is left out."""
-        self.edit("config/config.yaml", lambda config: config.update({"exclude": [], "rounds": 2, **keys}))
+        """Replace keys of config/config.yaml, at first also those that make the default a quick look: then two rounds of all."""
+
+        def change(config):
+            if config["name"] == DEFAULT_NAME:
+                config.update(exclude=[], rounds=2)
+            config.update(keys)
+
+        self.edit("config/config.yaml", change)
 
     def command(self, *arguments):
         return [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, arguments)]
