@@ -134,7 +134,8 @@ function batchSizes(cells, gpu) {
   if (new Set(points.map((point) => point.size)).size < 2) return plot("Batch-size scaling", "The cells that are shown on this GPU have fewer than two batch sizes.");
   const [title, unit] = [`Batch-size scaling on ${LABELS.gpu.get(gpu)}`, images ? "images/s" : "batch size × it/s"];
   const color = colorOf(points);
-  const x = { type: "log", base: 2, ticks: [...new Set(points.map((point) => point.size))], tickFormat: String, label: "batch size" };
+  const sizes = points.map((point) => point.size);
+  const x = { type: "log", base: 2, domain: d3.extent(sizes), inset: 8, ticks: [...new Set(sizes)], tickFormat: String, label: "batch size" };
   const drawn = [...d3.group(points, (point) => point.pipeline)].map(([name, mine]) =>
     draw(`${title}: ${name}`, {
       width: Math.min(340, WIDTH()),

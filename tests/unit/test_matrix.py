@@ -27,7 +27,7 @@ def test_the_default_config_has_all_pipelines_and_compiles_three_cells():
     compiled = plan.cells[plan.cells["variant"] == "compile"]
     assert list(zip(compiled["pipeline"], compiled["batch_size"])) == [
         ("sd-txt2img", 1),
-        ("if", 4),
+        ("sd-txt2img", 4),
         ("sdxl-txt2img", 1),
     ]
     assert len(plan.cells) == 12 and len(plan.runs) == 3 * 12
@@ -103,6 +103,12 @@ def test_exclude_takes_partial_cells_out():
     assert len(plan.cells) == 24 - 2 - 2
 
 
+def test_numbers_that_came_as_text_are_numbers():
+    """As Snakemake gives those in the lists of `--config`."""
+    plan = Plan(changed(batch_sizes=["1", "4"], exclude=[{"batch_size": "4"}, {"batch_size": ["1"], "pipeline": "if"}]))
+    assert set(plan.cells["batch_size"]) == {1} and len(plan.cells) == 5 * 2
+
+
 def test_exclude_takes_lists_of_values():
     plan = Plan(changed(exclude=[{"pipeline": ["if", "sd-inpaint"], "batch_size": [1, 4], "variant": "compile"}]))
     assert len(plan.cells) == 24 - 4
@@ -113,7 +119,7 @@ def test_exclude_takes_lists_of_values():
     [
         ({"batchsizes": [1]}, "unknown key batchsizes"),
         ({"batch_sizes": [0]}, "batch_sizes[0]: found 0, expected an integer of 1 or more"),
-        ({"batch_sizes": ["4"]}, "batch_sizes[0]: found '4', expected an integer of 1 or more"),
+        ({"batch_sizes": ["four"]}, "batch_sizes[0]: found 'four', expected an integer of 1 or more"),
         ({"batch_sizes": [1.5]}, "batch_sizes[0]: found 1.5"),
         ({"batch_sizes": [True]}, "batch_sizes[0]: found True"),
         ({"batch_sizes": []}, "batch_sizes: found [], expected a list of one or more"),
