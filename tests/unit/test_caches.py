@@ -186,6 +186,7 @@ def test_a_full_disk_says_where_the_caches_are(tmp_path):
     assert advice(OSError(2, "no such file"), tmp_path) == ""
 
 
+@pytest.mark.slow
 def test_what_a_row_says_of_the_cache_is_what_the_compiler_did(tmp_path):
     """Three real rounds: the second takes the first's code, the third finds it gone."""
     (tmp_path / "resources").symlink_to(ROOT / "resources")

@@ -9,6 +9,8 @@ import yaml
 from conftest import QUICK, Project
 from running import rows_of
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {"pipelines": ["sd-txt2img"], "batch_sizes": [1], "variants": ["eager"], "rounds": 1, "measurement": QUICK}
 
 
