@@ -53,11 +53,8 @@ def main():
             sys.exit("error: the benchmark failed; see above")
         (results,) = (project.folder / "results").iterdir()
         calls, rows = pd.read_csv(results / "calls.csv"), pd.read_csv(results / "measurements.csv")
-    ceilings_s, calls_s, compile_s = (
-        seen_s["table"] - seen_s["ceilings"],
-        calls["latency_s"].sum(),
-        rows["compile_s"].sum(),
-    )
+    ceilings_s = seen_s["table"] - seen_s["ceilings"]
+    calls_s, compile_s = calls["latency_s"].sum(), rows["compile_s"].sum()
     parts = {"compilation": compile_s, "calls": calls_s - compile_s, "ceilings": ceilings_s}
     parts["all else"] = wall_s - sum(parts.values())
     runs = len(rows.drop_duplicates(["pipeline", "batch_size", "variant", "round"]))

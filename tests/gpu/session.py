@@ -59,12 +59,9 @@ class Session:
         return [step for step in found if step.name not in self.failed]
 
     def expected_s(self, step):
-        """How long a step will take, in seconds."""
-        rounds = getattr(step, "rounds", 0)
-        folders = [self.folder(step._replace(round=number + 1)) for number in range(rounds)]
-        is_cached = any(
-            (folder / "run.csv").is_file() for folder in folders
-        )  # measured here: caches and runs/ stay on a machine
+        """How long a step will take, in seconds. A cell that was measured on this machine has a compiler cache here."""
+        rounds = range(1, step.rounds + 1) if isinstance(step, worklist.Run) else ()
+        is_cached = any((self.folder(step._replace(round=number)) / "run.csv").is_file() for number in rounds)
         return worklist.expected_s(step, self.gpu, [self.committed, self.dataset], is_cached)
 
     def next_step(self):

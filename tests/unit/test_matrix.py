@@ -9,7 +9,7 @@ import yaml
 
 from columns import CELL
 from conftest import ROOT
-from matrix import Plan, check_installed, expand, expand_rounds, resolve_config
+from matrix import Plan, check_installed, expand, expand_rounds, resolve_config, with_numbers
 from measurement.errors import DiffbenchError, SetupError
 from measurement.threads import default_threads
 
@@ -103,10 +103,13 @@ def test_exclude_takes_partial_cells_out():
     assert len(plan.cells) == 24 - 2 - 2
 
 
-def test_numbers_that_came_as_text_are_numbers():
-    """As Snakemake gives those in the lists of `--config`."""
-    plan = Plan(changed(batch_sizes=["1", "4"], exclude=[{"batch_size": "4"}, {"batch_size": ["1"], "pipeline": "if"}]))
-    assert set(plan.cells["batch_size"]) == {1} and len(plan.cells) == 5 * 2
+def test_batch_sizes_in_lists_of_the_command_line_are_numbers():
+    assert with_numbers(["1", "4", "four"], "batch_sizes") == [1, 4, "four"]
+    partial = {"torch": "2", "batch_size": ["1", "4"]}
+    assert with_numbers([partial, {"batch_size": "16"}], "exclude") == [
+        {"torch": "2", "batch_size": [1, 4]},
+        {"batch_size": 16},
+    ]
 
 
 def test_exclude_takes_lists_of_values():
@@ -119,7 +122,7 @@ def test_exclude_takes_lists_of_values():
     [
         ({"batchsizes": [1]}, "unknown key batchsizes"),
         ({"batch_sizes": [0]}, "batch_sizes[0]: found 0, expected an integer of 1 or more"),
-        ({"batch_sizes": ["four"]}, "batch_sizes[0]: found 'four', expected an integer of 1 or more"),
+        ({"batch_sizes": ["4"]}, "batch_sizes[0]: found '4', expected an integer of 1 or more"),
         ({"batch_sizes": [1.5]}, "batch_sizes[0]: found 1.5"),
         ({"batch_sizes": [True]}, "batch_sizes[0]: found True"),
         ({"batch_sizes": []}, "batch_sizes: found [], expected a list of one or more"),

@@ -22,11 +22,13 @@ from snakemake.settings.types import DeploymentMethod
 from columns import CELL
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
-from matrix import AXES, INSTALLED, NAME_PATTERN, Plan
+from matrix import AXES, INSTALLED, NAME_PATTERN, Plan, with_numbers
 from sizes import DIMENSIONS, split_name
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 OWN = workflow.config_settings.overwrite_config  # what --config and --configfile say
+for key in workflow.config_settings.config.keys() & {"batch_sizes", "exclude"}:
+    config[key] = with_numbers(config[key], key)
 if "exclude" not in OWN and not OWN.keys().isdisjoint(AXES.values()):
     config["exclude"] = []  # that of the default config is about its own axes
 try:
@@ -222,7 +224,7 @@ def baseline_of(dataset):
 
 
 def own_arguments(**keys):
-    """The arguments of Snakemake, quoted, that ask for the same config again; `keys` take the place of its own."""
+    """The quoted `--configfile` and `--config` options of this start of Snakemake, with `keys` set in addition."""
     asked = {**workflow.config_settings.config, **keys}
     texts = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in asked.items()]
     files = list(map(str, workflow.config_settings.configfiles))

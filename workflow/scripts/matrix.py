@@ -59,25 +59,14 @@ def check_known(key, names, known):
             raise DiffbenchError(f"config: {key}: unknown name {name!r}; known are: {', '.join(known)}{hint}")
 
 
-def with_numbers(config):
-    """The config with batch sizes as numbers: Snakemake makes text of those within the lists that `--config` names."""
-
-    def number(value):
-        if isinstance(value, list):
-            return list(map(number, value))
-        return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-    given = dict(config)
-    if "batch_sizes" in given:
-        given["batch_sizes"] = number(given["batch_sizes"])
-    if isinstance(given.get("exclude"), list):
-        given["exclude"] = [
-            {**partial, "batch_size": number(partial["batch_size"])}
-            if isinstance(partial, dict) and "batch_size" in partial
-            else partial
-            for partial in given["exclude"]
-        ]
-    return given
+def with_numbers(value, key):
+    """What `--config` says of a key, with batch sizes as numbers: Snakemake makes text of the numbers in lists."""
+    if isinstance(value, list):
+        return [with_numbers(item, key) for item in value]
+    if isinstance(value, dict):
+        return {name: with_numbers(item, name) for name, item in value.items()}
+    is_number = key.startswith("batch_size") and isinstance(value, str) and value.isdecimal()
+    return int(value) if is_number else value
 
 
 def resolve_config(config, root=ROOT, conda=False):
@@ -85,7 +74,6 @@ def resolve_config(config, root=ROOT, conda=False):
 
     Raises DiffbenchError in one line for whatever is wrong with it.
     """
-    config = with_numbers(config)
     check(config, "config", "config")
     read_catalogue("gpus", root)
     for kind in ("pipelines", "variants"):

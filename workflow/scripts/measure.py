@@ -358,9 +358,9 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
             rows, samples = assemble(identity, shared, definition, events, death, monitor)
             for line in rows:
                 line["cache"] = cache.state(line) if compiles(definition["variant"]) else None
-            # without `rounds` a cache is kept for rounds to come, if anything was compiled
-            kept = arguments.rounds or compiles(definition["variant"]) or cache.compiled_files()
-            last = arguments.rounds if kept else arguments.round
+            # where `rounds` is not known, a cache is kept if it holds compiled code
+            is_used = compiles(definition["variant"]) or cache.compiled_files()
+            last = arguments.rounds or (None if is_used else arguments.round)
             cache.finish(arguments.round, last, all(line["status"] == "ok" for line in rows))
     return rows, samples
 

@@ -115,7 +115,7 @@ class Estimate:
         """Seconds until the last run ends, if as many run at a time as did so far; None as long as finished runs do not tell:
         those that compile take much longer than the others."""
         expected = {kind: self.expected(kind) for kind, count in self.unfinished.items() if count}
-        if None in expected.values() or not self.durations:
+        if None in expected.values():
             return None
         spent = {key: now - start for key, start in self.running.items()}
         work = sum(self.unfinished[kind] * seconds for kind, seconds in expected.items())
