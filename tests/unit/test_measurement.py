@@ -100,7 +100,7 @@ def test_the_work_of_a_step_is_counted(txt2img, tmp_path):
     assert float(row["step_mib"]) < float(double["step_mib"]) < 2 * float(row["step_mib"])
 
 
-def test_the_rounds_of_a_cell_count_the_work_once(tmp_path):
+def test_the_work_of_a_step_is_counted_once_a_cell(tmp_path):
     caches = tmp_path / "caches"
     options = ("--rounds", "2", "--cache-folder", caches, "--round")
     assert measure(tmp_path / "one", *options, "1").returncode == 0

@@ -47,8 +47,9 @@ SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
-class UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key that stands twice in one mapping."""
+class UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """A safe loader that refuses a key that stands twice in one mapping. Every run reads the catalogues: in C, where PyYAML has
+    it, that takes an eighth of the time."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
