@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config", "envs", "profiles", "report", "resources", "workflow"]
 PLAIN = ("snakemake", "pandas", "jsonschema", "PyYAML")  # what the Snakefile imports
 VISIBLE = os.environ.get("CUDA_VISIBLE_DEVICES")
-DEFAULT_NAME = "quickstart"  # of config/config.yaml
+DEFAULT_CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+WHOLE_CONFIG = {**DEFAULT_CONFIG, "exclude": []}  # with all cells of its matrix
 LONGEST = (  # files of tests that take minutes
     "test_releases",
     "test_conda",
@@ -31,6 +32,7 @@ LONGEST = (  # files of tests that take minutes
     "test_statuses",
     "test_workflow",
     "test_measurement",
+    "test_failed_runs",
     "test_weights",
     "test_report",
     "test_pipelines",
@@ -87,10 +89,10 @@ class Project:
         file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def configure(self, **keys):
-        """Replace keys of config/config.yaml, at first also those that make the default a quick look: then two rounds of all."""
+        """Replace keys of config/config.yaml. As long as it is a quick look, that makes it two rounds of all cells."""
 
         def change(config):
-            if config["name"] == DEFAULT_NAME:
+            if config["exclude"] == DEFAULT_CONFIG["exclude"]:
                 config.update(exclude=[], rounds=2)
             config.update(keys)
 

@@ -10,9 +10,9 @@ import pytest
 from test_ceilings import ceiling_row, summary_of, write
 
 from columns import CEILING_COLUMNS
-from conftest import ROOT
+from conftest import ROOT, WHOLE_CONFIG
 from matrix import Plan
-from measurement.definition import dtype_of, read_yaml, recipe_of, resolve
+from measurement.definition import dtype_of, recipe_of, resolve
 from measurement.errors import SetupError
 from reporting.ceilings import ceiling_columns, read_ceilings
 from reporting.recipe import write_recipe
@@ -66,17 +66,8 @@ def test_a_row_is_held_to_the_ceiling_of_its_own_dtype(measured):
     ],
 )
 def test_the_plan_names_every_dtype_that_the_rows_of_a_gpu_will_have(changes, dtypes):
-    config = read_yaml(ROOT / "config/config.yaml")
-    config.update(
-        {
-            "exclude": [],
-            "gpus": ["H100"],
-            "scale": "full",
-            "pipelines": ["sd-txt2img"],
-            "variants": ["eager"],
-            **changes,
-        }
-    )
+    own = {"gpus": ["H100"], "scale": "full", "pipelines": ["sd-txt2img"], "variants": ["eager"]}
+    config = {**WHOLE_CONFIG, **own, **changes}
     assert Plan(config).ceiling_dtypes(config["gpus"][0]) == dtypes
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from measure import child_environment
+from measurement.child import child_environment
 from measurement.environment_variables import check_refused, describe_ignored, python_path, recorded
 from measurement.errors import SetupError
 from running import measure, rows_of

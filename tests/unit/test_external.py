@@ -4,15 +4,13 @@ import copy
 import os
 
 import pytest
-import yaml
 
 from columns import COLUMNS
-from conftest import ROOT
+from conftest import WHOLE_CONFIG as CONFIG
 from matrix import Plan
 from measurement.errors import DiffbenchError
 from measurement.row import to_csv
 
-CONFIG = {**yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")), "exclude": []}
 CELL = {"gpu": "T4", "torch": "2.1", "pipeline": "sd-txt2img", "batch_size": 4, "variant": "eager", "scale": "tiny"}
 
 

@@ -6,6 +6,7 @@ import yaml
 
 import matrix
 from conftest import ROOT
+from conftest import WHOLE_CONFIG as CONFIG
 from environments import environment_names, read_environment
 from matrix import Plan
 from measurement import libraries
@@ -14,7 +15,6 @@ from measurement.errors import SetupError
 from measurement.libraries import LIBRARIES, installed_libraries, libraries_of, package_version
 from measurement.provenance import check_environment
 
-CONFIG = {**yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")), "exclude": []}
 CATALOGUE = yaml.safe_load((ROOT / "config/variants.yaml").read_text(encoding="utf-8"))
 QUANTIZED = next(name for name in CATALOGUE if recipe_of(name).get("quantization", {}).get("library") == "torchao")
 

@@ -8,17 +8,16 @@ import pytest
 import yaml
 
 from columns import CELL
-from conftest import ROOT
+from conftest import DEFAULT_CONFIG as CONFIG
+from conftest import ROOT, WHOLE_CONFIG
 from matrix import Plan, check_installed, expand, expand_rounds, resolve_config, with_numbers
 from measurement.errors import DiffbenchError, SetupError
 from measurement.threads import default_threads
 
-CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-
 
 def changed(**keys):
     """The default config with all of its cells and two rounds, and with other keys."""
-    return {**copy.deepcopy(CONFIG), "exclude": [], "rounds": 2, **keys}
+    return {**copy.deepcopy(WHOLE_CONFIG), "rounds": 2, **keys}
 
 
 def test_the_default_config_has_all_pipelines_and_compiles_three_cells():

@@ -11,8 +11,8 @@ import torch
 
 from conftest import ROOT
 from drivers import A100, OTHER_A100, T4, Driver
-from measure import pad
 from measurement import nvml
+from measurement.child import pad
 from measurement.device import describe_gpu, find_device, resolve_auto
 from measurement.errors import SetupError
 from measurement.forkserver import asking_nvml

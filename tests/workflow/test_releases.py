@@ -21,6 +21,7 @@ from running import measure, rows_of
 
 pytestmark = pytest.mark.slow
 OLD, NEW = "2.1", "2.13"
+MEASURING = [f"tests/unit/test_{name}.py" for name in ("measurement", "failed_runs", "load", "imports")]
 CONFIG = {
     "name": "releases",
     "torch": [OLD, NEW],
@@ -140,7 +141,7 @@ def test_the_measuring_program_passes_its_tests_with_the_oldest_stack_and_the_ne
     command = [python_of(tmp_path / "made"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     # the newest stack has the Diffusers of the requirements, with which the variants' tests run anyway
     variants = ["tests/unit/test_variants.py"] if name == "2.0-paper" else []
-    command += ["tests/unit/test_measurement.py", *variants, "-k", f"not reporting and {lacking(name)}"]
+    command += [*MEASURING, *variants, "-k", f"not reporting and {lacking(name)}"]
     # one thread: those of torch wait for each other where other tests are on
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(list(map(str, command)), cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)

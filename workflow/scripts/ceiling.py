@@ -17,8 +17,10 @@ import time
 from pathlib import Path
 
 from columns import CEILING_COLUMNS
-from measure import Parser, add_place, child_environment, parse_expected, resolve_place, run_program, set_up_process
+from measure import resolve_place, run_program, set_up_process
 from measurement import allocation, row
+from measurement.child import child_environment
+from measurement.command_line import Parser, add_place, parse_expected
 from measurement.device import find_device
 from measurement.errors import SetupError
 from measurement.forked import or_spawned, template_of

@@ -14,9 +14,7 @@ sys.path.sort(key=os.getcwd().__eq__)  # noqa: PTH109
 sys.path.insert(0, __file__.rpartition(os.sep)[0])
 
 import argparse
-import secrets
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -28,48 +26,32 @@ try:
     from environments import read_environment
     from measurement import allocation, row
     from measurement.caches import CACHES, SHARED, advice, cell_cache, default_folder
-    from measurement.definition import (
-        NAME,
-        ROOT,
-        SCALES,
-        SETTINGS,
-        WEIGHTS,
-        check_limits,
-        compiles,
-        digest,
-        option,
-        resolve,
+    from measurement.child import INSTALLED, child_environment, pad
+    from measurement.command_line import (
+        Parser,
+        add_place,
+        optional,
+        parse_expected,
+        percent,
+        positive_integer,
+        positive_number,
+        size,
     )
+    from measurement.definition import SCALES, SETTINGS, WEIGHTS, check_limits, compiles, digest, option, resolve
     from measurement.device import describe_gpu, find_device, resolve_auto
-    from measurement.environment_variables import (
-        PADDING,
-        THREADS,
-        check_refused,
-        describe_ignored,
-        inherited,
-        python_path,
-    )
-    from measurement.forked import OWNER, or_spawned, template_of
+    from measurement.environment_variables import check_refused, describe_ignored
+    from measurement.forked import or_spawned, template_of
     from measurement.locking import locked
     from measurement.monitor import Monitor
+    from measurement.revision import code_revision
     from measurement.supervise import assemble, read_events, run_child
     from measurement.threads import check_threads, default_threads
     from measurement.toolchain import check_toolchain
-    from sizes import NATIVE, SIZE, name_at
+    from sizes import NATIVE, name_at
 except ModuleNotFoundError as error:
     sys.exit(f"error: {describe_missing(error.name, sys.executable)}")
 
-SCRIPTS = Path(__file__).resolve().parent
 OUTPUTS = "outputs"  # the folder of what one call made
-PADDING_BYTES = 4096  # a page: the range of `pad`
-INSTALLED = "installed"  # the torch build that is the Python which runs this program
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line, without the usage."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
 
 
 def parse_arguments(arguments=None):
@@ -124,134 +106,12 @@ def parse_arguments(arguments=None):
     return found
 
 
-def add_place(parser):
-    """The arguments that say where a measurement is made: device and environment, catalogues and log."""
-    parser.add_argument("--gpu", default="auto", help="a name of config/gpus.yaml, or auto: this machine's device")
-    parser.add_argument(
-        "--torch",
-        default=INSTALLED,
-        type=name,
-        help="a name of envs/torch-<name>.yaml, which is checked, or installed",
-    )
-    parser.add_argument(
-        "--expect",
-        default="",
-        help="versions that must be imported: torch=2.13.0,diffusers=0.42.1; by default those of --torch",
-    )
-    parser.add_argument(
-        "--threads", type=optional(positive_integer), help="CPU threads of torch; none: one for each physical core"
-    )
-    parser.add_argument(
-        "--allocated-mib", default=0, type=count, help="of the cluster's job; the run's limit stays below it"
-    )
-    parser.add_argument("--allocated-minutes", default=0, type=count, help="the same of its run time; 0: no such job")
-    parser.add_argument(
-        "--owner",
-        default=os.environ.get(OWNER),
-        type=optional(positive_integer),
-        help="pid: the run is forked from a process that has imported the libraries and ends with this one; by default $"
-        f"{OWNER}; none: a new process",
-    )
-    parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
-    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
-
-
-def positive_integer(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 1 or more")
-    return int(text)
-
-
-def size(text):
-    if not SIZE.match(text):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected native or a size such as 768x1360 or 480x832x81")
-    return text
-
-
-def count(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 0 or more")
-    return int(text)
-
-
-def positive_number(text):
-    try:
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
-
-
-def optional(kind):
-    """The type of an argument that may be none."""
-    return lambda text: None if text.lower() in ("none", "null", "") else kind(text)
-
-
-def percent(text):
-    found = optional(positive_number)(text)
-    if found is not None and found > 100:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and of 100 at most, or none")
-    return found
-
-
-def name(text):
-    if not NAME.match(text):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected letters, digits, '.', '_' and '-'")
-    return text
-
-
-def parse_expected(text):
-    """{'torch': '2.13.0'} from 'torch=2.13.0'."""
-    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
-
-
-def code_revision(root):
-    """The commit of the code that measures, with '-dirty' where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout.strip() or None
-
-
 def name_cache(arguments, gpu, definition, device):
     """The name of the cell's own compiler cache. Each `device` has its own, for jobs on two GPUs of one node hold two locks, and
     so has each dataset, release and definition."""
     parts = (gpu, arguments.torch, arguments.pipeline, arguments.batch_size, arguments.variant, arguments.scale)
     place = digest([str(arguments.output.resolve().parent), sys.prefix, definition, arguments.expect, device])
     return "-".join(map(str, parts)) + "-" + place
-
-
-def child_environment(cache, device_type, threads, torch=INSTALLED):
-    """The environment of the measuring process: offline, with compiler caches of its own and the number of CPU threads; nothing
-    in it says what is measured (environment_variables.py)."""
-    environment = inherited(os.environ)
-    pinned = torch != INSTALLED
-    environment["PYTHONPATH"] = python_path(SCRIPTS, os.environ, pinned)
-    if pinned:
-        environment["PYTHONNOUSERSITE"] = "1"  # what the user has installed elsewhere is no part of it
-    environment.update(dict.fromkeys(THREADS, str(threads)))
-    environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
-    environment["TRITON_CACHE_DIR"] = str(cache / "triton")
-    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvml.py counts them
-    environment["HF_HUB_OFFLINE"] = "1"
-    environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
-    environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")
-    if device_type == "cpu":
-        # Vector instructions are a fact of the CPU, not of the cell: without this, every cold cache would compile the
-        # same four probes of them again (torch/_inductor/config.py, vec_isa_ok).
-        environment.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
-        # Inductor's worker processes compile Triton alone; on a CPU they would only take cores from the measured calls.
-        environment.setdefault("TORCH_WARM_POOL", "0")
-    return environment
-
-
-def pad(environment):
-    """Add a variable of random length, which moves the stack of the process: a fixed size of the environment can favour one
-    variant for no reason of its own (Mytkowicz et al. 2009)."""
-    environment[PADDING] = "x" * secrets.randbelow(PADDING_BYTES)
 
 
 def set_up_process(arguments):
@@ -274,7 +134,7 @@ def resolve_place(arguments):
     gpu_entry = describe_gpu(gpu, arguments.root)
     if gpu_entry.get("untested"):
         print(f"gpu {gpu}: devices of this kind are untested: look twice at what is measured", file=sys.stderr)
-    if arguments.torch != "installed" and not arguments.expect:
+    if arguments.torch != INSTALLED and not arguments.expect:
         return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected()
     return gpu, gpu_entry, arguments.expect
 

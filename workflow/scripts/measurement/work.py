@@ -6,6 +6,8 @@ from contextlib import suppress
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
+from columns import WORK
+
 MIB = 2**20
 
 
@@ -60,7 +62,7 @@ class WorkRecorder:
         """The `columns`, kept in the file `kept` for the later rounds of the cell: counting takes longer than many a call."""
         with suppress(OSError, ValueError, TypeError, KeyError):
             found = json.loads(kept.read_text(encoding="utf-8"))
-            return {name: float(found[name]) for name in ("step_gflop", "step_mib")}
+            return {name: float(found[name]) for name in WORK}
         columns = self.columns()
         if columns:
             with suppress(OSError):

@@ -1,0 +1,100 @@
+"""The command line of the programs that measure: what they have in common, and the types of arguments."""
+
+import argparse
+import os
+from pathlib import Path
+
+from sizes import SIZE
+
+from .child import INSTALLED
+from .definition import NAME, ROOT
+from .forked import OWNER
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, without the usage."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
+
+
+def add_place(parser):
+    """The arguments that say where a measurement is made: device and environment, catalogues and log."""
+    parser.add_argument("--gpu", default="auto", help="a name of config/gpus.yaml, or auto: this machine's device")
+    parser.add_argument(
+        "--torch",
+        default=INSTALLED,
+        type=name,
+        help="a name of envs/torch-<name>.yaml, which is checked, or installed",
+    )
+    parser.add_argument(
+        "--expect",
+        default="",
+        help="versions that must be imported: torch=2.13.0,diffusers=0.42.1; by default those of --torch",
+    )
+    parser.add_argument(
+        "--threads", type=optional(positive_integer), help="CPU threads of torch; none: one for each physical core"
+    )
+    parser.add_argument(
+        "--allocated-mib", default=0, type=count, help="of the cluster's job; the run's limit stays below it"
+    )
+    parser.add_argument("--allocated-minutes", default=0, type=count, help="the same of its run time; 0: no such job")
+    parser.add_argument(
+        "--owner",
+        default=os.environ.get(OWNER),
+        type=optional(positive_integer),
+        help="pid: the run is forked from a process that has imported the libraries and ends with this one; by default $"
+        f"{OWNER}; none: a new process",
+    )
+    parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
+
+
+def positive_integer(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 1 or more")
+    return int(text)
+
+
+def size(text):
+    if not SIZE.match(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected native or a size such as 768x1360 or 480x832x81")
+    return text
+
+
+def count(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 0 or more")
+    return int(text)
+
+
+def positive_number(text):
+    try:
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
+
+
+def optional(kind):
+    """The type of an argument that may be none."""
+    return lambda text: None if text.lower() in ("none", "null", "") else kind(text)
+
+
+def percent(text):
+    found = optional(positive_number)(text)
+    if found is not None and found > 100:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and of 100 at most, or none")
+    return found
+
+
+def name(text):
+    if not NAME.match(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected letters, digits, '.', '_' and '-'")
+    return text
+
+
+def parse_expected(text):
+    """{'torch': '2.13.0'} from 'torch=2.13.0'."""
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
