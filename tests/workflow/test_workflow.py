@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -23,6 +24,9 @@ SMALL = {
 }
 
 
+UNCHANGED = ("keep_caches=False", "threads=")  # as the config has them, in the spelling of the command line
+
+
 def small(folder):
     """A project whose matrix has two batch sizes and two variants that compile nothing."""
     project = Project(folder)
@@ -40,7 +44,7 @@ def measured(tmp_path_factory):
     project.caches = folder / "caches"
     # variables that the runs must not get
     users = {"DIFFBENCH_CACHE": str(project.caches), "DIFFUSERS_ATTN_BACKEND": "_native_math", "OMP_NUM_THREADS": "77"}
-    project.first = project.snakemake(environment=users).output
+    project.first = project.snakemake("--config", *UNCHANGED, environment=users).output
     return project
 
 
@@ -62,6 +66,12 @@ def test_a_row_is_printed_when_a_run_ends(measured):
         assert float(rate) == pytest.approx(float(run["iterations_per_second"]), abs=0.01)
     assert len(re.findall(r"contiguous +\d +[\d.]+  [\d.]+x$", measured.first, re.MULTILINE)) == 4, "one a pair"
     assert "snakemake --cores 1 so_far" in measured.first.split(" 1/8 ")[0].split("8 runs.")[1]
+
+
+def test_the_command_that_is_printed_is_one_that_works(measured, copy):
+    (printed,) = re.findall(r"snakemake --cores 1 (so_far .*)", measured.first)
+    assert shlex.split(printed) == ["so_far", "--config", *UNCHANGED]
+    assert copy.planned(*shlex.split(printed)) == 0
 
 
 def test_nothing_hides_the_rows(measured):

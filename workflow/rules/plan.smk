@@ -28,7 +28,7 @@ from sizes import DIMENSIONS, split_name
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 OWN = workflow.config_settings.overwrite_config  # what --config and --configfile say
 for key in workflow.config_settings.config.keys() & {"batch_sizes", "exclude"}:
-    config[key] = with_numbers(config[key], key)
+    config[key] = with_numbers(workflow.config_settings.config[key], key)
 if "exclude" not in OWN and not OWN.keys().isdisjoint(AXES.values()):
     config["exclude"] = []  # that of the default config is about its own axes
 try:
@@ -223,19 +223,33 @@ def baseline_of(dataset):
     return read_yaml(about[0])["baseline"] if about else PLAN.config["baseline"]
 
 
-def own_arguments(**keys):
-    """The quoted `--configfile` and `--config` options of this start of Snakemake, with `keys` set in addition."""
+def spell(value):
+    """A value as `--config` takes it."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, (str, bool)) else json.dumps(value)
+
+
+def own_command(*targets, **keys):
+    """A command that plans the same as this start of Snakemake, for other targets, with `keys` set in its config in addition."""
     asked = {**workflow.config_settings.config, **keys}
-    texts = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in asked.items()]
-    files = list(map(str, workflow.config_settings.configfiles))
-    return [shlex.join([name, *values]) for name, values in (("--configfile", files), ("--config", texts)) if values]
+    options = {
+        "--directory": filter(None, [workflow.overwrite_workdir]),
+        "--configfile": workflow.config_settings.configfiles,
+        "--config": [f"{key}={spell(value)}" for key, value in asked.items()],
+    }
+    words = ["snakemake", "--cores", "1", *targets, *(["--use-conda"] if CONDA else [])]
+    for name, values in options.items():
+        texts = list(map(str, values))
+        words += [name, *texts] if texts else []
+    return shlex.join(words)
 
 
 def describe_left_out():
     """A line about the cells that the default config leaves out; none for who has chosen them."""
     left_out = math.prod(len(PLAN.config[key]) for key in AXES.values()) - len(PLAN.cells)
     if left_out and "exclude" not in OWN:
-        command = " ".join(["snakemake --cores 1", *own_arguments(exclude=[])])
+        command = own_command(exclude=[])
         yield f"{left_out} cells of this config are left out (no row or a dash in the tables). All: {command}"
 
 

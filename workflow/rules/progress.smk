@@ -21,7 +21,7 @@ def describe_table(measuring, total):
     return [
         *describe_left_out(),
         f"{done}. Speed-ups are over the baseline ({baseline}) in the same round; images are compared at the end.",
-        f"Tables of what is measured so far: {' '.join(['snakemake --cores 1 so_far', *own_arguments()])}",
+        f"Tables of what is measured so far: {own_command('so_far')}",
     ]
 
 
