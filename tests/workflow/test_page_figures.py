@@ -14,6 +14,8 @@ from reporting.read import to_frame
 from reporting.speedup import KEY
 from reporting.summary import summarize
 
+pytestmark = pytest.mark.slow
+
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 BASELINE = {"variant": "eager"}
 FIGURE = """

@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+import pytest
 from test_page import close_cell, copied
 
 from conftest import ROOT
@@ -11,6 +12,8 @@ from reporting.page import build_page
 from reporting.page_data import read_details
 from reporting.published import read_about, read_published
 from sizes import split_name
+
+pytestmark = pytest.mark.slow
 
 HOSTILE = "</script><img src=x onerror=\"document.title='broken'\"><b>&amp;|`\u2028${1}\n# end"
 

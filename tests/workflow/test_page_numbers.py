@@ -18,6 +18,8 @@ from reporting.peaks import KINDS
 from reporting.read import to_frame
 from reporting.summary import read_summary, summarize
 
+pytestmark = pytest.mark.slow
+
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 BASELINE = {"variant": "eager"}
 UNVERIFIED = "vae: OutOfMemoryError: CUDA out of memory"

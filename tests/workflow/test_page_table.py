@@ -8,6 +8,8 @@ from test_page_figures import page_of
 from columns import PROVENANCE
 from reporting.speedup import KEY
 
+pytestmark = pytest.mark.slow
+
 # batch size, variant, round: it/s, images/s, MiB on the device; each column sorts differently
 MEASURED = {
     (1, "eager", 1): (30.0, 0.50, 2000), (1, "eager", 2): (30.1, 0.51, 2000),
