@@ -12,6 +12,7 @@
 #   snakemake --cores 1 comparison   published and measured side by side
 #   snakemake --cores 1 documents    fill the marked spaces of documents; documents_check tells whether they are stale
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -21,16 +22,28 @@ min_version("9.0")
 
 
 BASE = Path(workflow.basedir)
+if not (BASE / "workflow/scripts/checking.py").is_file():
+    own = workflow.current_basedir.get_path_or_uri(secret_free=True)
+    sys.exit(
+        f"error: {workflow.main_snakefile}: uses diffbench as a module or includes it, which does not work; start it by "
+        f"itself: `cd {shlex.quote(own)} && snakemake --cores 1`, and take results/<name>/summary.csv as an input"
+    )
 sys.path.insert(0, str(BASE / "workflow" / "scripts"))
 
-from measurement.definition import read_yaml
+from checking import check_config_file
 from measurement.environment_variables import PYTHON_BREAKS
 from measurement.errors import DiffbenchError
 
 for name in PYTHON_BREAKS:
     os.environ.pop(name, None)  # so that no job inherits it
-try:
-    read_yaml("config/config.yaml")  # tells file and line of a syntax error, which `configfile` does not
+if not Path("config/config.yaml").is_file():
+    sys.exit(
+        f"error: {Path.cwd()}: has no config/config.yaml, which is read in the working folder; add "
+        f"`--directory {shlex.quote(str(BASE))}`"
+    )
+try:  # names file and line, which `configfile` does not
+    for path in [Path("config/config.yaml"), *workflow.config_settings.configfiles]:
+        check_config_file(path)
 except DiffbenchError as error:
     sys.exit(f"error: {error}")
 

@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 
 from datasets import RUN, TABLES, key_of, name_of, read_archive, read_folder  # noqa: E402
 
-from measurement.definition import ROOT, planned_digest, read_yaml  # noqa: E402
+from measurement.definition import ROOT, planned_digest  # noqa: E402
 from measurement.errors import DiffbenchError  # noqa: E402
 from measurement.row import write_whole  # noqa: E402
+from measurement.yaml_file import read_yaml  # noqa: E402
 from reporting.errors import ReportError  # noqa: E402
 from reporting.notes import listed  # noqa: E402
 from reporting.read import read_rows  # noqa: E402

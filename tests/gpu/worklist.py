@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from datasets import key_of
 
-from measurement.definition import ROOT, compiles, entry, planned_digest, read_yaml, recipe_of
+from measurement.definition import ROOT, compiles, entry, planned_digest, recipe_of
 from measurement.errors import DiffbenchError
+from measurement.yaml_file import read_yaml
 from sizes import NATIVE, name_at
 
 LIST = ROOT / "config/gpu-sessions.yaml"

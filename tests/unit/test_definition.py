@@ -14,7 +14,6 @@ from measurement.definition import (
     needs_files,
     option,
     planned_digest,
-    read_yaml,
     recipe_of,
     resolve,
 )
@@ -216,32 +215,6 @@ def test_an_architecture_replaces_components_of_its_base_one_by_one_and_its_size
         "steps": 6,
         "call": {"strength": 2},
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"a: 1\nb: [\n", r"mine.yaml:3: not valid YAML: .*; mend the syntax"),
-        (b"a:\n  b: 1\n  b: 2\n", r"mine.yaml:3: not valid YAML: key 'b' stands twice; keep one"),
-        (b"? [1, 2]\n: 3\n? {a: 1}\n: 2\n", r"mine.yaml.*: not valid YAML"),
-        (b"- 1\n", "mine.yaml: found list, expected a mapping of keys to values"),
-        (b"", "mine.yaml: found NoneType, expected a mapping"),
-        (b"a: \xff\n", "mine.yaml: not a text file in UTF-8"),
-        (None, "mine.yaml: no such file"),
-    ],
-)
-def test_a_file_that_is_no_catalogue_is_refused_with_its_line(tmp_path, text, message):
-    path = tmp_path / "mine.yaml"
-    if text is not None:
-        path.write_bytes(text)
-    with pytest.raises(DiffbenchError, match=message):
-        read_yaml(path)
-
-
-def test_a_catalogue_that_was_read_can_be_changed_without_changing_the_next_reading(write):
-    path = write("mine", {"a": {"b": 1}}) / "mine.yaml"
-    read_yaml(path)["a"]["b"] = 2
-    assert read_yaml(path) == {"a": {"b": 1}}
 
 
 @pytest.mark.parametrize(("asked", "gpu", "cpu"), [(None, "bfloat16", "float32"), ("half", "bfloat16", "bfloat16")])

@@ -23,8 +23,8 @@ from environments import (
     read_environment,
 )
 from lock import is_of_cuda, refresh_nightly, resolve
-from measurement.definition import read_yaml
 from measurement.errors import DiffbenchError
+from measurement.yaml_file import read_yaml
 
 NAMES = environment_names(ROOT)
 SOURCE = read_yaml(ROOT / "envs/releases.yaml")
@@ -290,7 +290,7 @@ def test_a_package_that_cannot_be_had_is_named(tmp_path, monkeypatch):
     ("config", "message"),
     [
         ({"torch": ["2.99"]}, "config: torch: unknown name '2.99'; known are: installed, 2.0, "),
-        ({"torch": [2.10]}, "config: torch[0]: found 2.1 (a number: quote it, as in '2.1')"),
+        ({"torch": [2.10]}, ": torch[0]: found 2.1, which YAML reads as a number: put what you wrote in quotes"),
         ({"torch": ["2.1", "installed"], "baseline": {"torch": "2.0"}}, "baseline.torch: '2.0' is outside the matrix"),
     ],
 )

@@ -246,8 +246,18 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
         ("name: quickstart\ngpus: [auto\n", "not valid JSON or YAML"),
         ("name: a/b\n", "found 'a/b', expected a name of letters"),
         ("batch_sizes: [0]\n", "batch_sizes[0]: found 0, expected an integer of 1 or more"),
-        ("torch: [2.10]\n", "quote it"),
-        ("turbo: yes\n", "unknown key turbo"),
+        (
+            "torch: [2.10]\n",
+            "bad.yaml:1: torch[0]: found 2.10, which YAML reads as a number: put what you wrote in quotes",
+        ),
+        ("rounds: 1\nturbo: yes\n", "error: bad.yaml:2: unknown key turbo"),
+        ("batch_sizes: [1]\nrounds: 1\nbatch_sizes: [4]\n", "error: bad.yaml:3: key 'batch_sizes' is there twice"),
+        (
+            "measurement:\n  calls: 6\n  max_calls: 1.0\n",
+            "bad.yaml:3: measurement.max_calls: found 1.0, expected an integer",
+        ),
+        ("gpus: [no]\n", "bad.yaml:1: gpus[0]: found no, which YAML reads as a boolean: put what you wrote in quotes"),
+        ("threads: 010\n", "error: bad.yaml:1: found 010, which YAML reads as 8"),
     ],
 )
 def test_bad_config_stops_before_anything_is_written(project, text, message):

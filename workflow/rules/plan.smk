@@ -14,21 +14,23 @@ import time
 from functools import cache
 
 from measurement.caches import SHARED
-from measurement.definition import SETTINGS as STOPPING, entry, needs_files, read_yaml
+from measurement.definition import SETTINGS as STOPPING, entry, needs_files
 from measurement.environment_variables import describe_ignored
+from measurement.yaml_file import read_yaml
 
 from snakemake.settings.types import DeploymentMethod
+from snakemake.utils import update_config
 
+from checking import with_types
 from columns import CELL
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
-from matrix import AXES, INSTALLED, NAME_PATTERN, Plan, with_numbers
+from matrix import AXES, INSTALLED, NAME_PATTERN, Plan
 from sizes import DIMENSIONS, split_name
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 OWN = workflow.config_settings.overwrite_config  # what --config and --configfile say
-for key in workflow.config_settings.config.keys() & {"batch_sizes", "exclude"}:
-    config[key] = with_numbers(workflow.config_settings.config[key], key)
+update_config(config, with_types(workflow.config_settings.config))
 if "exclude" not in OWN and not OWN.keys().isdisjoint(AXES.values()):
     config["exclude"] = []  # that of the default config is about its own axes
 try:

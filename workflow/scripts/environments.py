@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from measurement.definition import ROOT, digest, read_yaml
+from measurement.definition import ROOT, digest
 from measurement.errors import DiffbenchError
+from measurement.yaml_file import read_yaml
 
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
 OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from build import find_uv
 from environments import CUDA_VARIABLE, PINNED, environment_names, environment_path, nightly_date, read_environment
-from measurement.definition import ROOT, read_yaml
+from measurement.definition import ROOT
 from measurement.errors import DiffbenchError, one_line
+from measurement.yaml_file import read_yaml
 
 PIP = "25.0.1"
 OF_CUDA = ("nvidia-", "cuda-", "triton")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from checking import check, read_catalogue
+from checking import as_list, check, read_catalogue
 from columns import CELL
 from environments import environment_names, newest_current, read_environment
 from external import external_cells, find_sources
@@ -57,16 +57,6 @@ def check_known(key, names, known):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise DiffbenchError(f"config: {key}: unknown name {name!r}; known are: {', '.join(known)}{hint}")
-
-
-def with_numbers(value, key):
-    """What `--config` says of a key, with batch sizes as numbers: Snakemake makes text of the numbers in lists."""
-    if isinstance(value, list):
-        return [with_numbers(item, key) for item in value]
-    if isinstance(value, dict):
-        return {name: with_numbers(item, name) for name, item in value.items()}
-    is_number = key.startswith("batch_size") and isinstance(value, str) and value.isdecimal()
-    return int(value) if is_number else value
 
 
 def resolve_config(config, root=ROOT, conda=False):
@@ -120,11 +110,6 @@ def resolve_name(axis, value, config, resolved):
     """What `auto` stands for on the axes that have it; any other value is itself."""
     values = config[AXES[axis]]
     return resolved[AXES[axis]][values.index("auto")] if value == "auto" and "auto" in values else value
-
-
-def as_list(found):
-    """A value, or the values of a list, as a list."""
-    return found if isinstance(found, list) else [found]
 
 
 def check_baseline(config):

@@ -22,6 +22,7 @@ from pathlib import Path
 from measurement.errors import DiffbenchError, SetupError, describe_missing
 
 try:
+    from checking import check_catalogues
     from columns import CALL_COLUMNS, COLUMNS
     from environments import read_environment
     from measurement import allocation, row
@@ -142,6 +143,8 @@ def resolve_place(arguments):
 def measure(arguments):
     """Measure as the arguments say and write the two files. Raises DiffbenchError; returns the rows."""
     set_up_process(arguments)
+    if not arguments.definition:  # the workflow has checked them
+        check_catalogues(arguments.root)
     gpu, gpu_entry, arguments.expect = resolve_place(arguments)
     definition = resolve(
         arguments.pipeline,

@@ -7,15 +7,13 @@ import copy
 import hashlib
 import json
 import re
-from functools import lru_cache
 from pathlib import Path
-
-import yaml
 
 from sizes import NATIVE
 
 from .caches import SHARED
 from .errors import DiffbenchError
+from .yaml_file import read_yaml, shared_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
@@ -45,50 +43,6 @@ SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the
     "target_percent": None,
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-
-
-class UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """A safe loader that refuses a key that stands twice in one mapping. Every run reads the catalogues: in C, where PyYAML has
-    it, that takes an eighth of the time."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                mark = node.value[number][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice; keep one", mark)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path):
-    """The mapping in a YAML file. Raises DiffbenchError with file and line where it is none."""
-    return copy.deepcopy(shared_yaml(path))
-
-
-def shared_yaml(path):
-    """What read_yaml returns, shared: not to be changed."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DiffbenchError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DiffbenchError(f"{path}: not a text file in UTF-8: {error}; save it as one") from None
-    return parse_yaml(text, path)
-
-
-@lru_cache(maxsize=None)  # a plan reads each catalogue once a cell
-def parse_yaml(text, path):
-    """The mapping in the text of a YAML file, shared: not to be changed. Raises DiffbenchError with file and line."""
-    try:
-        content = yaml.load(text, Loader=UniqueKeyLoader)
-    except (yaml.YAMLError, TypeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or error
-        raise DiffbenchError(f"{place}: not valid YAML: {problem}; mend the syntax") from None
-    if not isinstance(content, dict):
-        raise DiffbenchError(f"{path}: found {type(content).__name__}, expected a mapping of keys to values")
-    return content
 
 
 def catalogue(kind, root=ROOT):

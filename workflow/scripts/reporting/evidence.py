@@ -1,10 +1,10 @@
 """What a summary draws on beside the rows: calls, compared images, the device's ceilings and prices."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-import yaml
+
+from measurement.yaml_file import shared_yaml
 
 from .ceilings import read_ceilings
 from .fidelity import read_fidelity
@@ -30,7 +30,7 @@ NONE = Evidence()
 
 def read_prices(path):
     """{gpu: USD an hour} of those in config/gpus.yaml that have one."""
-    entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    entries = shared_yaml(path)
     return {name: entry["price_per_hour_usd"] for name, entry in entries.items() if "price_per_hour_usd" in entry}
 
 

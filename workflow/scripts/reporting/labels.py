@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-import yaml
-
+from measurement.yaml_file import shared_yaml
 from sizes import NATIVE, split_name
 
 NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
@@ -15,7 +14,7 @@ def read_labels(paths):
     the GPUs that are `untested`."""
     labels = {"notes": {}, "groups": {}, "untested": set()}
     for path in map(Path, paths):
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = shared_yaml(path)
         labels[path.stem] = {name: entry["label"] for name, entry in entries.items()}
         labels["untested"] |= {name for name, entry in entries.items() if entry.get("untested")}
         if path.stem == "variants":

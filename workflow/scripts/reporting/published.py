@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from measurement.yaml_file import read_yaml
 from sizes import sized, with_size
 
 from .errors import ReportError
@@ -22,7 +22,7 @@ def read_about(path):
 
     Raises ReportError where a key is missing.
     """
-    about = {"marks": {}, "columns": {}} | yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    about = {"marks": {}, "columns": {}} | read_yaml(path)
     missing = [key for key in ABOUT if key not in about]
     if missing:
         raise ReportError(f"{path}: missing key {', '.join(missing)}; add it")
