@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reporting.documents import KINDS, parse, read_document, stale, update, update_documents, write_document
+from reporting.documents import (
+    KINDS,
+    named_datasets,
+    parse,
+    read_document,
+    stale,
+    update,
+    update_documents,
+    write_document,
+)
 from reporting.errors import ReportError
 
 TABLE = "| a | b |\n|:-:|:-:|\n| 1 | ❌ |"
@@ -92,12 +101,31 @@ def names_in(folder):
 
 def test_only_what_changes_is_written(tmp_path):
     done = f"a {CELL}49.74{END}\r\n"
-    old, current, plain = written(tmp_path, old=f"a {CELL}1{END}\r\n", current=done, plain="no marker")
-    times = [path.stat().st_mtime_ns for path in (current, plain)]
-    assert update_documents([old, current, plain], render) == [old]
+    old, current = written(tmp_path, old=f"a {CELL}1{END}\r\n", current=done)
+    time = current.stat().st_mtime_ns
+    assert update_documents([old, current], render) == [old]
     assert old.read_bytes() == done.encode()
-    assert [path.stat().st_mtime_ns for path in (current, plain)] == times
-    assert update_documents([old, current, plain], render) == []
+    assert current.stat().st_mtime_ns == time
+    assert update_documents([old, current], render) == []
+
+
+@pytest.mark.parametrize("text", ["no marker\n", f"```\n{BLOCK}\n{END}\n```\n", "{/* other */}\n"])
+@pytest.mark.parametrize("work", [update_documents, stale])
+def test_a_document_without_a_marker_has_nothing_to_fill(tmp_path, text, work):
+    good, plain = written(tmp_path, good=f"{CELL}1{END}\n", plain=text)
+    with pytest.raises(ReportError, match="plain.md: found no marker outside code, expected `<!-- diffbench:begin"):
+        work([good, plain], render)
+    assert good.read_text() == f"{CELL}1{END}\n"
+
+
+def test_the_markers_that_are_filled_say_which_datasets_are_made(tmp_path):
+    shown = f"````\n```\n{BLOCK}\n```\n````\n<!-- a comment: dataset=commented -->\n"
+    compared = '<!-- diffbench:begin comparison dataset="my own" with=pytorch2 -->'
+    one, other = written(tmp_path, one=f"{compared}\n{END}\n{shown}", other=f"`{BLOCK}` {CELL}{END}\n")
+    assert named_datasets([one]) == {"my own", "pytorch2"}
+    assert named_datasets([other]) == named_datasets([]) == set()
+    (faulty,) = written(tmp_path, faulty=f"{BLOCK}\n")
+    assert named_datasets([one, faulty]) == named_datasets([one, tmp_path / "missing.md"]) == set()
 
 
 def test_one_faulty_document_and_none_is_written(tmp_path):

@@ -40,6 +40,7 @@ def test_what_a_marker_says():
         f"Write ``a ` {BLOCK}`` here.",
         f"Write `a\nb {CELL} c` here.",
         f"Write \\{BLOCK} here.",
+        "Write `{/* diffbench:begin table */}` here.",
     ],
 )
 def test_a_marker_shown_as_code_is_none(shown):
@@ -105,6 +106,11 @@ def test_backticks_of_different_paragraphs_are_no_pair(before):
             "<!-- diffbench:begin -->\n",
             1,
             "kind ''; expected one of table, extended, tables, figure, catalogue, comparison, minutes, cell",
+        ),
+        (
+            "a\n\n{/* diffbench:begin table */}\n{/* diffbench:end */}\n",
+            3,
+            "marker in a comment of MDX, which cannot hold",
         ),
         ("<!-- diffbench:begin tabel a=1 -->\n", 1, "did you mean 'table'?"),
         ("<!-- diffbench:begin gpu=A100 -->\n", 1, "write the kind after `begin`"),

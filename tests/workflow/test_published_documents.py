@@ -85,6 +85,27 @@ def test_a_faulty_marker_is_named_and_the_document_left_alone(documented, old, n
         page.write_bytes(whole)
 
 
+def test_a_marker_in_code_plans_no_benchmark(documented):
+    page = documented.folder / "docs/page.md"
+    whole = page.read_text(encoding="utf-8")
+    own = "<!-- diffbench:begin tables dataset=quickstart -->\n<!-- diffbench:end -->"
+    try:
+        page.write_text(f"{whole}\n````md\n```\n{own}\n```\n````\n", encoding="utf-8")
+        assert documented.planned("documents_check") == 0
+        page.write_text(f"{whole}\n{own}\n", encoding="utf-8")
+        assert documented.planned("documents_check") > 0
+    finally:
+        page.write_text(whole, encoding="utf-8")
+
+
+def test_documents_without_anything_to_fill_are_no_success(documented):
+    (documented.folder / "docs/plain.md").write_text("{/* nothing */}\n", encoding="utf-8")
+    plain = documented.snakemake("documents_check", "--config", "documents=[docs/plain.md]", check=False)
+    assert plain.returncode != 0 and "error: docs/plain.md: found no marker outside code" in plain.output
+    none = documented.snakemake("documents", "--config", "documents=[]", check=False)
+    assert none.returncode != 0 and "error: config: documents: names none" in none.output
+
+
 def test_nothing_was_measured(documented):
     assert not list(documented.folder.glob("results/*/runs"))
 

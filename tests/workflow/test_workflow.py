@@ -276,6 +276,50 @@ def test_a_syntax_error_in_the_config_is_told_with_its_line(project):
     assert "error: config/config.yaml:3: not valid YAML" in result.output
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rounds: 1\nname: a\nrounds: 2\n", "error: config/config.yaml:3: key 'rounds' is there twice; keep one"),
+        (
+            "name: 2026-13-45\n",
+            "error: config/config.yaml:1: found 2026-13-45, which YAML reads as a date: put it in quotes",
+        ),
+    ],
+)
+def test_the_default_config_is_read_before_snakemake_reads_it(project, text, message):
+    (project.folder / "config/config.yaml").write_text(text)
+    result = project.snakemake("-n", check=False)
+    assert result.returncode != 0 and result.output.endswith(f"{message}\n")
+
+
+def test_nested_numbers_of_the_command_line_are_numbers(project):
+    keys = ["batch_sizes=[1]", "exclude=[]", "measurement={calls: 7, target_percent: 0.5}", "tables={decimals: 3}"]
+    assert project.planned("--config", *keys) == 6 * 2 * 3
+    wrong = project.snakemake("-n", "--config", "measurement={calls: many}", check=False)
+    assert "error: config: measurement.calls: found 'many', expected an integer of 1 or more" in wrong.output
+
+
+def test_another_working_folder_is_told_how_to_start(project, tmp_path):
+    start = [*project.command("-n"), "--snakefile", project.folder / "Snakefile"]
+    options = {"cwd": tmp_path, "capture_output": True, "text": True}
+    refused = subprocess.run(start, **options)
+    hint = f"--directory {project.folder}"
+    assert refused.returncode != 0
+    assert refused.stderr.endswith(f"has no config/config.yaml, which is read in the working folder; add `{hint}`\n")
+    assert subprocess.run([*start, *hint.split()], **options).returncode == 0
+
+
+def test_a_workflow_that_loads_this_one_as_a_module_is_told_what_to_do(project, tmp_path):
+    other = tmp_path / "Snakefile"
+    other.write_text(f'module diffbench:\n    snakefile: "{project.folder}/Snakefile"\nuse rule * from diffbench\n')
+    refused = subprocess.run(project.command("-n"), cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert refused.stderr.splitlines()[-1] == (
+        f"error: {other}: uses diffbench as a module or includes it, which does not work; start it by itself: "
+        f"`cd {project.folder} && snakemake --cores 1`, and take results/<name>/summary.csv as an input"
+    )
+
+
 def test_published_matrix_plans_at_full_scale(project):
     assert project.planned("--configfile", "config/full.yaml") == 5 * 6 * 3 * 2 * 2 * 3
     assert project.planned("--configfile", "config/gpu.yaml") == 6 * 3 * 3 * 3

@@ -26,6 +26,7 @@ from columns import CELL
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
 from matrix import AXES, INSTALLED, NAME_PATTERN, Plan
+from reporting.documents import named_datasets
 from sizes import DIMENSIONS, split_name
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -179,16 +180,9 @@ def ceiling_files():
     return [str(CEILING).format(gpu=gpu, torch=torch) for gpu, torch in pairs.itertuples(index=False)]
 
 
-def documented_datasets():
-    """The datasets that the config's documents name, as far as there are such: the others are told when they are filled."""
-    texts = [Path(path).read_text(encoding="utf-8", errors="replace") for path in DOCUMENTS if Path(path).is_file()]
-    markers = [marker for text in texts for marker in re.findall(r"diffbench:begin([^>]*)", text)]
-    named = {name for marker in markers for name in re.findall(r'\b(?:dataset|with)="?([^\s">]+)', marker)}
-    return [name for name in [*PUBLISHED, *MEASURED, PLAN.config["name"]] if name in named]
-
-
 DOCUMENTS = PLAN.config["documents"]
-DOCUMENTED = documented_datasets()
+NAMED = named_datasets(DOCUMENTS)
+DOCUMENTED = [name for name in [*PUBLISHED, *MEASURED, PLAN.config["name"]] if name in NAMED]
 
 
 def figure_files(dataset):

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from reporting.documents import stale, update_documents
-from reporting.errors import run_script
+from reporting.errors import ReportError, run_script
 from reporting.labels import read_labels
 from reporting.marked import Renderer
 from reporting.published import read_about
@@ -24,6 +24,8 @@ def main(snakemake):
     figures = {name: Path(path).parent / "figures" for name, path in zip(datasets, snakemake.input.summaries)}
     render = Renderer(datasets, figures, snakemake.params.minutes)
     documents = snakemake.params.documents
+    if not documents:
+        raise ReportError("config: documents: names none, so there is nothing to fill; list Markdown files")
     if snakemake.params.check:
         difference = stale(documents, render)
         sys.stdout.write(difference)

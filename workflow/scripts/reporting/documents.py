@@ -32,8 +32,10 @@ ITEM = re.compile(r"(?: *(?:[-*+]|\d{1,9}[.)])(?: +|$))+")
 RULE = re.compile(r" *([-*_=])(?: *\1){2,}$")
 START = re.compile(r" *(?:#{1,6}(?: |$)|<!--|\|)")  # a line that continues no paragraph
 FENCE = re.compile(r" *(?:(`{3,})[^`]*|(~{3,}).*)$")
-TOKEN = re.compile(  # what comes first wins: an escaped character, a code span (or loose backticks), a comment
-    r"\\.|(`+)(?:.*?(?<!`)\1(?!`))?|(?P<comment><!--(?P<content>(?:(?!<!--|-->).)*)(?P<close>-->)?)", re.DOTALL
+TOKEN = re.compile(  # what comes first wins: an escaped character, a code span (or loose backticks), a comment, MDX's
+    r"\\.|(`+)(?:.*?(?<!`)\1(?!`))?|(?P<comment><!--(?P<content>(?:(?!<!--|-->).)*)(?P<close>-->)?)"
+    r"|(?P<mdx>\{/\*\s*diffbench:)",
+    re.DOTALL,
 )
 OPTION = re.compile(r'([a-z][a-z0-9_]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"\'=]+))(?=\s|$)')
 
@@ -156,11 +158,15 @@ def parse(text, path):
     markers, opened, line, counted = [], None, 1, 0
     tokens = (token for stretch in prose(text) for token in TOKEN.finditer(text, *stretch))
     for token in tokens:
-        if token["comment"] is None or not looks_like_marker(token["content"]):
+        if not token["mdx"] and (token["comment"] is None or not looks_like_marker(token["content"])):
             continue
         line += len(NEWLINE.findall(text, counted, token.start()))
         counted = token.start()
         with placed(path, line):
+            if token["mdx"]:
+                raise ReportError(
+                    f"marker in a comment of MDX, which cannot hold the tables; expected `{BEGIN}` in Markdown"
+                )
             found = read_marker(token)
             if found and opened:
                 raise ReportError(
@@ -265,6 +271,32 @@ def read_document(path):
         raise ReportError(f"{path}:{line}: {found}; expected text in UTF-8: save the document as that") from None
 
 
+def read_documents(paths):
+    """[(path, text, Markers)] of all documents. Raises ReportError, also for one without a marker."""
+    documents = []
+    for path in paths:
+        text = read_document(path)
+        markers = parse(text, path)
+        if not markers:
+            raise ReportError(
+                f"{path}: found no marker outside code, expected `{BEGIN}` and `{END}`; write them, or take the document out of "
+                "the config's `documents`"
+            )
+        documents.append((path, text, markers))
+    return documents
+
+
+def named_datasets(paths):
+    """The datasets that the markers of these documents name; none where one is faulty, so that filling them says so before
+    anything is made for the others."""
+    try:
+        documents = read_documents(paths)
+    except (ReportError, OSError):
+        return set()
+    options = [marker.options for _, _, markers in documents for marker in markers]
+    return {named[key] for named in options for key in ("dataset", "with") if key in named}
+
+
 def write_document(path, text):
     """Write a document if it differs, whole or not at all, keeping mode and symbolic links; whether it changed."""
     path, content = Path(path).resolve(), text.encode("utf-8")
@@ -283,15 +315,14 @@ def write_document(path, text):
 
 def update_documents(paths, render):
     """Update all documents, or none where one is faulty; returns the paths that changed. Raises ReportError."""
-    texts = [(path, update(read_document(path), path, render)) for path in paths]
+    texts = [(path, update(text, path, render)) for path, text, _ in read_documents(paths)]
     return [path for path, text in texts if write_document(path, text)]
 
 
 def stale(paths, render):
     """The unified diff from the documents to what they would be, empty if none is stale. Raises ReportError."""
     lines = []
-    for path in paths:
-        old = read_document(path)
+    for path, old, _ in read_documents(paths):
         texts = [re.findall(r"[^\n]*\n|[^\n]+", text) for text in (old, update(old, path, render))]
         lines += difflib.unified_diff(*texts, str(path), str(path), "as it is", "as its data say")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
