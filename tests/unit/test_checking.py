@@ -9,6 +9,7 @@ import pytest
 import checking
 from checking import CATALOGUES, check_catalogues, check_config_file, read_catalogue, with_types
 from conftest import ROOT
+from measurement.definition import entry
 from measurement.errors import DiffbenchError
 from running import MEASURE
 
@@ -112,6 +113,13 @@ def test_a_measurement_by_hand_checks_the_catalogues_as_the_workflow_does(root, 
     assert found.returncode == 1
     assert found.stderr.startswith("error: config/gpus.yaml:") and "mine.pattern: found '*X*'" in found.stderr
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(("kind", "name", "near"), [("variants", "eagr", "eager"), ("pipelines", "sdxl-turob", "sdxl-turbo")])
+def test_an_unknown_name_is_one_short_line_with_the_nearest(kind, name, near):
+    with pytest.raises(DiffbenchError) as caught:
+        entry(kind, name)
+    assert f"did you mean {near!r}?" in str(caught.value) and len(str(caught.value)) <= 200
 
 
 def test_a_config_of_ones_own_may_have_any_part_of_the_keys(tmp_path, monkeypatch):

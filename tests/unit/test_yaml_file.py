@@ -62,7 +62,7 @@ def test_a_file_that_is_no_catalogue_is_refused_with_its_line(tmp_path, text, me
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["a: " + 200_000 * "[", 200_000 * "- " + "1"])
+@pytest.mark.parametrize("text", ["a: " + 200_000 * "[", 200_000 * "- " + "1"], ids=["brackets", "dashes"])
 def test_a_deeply_nested_file_is_refused_before_the_parser_crashes(tmp_path, text):
     path = tmp_path / "deep.yaml"
     path.write_text(text)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from measurement.definition import ROOT, catalogue_path, recipe_of
-from measurement.errors import DiffbenchError, one_line
+from measurement.errors import DiffbenchError, list_known, one_line
 from measurement.yaml_file import find_value, read_yaml, shared_yaml
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -58,8 +58,9 @@ def unknown_keys(error):
 def explain(error, text=None):
     """One line for a jsonschema error: what was found, and what was expected. `text` is the value as its file has it."""
     if error.validator == "additionalProperties":
-        allowed = error.schema.get("properties", {})
-        return f"unknown key {', '.join(map(str, unknown_keys(error)))}; expected one of: {', '.join(allowed)}"
+        unknown = unknown_keys(error)
+        known = list_known(error.schema.get("properties", {}), unknown[0])
+        return f"unknown key {', '.join(map(str, unknown))}; expected one of: {known}"
     if error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
         return f"missing key {', '.join(missing)}; add it"

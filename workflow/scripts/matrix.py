@@ -1,6 +1,5 @@
 """From the config to the matrix: the cells to measure, their rounds, and the order in which they run."""
 
-import difflib
 import sys
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,7 @@ from measurement.definition import (
     recipe_of,
 )
 from measurement.device import describe_gpu, resolve_auto
-from measurement.errors import DiffbenchError, SetupError, describe_missing
+from measurement.errors import DiffbenchError, SetupError, describe_missing, list_known
 from measurement.libraries import libraries_of, package_version
 from measurement.threads import check_threads, default_threads
 from sizes import NATIVE, sized, split_name
@@ -54,9 +53,7 @@ def check_known(key, names, known):
     """Raises DiffbenchError for a name that the catalogue lacks, with the nearest that it has."""
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise DiffbenchError(f"config: {key}: unknown name {name!r}; known are: {', '.join(known)}{hint}")
+            raise DiffbenchError(f"config: {key}: unknown name {name!r}; known are: {list_known(known, name)}")
 
 
 def resolve_config(config, root=ROOT, conda=False):

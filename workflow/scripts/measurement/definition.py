@@ -12,7 +12,7 @@ from pathlib import Path
 from sizes import NATIVE
 
 from .caches import SHARED
-from .errors import DiffbenchError
+from .errors import DiffbenchError, list_known
 from .yaml_file import read_yaml, shared_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,7 +59,7 @@ def entry(kind, name, root=ROOT):
     """One entry of a catalogue. Raises DiffbenchError that lists the known names."""
     entries = shared_yaml(catalogue_path(kind, root))
     if name not in entries:
-        raise DiffbenchError(f"unknown {kind[:-1]} {name!r}; config/{kind}.yaml has: {', '.join(map(str, entries))}")
+        raise DiffbenchError(f"unknown {kind[:-1]} {name!r}; config/{kind}.yaml has: {list_known(entries, name)}")
     return copy.deepcopy(entries[name])
 
 

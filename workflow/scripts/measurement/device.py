@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from .definition import NAME, ROOT, catalogue
-from .errors import DiffbenchError, SetupError
+from .errors import DiffbenchError, SetupError, list_known
 from .nvml import visible_gpu
 from .threads import usable_cpus
 
@@ -114,7 +114,9 @@ def describe_gpu(name, root=ROOT):
     gpu = visible_gpu()
     if gpu and label_device(gpu.name, gpus, gpu.memory_mib) == name:
         return {"label": gpu.name, "pattern": re.escape(gpu.name)}
-    raise DiffbenchError(f"unknown gpu {name!r}; config/gpus.yaml has: {', '.join(gpus)}, and auto is this machine's")
+    raise DiffbenchError(
+        f"unknown gpu {name!r}; auto is this machine's, and config/gpus.yaml has: {list_known(gpus, name)}"
+    )
 
 
 def check_device(name, entry, device_name, memory_mib=None):

@@ -1,5 +1,6 @@
 """The errors that a user sees as one line."""
 
+import difflib
 import traceback
 
 PACKAGES = {"yaml": "PyYAML"}  # of modules that have another name than their package
@@ -43,3 +44,10 @@ def one_line(text, limit=300):
     words = "".join(c if c.isprintable() else " " for c in str(text)).split()
     line = " ".join(words)
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def list_known(known, name=None, limit=100):
+    """The names that there are, as many as fit, with the one that is most like a `name` that there is not."""
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return one_line(", ".join(known), limit) + hint
