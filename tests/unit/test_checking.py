@@ -50,7 +50,7 @@ def refusal(kind, text, root):
         ("gpus", "x: {label: X, untested: 1}\n", "1: x.untested: found 1, expected true or nothing"),
         ("gpus", "x: {label: X}\ny: {}\n", "2: y: missing key label; add it"),
         ("variants", "all: {label: all}\n", "1: found 'all', expected a name of letters"),
-        ("variants", VARIANT + "v: {label: v, dtype: 16}\n", "2: v.dtype: found 16, which YAML reads as a number"),
+        ("variants", VARIANT + "v: {label: v, dtype: 16}\n", "2: v.dtype: found 16, expected float32, tf32"),
         ("variants", VARIANT + "v: {label: v, cuda_graph: 1}\n", "2: v.cuda_graph: found 1, expected true"),
         ("variants", VARIANT + "v:\n", "2: v: found no value, expected "),
         ("pipelines", "p: {label: p, stages: []}\n", "1: p.stages: found []"),
@@ -115,7 +115,9 @@ def test_a_measurement_by_hand_checks_the_catalogues_as_the_workflow_does(root, 
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize(("kind", "name", "near"), [("variants", "eagr", "eager"), ("pipelines", "sdxl-turob", "sdxl-turbo")])
+@pytest.mark.parametrize(
+    ("kind", "name", "near"), [("variants", "eagr", "eager"), ("pipelines", "sdxl-turob", "sdxl-turbo")]
+)
 def test_an_unknown_name_is_one_short_line_with_the_nearest(kind, name, near):
     with pytest.raises(DiffbenchError) as caught:
         entry(kind, name)

@@ -48,7 +48,7 @@ BAD = ("768", "768x", "0x8", "08x8", "8x8x0", "8x8x8x8", "8X8", "8 x 8", "-8x8",
         ([], "sizes: found [], expected a list of one or more different sizes"),
         ("native", "sizes: found 'native', expected a list"),
         (["native", "native"], "expected a list of one or more different sizes, as in [native, 768x1360]"),
-        ([768], "sizes[0]: found 768 (a number"),
+        ([768], "sizes[0]: found 768, expected native, HEIGHTxWIDTH"),
         *(([text], f"sizes[0]: found {text!r}, expected native, HEIGHTxWIDTH or HEIGHTxWIDTHxFRAMES") for text in BAD),
     ],
 )

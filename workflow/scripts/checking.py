@@ -67,16 +67,21 @@ def explain(error, text=None):
     if error.validator in ("maximum", "maxLength"):
         return f"found {describe(error.instance)}, expected {error.validator_value} at most"
     expected = error.schema.get("expected", one_line(error.message, 120))
-    texts = any(isinstance(value, str) for value in error.schema.get("enum", []))
-    wants_text = texts or "string" in as_list(error.schema.get("type", []))
-    found = describe(error.instance)
-    if wants_text and isinstance(error.instance, (bool, int, float)):
-        kind = "a boolean" if isinstance(error.instance, bool) else "a number"
-        shown = found if text is None else one_line(text, 80)
-        return f"found {shown}, which YAML reads as {kind}: put what you wrote in quotes; expected {expected}"
+    if isinstance(error.instance, (bool, int, float)):
+        written = str(error.instance) if text is None else text
+        if takes_text(error.schema, written):
+            kind = "a boolean" if isinstance(error.instance, bool) else "a number"
+            return f"found {written}, which YAML reads as {kind}: put what you wrote in quotes; expected {expected}"
     if text == "" and error.instance is None:
         return f"found no value, expected {expected}"
-    return f"found {found}, expected {expected}"
+    return f"found {describe(error.instance)}, expected {expected}"
+
+
+def takes_text(rule, text):
+    """Whether a rule of a schema, which refuses a value, takes it as text."""
+    if "enum" in rule:
+        return text in rule["enum"]
+    return "string" in as_list(rule.get("type", [])) and bool(re.search(rule.get("pattern", ""), text))
 
 
 def describe(value):
