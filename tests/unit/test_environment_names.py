@@ -9,7 +9,7 @@ from measurement.environment_variables import (
     inherited,
     is_inert,
     is_removed,
-    python_path,
+    packages,
     recorded,
 )
 from measurement.errors import SetupError
@@ -58,8 +58,19 @@ REMOVED_NAMES = [
     "ENABLE_PERSISTENT_TMA_MATMUL",
     "ENABLE_TEMPLATE_TMA_STORE",
     "ENABLE_TMA_LOAD_FOR_TEMPLATE_EPILOGUE",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_VERBOSE",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_VERBOSE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "LOCAL_KERNELS",
+    "USE_HUB_KERNELS",
+    "DISABLE_KERNEL_MAPPING",
 ]
-RECORDED_FAMILIES = "CUDA HIP HSA AMD GPU NVIDIA NCCL OMP KMP GOMP MKL OPENBLAS MALLOC JEMALLOC TCMALLOC"
+RECORDED_FAMILIES = "CUDA HIP HSA AMD GPU NVIDIA NCCL OMP KMP GOMP MKL OPENBLAS MALLOC JEMALLOC TCMALLOC MIMALLOC NVCC"
 INERT_ENDS = "HOME PATH PATHS DIR FOLDER ROOT FILE FILENAME VERSION ARCH_LIST ROCM_ARCH VERBOSITY NO_ADVISORY_WARNINGS"
 INERT_NAMES = ["HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PYTORCH_BUILD_NUMBER"]
 CONTAINER = ["VISIBLE_DEVICES", "DRIVER_CAPABILITIES", "REQUIRE_CUDA", "PRODUCT_NAME", "BUILD_ID"]
@@ -84,7 +95,7 @@ def test_what_would_change_a_variant_is_removed_and_named(name):
     assert inherited({name: "7", "HOME": "/"}) == {"HOME": "/"}
     assert ignored({name: "7", "HOME": "/"}) == [name]
     assert ignored({name: ""}) == [], "it was never set"
-    assert inherited({f"MY_{name}": "7"}) == {f"MY_{name}": "7"}
+    assert ignored({f"MY_{name}": "7"}) == []
 
 
 @pytest.mark.parametrize("name", [f"{name}_X" for name in REMOVED_NAMES] + ["TORCHX_Y", "CUDNNX"])
@@ -125,7 +136,9 @@ def test_a_tool_that_makes_or_watches_code_is_kept_and_recorded_without_its_fold
     assert ignored({name: "/somewhere/tool"}) == []
 
 
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "GLIBC_TUNABLES"])
+@pytest.mark.parametrize(
+    "name", ["LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "GLIBC_TUNABLES", "CXX", "CC", "THP_MEM_ALLOC_ENABLE"]
+)
 def test_what_a_loader_is_given_is_recorded(name):
     assert recorded({name: "1", f"{name}_X": "1"}) == f"{name}=1"
 
@@ -155,21 +168,70 @@ def test_a_record_is_sorted_in_one_line_and_short():
     assert text == f"KMP_A={'x' * 199}\u2026; LD_PRELOAD=b.so:d.so:e.so; OMP_B=1 2"
 
 
-@pytest.mark.parametrize(
-    ("name", "kept"), [("PYTHONNOUSERSITE", True), ("PYTHONPATH", True), ("PYTHONHASHSEED", False)]
+SWITCHES = (
+    "SAFEPATH OPTIMIZE WARNINGS INSPECT STARTUP MALLOC HASHSEED DONTWRITEBYTECODE TRACEMALLOC PROFILEIMPORTTIME HOME PATH "
+    "DEVMODE UTF8 IOENCODING BREAKPOINT PYCACHEPREFIX NODEBUGRANGES NOUSERSITE"
 )
-def test_of_pythons_own_switches_two_are_kept(name, kept):
-    assert inherited({name: "1"}) == ({name: "1"} if kept else {})
+
+
+@pytest.mark.parametrize("name", SWITCHES.split())
+def test_no_switch_of_python_is_inherited(name):
+    assert inherited({f"PYTHON{name}": "1"}) == {}
+
+
+def test_the_place_of_the_users_packages_is():
+    assert inherited({"PYTHONUSERBASE": "/home/alice/.packages"}) == {"PYTHONUSERBASE": "/home/alice/.packages"}
+
+
+@pytest.mark.parametrize(
+    "name", ["RANK", "WORLD_SIZE", "USE_TF", "HF_TOKEN", "HTTPS_PROXY", "COLUMNS", "TF_X", "PATHX"]
+)
+def test_what_is_not_known_is_not_inherited(name):
+    assert inherited({name: "1"}) == {}
+    assert describe_ignored({name: "1"}) is None
+
+
+NEEDED = (
+    "PATH HOME USER LOGNAME TZ TMPDIR LANG LC_ALL XDG_CACHE_HOME LD_LIBRARY_PATH CPATH LIBRARY_PATH HF_HOME HF_HUB_CACHE "
+    "CONDA_PREFIX VIRTUAL_ENV SLURM_JOB_ID TRANSFORMERS_VERBOSITY ROCM_PATH"
+)
+
+
+@pytest.mark.parametrize("name", NEEDED.split())
+def test_what_programs_need_to_find_their_files_is_inherited(name):
+    assert inherited({name: "/x"}) == {name: "/x"}
+    assert recorded({name: "/x"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("PATH", "bin:/usr/bin::.:{here}", "{here}/bin:/usr/bin:{here}"),
+        ("LD_LIBRARY_PATH", "/opt/lib:", "/opt/lib"),
+        ("TMPDIR", "bin", "{here}/bin"),
+        ("HF_HOME", "./bin", "{here}/bin"),
+        ("CUDA_HOME", "nowhere", "nowhere"),
+        ("CXX", "bin", "bin"),
+        ("CXX", "bin/tool", "{here}/bin/tool"),
+        ("LD_PRELOAD", "libjemalloc.so ./bin/tool", "libjemalloc.so:{here}/bin/tool"),
+        ("OMP_NUM_TEAMS", "2", "2"),
+    ],
+)
+def test_a_place_does_not_depend_on_the_working_folder(tmp_path, monkeypatch, name, value, found):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/tool").touch()
+    monkeypatch.chdir(tmp_path)
+    assert inherited({name: value.format(here=tmp_path)}) == {name: found.format(here=tmp_path)}
 
 
 @pytest.mark.parametrize(
     ("environment", "pinned", "path"),
     [
-        ({}, False, "/scripts"),
-        ({"PYTHONPATH": ""}, False, "/scripts"),
-        ({"PYTHONPATH": "/mine:/yours"}, False, "/scripts:/mine:/yours"),
-        ({"PYTHONPATH": "/mine"}, True, "/scripts"),
+        ({}, False, ""),
+        ({"PYTHONPATH": ""}, False, ""),
+        ({"PYTHONPATH": "/mine:/yours"}, False, "/mine:/yours"),
+        ({"PYTHONPATH": "/mine"}, True, ""),
     ],
 )
-def test_our_code_comes_first_on_the_path(environment, pinned, path):
-    assert python_path("/scripts", environment, pinned) == path
+def test_packages_are_those_of_the_python_that_runs_snakemake(environment, pinned, path):
+    assert packages(environment, pinned) == path

@@ -102,10 +102,10 @@ def test_a_run_is_a_process_of_its_own_with_its_environment_log_lock_and_folder(
         print(os.getpid() == os.getsid(0), os.environ.get("OF_THE_RUN"), os.environ.get("TRITON_CACHE_DIR"), os.getcwd())
         opened = ["/proc/self/fd/%d" % number for number in range(3, 20)]
         print(repr(sys.stdin.read()), list(map(os.readlink, filter(os.path.exists, opened))), file=sys.stderr)"""
-    for name in ("a", "b"):
+    for number, name in enumerate(["a", "b"]):
         returncode, printed = workflow.result(code, OF_THE_RUN="1", TRITON_CACHE_DIR=name)
         first, second = printed.splitlines()
-        assert (returncode, first) == (0, f"True 1 {name} {Path.cwd()}")
+        assert (returncode, first) == (0, f"True 1 {name} {workflow.folder / f'run{number}'}")
         assert second.startswith("''") and str(workflow.folder / "lock") in second
         assert "socket" not in second, "a run could answer for its template"
     assert len(workflow.templates()) == 1, "both were forked from one process"
@@ -311,13 +311,14 @@ def test_files_of_others_in_the_folder_do_no_harm(workflow):
     assert not any("ended" in name for name in names), "the socket of a workflow that has ended"
 
 
-def test_a_working_folder_has_a_template_of_its_own(workflow, tmp_path, monkeypatch):
-    """A relative PYTHONPATH, for one, is another one there."""
-    code = "print(os.getcwd(), os.getppid())"
+def test_a_run_works_in_its_own_folder_wherever_the_workflow_works(workflow, tmp_path, monkeypatch):
+    code = "print(os.getcwd(), os.readlink(f'/proc/{os.getppid()}/cwd'), os.getppid())"
     _, first = workflow.result(code)
     monkeypatch.chdir(tmp_path)
     _, second = workflow.result(code)
-    assert second.split()[0] == str(tmp_path) and first.split()[1] != second.split()[1]
+    (own, of_template, template), (other, _, same) = first.split(), second.split()
+    assert (Path(own).parent, Path(other).parent, of_template) == (workflow.folder, workflow.folder, "/")
+    assert own != other and template == same
 
 
 def test_many_environments_do_not_fill_the_memory(workflow, monkeypatch):

@@ -7,9 +7,9 @@ full disk) is one line, exit code 1 and no row.
 import os
 import sys
 
-# the working folder last, where an entry of PYTHONPATH puts it first; this folder first, which PYTHONSAFEPATH leaves out
-sys.path.sort(key=os.getcwd().__eq__)  # noqa: PTH109
 sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import search_path  # noqa: F401, I001
 
 import argparse
 import tempfile
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from columns import CEILING_COLUMNS
-from measure import resolve_place, run_program, set_up_process
+from measure import leave, resolve_place, run_program, set_up_process
 from measurement import allocation, row
 from measurement.child import child_environment
 from measurement.command_line import Parser, add_place, parse_expected
@@ -100,4 +100,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

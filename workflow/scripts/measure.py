@@ -9,9 +9,9 @@ A set-up that fails (wrong device, missing compiler or weights, full disk) is on
 import os
 import sys
 
-# the working folder last, where an entry of PYTHONPATH puts it first; this folder first, which PYTHONSAFEPATH leaves out
-sys.path.sort(key=os.getcwd().__eq__)  # noqa: PTH109
 sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import search_path  # noqa: F401, I001
 
 import argparse
 import signal
@@ -45,6 +45,7 @@ try:
     from measurement.locking import locked
     from measurement.monitor import Monitor
     from measurement.revision import code_revision
+    from measurement.sources import located
     from measurement.supervise import assemble, read_events, run_child
     from measurement.threads import check_threads, default_threads
     from measurement.toolchain import check_toolchain
@@ -189,7 +190,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "gpu": identity["gpu"],
         "torch": arguments.torch,
         "gpu_entry": gpu_entry,
-        "definition": definition,
+        "definition": located(definition, arguments.root),
         "environment": parse_expected(arguments.expect),
         "threads": arguments.threads,
         "events": str(arguments.events.resolve() if arguments.events else folder / "events.jsonl"),
@@ -286,5 +287,14 @@ def main():
     return run_program(lambda: describe(or_spawned(measure, arguments)), arguments.log)
 
 
+def leave(code):
+    """End this program, also where PYTHONINSPECT asks for a prompt, which would change the exit code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if sys.flags.inspect:
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -3,8 +3,17 @@
 A script and not `python -m measurement`, which would look for modules in the working folder first, before the standard library.
 """
 
+import os
 import runpy
 import sys
+
+sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import search_path
+from measurement.environment_variables import PACKAGES
+
+NAMED = filter(None, os.environ.get(PACKAGES, "").split(os.pathsep))
+sys.path[search_path.LIBRARY_END : search_path.LIBRARY_END] = NAMED
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":

@@ -14,6 +14,7 @@ from measure import run_program
 from measurement.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
 from measurement.errors import SetupError, Unsupported, one_line
 from measurement.snapshot import download
+from measurement.sources import folder_of
 
 DTYPES = (HALF, "float16", "bfloat16", "float32")
 
@@ -28,7 +29,7 @@ def parse_arguments(arguments=None):
 
 def check_token(sources):
     """Raises SetupError where a model is gated and there is no token."""
-    gated = [source["hub_id"] for source in sources if source.get("gated") and not Path(source["hub_id"]).is_dir()]
+    gated = [source["hub_id"] for source in sources if source.get("gated") and not folder_of(source)]
     if gated and not os.environ.get("HF_TOKEN"):
         raise SetupError(
             f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it"
@@ -37,7 +38,7 @@ def check_token(sources):
 
 def sources_of(stage):
     """Where the parts of a stage come from: other repositories for some of its components, and its own; folders left out."""
-    return [source for source in [*stage.get("components", {}).values(), stage] if not Path(source["hub_id"]).is_dir()]
+    return [source for source in [*stage.get("components", {}).values(), stage] if not folder_of(source)]
 
 
 @contextlib.contextmanager
@@ -59,6 +60,10 @@ def fetch_stage(stage, dtype):
     from measurement.load import download_options, dropped_components, find_class
 
     for source in sources_of(stage):
+        if Path(source["hub_id"]).is_dir():  # Diffusers would take it for the weights
+            raise SetupError(
+                f"{source['hub_id']}: a folder of this name is here; start in another folder, or rename it"
+            )
         options = download_options(source, getattr(torch, dtype), fetch=True)  # refuses what has no pinned revision
         try:
             with telling("weights", source):

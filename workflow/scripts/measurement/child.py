@@ -2,11 +2,11 @@
 
 import os
 import secrets
+import site
 from pathlib import Path
 
-from .environment_variables import PADDING, THREADS, inherited, python_path
+from .environment_variables import PACKAGES, PADDING, THREADS, inherited, packages
 
-SCRIPTS = Path(__file__).resolve().parents[1]
 PADDING_BYTES = 4096  # a page: the range of `pad`
 INSTALLED = "installed"  # the torch build that is the Python which runs the program
 
@@ -16,13 +16,16 @@ def child_environment(cache, device_type, threads, torch=INSTALLED):
     in it says what is measured (environment_variables.py)."""
     environment = inherited(os.environ)
     pinned = torch != INSTALLED
-    environment["PYTHONPATH"] = python_path(SCRIPTS, os.environ, pinned)
-    if pinned:
+    environment[PACKAGES] = packages(os.environ, pinned)
+    if pinned or not site.ENABLE_USER_SITE:
         environment["PYTHONNOUSERSITE"] = "1"  # what the user has installed elsewhere is no part of it
+    environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # a library may print any character, whatever the locale
     environment.update(dict.fromkeys(THREADS, str(threads)))
+    cache = Path(os.path.abspath(cache))
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     environment["TRITON_CACHE_DIR"] = str(cache / "triton")
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvml.py counts them
+    environment["CCACHE_DISABLE"] = "1"  # a compiler behind it would find what an earlier cold round has compiled
     environment["HF_HUB_OFFLINE"] = "1"
     environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
     environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")

@@ -13,9 +13,9 @@ from sizes import NATIVE
 
 from .caches import SHARED
 from .errors import DiffbenchError, list_known
+from .sources import ROOT, folder_of
 from .yaml_file import read_yaml, shared_yaml
 
-ROOT = Path(__file__).resolve().parents[3]
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
 RANDOM_WEIGHTS = 2  # which numbers random weights are: to be raised where random_weights.py comes to draw others
@@ -146,7 +146,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
             stage["architecture"].pop("parameters", None)
             stage["steps"] = stage["architecture"].pop("steps", stage["steps"])
             stage["call"].update(stage["architecture"].pop("call", {}))
-        elif scale == "tiny" and not Path(stage["hub_id"]).is_dir():
+        elif scale == "tiny" and not folder_of(stage, root):
             what = "pretrained weights" if weights == "pretrained" else f"{pipeline} has no architecture, and the files"
             raise DiffbenchError(f"weights: {what} of {stage['hub_id']} are no miniature: set 'scale: full'")
         stage["steps"] = min(stage["steps"], recipe.get("scheduler", {}).get("steps", stage["steps"]))

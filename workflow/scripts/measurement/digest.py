@@ -1,9 +1,10 @@
 """The column `weights_digest`: which weights a stage was measured with, whatever the dtype that they were rounded to."""
 
 import hashlib
-from pathlib import Path
 
 import torch
+
+from .sources import folder_of
 
 
 def weights_digest(stage, weights, pipeline):
@@ -34,10 +35,10 @@ def pretrained_parts(stage):
 
 def identity_of(hub_id, revision):
     """The commit of a hub id, or the content of a folder's weight files."""
-    if not Path(hub_id).is_dir():
+    folder = folder_of({"hub_id": hub_id, "revision": revision})
+    if folder is None:
         return f"{hub_id}@{revision}"
-    files = sorted(Path(hub_id).rglob("*.safetensors"))
-    return repr([(str(file.relative_to(hub_id)), file_digest(file)) for file in files])
+    return repr([(str(file.relative_to(folder)), file_digest(file)) for file in sorted(folder.rglob("*.safetensors"))])
 
 
 def file_digest(path):

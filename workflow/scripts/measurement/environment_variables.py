@@ -1,8 +1,9 @@
 """Environment variables: which ones a measuring process gets, which ones it never gets, and which ones its row records.
 
-What a run measures is said by the config and the catalogues. So a variable by which a library would choose other kernels, another
-precision or other compiler options is removed, and one that turns a debugging mode on stops the run. How a machine is set up
-(placement of threads, memory allocators, the driver) is the user's business: such variables are kept and recorded.
+What a run measures is said by the config and the catalogues. So a measuring process inherits only variables that are known: what
+programs need to find their files (NEEDED), and how the machine is set up (MACHINE: placement of threads, memory allocators, the
+driver), which is recorded. A variable by which a library would choose other kernels, another precision or other compiler options
+(REMOVED) is named when it is left out, and one that turns a debugging mode on stops the run.
 """
 
 import os
@@ -60,19 +61,32 @@ REMOVED = re.compile(  # how a library chooses kernels, precision and compiler o
     r"(TORCH|TORCHINDUCTOR|TORCHDYNAMO|TORCHELASTIC|PYTORCH|INDUCTOR|AOT|AOTINDUCTOR|TRITON|DIFFUSERS|ACCELERATE|XFORMERS"
     r"|FLASH_ATTENTION|BNB|TORCHAO|BSR|CUBLAS|CUBLASLT|CUDNN|HIPBLAS|HIPBLASLT|ROCBLAS|MIOPEN|ONEDNN|DNNL)_"
     r"|(NVIDIA_TF32_OVERRIDE|ATEN_CPU_CAPABILITY|LRU_CACHE_CAPACITY|DISABLE_ADDMM_CUDA_LT|ENABLE_PERSISTENT_TMA_MATMUL"
-    r"|ENABLE_TEMPLATE_TMA_STORE|ENABLE_TMA_LOAD_FOR_TEMPLATE_EPILOGUE)\Z"
+    r"|ENABLE_TEMPLATE_TMA_STORE|ENABLE_TMA_LOAD_FOR_TEMPLATE_EPILOGUE|MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE"
+    r"|MKL_VERBOSE|OPENBLAS_CORETYPE|OPENBLAS_VERBOSE|NPY_(DIS|EN)ABLE_CPU_FEATURES|LOCAL_KERNELS|USE_HUB_KERNELS"
+    r"|DISABLE_KERNEL_MAPPING)\Z"
 )
 MACHINE = re.compile(  # kept, and recorded since it can change numbers
-    r"(CUDA|HIP|HSA|AMD|GPU|NVIDIA|NCCL|OMP|KMP|GOMP|MKL|OPENBLAS|MALLOC|JEMALLOC|TCMALLOC)_"
-    r"|(LD_PRELOAD|LD_AUDIT|LD_BIND_NOW|GLIBC_TUNABLES)\Z"
+    r"(CUDA|HIP|HSA|AMD|GPU|NVIDIA|NCCL|OMP|KMP|GOMP|MKL|OPENBLAS|MALLOC|JEMALLOC|TCMALLOC|MIMALLOC|NVCC)_"
+    r"|(LD_PRELOAD|LD_AUDIT|LD_BIND_NOW|GLIBC_TUNABLES|THP_MEM_ALLOC_ENABLE|CC|CXX)\Z"
+)
+SEARCHED = re.compile(  # lists of folders in which a program or a library is looked for; an empty entry is the working folder
+    r"(PATH|LD_LIBRARY_PATH|DYLD_(FALLBACK_)?(LIBRARY|FRAMEWORK)_PATH|CPATH|C_INCLUDE_PATH|CPLUS_INCLUDE_PATH|LIBRARY_PATH"
+    r"|COMPILER_PATH)\Z"
+)
+NEEDED = re.compile(  # kept, and not recorded: who and where the user is, and where files are
+    rf"{SEARCHED.pattern}|(HOME|USER|LOGNAME|HOSTNAME|TZ|TMPDIR|TEMP|TMP|LANG|LANGUAGE|LC_\w+|XDG_(\w+_HOME|RUNTIME_DIR))\Z"
+    r"|(HF_(HOME|HUB_CACHE|ASSETS_CACHE|MODULES_CACHE|KERNELS_CACHE)|HUGGINGFACE_(HUB|ASSETS)_CACHE|TRANSFORMERS_CACHE"
+    r"|KERNELS_CACHE|TRANSFORMERS_VERBOSITY)\Z"
+    r"|(GCC_EXEC_PREFIX|SDKROOT|DEVELOPER_DIR|MACOSX_DEPLOYMENT_TARGET|CUDACXX|MKLROOT|ONEAPI_ROOT|VIRTUAL_ENV)\Z"
+    r"|(ROCM_(HOME|PATH)|ROCR_VISIBLE_DEVICES|PYTHONUSERBASE|__CF_USER_TEXT_ENCODING)\Z|(CONDA|NIX|SLURM)_"
 )
 CONTAINER = re.compile(r"NVIDIA_(VISIBLE_DEVICES|DRIVER_CAPABILITIES|REQUIRE_\w+|PRODUCT_NAME|BUILD_ID)\Z")
 SECRET = re.compile(r"TOKEN|SECRET|PASS|AUTH|CRED|KEY|_USER(NAME)?\Z|LICENSE|COMM_ID|SOCKET")
-PYTHON_KEPT = ("PYTHONNOUSERSITE", "PYTHONPATH")
 PYTHON_BREAKS = (
     "PYTHONSAFEPATH",
     "PYTHONOPTIMIZE",
 )  # hides a program's own modules; takes the docstrings that libraries read
+PACKAGES = "DIFFBENCH_PACKAGES"  # what the user's PYTHONPATH names, for measuring_process.py
 LONGEST_VALUE = 200  # characters
 PADDING = "DIFFBENCH_PADDING"  # a variable of random length in the environment of a measuring process
 
@@ -108,23 +122,44 @@ def describe_ignored(environment):
     return f"ignored: {', '.join(names)}: the variant says what is measured (docs/method.md)" if names else None
 
 
+def is_needed(name):
+    """Whether a measuring process inherits a variable."""
+    if is_removed(name) or name in REFUSED or name in THREADS or name in OTHER_THREADS:
+        return False
+    return bool(NEEDED.match(name) or MACHINE.match(name) or REMOVED.match(name))
+
+
 def inherited(environment):
-    """What a measuring process inherits of `environment`: nothing that changes a variant, none of Python's own switches, no
-    number of threads."""
-    kept = {}
-    for name, value in environment.items():
-        python = name.startswith("PYTHON") and name not in PYTHON_KEPT
-        if not (python or is_removed(name) or name in THREADS or name in OTHER_THREADS):
-            kept[name] = value
-    return kept
+    """What a measuring process inherits of `environment`: what it needs, with places that do not depend on the working folder."""
+    return {name: absolute(name, value) for name, value in environment.items() if is_needed(name)}
 
 
-def python_path(scripts, environment, pinned):
-    """The PYTHONPATH of a measuring process: the folder of our code; for the Python that runs Snakemake also what the user's
-    PYTHONPATH names, but never the working folder, whose files must change nothing."""
+def absolute(name, value):
+    """The value of a variable for a process that works in another folder. What is looked for in this one is left out."""
+    if SEARCHED.match(name):
+        return outside(value.split(os.pathsep))
+    if name in ("LD_PRELOAD", "LD_AUDIT"):  # a name without folder is looked for where libraries are
+        return ":".join(os.path.abspath(part) if "/" in part else part for part in re.split(r"[:\s]+", value) if part)
+    if name in ("CC", "CXX", "CUDACXX") and "/" not in value:  # looked for on PATH
+        return value
+    is_relative = value and not os.path.isabs(value) and os.path.exists(value)
+    return os.path.abspath(value) if is_relative else value
+
+
+def outside(paths):
+    """The folders in a list that is searched, as absolute paths, without an entry that stands for the working folder."""
+    here = os.path.abspath("")
+    return os.pathsep.join(
+        os.path.abspath(path) for path in paths if os.path.isabs(path) or (path and os.path.abspath(path) != here)
+    )
+
+
+def packages(environment, pinned):
+    """The folders in which a measuring process of the Python that runs Snakemake looks for packages first: those of the user's
+    PYTHONPATH, without the working folder, whose files must change nothing."""
     named = [] if pinned else environment.get("PYTHONPATH", "").split(os.pathsep)
     here = Path.cwd().resolve()
-    return os.pathsep.join([str(scripts), *(path for path in named if path and Path(path).resolve() != here)])
+    return os.pathsep.join(os.path.abspath(path) for path in named if path and Path(path).resolve() != here)
 
 
 def recorded(environment):

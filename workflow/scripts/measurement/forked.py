@@ -28,6 +28,7 @@ OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its templates e
 # read when they are needed, not at import; TMPDIR is not: torch keeps the place of precompiled headers
 OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", PADDING)
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
+NO_FOLDER = "/"  # where a template works: nothing of the user's is there
 START_S = 300.0  # for importing, on a slow disk
 SILENT_S = 10.0  # after the end of a run, when its template has not told of it
 TEMPLATE_MIB = 500.0  # what one holds
@@ -80,7 +81,7 @@ class Template:
         """The Forked run of the spec, or None where it cannot be forked, which the log says."""
         shared = {name: value for name, value in environment.items() if name not in OF_A_RUN}
         request = Path(spec_path).with_name("request.json")
-        asked = {"spec": str(spec_path), "environment": environment, "folder": str(Path.cwd())}
+        asked = {"spec": str(spec_path), "environment": environment, "folder": str(Path(spec_path).parent)}
         request.write_text(json.dumps({**asked, "compiler": shared.get("TORCH_WARM_POOL") == "0"}), encoding="utf-8")
         request.chmod(0o600)
         connection = None
@@ -151,6 +152,7 @@ class Template:
             started = subprocess.Popen(
                 [sys.executable, str(PROGRAM), "--serve", str(listener.fileno()), str(self.owner.pid)],
                 env={**environment, NVML_CHECK: "1", "TORCH_WARM_POOL": "0"},
+                cwd=NO_FOLDER,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -178,8 +180,8 @@ class Template:
 
 
 def circumstances(owner):
-    """What a run takes over from its template besides the environment, so that it has to be the same as here: working folder,
-    namespaces, control group and CPUs. The owner's start, too: its pid may have been another's.
+    """What a run takes over from its template besides the environment, so that it has to be the same as here: namespaces,
+    control group, CPUs and limits. The owner's start, too: its pid may have been another's.
 
     Raises OSError, psutil.Error.
     """
@@ -188,7 +190,7 @@ def circumstances(owner):
     own = psutil.Process()
     limits = [own.rlimit(getattr(psutil, name)) for name in sorted(dir(psutil)) if name.startswith("RLIMIT_")]
     cpus = sorted(os.sched_getaffinity(0))
-    return [str(Path.cwd()), namespaces, group, cpus, own.nice(), limits, owner.create_time()]
+    return [namespaces, group, cpus, own.nice(), limits, owner.create_time()]
 
 
 def replace_socket(path, reason):

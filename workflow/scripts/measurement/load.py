@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -12,6 +11,7 @@ from .failure import is_out_of_memory
 from .inputs import make_clip_tokenizer
 from .random_weights import RandomWeights
 from .snapshot import LIBRARIES, describe, pinned_revision
+from .sources import folder_of
 
 
 def find_class(path):
@@ -172,7 +172,7 @@ def download_options(source, dtype, fetch=False):
     """Arguments of `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, nothing fetched unless
     `fetch` says so."""
     options = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": not fetch}
-    if Path(source["hub_id"]).is_dir():
+    if folder_of(source):
         return options
     options["revision"] = pinned_revision(source)
     if dtype == torch.float16:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from .errors import SetupError, one_line
+from .sources import folder_of
 
 LIBRARIES = ("diffusers", "transformers")
 PATTERNS = {  # small files alone: configurations and tokenizers, not the lists of weight files
@@ -31,8 +32,9 @@ def download(source, **options):
 
 def find_folder(source):
     """The folder of a source's configuration files. Raises SetupError where they are not on this machine."""
-    if Path(source["hub_id"]).is_dir():
-        return Path(source["hub_id"])
+    folder = folder_of(source)
+    if folder:
+        return folder
     try:
         return Path(download(source, local_files_only=True))
     except (OSError, ValueError):

@@ -118,9 +118,10 @@ def describe_death(returncode, oom_kills):
 def run_child(spec, spec_path, environment, log, lock, limits, monitor, template=None):
     """Run the measuring process to its end. Returns (status, detail) if it died or was stopped, else None.
 
-    `spec` is written to `spec_path`; the child's output goes to `log`; `lock` is a descriptor that the child inherits, so
-    that the device stays locked while the child lives. With `template`, a forked.Template, the child is forked from that if it
-    can be. An interrupt, or the end of the template's owner, kills the child and is raised. Raises TemplateKilled.
+    `spec` is written to `spec_path`, in a folder of the run's own in which the child works; its output goes to `log`; `lock` is
+    a descriptor that the child inherits, so that the device stays locked while the child lives. With `template`, a
+    forked.Template, the child is forked from that if it can be. An interrupt, or the end of the template's owner, kills the child
+    and is raised. Raises TemplateKilled.
     """
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
     before = kernel_oom_kills()
@@ -131,6 +132,7 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, template
         process = subprocess.Popen(
             [sys.executable, str(PROGRAM), str(spec_path)],
             env=environment,
+            cwd=str(Path(spec_path).parent),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
