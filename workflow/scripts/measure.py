@@ -203,7 +203,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
     asked_at_s = time.monotonic()
     base = arguments.cache_folder or default_folder()
     shared = {
-        "code_revision": code_revision(arguments.root),
+        "code_revision": code_revision(),
         "scale": definition["scale"],
         "weights": definition["weights"],
         **device.columns(),
