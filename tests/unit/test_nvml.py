@@ -11,9 +11,9 @@ import torch
 
 from conftest import ROOT
 from drivers import A100, OTHER_A100, T4, Driver
-from measurement import nvml
+from measurement import device, nvml
 from measurement.child import pad
-from measurement.device import describe_gpu, find_device, resolve_auto
+from measurement.device import describe_gpu, describe_passed_over, find_device, resolve_auto
 from measurement.errors import SetupError
 from measurement.forkserver import asking_nvml
 from measurement.locking import lock_path
@@ -220,3 +220,55 @@ def test_the_environment_of_each_run_has_another_size():
         pad(environment)
     lengths = [len(environment["DIFFBENCH_PADDING"]) for environment in environments]
     assert len(set(lengths)) > 10 and max(lengths) < 4096
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A machine without NVIDIA's driver that has the files that a test adds; nothing is hidden."""
+    files = set()
+    without_driver(monkeypatch, tmp_path)
+    monkeypatch.setattr(device, "PCI", tmp_path / "pci")
+    exists = Path.exists
+    monkeypatch.setattr(
+        Path, "exists", lambda path: str(path) in files if str(path).startswith("/dev/") else exists(path)
+    )
+    return files
+
+
+def test_a_gpu_that_auto_does_not_take_is_named(monkeypatch, machine):
+    assert (resolve_auto(), describe_passed_over("CPU")) == ("CPU", None)
+    machine.add("/dev/kfd")
+    assert resolve_auto() == "CPU"
+    assert describe_passed_over("CPU") == (
+        "auto: found an AMD GPU (/dev/kfd), but measures the CPU; to measure the GPU: name it, as config/gpus.yaml does"
+    )
+    assert describe_passed_over("T4") is None
+    for name, value in (("HIP", "-1"), ("ROCR", ""), ("CUDA", "")):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"{name}_VISIBLE_DEVICES", value)
+            assert describe_passed_over("CPU") is None, "it is hidden"
+
+
+def test_an_nvidia_card_without_a_driver_is_named(machine, tmp_path):
+    for number, (vendor, kind) in enumerate([("0x10de", "0x040300"), ("0x1002", "0x030000"), ("0x10de", "0x030200")]):
+        assert describe_passed_over("CPU") is None
+        folder = tmp_path / f"pci/0000:00:0{number}.0"
+        folder.mkdir(parents=True)
+        (folder / "vendor").write_text(f"{vendor}\n")
+        (folder / "class").write_text(f"{kind}\n")
+    assert "found an NVIDIA GPU without a driver, but measures the CPU" in describe_passed_over("CPU")
+
+
+def test_a_gpu_of_another_maker_under_windows_is_named(monkeypatch, machine):
+    machine.add("/dev/dxg")
+    is_dir = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) == "/usr/lib/wsl/lib" or is_dir(path))
+    assert resolve_auto() == "CPU"
+    assert "found a GPU of Windows (/dev/dxg)" in describe_passed_over("CPU")
+
+
+@pytest.mark.parametrize("file", ["/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"])
+def test_a_file_of_nvidias_driver_without_its_library_is_no_cpu(machine, file):
+    machine.add(file)
+    with pytest.raises(SetupError, match="there is an NVIDIA GPU, but it cannot be read"):
+        resolve_auto()

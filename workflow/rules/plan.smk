@@ -15,6 +15,7 @@ from functools import cache
 
 from measurement.caches import SHARED
 from measurement.definition import SETTINGS as STOPPING, entry, needs_files
+from measurement.device import describe_passed_over
 from measurement.environment_variables import describe_ignored
 from measurement.yaml_file import read_yaml
 
@@ -147,10 +148,11 @@ def refuse_cluster():
 
 
 def report_ignored():
-    """Print once which environment variables the runs do not get."""
-    line = describe_ignored(os.environ)
-    if line and not workflow.remote_exec:
-        print(line, file=sys.stderr)
+    """Print once which environment variables the runs do not get, and which GPU `auto` does not take."""
+    is_cpu = "auto" in config["gpus"] and "CPU" in PLAN.config["gpus"]
+    for line in filter(None, [describe_ignored(os.environ), is_cpu and describe_passed_over("CPU")]):
+        if not workflow.remote_exec:
+            print(line, file=sys.stderr)
 
 
 @cache

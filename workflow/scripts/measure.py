@@ -39,7 +39,7 @@ try:
         size,
     )
     from measurement.definition import SCALES, SETTINGS, WEIGHTS, check_limits, compiles, digest, option, resolve
-    from measurement.device import describe_gpu, find_device, resolve_auto
+    from measurement.device import describe_gpu, describe_passed_over, find_device, resolve_auto
     from measurement.environment_variables import check_refused, describe_ignored
     from measurement.forked import or_spawned, template_of
     from measurement.locking import locked
@@ -133,6 +133,9 @@ def set_up_process(arguments):
 def resolve_place(arguments):
     """The device's name, its entry in the catalogue and the versions that must be imported. Raises DiffbenchError."""
     gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
+    passed_over = describe_passed_over(gpu) if arguments.gpu == "auto" else None
+    if passed_over:
+        print(passed_over, file=sys.stderr)
     gpu_entry = describe_gpu(gpu, arguments.root)
     if gpu_entry.get("untested"):
         print(f"gpu {gpu}: devices of this kind are untested: look twice at what is measured", file=sys.stderr)

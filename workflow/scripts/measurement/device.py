@@ -4,14 +4,17 @@ import hashlib
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 from .definition import NAME, ROOT, catalogue
 from .errors import DiffbenchError, SetupError, list_known
-from .nvml import visible_gpu
+from .nvml import HIDDEN, visible_gpu
 from .threads import usable_cpus
 
+PCI = Path("/sys/bus/pci/devices")
+NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # of PCI: the vendor, and the classes of GPUs
 MEMORY_RANGE = (0.83, 1.02)  # of what is sold: drivers and ECC keep some of it (T4: 14.6 of 16 GiB)
 
 
@@ -104,6 +107,45 @@ def resolve_auto(root=ROOT):
     """
     gpu = visible_gpu()
     return label_device(gpu.name, catalogue("gpus", root), gpu.memory_mib) if gpu else "CPU"
+
+
+def has_nvidia_card():
+    """Whether an NVIDIA GPU is on the PCI bus, with a driver or without."""
+    for folder in PCI.glob("*"):
+        try:
+            vendor, kind = ((folder / name).read_text(encoding="utf-8").strip() for name in ("vendor", "class"))
+        except OSError:
+            continue
+        if vendor == NVIDIA and kind.startswith(DISPLAYS):
+            return True
+    return False
+
+
+def is_hidden(maker):
+    """Whether a variable says that no GPU is to be used: CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES."""
+    return os.environ.get(f"{maker}_VISIBLE_DEVICES", "0").split(",")[0].strip() in HIDDEN
+
+
+def passed_over():
+    """(a GPU that this machine has or may have although `auto` is the CPU, what to do), or None. A GPU that variables hide is
+    none."""
+    if is_hidden("CUDA"):
+        return None
+    if Path("/dev/kfd").exists() and not is_hidden("HIP") and not is_hidden("ROCR"):
+        return "an AMD GPU (/dev/kfd)", "name it, as config/gpus.yaml does"
+    if sys.platform == "darwin" and os.uname().machine == "arm64":
+        return "Apple's GPU", "name it, as config/gpus.yaml does"
+    if has_nvidia_card():
+        return "an NVIDIA GPU without a driver", "install one, or give the container the GPU"
+    if Path("/dev/dxg").exists():
+        return "a GPU of Windows (/dev/dxg) that is not NVIDIA's", "start outside of WSL"
+    return None
+
+
+def describe_passed_over(name):
+    """One line about a GPU that is not measured where `auto` is the device `name`; None if there is none."""
+    found = passed_over() if name == "CPU" else None
+    return f"auto: found {found[0]}, but measures the CPU; to measure the GPU: {found[1]}" if found else None
 
 
 def describe_gpu(name, root=ROOT):

@@ -129,7 +129,7 @@ def has_driver():
     where Windows has NVIDIA's driver; a container there shows only the file."""
     wsl = Path("/usr/lib/wsl/lib")
     on_wsl = Path("/dev/dxg").exists() and (not wsl.is_dir() or (wsl / "libnvidia-ml.so.1").exists())
-    return Path("/dev/nvidiactl").exists() or on_wsl
+    return any(Path("/dev", name).exists() for name in ("nvidiactl", "nvidia0")) or on_wsl
 
 
 def visible_gpu() -> Optional[Gpu]:
