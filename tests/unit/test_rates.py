@@ -174,12 +174,12 @@ class Pipeline:
 
     unet, vae = object(), None
 
-    def __call__(self, prompt, height=None):
+    def __call__(self, prompt, height=None, num_inference_steps=50, num_images_per_prompt=1, generator=None):
         pass
 
 
 class AnyArguments(Pipeline):
-    def __call__(self, prompt, **keys):
+    def __call__(self, prompt, guidance_scale=7.5, num_inference_steps=50, generator=None, **keys):
         pass
 
 
@@ -195,4 +195,19 @@ def test_a_module_or_an_argument_that_a_pipeline_lacks_is_a_setup_error():
         check_description(Pipeline(), described(["unet", "transformer"]))
     with pytest.raises(SetupError, match="call: P takes no 'width'"):
         check_description(Pipeline(), described(prompt="x", width=8))
-    check_description(AnyArguments(), described(prompt="x", width=8))
+
+
+@pytest.mark.parametrize(
+    ("call", "batch_argument", "found"),
+    [
+        ({"guidence_scale": 0.0}, None, "call: P takes no 'guidence_scale'; write 'guidance_scale'"),
+        ({"width": 8}, None, "call: P takes no 'width'; correct the name, or remove it"),
+        ({"keys": 8}, None, "call: P takes no 'keys'"),
+        ({}, "num_images_per_prompt", "batch_argument: P takes no 'num_images_per_prompt'"),
+    ],
+)
+def test_an_argument_that_keyword_arguments_would_swallow_is_refused_with_the_nearest(call, batch_argument, found):
+    pipeline = AnyArguments()
+    check_description(pipeline, {**described(prompt="x", guidance_scale=0.0), "batch_argument": None})
+    with pytest.raises(SetupError, match=found):
+        check_description(pipeline, {**described(prompt="x", **call), "batch_argument": batch_argument})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sizes import NATIVE
 
+from .arguments import check_call
 from .caches import SHARED
 from .errors import DiffbenchError, list_known
 from .sources import ROOT, folder_of
@@ -149,6 +150,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         elif scale == "tiny" and not folder_of(stage, root):
             what = "pretrained weights" if weights == "pretrained" else f"{pipeline} has no architecture, and the files"
             raise DiffbenchError(f"weights: {what} of {stage['hub_id']} are no miniature: set 'scale: full'")
+        check_call(stage["call"], stage.get("batch_argument"), f"config/pipelines.yaml: {pipeline}")
         stage["steps"] = min(stage["steps"], recipe.get("scheduler", {}).get("steps", stage["steps"]))
         stages.append(stage)
     return {

@@ -6,6 +6,7 @@ import inspect
 import torch
 from safetensors import SafetensorError
 
+from .arguments import check_config, check_settings
 from .errors import SetupError, Unsupported, one_line
 from .failure import is_out_of_memory
 from .inputs import make_clip_tokenizer
@@ -111,10 +112,11 @@ def create_component(name, description, components, device, dtype):
         encoder = components.get(name.replace("tokenizer", "text_encoder")) or {}
         vocabulary_size = encoder.get("config", {}).get("vocab_size", 49408)
         return make_clip_tokenizer(find_class(path), vocabulary_size)
-    if "scheduler" in name:
-        return find_class(path).from_config(config)
     if name == "feature_extractor" or name.endswith("_processor"):
         return find_class(path)(**config)
+    check_config(find_class(path), config, name)
+    if "scheduler" in name:
+        return find_class(path).from_config(config)
     return create_module(name, path, config, device, dtype)
 
 
@@ -164,6 +166,8 @@ def create_pipeline(stage, device, dtype):
     for name, description in components.items():
         if name in accepted:
             parts[name] = create_component(name, description, components, device, dtype)
+    if "architecture" in stage:
+        check_settings(described.get("pipeline", {}), [*accepted], "pipeline", stage["class"])
     optional = {name: value for name, value in described.get("pipeline", {}).items() if name in accepted}
     return pipeline_class(**parts, **optional)
 

@@ -1,6 +1,5 @@
 """Measuring one stage: load, first call, warm-up, calls."""
 
-import inspect
 import time
 
 import numpy
@@ -8,6 +7,7 @@ import torch
 
 from sizes import NATIVE, dimensions
 
+from .arguments import describe_unknown, explicit
 from .checks import Check, free_memory, verify
 from .compiler_cache import CompilerCache
 from .definition import compiles
@@ -32,6 +32,8 @@ from .variant import Variant
 from .work import WorkRecorder
 
 SEED = 0
+BATCH_ARGUMENT = "num_images_per_prompt"
+RUN_ARGUMENTS = ("num_inference_steps", "generator")
 
 
 class Stage:
@@ -51,7 +53,7 @@ class Stage:
         maker = InputMaker(images, self.batch_size, device, dtype)
         self.arguments = {name: maker.make(value) for name, value in call.items()}
         self.arguments["num_inference_steps"] = description["steps"]
-        batch_argument = description.get("batch_argument", "num_images_per_prompt")
+        batch_argument = description.get("batch_argument", BATCH_ARGUMENT)
         if batch_argument is not None:  # without one the inputs carry the batch
             self.arguments[batch_argument] = self.batch_size
         self.work = WorkRecorder(self.pipeline, modules)
@@ -94,10 +96,13 @@ def check_description(pipeline, description):
     missing = [name for name in description["modules"] if getattr(pipeline, name, None) is None]
     if missing:
         raise SetupError(f"config/pipelines.yaml: modules: {description['class']} has no {missing[0]!r}; mend the name")
-    accepted = inspect.signature(pipeline.__call__).parameters
-    unknown = [name for name in description["call"] if name not in accepted]
-    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
-        raise SetupError(f"config/pipelines.yaml: call: {description['class']} takes no {unknown[0]!r}; mend the name")
+    accepted = explicit(pipeline.__call__)
+    batch_argument = description.get("batch_argument", BATCH_ARGUMENT)
+    places = {**dict.fromkeys([*description["call"], *RUN_ARGUMENTS], "call"), batch_argument: "batch_argument"}
+    for name, place in places.items():
+        if name is not None and name not in accepted:
+            what = describe_unknown(description["class"], name, accepted)
+            raise SetupError(f"config/pipelines.yaml: {place}: {what}")
 
 
 def rate_of(sample):
