@@ -77,6 +77,26 @@ def test_what_the_machine_did_is_flagged(make_row, columns, flag):
     assert text.endswith(f". {REMEDIES[kinds_of(text)[0]]}"), "what the user can do"
 
 
+def test_rounds_with_different_environment_variables_are_flagged(make_row):
+    same = "MALLOC_ARENA_MAX=4; OMP_NUM_THREADS=2"
+    others = ["LD_PRELOAD=libjemalloc.so; OMP_NUM_THREADS=2", "OMP_NUM_THREADS=2", same]
+    rows = [make_row(round=number, environment_variables=text) for number, text in enumerate([same, *others], start=1)]
+    (text,) = summary_of(rows)["flags"]
+    assert text == (
+        "variables (round 1, 2, 3, 4): rounds differ in LD_PRELOAD, MALLOC_ARENA_MAX. "
+        "Measure all rounds again, with the same environment variables"
+    )
+    (text,) = summary_of([make_row(round=1, environment_variables=same), make_row(round=2, environment_variables="")])[
+        "flags"
+    ]
+    assert text == "", "those of the second are unknown"
+    apart = [
+        make_row(environment_variables=text, variant=variant)
+        for text, variant in ((same, "eager"), (others[0], "compile"))
+    ]
+    assert list(summary_of(apart)["flags"]) == ["", ""]
+
+
 def test_a_quiet_machine_has_no_flag(make_row):
     quiet = {
         "warmup_spread_percent": 1.5,

@@ -31,6 +31,7 @@ REMEDIES = {
     "CPU clock": "Set the CPU's performance governor, and check its cooling",
     "two speeds": "Stop other programs on the machine, lock the clocks, and raise `rounds`",
     "devices": "Measure all rounds and the baseline on one device",
+    "variables": "Measure all rounds again, with the same environment variables",
 }
 
 
@@ -156,6 +157,21 @@ def flag_devices(ok):
     return [[("devices", f"measured on {count} different ones")] if count > 1 else [] for count in devices]
 
 
+def flag_variables(ok):
+    """For every row of `ok`, a list with a flag where the rounds of its cell and stage had different environment variables."""
+    known = ok["environment_variables"].where(ok["environment_variables"].astype(bool))
+    groups = known.groupby([ok[key] for key in RUN[:-1]], sort=False)
+    flags = [[] for _ in range(len(ok))]
+    mixed = (groups.transform("nunique") > 1).to_numpy()
+    for places in groups.indices.values() if mixed.any() else ():
+        if mixed[places[0]]:
+            lists = [set(text.split("; ")) for text in known.iloc[places].dropna()]
+            names = {variable.partition("=")[0] for variable in set.union(*lists) - set.intersection(*lists)}
+            for place in places:
+                flags[place] = [("variables", f"rounds differ in {', '.join(sorted(names))}")]
+    return flags
+
+
 def flag_speeds(ok):
     """For every row of `ok`, a list with a flag where it is one of the slower rounds of a cell that has two speeds."""
     flags = [[] for _ in range(len(ok))]
@@ -181,7 +197,10 @@ def flag_runs(measurements, calls):
     """{values of RUN: flags} of every run and stage that has some. `calls` may be None: then only what the rows say."""
     ok = measurements[measurements["status"] == "ok"]
     flags = [
-        sum(parts, []) for parts in zip(flag_rows(ok), flags_of_calls(ok, calls), flag_devices(ok), flag_speeds(ok))
+        sum(parts, [])
+        for parts in zip(
+            flag_rows(ok), flags_of_calls(ok, calls), flag_devices(ok), flag_variables(ok), flag_speeds(ok)
+        )
     ]
     flagged = np.array(list(map(bool, flags)), dtype=bool)
     return dict(zip(tuples(ok.loc[flagged, RUN]), filter(None, flags)))
