@@ -186,14 +186,24 @@ def test_a_full_disk_says_where_the_caches_are(tmp_path):
     assert advice(OSError(2, "no such file"), tmp_path) == ""
 
 
+NO_CACHES = {
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
+    "TORCHINDUCTOR_FX_GRAPH_CACHE": "0",
+    "TORCHINDUCTOR_AUTOGRAD_CACHE": "0",
+    "TRITON_ALWAYS_COMPILE": "1",
+}
+
+
 @pytest.mark.slow
 def test_what_a_row_says_of_the_cache_is_what_the_compiler_did(tmp_path):
-    """Three real rounds: the second takes the first's code, the third finds it gone."""
+    """Three real rounds: the second takes the first's code, whatever the user's shell says of caches, the third finds it gone. A
+    variant that turns the caches off itself is cold in every round."""
     (tmp_path / "resources").symlink_to(ROOT / "resources")
     shutil.copytree(ROOT / "config", tmp_path / "config")
     file = tmp_path / "config/variants.yaml"
     variants = yaml.safe_load(file.read_text(encoding="utf-8"))
     variants["text"] = {"label": "text", "compile_text_encoder": {}}  # a small graph
+    variants["off"] = {"label": "off", "compile_text_encoder": {"options": {"force_disable_caches": True}}}
     file.write_text(yaml.safe_dump(variants), encoding="utf-8")
     caches = tmp_path / "caches"
     few = ["--root", tmp_path, "--cache-folder", caches, "--warmup-calls", 1, "--max-warmup-calls", 1]
@@ -203,7 +213,8 @@ def test_what_a_row_says_of_the_cache_is_what_the_compiler_did(tmp_path):
         if number == 3:
             for folder in ("inductor", "triton"):
                 shutil.rmtree(next(caches.iterdir()) / folder, ignore_errors=True)
-        result = measure(tmp_path / f"runs/{number}", *few, "--round", number, variant="text")
+        shell = NO_CACHES if number == 2 else None
+        result = measure(tmp_path / f"runs/{number}", *few, "--round", number, variant="text", environment=shell)
         assert result.returncode == 0, result.stderr
         rows += rows_of(tmp_path / f"runs/{number}")
     assert [row["status"] for row in rows] == ["ok"] * 3, [row["detail"] for row in rows]
@@ -214,3 +225,6 @@ def test_what_a_row_says_of_the_cache_is_what_the_compiler_did(tmp_path):
         assert misses[1] == 0 < min(misses[0], misses[2])
     assert float(rows[1]["compile_s"]) < float(rows[0]["compile_s"])
     assert not list(caches.iterdir()), "deleted after round 3"
+    for number in (1, 2):
+        result = measure(tmp_path / f"off/{number}", *few, "--round", number, variant="off")
+        assert [row["cache"] for row in rows_of(tmp_path / f"off/{number}")] == ["cold"], result.stderr
