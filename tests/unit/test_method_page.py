@@ -1,11 +1,14 @@
 """docs/method.md explains every column, status, badge, verdict and threshold that there is."""
 
+import re
+
 import pytest
 import yaml
 
 import thresholds
 from columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 from conftest import ROOT
+from measurement.environment_variables import REFUSED, is_needed, is_removed, recorded
 from measurement.monitor import LIMITS
 from reporting import fidelity, flags, speedup, summary
 
@@ -64,3 +67,18 @@ def test_the_readme_of_the_config_has_every_key():
     nested = {key: list(rule["properties"]) for key, rule in CONFIG.items() if key in ("measurement", "tables")}
     keys = [f"{key}.{inner}" for key in CONFIG for inner in nested.get(key, [])]
     assert not [key for key in [*keys, *(CONFIG.keys() - nested.keys())] if f"| `{key}` |" not in readme]
+
+
+def variables_of(row):
+    """The variables that a row of the table names in its first column; any letter stands for the star of a family."""
+    return [name.replace("*", "X") for name in re.findall(r"`([A-Z_*]+)`", row.split(" | ")[0])]
+
+
+def test_the_table_of_environment_variables_is_what_happens():
+    table = PAGE.split("| variables | what happens |")[1].split("\n\n")[0].splitlines()[2:]
+    refused, removed, machine, needed, others = map(variables_of, table)
+    assert refused == list(REFUSED)
+    assert removed and all(map(is_removed, removed))
+    assert machine and all(is_needed(name) and recorded({name: "1"}) for name in machine)
+    assert needed and all(is_needed(name) and not recorded({name: "1"}) for name in needed)
+    assert others and not any(is_needed(name) or is_removed(name) for name in others)

@@ -148,9 +148,10 @@ def absolute(name, value):
 
 def outside(paths):
     """The folders in a list that is searched, as absolute paths, without an entry that stands for the working folder."""
-    here = os.path.abspath("")
     return os.pathsep.join(
-        os.path.abspath(path) for path in paths if os.path.isabs(path) or (path and os.path.abspath(path) != here)
+        os.path.abspath(path)
+        for path in paths
+        if os.path.isabs(path) or (path and os.path.abspath(path) != os.path.abspath(""))
     )
 
 
@@ -158,8 +159,9 @@ def packages(environment, pinned):
     """The folders in which a measuring process of the Python that runs Snakemake looks for packages first: those of the user's
     PYTHONPATH, without the working folder, whose files must change nothing."""
     named = [] if pinned else environment.get("PYTHONPATH", "").split(os.pathsep)
-    here = Path.cwd().resolve()
-    return os.pathsep.join(os.path.abspath(path) for path in named if path and Path(path).resolve() != here)
+    return os.pathsep.join(
+        os.path.abspath(path) for path in named if path and os.path.realpath(path) != os.path.realpath("")
+    )
 
 
 def recorded(environment):
