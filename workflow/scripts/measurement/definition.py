@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sizes import NATIVE
 
-from .arguments import check_call
 from .caches import SHARED
+from .call_arguments import check_call
 from .errors import DiffbenchError, list_known
 from .sources import ROOT, folder_of
 from .yaml_file import read_yaml, shared_yaml

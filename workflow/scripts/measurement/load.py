@@ -6,7 +6,7 @@ import inspect
 import torch
 from safetensors import SafetensorError
 
-from .arguments import check_config, check_settings
+from .call_arguments import check_config, check_settings
 from .errors import SetupError, Unsupported, one_line
 from .failure import is_out_of_memory
 from .inputs import make_clip_tokenizer

@@ -7,7 +7,7 @@ import torch
 
 from sizes import NATIVE, dimensions
 
-from .arguments import describe_unknown, explicit
+from .call_arguments import describe_unknown, explicit
 from .checks import Check, free_memory, verify
 from .compiler_cache import CompilerCache
 from .definition import compiles

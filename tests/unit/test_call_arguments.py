@@ -4,7 +4,7 @@ import diffusers
 import pytest
 import transformers
 
-from measurement.arguments import check_call, check_config, check_settings
+from measurement.call_arguments import check_call, check_config, check_settings
 from measurement.definition import SCALES, architecture, catalogue, resolve
 from measurement.errors import DiffbenchError, SetupError, Unsupported
 from measurement.load import find_class
