@@ -16,7 +16,15 @@ MEASURE = ROOT / "workflow/scripts/measure.py"
 
 
 def measure(
-    output, *arguments, pipeline="sd-txt2img", batch_size=1, variant="eager", environment=None, python=None, fork=True
+    output,
+    *arguments,
+    pipeline="sd-txt2img",
+    batch_size=1,
+    variant="eager",
+    environment=None,
+    python=None,
+    fork=True,
+    script=MEASURE,
 ):
     """Run measure.py as a user would, with few calls. Returns the completed process.
 
@@ -24,7 +32,7 @@ def measure(
     """
     command = [
         python or sys.executable,
-        MEASURE,
+        script,
         "--pipeline",
         pipeline,
         "--batch-size",
@@ -92,16 +100,28 @@ def measuring_sessions():
     return sessions
 
 
-def kill_measuring_process(delay_s=1.0):
-    """Kill the next measuring process that is seen, after a while."""
+def has_begun(pid):
+    """Whether a measuring process has reported that it loads its pipeline."""
+    with contextlib.suppress(OSError):
+        files = [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+        return any('"phase"' in file.read_text() for file in files if file.name == "events.jsonl")
+    return False
 
-    def wait_and_kill():
-        while not list(measuring_processes()):
+
+def once_measuring(work):
+    """Do some work with the pid of the next measuring process that loads its pipeline. Returns the thread."""
+
+    def wait_and_work():
+        while not (begun := list(filter(has_begun, measuring_processes()))):
             time.sleep(0.1)
-        time.sleep(delay_s)
-        for pid in measuring_processes():
-            os.kill(pid, signal.SIGKILL)
+        for pid in begun:
+            work(pid)
 
-    thread = threading.Thread(target=wait_and_kill, daemon=True)
+    thread = threading.Thread(target=wait_and_work, daemon=True)
     thread.start()
     return thread
+
+
+def kill_measuring_process(number=signal.SIGKILL):
+    """Send a signal to the next measuring process that loads its pipeline. Returns the thread."""
+    return once_measuring(lambda pid: os.kill(pid, number))

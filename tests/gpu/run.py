@@ -26,19 +26,22 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT / "workflow/scrip
 from packaging.utils import canonicalize_name  # noqa: E402
 from wheels import PACKAGES, SITE  # noqa: E402
 
+from measurement.arguments import Parser, path, positive_number  # noqa: E402
+from measurement.starting import end, interrupt  # noqa: E402
+
 sys.path.append(str(SITE))
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheels", type=Path, help="folder of wheels; those of packages that are missing are used")
-    parser.add_argument("--minutes", type=float, default=9.0, help="after which it ends")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheels", type=path, help="folder of wheels; those of packages that are missing are used")
+    parser.add_argument("--minutes", type=positive_number, default=9.0, help="after which it ends")
     parser.add_argument(
-        "--output", type=Path, default=ROOT / "gpu", help="folder of what is measured; kept between sessions"
+        "--output", type=path, default=ROOT / "gpu", help="folder of what is measured; kept between sessions"
     )
-    parser.add_argument("--copy", type=Path, help="another folder for the archive, which is renewed after every run")
+    parser.add_argument("--copy", type=path, help="another folder for the archive, which is renewed after every run")
     parser.add_argument("--revision", help="the commit of this copy of the project, if the copy has no history")
-    parser.add_argument("--list", type=Path, help="the list of work, instead of config/gpu-sessions.yaml")
+    parser.add_argument("--list", type=path, help="the list of work, instead of config/gpu-sessions.yaml")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="entries of the list, in this order")
     parser.add_argument("--plan", action="store_true", help="say what is missing, and measure nothing")
     parser.add_argument("--gpu", help="with --plan: a name of config/gpus.yaml, instead of this machine's GPU")
@@ -77,14 +80,10 @@ def lacking(rehearse):
     return None
 
 
-def interrupted(number, frame):
-    raise KeyboardInterrupt
-
-
 def main():
-    # in a shell's background it is ignored, also by what is started from here
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, interrupted)
+    # in a shell's background SIGINT is ignored, also by what is started from here
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     begin_s, arguments = time.monotonic(), parse_arguments()
     try:
         if arguments.wheels:
@@ -99,6 +98,7 @@ def main():
 
     from measurement.device import resolve_auto
     from measurement.errors import DiffbenchError
+    from measurement.places import check_output
 
     try:
         gpu = (arguments.plan and arguments.gpu) or resolve_auto()
@@ -113,7 +113,11 @@ def main():
         print(*worklist.describe(session.steps, left), sep="\n", flush=True)
         if arguments.plan:
             return
+        for folder in filter(None, (arguments.output, arguments.copy)):
+            check_output(folder, [f"{session.name}.zip"])
         arguments.output.mkdir(parents=True, exist_ok=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, interrupt)
         try:
             session.measure()
         except KeyboardInterrupt:

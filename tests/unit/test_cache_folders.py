@@ -1,6 +1,5 @@
 """Where compiler caches are, whose they are, and what is deleted; test_caches.py has their states."""
 
-import errno
 import os
 import tempfile
 from pathlib import Path
@@ -14,7 +13,6 @@ from measurement.caches import (
     TAG,
     WARM,
     CellCache,
-    advice,
     cell_cache,
     clean,
     default_folder,
@@ -134,17 +132,3 @@ def test_cleaning_says_what_it_freed_in_mib(tmp_path, monkeypatch):
     deleted, freed_bytes, used = clean(tmp_path)
     assert (deleted, used) == (1, 0) and freed_bytes < 10_000
     assert describe_cleaning(tmp_path) == f"{tmp_path}: 0 compiler cache(s) deleted, 0 MiB"
-
-
-@pytest.mark.parametrize(
-    ("error", "full"),
-    [
-        (OSError(errno.ENOSPC, ""), True),
-        (OSError(errno.EDQUOT, ""), True),
-        (OSError(errno.EIO, ""), False),
-        (ValueError(errno.ENOSPC), False),
-    ],
-)
-def test_where_the_caches_are_is_said_of_a_full_disk_or_a_spent_quota(error, full):
-    text = "; compiler caches are in /x: `snakemake --cores 1 clean_caches` deletes those that no run uses"
-    assert advice(error, "/x") == (text if full else "")

@@ -11,7 +11,7 @@ from test_extended import columns_of, extended
 from test_summary import summary_of
 
 from conftest import ROOT
-from measurement.caches import COLD, FRESH, SHARED, WARM, advice, cell_cache, clean, locked_folder
+from measurement.caches import COLD, FRESH, SHARED, WARM, cell_cache, clean, locked_folder
 from measurement.definition import digest, resolve
 from measurement.errors import SetupError
 from running import measure, rows_of
@@ -177,13 +177,6 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(SetupError, match="others can write there"):
         run(tmp_path, 1)
-
-
-def test_a_full_disk_says_where_the_caches_are(tmp_path):
-    assert f"compiler caches are in {tmp_path}: `snakemake --cores 1 clean_caches`" in advice(
-        OSError(28, "full"), tmp_path
-    )
-    assert advice(OSError(2, "no such file"), tmp_path) == ""
 
 
 NO_CACHES = {

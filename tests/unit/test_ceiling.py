@@ -94,6 +94,22 @@ def test_a_failed_setup_is_one_line_and_no_file(tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("file/CPU.csv", "file: cannot be written: Not a directory; name another"),
+        ("folder", "folder: found a folder, expected a file or nothing; name another --output"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path, output, message):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    result = measure_ceiling(tmp_path / output)
+    assert result.returncode == 1
+    assert result.stderr == f"error: {tmp_path / message}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
 def test_a_measurement_that_dies_is_a_failed_setup(tmp_path, monkeypatch):
     import ceiling
 

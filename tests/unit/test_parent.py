@@ -14,7 +14,9 @@ from measurement.allocation import Limits
 from measurement.errors import SetupError
 from measurement.session import proportional_kib, resident_kib, total_mib
 from measurement.supervise import (
+    FAULT,
     assemble,
+    check_begun,
     describe_death,
     keep_measured,
     kernel_oom_kills,
@@ -30,6 +32,21 @@ from measurement.supervise import (
         (-9, 1, "oom", "killed by the kernel: the machine or its control group ran out of host memory"),
         (-9, 0, "crashed", "killed by signal 9 (SIGKILL)"),
         (-11, 1, "crashed", "killed by signal 11 (SIGSEGV)"),
+        (
+            -7,
+            0,
+            FAULT,
+            "killed by signal 7 (SIGBUS); a file in memory cannot be read or written: look for a full /dev/shm, "
+            "and at `dmesg`",
+        ),
+        (-15, 0, FAULT, "killed by signal 15 (SIGTERM); somebody stopped it: start it again"),
+        (-24, 0, FAULT, "killed by signal 24 (SIGXCPU); raise `ulimit -t`"),
+        (
+            74,
+            0,
+            FAULT,
+            "it could not write what it measured; make room in the folder for temporary files, or set TMPDIR",
+        ),
         (-40, 0, "crashed", "killed by signal 40 (a real-time signal)"),
         (1, 1, "crashed", "the measuring process ended with exit code 1 before its work was done"),
         (3, 0, "crashed", "the measuring process ended with exit code 3 before its work was done"),
@@ -235,6 +252,54 @@ def test_events_are_read_up_to_the_line_that_a_death_cut_off(tmp_path):
     path.write_text(json.dumps({"event": "setup-error", "detail": "no device"}) + "\n", encoding="utf-8")
     with pytest.raises(SetupError, match="^no device$"):
         read_events(path)
+
+
+CRASH = ("crashed", "the measuring process ended with exit code 1 before its work was done")
+LOADING = [{"event": "provenance", "stage": None}, {"event": "phase", "phase": "load", "stage": 1}]
+CHECKING = [*LOADING, {"event": "phase", "phase": "evidence", "stage": 1}]
+
+
+@pytest.mark.parametrize(
+    ("death", "said", "message"),
+    [
+        (
+            CRASH,
+            "Traceback\nImportError: libcudnn.so.9: x\n\n",
+            f"{CRASH[1]}: ImportError: libcudnn.so.9: x; see the log",
+        ),
+        (
+            ("crashed", "killed by signal 9 (SIGKILL)"),
+            "",
+            r"killed by signal 9 \(SIGKILL\); see the log, and start it again",
+        ),
+        (
+            ("timeout", "stopped at the time limit of 1 s"),
+            "noise",
+            "stopped at the time limit of 1 s; raise the time limit",
+        ),
+        (
+            ("oom", "stopped above the memory limit"),
+            "noise",
+            "stopped above the memory limit; raise the memory limit, or use",
+        ),
+    ],
+)
+@pytest.mark.parametrize("events", [[], LOADING[:1]])
+def test_a_process_that_ended_while_it_imported_is_a_failed_setup(tmp_path, death, said, message, events):
+    (tmp_path / "log").write_text("of before\n" + said)
+    with pytest.raises(SetupError, match=f"^measuring cannot start here: {message}"):
+        check_begun(events, death, tmp_path / "log", len("of before\n"))
+
+
+def test_what_ended_after_that_is_a_row_unless_it_is_no_outcome_of_the_cell(tmp_path):
+    stopped = (FAULT, "killed by signal 15 (SIGTERM); start it again")
+    assert check_begun([], None, tmp_path / "log", 0) is None
+    assert check_begun(LOADING, CRASH, tmp_path / "log", 0) == CRASH
+    assert check_begun(CHECKING, stopped, tmp_path / "log", 0) == ("crashed", stopped[1]), "its numbers stand"
+    with pytest.raises(
+        SetupError, match=r"^the measuring process ended in phase load: killed by signal 15 \(SIGTERM\); st"
+    ):
+        check_begun(LOADING, stopped, tmp_path / "log", 0)
 
 
 class Windows:

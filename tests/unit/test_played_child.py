@@ -1,9 +1,12 @@
 """From a child's events to the rows of a run in `run.csv`: cache, round, batch and status, with a child that is played."""
 
+import shutil
+
 import pytest
 
 import measure
-from measurement import locking
+from measurement import locking, row, setup
+from measurement.errors import SetupError
 from running import rows_of
 
 CRASH = ("crashed", "killed by signal 11 (SIGSEGV)")
@@ -27,7 +30,8 @@ def events_of(hits=None, misses=None, **outcome):
 def run(tmp_path, monkeypatch):
     """Measures a round of a cell whose child reports these events and dies so; returns its row."""
     monkeypatch.setenv(locking.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(measure, "check_toolchain", lambda: None)
+    monkeypatch.setattr(setup, "check_toolchain", lambda *arguments: None)
+    (tmp_path / "caches").mkdir(mode=0o700)
 
     def run(number, events, death=None, variant="compile", *options):
         monkeypatch.setattr(measure, "run_child", lambda *arguments: death)
@@ -35,9 +39,9 @@ def run(tmp_path, monkeypatch):
         arguments = ["--pipeline=sd-txt2img", "--batch-size=2", f"--variant={variant}", "--gpu=CPU", "--threads=1"]
         arguments += [f"--round={number}", "--rounds=4", f"--cache-folder={tmp_path / 'caches'}", *options]
         measure.measure(measure.parse_arguments([*arguments, f"--output={tmp_path / str(number)}"]))
-        (row,) = rows_of(tmp_path / str(number))
-        assert (row["round"], row["batch_size"], row["variant"]) == (str(number), "2", variant)
-        return row
+        (found,) = rows_of(tmp_path / str(number))
+        assert (found["round"], found["batch_size"], found["variant"]) == (str(number), "2", variant)
+        return found
 
     return run
 
@@ -52,7 +56,7 @@ def test_a_round_after_one_that_was_measured_is_warm_if_every_graph_was_hit(run)
 @pytest.mark.parametrize(
     ("events", "death", "status"),
     [
-        ([], CRASH, "crashed"),
+        (events_of()[:1], CRASH, "crashed"),
         (events_of(0, 3, status="invalid", detail="constant"), None, "invalid"),
         ([], None, "crashed"),
     ],
@@ -84,3 +88,31 @@ def test_a_row_has_what_the_child_reported_and_nothing_of_a_rate_where_it_failed
     row = run(2, events_of(status="oom", detail="CUDA out of memory"))
     assert (row["status"], row["detail"], row["phase"]) == ("oom", "CUDA out of memory", "load")
     assert not [name for name in RATES if row[name]]
+
+
+def test_a_child_that_did_not_begin_leaves_no_row_and_the_output_folder_as_it_was(run, tmp_path):
+    with pytest.raises(SetupError, match="^measuring cannot start here: killed by signal 11"):
+        run(1, [], CRASH)
+    assert not (tmp_path / "1").exists()
+    assert run(1, events_of(0, 3))["status"] == "ok"
+
+
+def test_what_cannot_be_put_into_the_output_folder_is_kept_elsewhere(run, tmp_path, monkeypatch):
+    put, folders = row.put, []
+
+    def put_elsewhere(folder, files, outputs):
+        folders.append(folder)
+        if folder == tmp_path / "1":
+            raise SetupError(f"{folder}: cannot be written: No space left on device; make room")
+        put(folder, files, outputs)
+
+    monkeypatch.setattr(row, "put", put_elsewhere)
+    with pytest.raises(SetupError) as caught:
+        run(1, events_of(0, 3))
+    output, kept = folders
+    reason = f"{output}: cannot be written: No space left on device; make room"
+    assert str(caught.value) == f"{reason}; the measurement is kept: move the files of {kept} there"
+    (found,) = rows_of(kept)
+    assert (found["status"], found["iterations_per_second"]) == ("ok", "4")
+    assert sorted(path.name for path in kept.iterdir()) == ["calls.csv", "outputs", "run.csv"]
+    shutil.rmtree(kept)

@@ -50,43 +50,47 @@ def test_a_file_is_never_seen_half_written(tmp_path, content, monkeypatch):
     assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
 
 
-def test_a_folder_that_cannot_be_copied_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("fails", ["copytree", "fsync"])
+def test_where_one_file_or_folder_cannot_be_written_none_is(tmp_path, monkeypatch, fails):
     (tmp_path / "source").mkdir()
     (tmp_path / "source/image.png").write_bytes(b"new")
-    (tmp_path / "target").mkdir()
-    (tmp_path / "target/image.png").write_bytes(b"old")
-    monkeypatch.setattr(row.shutil, "copytree", lambda source, target: (target.mkdir(), fail()))
-    with pytest.raises(SetupError, match="target: cannot be written: No space left"):
-        row.copy_folder(tmp_path / "source", tmp_path / "target")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
-    assert (tmp_path / "target/image.png").read_bytes() == b"old"
+    (tmp_path / "target/outputs").mkdir(parents=True)
+    (tmp_path / "target/outputs/image.png").write_bytes(b"old")
+    monkeypatch.setattr(row.shutil if fails == "copytree" else row.os, fails, fail)
+    with pytest.raises(SetupError, match="target: cannot be written: No space left on device; make room$"):
+        row.put(tmp_path / "target", {"calls.csv": "", "run.csv": ""}, {"outputs": tmp_path / "source"})
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["outputs"]
+    assert (tmp_path / "target/outputs/image.png").read_bytes() == b"old"
 
 
 def test_a_copied_folder_takes_the_place_of_what_was_there(tmp_path):
     (tmp_path / "source/deep").mkdir(parents=True)
     (tmp_path / "source/deep/image.png").write_bytes(b"new")
     for _ in range(2):  # where nothing is, and in the place of another
-        row.copy_folder(tmp_path / "source", tmp_path / "target")
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
-        assert [path.name for path in (tmp_path / "target").rglob("*")] == ["deep", "image.png"]
-        assert (tmp_path / "target/deep/image.png").read_bytes() == b"new"
-        (tmp_path / "target/old.png").touch()
+        row.put(tmp_path / "target", {"run.csv": "caf\u00e9"}, {"outputs": tmp_path / "source"})
+        assert sorted(path.name for path in (tmp_path / "target").iterdir()) == ["outputs", "run.csv"]
+        assert [path.name for path in (tmp_path / "target/outputs").rglob("*")] == ["deep", "image.png"]
+        assert (tmp_path / "target/outputs/deep/image.png").read_bytes() == b"new"
+        assert (tmp_path / "target/run.csv").read_bytes() == b"caf\xc3\xa9"
+        (tmp_path / "target/outputs/old.png").touch()
 
 
 def test_why_a_folder_cannot_be_copied_is_said_whatever_kind_of_error_it_was(tmp_path):
     (tmp_path / "source").mkdir()
     (tmp_path / "source/link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(SetupError, match="target: cannot be written: .*No such file or directory"):
-        row.copy_folder(tmp_path / "source", tmp_path / "target")  # a shutil.Error, which has no strerror
-    with pytest.raises(SetupError, match="target: cannot be written: No such file or directory; make room"):
-        row.copy_folder(tmp_path / "none", tmp_path / "target")
-    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    for source in ("source", "none"):  # a shutil.Error, which holds a list, and an OSError
+        with pytest.raises(SetupError) as caught:
+            row.put(tmp_path / "target", {}, {"outputs": tmp_path / source})
+        assert str(caught.value) == (
+            f"{tmp_path / 'target'}: cannot be written: No such file or directory; make the folder, or correct the path"
+        )
+        assert not list((tmp_path / "target").iterdir())
 
 
 def test_the_folders_of_a_file_are_made(tmp_path):
     row.write_whole(str(tmp_path / "a/b/file"), "text")
     assert (tmp_path / "a/b/file").read_text() == "text"
-    with pytest.raises(SetupError, match="file/under: cannot be written: .*; make room or mend the permissions"):
+    with pytest.raises(SetupError, match="file/under: cannot be written: File exists; name another"):
         row.write_whole(tmp_path / "a/b/file/under", "text")
 
 

@@ -45,8 +45,8 @@ def failed(tmp_path_factory):
         overlay.write_text(yaml.safe_dump({"measurement": settings}))
         project.snakemake(project.run_folder(pipeline, variant="compile") / "run.csv", "--configfile", overlay)
 
-    run("too-slow", time_limit_s=1)
-    run("too-big", memory_limit_mib=150)
+    run("too-slow", time_limit_s=15)
+    run("too-big", memory_limit_mib=470)
     thread = kill_measuring_process()
     run("killed")
     thread.join()
@@ -58,8 +58,8 @@ def failed(tmp_path_factory):
     ("pipeline", "status", "phase", "detail"),
     [
         ("breaks", "compile-error", "first-call", ""),
-        ("too-slow", "timeout", None, "time limit of 1 s"),
-        ("too-big", "oom", None, "memory limit of 150 MiB"),
+        ("too-slow", "timeout", None, "time limit of 15 s"),
+        ("too-big", "oom", None, "memory limit of 470 MiB"),
         ("killed", "crashed", None, "SIGKILL"),
         ("lacks-a-class", "unsupported", "load", "has no class PipelineOfTomorrow"),
     ],
@@ -84,7 +84,7 @@ def test_the_table_shows_each_failure_and_says_why(failed):
     assert cells["killed"].startswith("crashed <sup>")
     assert cells["lacks-a-class"].startswith("n/a <sup>")
     for reason in (
-        "time limit of 1 s",
+        "time limit of 15 s",
         "no graph was compiled",
         "SIGKILL",
         "has no class PipelineOfTomorrow",

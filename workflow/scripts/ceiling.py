@@ -11,21 +11,28 @@ sys.path.insert(0, __file__.rpartition(os.sep)[0])
 
 import search_path  # noqa: F401, I001
 
+if __name__ == "__main__":
+    from measurement import starting
+
+    starting.begin()
+
 import argparse
 import tempfile
 import time
 from pathlib import Path
 
 from columns import CEILING_COLUMNS
-from measure import leave, resolve_place, run_program, set_up_process
 from measurement import allocation, row
+from measurement.arguments import Parser, path
 from measurement.child import child_environment
-from measurement.command_line import Parser, add_place, parse_expected
+from measurement.command_line import add_place, parse_expected
 from measurement.device import find_device
 from measurement.errors import SetupError
 from measurement.forked import or_spawned, template_of
 from measurement.locking import locked
 from measurement.monitor import Monitor
+from measurement.program import leave, run_program
+from measurement.setup import check_places, resolve_place, set_up_process
 from measurement.supervise import read_events, run_child
 
 DTYPES = ("float16", "bfloat16", "float32", "tf32")
@@ -35,7 +42,7 @@ TIME_LIMIT_S = 600.0  # many times what the slowest device needs
 def parse_arguments(arguments=None):
     """The command line. `--root` is for catalogues that lie elsewhere than this program."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", required=True, type=Path, help="the CSV to write")
+    parser.add_argument("--output", required=True, type=path, help="the CSV to write")
     parser.add_argument(
         "--dtypes",
         nargs="*",
@@ -49,6 +56,7 @@ def parse_arguments(arguments=None):
 
 def measure_ceiling(arguments):
     """Measure in a process of its own under the device's lock and write the rows. Raises SetupError; returns the rows."""
+    check_places(arguments, arguments.output.parent, [arguments.output.name])
     set_up_process(arguments)
     gpu, gpu_entry, expected = resolve_place(arguments)
     place = {"gpu": gpu, "torch": arguments.torch}

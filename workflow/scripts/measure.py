@@ -1,9 +1,9 @@
 """Measure one round of one cell: one pipeline, batch size, size and variant on this machine's device.
 
 Writes run.csv (one row a stage), calls.csv (one row a call) and outputs/ (latents and image of one call a stage) to the
-output folder, whole or not at all. A measurement
-that fails (out of memory, a compilation that breaks, a crash, a time limit) is a row with its status, and exit code 0.
-A set-up that fails (wrong device, missing compiler or weights, full disk) is one line, exit code 1 and no row.
+output folder, whole or not at all. A measurement that fails (out of memory, a compilation that breaks, a crash, a time limit)
+is a row with its status, and exit code 0. A set-up that fails (wrong device, missing compiler or weights, full disk) is one line,
+exit code 1 and no row.
 """
 
 import os
@@ -13,46 +13,39 @@ sys.path.insert(0, __file__.rpartition(os.sep)[0])
 
 import search_path  # noqa: F401, I001
 
+if __name__ == "__main__":
+    from measurement import starting
+
+    starting.begin()
+
 import argparse
-import signal
+import shutil
 import tempfile
 import time
 from pathlib import Path
 
-from measurement.errors import DiffbenchError, SetupError, describe_missing
+from checking import check_catalogues
+from columns import CALL_COLUMNS, COLUMNS
+from measurement import allocation, row
+from measurement.arguments import Parser, optional, path, percent, positive_integer
+from measurement.caches import CACHES, SHARED, cell_cache
+from measurement.child import child_environment, pad
+from measurement.command_line import add_place, parse_expected, size
+from measurement.definition import SCALES, SETTINGS, WEIGHTS, check_limits, compiles, digest, option, resolve
+from measurement.device import find_device
+from measurement.errors import DiffbenchError, SetupError
+from measurement.forked import or_spawned, template_of
+from measurement.locking import locked
+from measurement.monitor import Monitor
+from measurement.places import check_file
+from measurement.program import leave, run_program
+from measurement.revision import code_revision
+from measurement.setup import check_compiler, check_places, resolve_place, set_up_process
+from measurement.sources import located
+from measurement.supervise import assemble, check_begun, read_events, run_child
+from sizes import NATIVE, name_at
 
-try:
-    from checking import check_catalogues
-    from columns import CALL_COLUMNS, COLUMNS
-    from environments import read_environment
-    from measurement import allocation, row
-    from measurement.caches import CACHES, SHARED, advice, cell_cache, default_folder
-    from measurement.child import INSTALLED, child_environment, pad
-    from measurement.command_line import (
-        Parser,
-        add_place,
-        optional,
-        parse_expected,
-        percent,
-        positive_integer,
-        positive_number,
-        size,
-    )
-    from measurement.definition import SCALES, SETTINGS, WEIGHTS, check_limits, compiles, digest, option, resolve
-    from measurement.device import describe_gpu, describe_passed_over, find_device, resolve_auto
-    from measurement.environment_variables import check_refused, describe_ignored
-    from measurement.forked import or_spawned, template_of
-    from measurement.locking import locked
-    from measurement.monitor import Monitor
-    from measurement.revision import code_revision
-    from measurement.sources import located
-    from measurement.supervise import assemble, read_events, run_child
-    from measurement.threads import check_threads, default_threads
-    from measurement.toolchain import check_toolchain
-    from sizes import NATIVE, name_at
-except ModuleNotFoundError as error:
-    sys.exit(f"error: {describe_missing(error.name, sys.executable)}")
-
+FILES = ("calls.csv", "run.csv")  # the last one says that all is there
 OUTPUTS = "outputs"  # the folder of what one call made
 
 
@@ -65,7 +58,7 @@ def parse_arguments(arguments=None):
         "--size", default=NATIVE, type=size, help="native, HEIGHTxWIDTH or HEIGHTxWIDTHxFRAMES, in pixels"
     )
     parser.add_argument("--variant", required=True, help="a name of config/variants.yaml")
-    parser.add_argument("--output", required=True, type=Path, help="folder for run.csv, calls.csv and outputs/")
+    parser.add_argument("--output", required=True, type=path, help="folder for run.csv, calls.csv and outputs/")
     add_place(parser)
     parser.add_argument("--round", default=1, type=positive_integer, help="round 1 empties the cell's compiler cache")
     parser.add_argument(
@@ -77,7 +70,7 @@ def parse_arguments(arguments=None):
         "--cache", default=SHARED, choices=CACHES, help="fresh: later rounds do not use what round 1 compiled"
     )
     parser.add_argument(
-        "--cache-folder", type=Path, help="folder of all compiler caches, on a local disk; by default $DIFFBENCH_CACHE"
+        "--cache-folder", type=path, help="folder of all compiler caches, on a local disk; by default $DIFFBENCH_CACHE"
     )
     parser.add_argument("--weights", default="random", choices=WEIGHTS)
     parser.add_argument("--scale", default="tiny", choices=SCALES, help="the size of the random architectures")
@@ -93,11 +86,11 @@ def parse_arguments(arguments=None):
     )
     parser.set_defaults(**SETTINGS)
     parser.add_argument(
-        "--time-limit-s", default=3600.0, type=positive_number, help="for the whole run, waiting not counted"
+        "--time-limit-s", default=3600, type=positive_integer, help="for the whole run, waiting not counted"
     )
-    parser.add_argument("--memory-limit-mib", type=optional(positive_number), help="of host memory; none: no limit")
+    parser.add_argument("--memory-limit-mib", type=optional(positive_integer), help="of host memory; none: no limit")
     parser.add_argument(
-        "--events", type=Path, help="write to this file what the measuring process reports, as JSON lines"
+        "--events", type=path, help="write to this file what the measuring process reports, as JSON lines"
     )
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     found = parser.parse_args(arguments)
@@ -116,36 +109,10 @@ def name_cache(arguments, gpu, definition, device):
     return "-".join(map(str, parts)) + "-" + place
 
 
-def set_up_process(arguments):
-    """Resolve `arguments.threads`, and report the environment variables that are ignored: in the log, if there is one, for the
-    workflow reports them itself. Raises SetupError for variables and numbers of threads that cannot be measured with."""
-    check_refused(os.environ)
-    arguments.threads = arguments.threads or default_threads()
-    check_threads(arguments.threads, "threads")
-    line = describe_ignored(os.environ)
-    if line and arguments.log:
-        with open(arguments.log, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-    elif line:
-        print(line, file=sys.stderr)
-
-
-def resolve_place(arguments):
-    """The device's name, its entry in the catalogue and the versions that must be imported. Raises DiffbenchError."""
-    gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
-    passed_over = describe_passed_over(gpu) if arguments.gpu == "auto" else None
-    if passed_over:
-        print(passed_over, file=sys.stderr)
-    gpu_entry = describe_gpu(gpu, arguments.root)
-    if gpu_entry.get("untested"):
-        print(f"gpu {gpu}: devices of this kind are untested: look twice at what is measured", file=sys.stderr)
-    if arguments.torch != INSTALLED and not arguments.expect:
-        return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected()
-    return gpu, gpu_entry, arguments.expect
-
-
 def measure(arguments):
     """Measure as the arguments say and write the two files. Raises DiffbenchError; returns the rows."""
+    check_places(arguments, arguments.output, FILES, [OUTPUTS])
+    check_file(arguments.events)
     set_up_process(arguments)
     if not arguments.definition:  # the workflow has checked them
         check_catalogues(arguments.root)
@@ -167,8 +134,7 @@ def measure(arguments):
             f"{arguments.pipeline}: its definition is {found}, but the workflow planned {arguments.definition}: "
             "the catalogues changed since it started; start it again"
         )
-    if compiles(definition["variant"]):
-        check_toolchain()
+    arguments.cache_folder = check_compiler(arguments.cache_folder, compiles(definition["variant"]), gpu_entry)
     identity = {
         "gpu": gpu,
         "torch": arguments.torch,
@@ -181,10 +147,23 @@ def measure(arguments):
     }
     with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
         rows, samples = supervise(arguments, gpu_entry, definition, identity, Path(folder))
-        row.copy_folder(Path(folder) / OUTPUTS, arguments.output / OUTPUTS)
-    row.write_whole(arguments.output / "calls.csv", row.to_csv(samples, CALL_COLUMNS))
-    row.write_whole(arguments.output / "run.csv", row.to_csv(rows, COLUMNS))
+        texts = [row.to_csv(samples, CALL_COLUMNS), row.to_csv(rows, COLUMNS)]
+        put_or_keep(arguments.output, dict(zip(FILES, texts)), {OUTPUTS: Path(folder) / OUTPUTS})
     return rows
+
+
+def put_or_keep(output, files, folders):
+    """Put what was measured into the output folder; where that fails, into one for temporary files, and say so: SetupError."""
+    try:
+        row.put(output, files, folders)
+    except SetupError as error:
+        kept = Path(tempfile.mkdtemp(prefix="diffbench-kept-"))
+        try:
+            row.put(kept, files, folders)
+        except SetupError:
+            shutil.rmtree(kept, ignore_errors=True)
+            raise error from None
+        raise SetupError(f"{error}; the measurement is kept: move the files of {kept} there") from None
 
 
 def supervise(arguments, gpu_entry, definition, identity, folder):
@@ -204,24 +183,26 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
     device = find_device(identity["gpu"], gpu_entry)
     asked = (arguments.time_limit_s, arguments.memory_limit_mib, arguments.allocated_mib, arguments.allocated_minutes)
     asked_at_s = time.monotonic()
-    base = arguments.cache_folder or default_folder()
+    log_path = arguments.log or folder / "measure.log"
     shared = {
         "code_revision": code_revision(),
         "scale": definition["scale"],
         "weights": definition["weights"],
         **device.columns(),
     }
-    with open(arguments.log or os.devnull, "ab") as log, locked(device.identity) as lock:
+    with open(log_path, "ab") as log, locked(device.identity) as lock:
         limits = allocation.limits(*asked, time.monotonic() - asked_at_s)
         monitor = Monitor(device.gpu_uuid, spec["events"])
         name = name_cache(arguments, identity["gpu"], identity["definition"], device.id)
-        with cell_cache(base, name, arguments.round, arguments.cache) as cache:
+        with cell_cache(arguments.cache_folder, name, arguments.round, arguments.cache) as cache:
             own = child_environment(cache.folder, device.kind, arguments.threads, arguments.torch)
             environment = {**own, **device.environment()}
             pad(environment)
             template = template_of(arguments.owner, arguments.round)
+            since = log.tell()
             death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor, template)
             events = read_events(spec["events"])
+            death = check_begun(events, death, log_path, since)
             rows, samples = assemble(identity, shared, definition, events, death, monitor)
             for line in rows:
                 line["cache"] = cache.state(line) if compiles(definition["variant"]) else None
@@ -241,62 +222,9 @@ def describe(rows):
         yield f"{name_at(line['pipeline'], line['size'])}, batch size {line['batch_size']}, {line['variant']}{stage}: {result}"
 
 
-def interrupted(number, frame):
-    raise KeyboardInterrupt
-
-
-def run_program(work, log=None):
-    """Run a program's `work()`, which returns the lines to print once it is over: in `log`, the path of a file, if there is one.
-    What the user can mend is one line, printed and in `log` too, for a job on a cluster has no terminal.
-
-    Returns the exit code.
-    """
-    signal.signal(signal.SIGTERM, interrupted)
-    try:
-        lines = work()
-    except DiffbenchError as error:
-        return tell(f"error: {error}", log)
-    except OSError as error:
-        what = f"error: {error.filename or 'a file'}: {error.strerror}; correct the path or make room"
-        return tell(what + advice(error, default_folder()), log)
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        return 130
-    for line in lines:
-        if not log or not add_line(log, line):
-            print(line, file=sys.stderr)
-    return 0
-
-
-def tell(text, log):
-    """Print what the user can mend, and add it to the log. Returns exit code 1."""
-    print(text, file=sys.stderr)
-    add_line(log or os.devnull, text)
-    return 1
-
-
-def add_line(path, text):
-    """Add a line to a file. Returns whether it could be written."""
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text + "\n")
-    except OSError:
-        return False
-    return True
-
-
 def main():
     arguments = parse_arguments()
     return run_program(lambda: describe(or_spawned(measure, arguments)), arguments.log)
-
-
-def leave(code):
-    """End this program, also where PYTHONINSPECT asks for a prompt, which would change the exit code."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if sys.flags.inspect:
-        os._exit(code)
-    sys.exit(code)
 
 
 if __name__ == "__main__":

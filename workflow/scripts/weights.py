@@ -4,15 +4,27 @@ Only what a run loads is fetched: safetensors, in the dtype's variant, without t
 weights the configuration and tokenizer files of stages without an architecture. A gated model needs a token in HF_TOKEN.
 """
 
-import argparse
-import contextlib
 import os
 import sys
+
+sys.path.insert(0, __file__.rpartition(os.sep)[0])
+
+import search_path  # noqa: F401, I001
+
+if __name__ == "__main__":
+    from measurement import starting
+
+    starting.begin()
+
+import argparse
+import contextlib
 from pathlib import Path
 
-from measure import run_program
+from measurement.arguments import Parser
 from measurement.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
-from measurement.errors import SetupError, Unsupported, one_line
+from measurement.errors import SetupError, Unsupported
+from measurement.failure import fault_of, text_of
+from measurement.program import leave, run_program
 from measurement.snapshot import download
 from measurement.sources import folder_of
 
@@ -20,7 +32,7 @@ DTYPES = (HALF, "float16", "bfloat16", "float32")
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pipelines", nargs="+", help="names of config/pipelines.yaml")
     parser.add_argument("--weights", default="pretrained", choices=WEIGHTS)
     parser.add_argument("--dtypes", nargs="+", default=[HALF], choices=DTYPES, help="half: each pipeline's own")
@@ -50,7 +62,7 @@ def telling(what, source):
         raise
     except Exception as error:
         where = f"{source['hub_id']} at revision {source['revision']}"
-        raise SetupError(f"{what} of {where} cannot be fetched: {type(error).__name__}: {one_line(error)}") from None
+        raise SetupError(f"{what} of {where} cannot be fetched: {fault_of(error) or text_of(error)}") from None
 
 
 def fetch_stage(stage, dtype):
@@ -122,4 +134,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -5,13 +5,14 @@ import json
 import os
 import sys
 import time
+from contextlib import contextmanager
 
-from .caches import CLEAN, cell_folder
+from .caches import cell_folder
 from .definition import compiles, dtype_of
 from .errors import DiffbenchError, SetupError, one_line, print_traceback
-from .failure import classify, is_full_disk
+from .failure import classify, fault_of
 from .garbage import importing
-from .session import die_with_parent
+from .session import UNREPORTED, die_with_parent
 
 SPAWN, FORKSERVER = START_METHODS = ("spawn", "forkserver")  # the words of Python's multiprocessing
 
@@ -21,12 +22,13 @@ class Report:
 
     def __init__(self, path):
         self.file = open(path, "a", encoding="utf-8", buffering=1)
-        self.stage = None
+        self.stage, self.current = None, None
 
     def emit(self, event, **content):
         self.file.write(json.dumps({"event": event, "stage": self.stage, "at_s": time.monotonic(), **content}) + "\n")
 
     def phase(self, name):
+        self.current = name
         self.emit("phase", phase=name)
 
     def values(self, **columns):
@@ -55,26 +57,31 @@ def choose_device(spec):
     return device
 
 
-def start(spec, report):
-    """Import torch and diffusers, check device and environment, report the provenance. Returns the device.
-
-    Raises SetupError for whatever goes wrong: nothing has been measured yet.
-    """
+@contextmanager
+def starting(spec):
+    """Within it whatever goes wrong is a SetupError: nothing has been measured yet."""
     try:
         with importing():
-            import torch
-
-            from .provenance import check_environment, read_provenance
-
-        torch.set_num_threads(spec["threads"])
-        device = choose_device(spec)
-        provenance = read_provenance(device)
+            yield
     except DiffbenchError:
         raise
     except Exception as error:  # a broken driver, library or package
         print_traceback(error)
         advice = "" if spec["torch"] == "installed" else f"; if its environment is broken, remove {sys.prefix}"
         raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
+
+
+def start(spec, report):
+    """Import torch and diffusers, check device and environment, report the provenance. Returns the device. Raises SetupError."""
+    with starting(spec):
+        import torch
+
+        from .provenance import check_environment, read_provenance
+
+    with starting(spec):
+        torch.set_num_threads(spec["threads"])
+        device = choose_device(spec)
+        provenance = read_provenance(device)
     check_environment(spec["environment"], provenance, device, spec["torch"])
     report.emit("provenance", columns={**provenance, "start_method": spec["start_method"]})
     return device
@@ -85,7 +92,7 @@ def measure(spec, report):
     device, definition = start(spec, report), spec["definition"]
     stages, is_cpu = definition["stages"], device.type == "cpu"
     report.emit("dtypes", names=[dtype_of(stage, definition["variant"], is_cpu) for stage in stages])
-    with importing():
+    with starting(spec):
         from .stage import measure_stage, release
 
     for description in stages:
@@ -98,10 +105,9 @@ def measure(spec, report):
         except Exception as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
             status, detail = classify(error, compiles(definition["variant"]))
             print_traceback(error)
-            if is_full_disk(error):
-                raise SetupError(
-                    f"a disk is full: {detail}; make room; compiler caches are in {cell_folder().parent}: {CLEAN}"
-                ) from None
+            fault = fault_of(error, [cell_folder(), spec["outputs"]])
+            if fault and report.current != "evidence":  # then the numbers stand already
+                raise SetupError(fault) from None
         report.emit("outcome", status=status, detail=detail)
         if description is not stages[-1]:  # the last one's memory goes with the process
             release(device, compiles(definition["variant"]))
@@ -134,8 +140,14 @@ def main(spec_path, start_method):
         else:
             measure_ceiling(spec, report)
     except DiffbenchError as error:
-        report.emit("setup-error", detail=one_line(error))
+        try:
+            report.emit("setup-error", detail=one_line(error))
+        except OSError:
+            return UNREPORTED
         return 1
+    except OSError as error:
+        print_traceback(error)
+        return UNREPORTED
     return 0
 
 

@@ -4,7 +4,6 @@ Each cell has a folder of its own, on a local disk, which a run holds a lock on.
 with what the rounds before have left there, and the last one deletes it.
 """
 
-import errno
 import fcntl
 import os
 import shutil
@@ -116,12 +115,22 @@ def locked_folder(folder):
         private_folder(folder)
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock(folder, descriptor)
             if is_same_folder(folder, descriptor):
                 yield
                 return
         finally:
             os.close(descriptor)
+
+
+def lock(folder, descriptor):
+    """Wait for the lock of a folder that is open. Raises SetupError where its file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        raise SetupError(
+            f"{folder}: cannot be locked: {error.strerror}; set {VARIABLE} or --cache-folder to a folder on a local disk"
+        ) from None
 
 
 def is_same_folder(path, descriptor):
@@ -170,9 +179,3 @@ def describe_cleaning(base):
     deleted, freed_bytes, used = clean(base)
     in_use = f"; {used} in use, left as they are" if used else ""
     return f"{base}: {deleted} compiler cache(s) deleted, {freed_bytes / 2**20:.0f} MiB{in_use}"
-
-
-def advice(error, folder):
-    """What to add to the message of a full disk: where the compiler caches are. Nothing for another error."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return f"; compiler caches are in {folder}: {CLEAN}" if full else ""

@@ -1,21 +1,13 @@
-"""The command line of the programs that measure: what they have in common, and the types of arguments."""
+"""The command line of the programs that measure: what they have in common."""
 
-import argparse
 import os
-from pathlib import Path
 
 from sizes import SIZE
 
+from .arguments import count, optional, path, positive_integer, refusal, versions
 from .child import INSTALLED
 from .definition import NAME, ROOT
 from .forked import OWNER
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line, without the usage."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
 
 
 def add_place(parser):
@@ -30,6 +22,7 @@ def add_place(parser):
     parser.add_argument(
         "--expect",
         default="",
+        type=versions,
         help="versions that must be imported: torch=2.13.0,diffusers=0.42.1; by default those of --torch",
     )
     parser.add_argument(
@@ -46,52 +39,19 @@ def add_place(parser):
         help="pid: the run is forked from a process that has imported the libraries and ends with this one; by default $"
         f"{OWNER}; none: a new process",
     )
-    parser.add_argument("--log", type=Path, default=None, help="file for what the measuring process prints")
-    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds config/ and resources/")
-
-
-def positive_integer(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 1 or more")
-    return int(text)
+    parser.add_argument("--log", type=path, default=None, help="file for what the measuring process prints")
+    parser.add_argument("--root", type=path, default=ROOT, help="folder that holds config/ and resources/")
 
 
 def size(text):
     if not SIZE.match(text):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected native or a size such as 768x1360 or 480x832x81")
+        raise refusal(text, "native or a size such as 768x1360 or 480x832x81")
     return text
-
-
-def count(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected an integer of 0 or more")
-    return int(text)
-
-
-def positive_number(text):
-    try:
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
-
-
-def optional(kind):
-    """The type of an argument that may be none."""
-    return lambda text: None if text.lower() in ("none", "null", "") else kind(text)
-
-
-def percent(text):
-    found = optional(positive_number)(text)
-    if found is not None and found > 100:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and of 100 at most, or none")
-    return found
 
 
 def name(text):
     if not NAME.match(text):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected letters, digits, '.', '_' and '-'")
+        raise refusal(text, "letters, digits, '.', '_' and '-'")
     return text
 
 

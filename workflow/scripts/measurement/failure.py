@@ -14,8 +14,43 @@ MEMORY_MESSAGES = re.compile(
     r"|Killed signal terminated program",  # gcc, of the compiler proper that the kernel has killed
     re.I,
 )
-# in the words of a compiler, or of a worker process that has only a text to send
+# The machine's or the user's fault, and no outcome of a cell: what a message says, and what to do. It may be in the words of a
+# compiler, or of a worker process that has only a text to send.
 FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded|\[Errno (28|122)\]")
+FAULTS = {
+    FULL_DISK: "a disk is full: make room",
+    re.compile(r"Read-only file system"): "a file system is read-only: name folders that you can write",
+    re.compile(r"Stale (NFS )?file handle|Input/output error|Transport endpoint is not connected"): (
+        "a file system fails: look at `dmesg` and `mount`"
+    ),
+    re.compile(r"Too many open files"): "too few files may be open: raise `ulimit -n`",
+    re.compile(r"File too large"): "files may not be so large: raise `ulimit -f`",
+    re.compile(r"Resource temporarily unavailable|can't start new thread|Cannot fork"): (
+        "too few processes or threads may be started: raise `ulimit -u`, or end others"
+    ),
+    re.compile(r"No usable temporary directory"): "there is no folder for temporary files: set TMPDIR to one",
+    re.compile(
+        r"GPU is lost|GPU (has )?fallen off the bus|uncorrectable ECC error|ECC_UNCORRECTABLE|NVLink error"
+        r"|device(s|\(s\)) (is/)?are busy or unavailable|no CUDA-capable device|driver version is insufficient"
+        r"|system not yet initialized|(driver/library|unsupported display driver).* mismatch|driver shutting down"
+        r"|hardware stack error|requires reset|cudaErrorDevicesUnavailable|CUDA unknown error",
+        re.I,
+    ): "the GPU or its driver fails: look at `nvidia-smi` and `dmesg` (Xid)",
+}
+NUMBERS = {  # of an OSError whose text is in the user's language
+    errno.ENOSPC: "No space left on device",
+    errno.EDQUOT: "Disk quota exceeded",
+    errno.EROFS: "Read-only file system",
+    errno.EIO: "Input/output error",
+    errno.ESTALE: "Stale file handle",
+    errno.ENOTCONN: "Transport endpoint is not connected",
+    errno.EMFILE: "Too many open files",
+    errno.ENFILE: "Too many open files",
+    errno.EFBIG: "File too large",
+    errno.EAGAIN: "Resource temporarily unavailable",
+}
+DECISIVE = re.compile(r"\b(fatal )?error *:|\bfatal *:|\bld: ")  # gcc, clang, nvcc, ptxas; the linker
+LINKER_ENDS = re.compile(r"^collect2: error|linker command failed")  # it says no more than that
 # Libraries that report a lack of memory in words of their own. cuDNN tries one engine after the other and takes a failed
 # allocation for a failed engine; creating a handle of cuBLAS or cuDNN fails where its workspace does not fit.
 NO_ENGINE = re.compile(r"unable to find an engine|unable to find a valid cuDNN algorithm", re.I)
@@ -73,22 +108,53 @@ def is_out_of_memory(error):
     return any(map(lacks_memory, chain(error)))
 
 
+def says(pattern, error):
+    """Whether this very error is, or says, what the pattern of a message means."""
+    number = NUMBERS.get(error.errno, "") if isinstance(error, OSError) else ""
+    return bool(pattern.search(number) or pattern.search(str(error)))
+
+
 def is_full_disk(error):
     """Whether the error, or one that it came from, is a full disk or a spent quota, or says so."""
-    return any(
-        isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) or FULL_DISK.search(str(cause))
-        for cause in chain(error)
-    )
+    return any(says(FULL_DISK, cause) for cause in chain(error))
+
+
+def fault_of(error, own=()):
+    """What the machine or the user is at fault for, in one line that ends with what to do; None for an outcome of the cell. `own`
+    are folders of the run: what may not be written there is a fault, too."""
+    for cause in chain(error):
+        for pattern, meaning in FAULTS.items():
+            if says(pattern, cause):
+                return f"{meaning}: {text_of(cause, 160)}"
+        if isinstance(cause, PermissionError) and str(cause.filename).startswith(tuple(map(str, own))):
+            return f"a folder may not be written: change its permissions: {text_of(cause, 160)}"
+    return None
+
+
+def decisive_line(text):
+    """The line in the output of a compiler that says what is wrong; None if there is none."""
+    lines = [line for line in text.splitlines() if DECISIVE.search(line) and not LINKER_ENDS.search(line)]
+    return lines[0].strip() if lines else None
+
+
+def text_of(error, limit=300):
+    """Type and text of an error in one line. Of a compiler's output, which begins with its command, the line that decides."""
+    text = str(error)
+    line = decisive_line(text)
+    if line and len(one_line(text, limit + 1)) > limit:
+        begin = next(filter(None, map(str.strip, text.splitlines())), "")
+        text = line if begin == line else f"{one_line(begin, 80)}: {line}"
+    return one_line(f"{type(error).__name__}: {text}", limit)
 
 
 @contextlib.contextmanager
 def refusing(reason, *kinds):
     """Exceptions of these kinds within it mean that the variant is not possible here: Unsupported, with `reason` and their text.
-    Not so where memory ran out or a disk is full, and what is decided already stays."""
+    Not so where memory ran out or the machine is at fault, and what is decided already stays."""
     try:
         yield
     except kinds as error:
-        if isinstance(error, (Unsupported, Invalid, DiffbenchError)) or is_out_of_memory(error) or is_full_disk(error):
+        if isinstance(error, (Unsupported, Invalid, DiffbenchError)) or is_out_of_memory(error) or fault_of(error):
             raise
         name = "" if isinstance(error, PLAIN) else f"{type(error).__name__}: "
         raise Unsupported(f"{reason}: {name}{one_line(error, 160)}") from None
@@ -129,8 +195,8 @@ def classify(error, compiled):
         return "invalid", one_line(error)
     for cause in errors:
         if lacks_memory(cause):
-            return "oom", one_line(f"{type(cause).__name__}: {cause}")
-    detail = one_line(f"{type(error).__name__}: {error}")
+            return "oom", text_of(cause)
+    detail = text_of(error)
     if compiled and any(is_from_compiler(cause) for cause in errors):
         return "compile-error", detail
     if is_from_cache(error):

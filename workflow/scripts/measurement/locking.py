@@ -19,8 +19,14 @@ PERIOD_S = 10.0  # of waiting, after which the holder is looked at again
 
 
 def lock_path(identity):
-    """The lock file of the device with such an identity (device.Device), the same for every user of the machine."""
-    folder = Path(os.environ.get(VARIABLE) or FOLDER)
+    """The lock file of the device with such an identity (device.Device), the same for every user of the machine.
+
+    Raises SetupError where the user has named a folder that is none.
+    """
+    named = os.environ.get(VARIABLE)
+    if named and not Path(named).is_dir():  # another folder in its place would be another lock
+        raise SetupError(f"{VARIABLE}: found {named!r}, expected a folder; make it, or unset the variable")
+    folder = Path(named or FOLDER)
     folder = folder if folder.is_dir() else Path(tempfile.gettempdir())
     return folder / f"diffbench-{re.sub(r'[^A-Za-z0-9-]', '-', identity)}.lock"
 
@@ -111,9 +117,14 @@ def locked(identity):
     try:
         descriptor = open_lock(path)
     except OSError as error:
-        raise SetupError(f"{path}: the lock cannot be opened: {error.strerror}; ask its owner to remove it") from None
+        remedy = "ask its owner to remove it" if os.path.lexists(path) else f"set {VARIABLE} to another folder"
+        raise SetupError(f"{path}: the lock cannot be opened: {error.strerror}; {remedy}") from None
     try:
-        acquire(descriptor, path)
+        try:
+            acquire(descriptor, path)
+        except OSError as error:
+            remedy = f"set {VARIABLE} to a folder on a local disk"
+            raise SetupError(f"{path}: cannot be locked: {error.strerror}; {remedy}") from None
         write_holder(descriptor, os.getpid())
         yield descriptor
     finally:

@@ -6,7 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from .errors import SetupError, one_line
+from .errors import SetupError
+from .places import describe_failure
 
 
 def as_text(value):
@@ -25,20 +26,36 @@ def to_csv(rows, columns):
     return text.getvalue()
 
 
-def copy_folder(source, target):
-    """Put a copy of the folder at `target`, in the place of what is there: readers see all of it or nothing.
+def put(folder, files, folders):
+    """Put `files` ({name: text}) and copies of `folders` ({name: path}) into a folder, in the place of what is there: all of it
+    or nothing, the last of the files last.
 
     Raises SetupError where the disk is full or the folder cannot be written; nothing half-written stays.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary = folder / f".measured.{os.getpid()}.part"
     try:
-        shutil.copytree(source, temporary)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
-    except (OSError, shutil.Error) as error:
+        shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+        temporary.mkdir(parents=True)
+        for name, source in folders.items():
+            shutil.copytree(source, temporary / name)
+        for name, text in files.items():
+            write(temporary / name, text.encode("utf-8"))
+        for name in folders:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for name in [*folders, *files]:
+            os.replace(temporary / name, folder / name)
+    except OSError as error:  # also a shutil.Error
+        raise SetupError(describe_failure(folder, error)) from None
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise SetupError(f"{target}: cannot be written: {reason}; make room or mend the permissions") from None
+
+
+def write(path, content):
+    """Write bytes to a file, and wait until they are on the disk. Raises OSError."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_whole(path, content):
@@ -51,14 +68,11 @@ def write_whole(path, content):
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        write(temporary, content.encode("utf-8") if isinstance(content, str) else content)
         os.replace(temporary, path)
     except OSError as error:
         try:
             temporary.unlink()
         except OSError:
             pass
-        raise SetupError(f"{path}: cannot be written: {error.strerror}; make room or mend the permissions") from None
+        raise SetupError(describe_failure(path, error)) from None

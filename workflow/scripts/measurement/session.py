@@ -13,6 +13,7 @@ import psutil
 KILL_S = 30.0  # a process that has not died by then waits in the kernel for a driver or a file system
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1  # prctl(2)
+UNREPORTED = 74  # exit code of a measuring process that could not write its report (EX_IOERR of sysexits.h)
 PROGRAM = Path(__file__).resolve().parents[1] / "measuring_process.py"
 
 

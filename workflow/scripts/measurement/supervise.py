@@ -9,13 +9,26 @@ from pathlib import Path
 
 from columns import RATE
 
-from .errors import SetupError, TemplateKilled
+from .errors import SetupError, TemplateKilled, one_line
 from .locking import write_holder
-from .session import POLL_S, PROGRAM, is_dead, kill_session, proportional_kib, resident_kib, total_mib
+from .session import POLL_S, PROGRAM, UNREPORTED, is_dead, kill_session, proportional_kib, resident_kib, total_mib
 
 OF_CALLS = [*RATE, "compile_s", "startup_s"]  # what only calls that were measured to their end give
 MEMORY_POLLS = 5  # reading /proc takes time from a core: every half second
 OWNER_POLLS = 10  # every second
+FAULT = "fault"  # the status of a death that is no outcome of a cell
+FAULTS = {  # signals that no program sends to itself, and what they mean
+    signal.SIGBUS: "a file in memory cannot be read or written: look for a full /dev/shm, and at `dmesg`",
+    signal.SIGXCPU: "raise `ulimit -t`",
+    signal.SIGXFSZ: "raise `ulimit -f`",
+    **dict.fromkeys(
+        (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT), "somebody stopped it: start it again"
+    ),
+}
+REMEDIES = {  # of a limit that was reached while libraries were imported
+    "timeout": "raise the time limit",
+    "oom": "raise the memory limit, or use a machine with more memory",
+}
 PROPORTIONAL_SHARE = 0.01  # of the time at most goes into reading proportional memory, which takes much more
 
 
@@ -110,6 +123,10 @@ def describe_death(returncode, oom_kills):
     """(status, detail) of a child that ended by itself before it had reported every stage."""
     if returncode == -signal.SIGKILL and oom_kills:
         return "oom", "killed by the kernel: the machine or its control group ran out of host memory"
+    if -returncode in FAULTS:
+        return FAULT, f"killed by signal {-returncode} ({signal_name(-returncode)}); {FAULTS[-returncode]}"
+    if returncode == UNREPORTED:
+        return FAULT, "it could not write what it measured; make room in the folder for temporary files, or set TMPDIR"
     if returncode < 0:
         return "crashed", f"killed by signal {-returncode} ({signal_name(-returncode)})"
     return "crashed", f"the measuring process ended with exit code {returncode} before its work was done"
@@ -174,6 +191,39 @@ def read_events(path):
         if event["event"] == "setup-error":
             raise SetupError(event["detail"])
     return events
+
+
+def check_begun(events, death, log, since):
+    """Raises SetupError where the measuring process ended while it imported torch and diffusers, so that nothing of the cell was
+    tried, or by what is no outcome of a cell. Numbers that stand already are kept.
+
+    `death` is None or (status, detail); `log` is the path of what it printed, `since` the size that this file had before.
+    Returns the death as a row has it.
+    """
+    if not death:
+        return None
+    status, detail = death
+    phases = [event["phase"] for event in events if event["event"] == "phase"]
+    if not phases:
+        said = "" if status in REMEDIES else last_line(log, since)
+        remedy = REMEDIES.get(status, "see the log, and start it again")
+        raise SetupError(f"measuring cannot start here: {detail}{': ' * bool(said)}{said}; {remedy}")
+    if status != FAULT:
+        return death
+    if phases[-1] != "evidence":
+        raise SetupError(f"the measuring process ended in phase {phases[-1]}: {detail}")
+    return "crashed", detail
+
+
+def last_line(path, since):
+    """The last line that was added to a log since it had that size; an empty text if there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(since)
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((one_line(line, 120) for line in reversed(lines) if line.strip()), "")
 
 
 def machine_columns(row, events, monitor):

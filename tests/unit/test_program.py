@@ -1,0 +1,98 @@
+"""How the programs that measure end: one line and an exit code, whatever happens and whenever."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+from measurement.errors import SetupError
+from measurement.program import run_program
+
+SCRIPTS = ROOT / "workflow/scripts"
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """The signals' handlers are put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (SetupError("no device"), "error: no device"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/x"),
+            "error: /x: No space left on device; make room; compiler caches",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "error: this program: Too many open files; raise `ulimit -n`"),
+        (
+            BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+            "error: this program: Resource temporarily unavaila",
+        ),
+        (
+            OSError(errno.ESTALE, "Stale file handle", "/n/x"),
+            "error: /n/x: Stale file handle; the file system fails: look at",
+        ),
+        (
+            shutil.Error([("/a", "/b", "[Errno 28] No space left on device: '/b'")]),
+            "error: this program: No space left on devic",
+        ),
+    ],
+)
+def test_what_the_user_can_fix_is_one_line_also_in_the_log(tmp_path, capsys, monkeypatch, error, line):
+    monkeypatch.setenv("DIFFBENCH_CACHE", "/the/caches")
+
+    def work():
+        raise error
+
+    assert run_program(work, tmp_path / "log") == 1
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert printed.startswith(line)
+    assert ("compiler caches are in /the/caches: `snakemake" in printed) == ("No space" in printed)
+    assert (tmp_path / "log").read_text() == f"{printed}\n"
+    assert run_program(work, tmp_path / "none/log") == 1, "a log that cannot be written hides nothing"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_interrupts_the_work(capsys, number):
+    assert run_program(lambda: os.kill(os.getpid(), number)) == 130
+    assert capsys.readouterr().err == "interrupted: nothing was written\n"
+
+
+def test_under_nohup_a_hangup_does_not_end_the_work(capsys):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert run_program(lambda: [os.kill(os.getpid(), signal.SIGHUP)] and ["done"]) == 0
+    assert capsys.readouterr().err == "done\n"
+
+
+def started_with(folder, program, yaml):
+    """How a program ends whose import of `yaml` runs this code."""
+    (folder / "yaml.py").write_text(yaml)
+    command = [sys.executable, SCRIPTS / f"{program}.py", "--help"]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(folder)})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("program", ["measure", "ceiling", "weights"])
+def test_an_interrupt_while_a_program_imports_is_one_line(tmp_path, program, number):
+    code = f"import os, time\nos.kill(os.getpid(), {number:d})\ntime.sleep(60)\n"
+    result = started_with(tmp_path, program, code)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted: nothing was written\n")
+
+
+@pytest.mark.parametrize("program", ["measure", "ceiling", "weights"])
+def test_a_package_that_is_broken_is_one_line(tmp_path, program):
+    result = started_with(tmp_path, program, "raise ImportError('libyaml.so.0: cannot open shared object file')\n")
+    broken = f"a package of {sys.executable} is broken; install it again"
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"error: libyaml.so.0: cannot open shared object file: {broken}\n"

@@ -1,0 +1,59 @@
+"""How the programs end that measure: one line for what the user can fix, printed and logged, and the exit code."""
+
+import os
+import sys
+
+from .caches import CLEAN, default_folder
+from .errors import DiffbenchError, one_line
+from .places import FULL, LONGEST_PATH, number_of, reason_of, remedy_of
+from .starting import INTERRUPTED, begun
+
+
+def run_program(work, log=None):
+    """Run a program's `work()`, which returns the lines to print once it is over: in `log`, the path of a file, if there is one.
+    What the user can fix is one line, printed and in `log` too, for a job on a cluster has no terminal.
+
+    Returns the exit code.
+    """
+    begun()
+    try:
+        lines = work()
+    except DiffbenchError as error:
+        return tell(f"error: {error}", log)
+    except OSError as error:
+        where = one_line(error.filename, LONGEST_PATH) if error.filename else "this program"
+        caches = f"; compiler caches are in {default_folder()}: {CLEAN}" if number_of(error) in FULL else ""
+        return tell(f"error: {where}: {reason_of(error)}; {remedy_of(error)}{caches}", log)
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
+    for line in lines:
+        if not log or not add_line(log, line):
+            print(line, file=sys.stderr)
+    return 0
+
+
+def tell(text, log):
+    """Print what the user can fix, and add it to the log. Returns exit code 1."""
+    print(text, file=sys.stderr)
+    add_line(log or os.devnull, text)
+    return 1
+
+
+def add_line(path, text):
+    """Add a line to a file. Returns whether it could be written."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError:
+        return False
+    return True
+
+
+def leave(code):
+    """End this program, also where PYTHONINSPECT asks for a prompt, which would change the exit code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if sys.flags.inspect:
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,50 @@
+"""How a program starts: an interrupt, or a package that is missing, ends it in one line, also while it imports its modules."""
+
+import os
+import signal
+import sys
+
+from .errors import describe_missing, one_line
+
+INTERRUPTED = "interrupted: nothing was written"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def handle(handler):
+    """Handle the signals that ask a program to end; not those that are ignored, as under nohup."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def begin():
+    """Before a program imports its modules: there is nothing to clean up yet."""
+    handle(end)
+    sys.excepthook = explain
+
+
+def begun():
+    """Once all is imported: an interrupt raises KeyboardInterrupt."""
+    handle(interrupt)
+    sys.excepthook = sys.__excepthook__
+
+
+def end(number, frame):
+    os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(130)
+
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+def explain(kind, error, traceback):
+    """Print what cannot be imported; the traceback of everything else."""
+    if not isinstance(error, ImportError):
+        sys.__excepthook__(kind, error, traceback)
+    elif isinstance(error, ModuleNotFoundError) and error.name:
+        print(f"error: {describe_missing(error.name, sys.executable)}", file=sys.stderr)
+    else:
+        print(
+            f"error: {one_line(error, 150)}: a package of {sys.executable} is broken; install it again", file=sys.stderr
+        )
