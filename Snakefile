@@ -14,12 +14,17 @@
 import os
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import Paramspace, min_version
 
-min_version("9.0")
-
+try:
+    min_version("9.17")
+except WorkflowError as error:
+    sys.exit(f"error: {error}; `pip install -r requirements.txt` installs one")
 
 BASE = Path(workflow.basedir)
 if not (BASE / "workflow/scripts/checking.py").is_file():
@@ -30,9 +35,22 @@ if not (BASE / "workflow/scripts/checking.py").is_file():
     )
 sys.path.insert(0, str(BASE / "workflow" / "scripts"))
 
+from measurement.errors import DiffbenchError, describe_missing
+
+if not find_spec("pandas"):
+    sys.exit(f"error: {describe_missing('pandas', sys.executable)}")
+
+import ending
+
+ENDING = ending.watch(
+    logger,
+    verbose=workflow.output_settings.verbose,
+    main=workflow.is_main_process or workflow.remote_exec,
+    rules=lambda: [rule.name for rule in workflow.rules],
+)
+
 from checking import check_config_file
 from measurement.environment_variables import PYTHON_BREAKS
-from measurement.errors import DiffbenchError
 
 for name in PYTHON_BREAKS:
     os.environ.pop(name, None)  # so that no job inherits it
@@ -85,6 +103,7 @@ onstart:
     lift_rate_limit()
     refuse_cluster()
     refuse_missing_torch()
+    refuse_missing_packages()
     report_ignored()
     build_environments()
     show_progress()

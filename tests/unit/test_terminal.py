@@ -10,6 +10,7 @@ import pytest
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
 from snakemake_interface_logger_plugins.common import LogEvent
 
+import ending
 import terminal
 from filling import run_of
 
@@ -47,8 +48,9 @@ class Workflow:
         )
         handler.name = "DefaultStreamHandler"
         self.logger.addHandler(handler)
-        self.stream, self.since = stream, time.time()
-        terminal.show(self.logger, progress, ["2 runs."], self.since)
+        self.stream = stream
+        watching = ending.watch(self.logger, verbose=False, main=True, rules=list)
+        watching.attach(terminal.show(self.logger, progress, ["2 runs."]), at_once=False)
 
     def begin(self, job, rule, message, wildcards=None):
         extra = {"event": LogEvent.JOB_INFO, "jobid": job, "rule_name": rule, "rule_msg": message}
@@ -126,17 +128,22 @@ def test_the_last_line_is_the_error_of_a_job_that_failed(start, filling, tmp_pat
     workflow.logger.error("WorkflowError:\nAt least one job did not complete successfully.")
     workflow.close()
     lines = workflow.stream.getvalue().splitlines()
-    assert lines[-2:] == ["0 of 1 runs are measured; start again to go on", f"{log}: error: no room; make some"]
+    assert lines[-2:] == ["0 of 1 runs are measured; start again to go on", f"error: no room; make some (log: {log})"]
     assert "the whole command" not in workflow.stream.getvalue()
 
 
-def test_a_job_that_failed_without_an_error_of_ours_keeps_snakemakes_block(start, filling, tmp_path):
+def test_a_job_that_failed_without_a_reason_has_the_end_of_its_log(start, filling, tmp_path):
     workflow = start(io.StringIO(), filling([run_of()]).progress)
     workflow.begin(1, "measure", "Run", run_of())
     log = tmp_path / "measure.log"
     log.write_text("Segmentation fault\n")
+    text = "RuleException:\nCalledProcessError in file: Command 'the whole command' died with <Signals.SIGSEGV: 11>."
+    workflow.logger.error(text, extra={"event": LogEvent.ERROR, "exception": "RuleException"})
     workflow.fail(1, log)
-    assert "the whole command" in workflow.stream.getvalue()
+    workflow.close()
+    reason = f"error: rule measure: its program was ended by SIGSEGV; Segmentation fault (log: {log})"
+    assert workflow.stream.getvalue().splitlines()[-1] == reason
+    assert "the whole command" not in workflow.stream.getvalue()
 
 
 def test_the_error_of_an_earlier_start_is_not_printed(start, filling, tmp_path):
@@ -148,7 +155,8 @@ def test_the_error_of_an_earlier_start_is_not_printed(start, filling, tmp_path):
     workflow.begin(1, "measure", "Run", run_of())
     workflow.fail(1, log)
     workflow.close()
-    assert "no room" not in workflow.stream.getvalue() and "the whole command" in workflow.stream.getvalue()
+    assert "no room" not in workflow.stream.getvalue()
+    assert workflow.stream.getvalue().endswith("error: rule measure: its program failed with exit code other than 0\n")
 
 
 def test_an_error_is_not_repeated_once_the_job_was_tried_again(start, filling, tmp_path):
@@ -170,7 +178,9 @@ def test_an_interrupted_job_has_no_block(start, filling, tmp_path):
     workflow.begin(1, "measure", "Run", run_of())
     workflow.logger.info("Terminating processes on user request, this might take some time.")
     workflow.fail(1, tmp_path / "none.log")
-    assert "the whole command" not in workflow.stream.getvalue()
+    workflow.close()
+    last = "interrupted: 0 of 1 runs are measured; start again to go on"
+    assert workflow.stream.getvalue().splitlines()[-1] == last and "error" not in workflow.stream.getvalue()
 
 
 def test_a_terminal_shows_what_runs_below_the_rows(start, filling):
@@ -211,5 +221,5 @@ def test_what_cannot_be_printed_stops_nothing(start, filling, capsys):
 def test_another_plugin_has_the_terminal_for_itself():
     logger = logging.Logger("snakemake")
     logger.addHandler(logging.NullHandler())
-    terminal.show(logger, None, [], time.time())
+    assert terminal.show(logger, None, []) is ending.watch(logger, False, True, list) is None
     assert len(logger.handlers) == 1

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from build import COMPLETE
 from matrix import PATH, check_installed
 from measurement.definition import option
+from packages import check_packages
 
 
 @cache
@@ -127,6 +128,16 @@ def refuse_missing_torch():
     try:
         if any(job.wildcards.torch == INSTALLED for job in measuring):
             check_installed(config["torch"])
+    except DiffbenchError as error:
+        sys.exit(f"error: {error}")
+
+
+def refuse_missing_packages():
+    """Stop before any job if scripts of this start need a package that the Python that runs Snakemake has not."""
+    scripts = [job for job in workflow.dag.needrun_jobs() if job.rule.script]
+    try:
+        if scripts and not CONDA:
+            check_packages(REPORT_ENVIRONMENT)
     except DiffbenchError as error:
         sys.exit(f"error: {error}")
 

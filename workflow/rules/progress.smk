@@ -2,7 +2,6 @@
 Progress: what is printed while jobs run, instead of Snakemake's block for each. Makes no file.
 """
 
-from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 
 import terminal
@@ -27,10 +26,12 @@ def describe_table(measuring, total):
 
 def show_progress():
     """Print a row for each run that ends, and a line for each other job; nothing for who asked Snakemake to be quiet."""
+    shown = None
     quiet = {Quietness.ALL, Quietness.PROGRESS} & set(workflow.output_settings.quiet or ())
-    if quiet or workflow.output_settings.verbose or workflow.touch or not workflow.is_main_process:
-        return
-    needed = [dict(job.wildcards.items()) for job in workflow.dag.needrun_jobs() if job.rule.name == "measure"]
-    total = sum(job.rule.name == "measure" for job in workflow.dag.jobs)
-    progress = Progress(PLAN.config, needed, total - len(needed), run_path, time.monotonic()) if needed else None
-    terminal.show(logger, progress, describe_table(len(needed), total) if needed else [], STARTED)
+    if not (quiet or workflow.output_settings.verbose or workflow.touch) and workflow.is_main_process:
+        needed = [dict(job.wildcards.items()) for job in workflow.dag.needrun_jobs() if job.rule.name == "measure"]
+        total = sum(job.rule.name == "measure" for job in workflow.dag.jobs)
+        progress = Progress(PLAN.config, needed, total - len(needed), run_path, time.monotonic()) if needed else None
+        shown = terminal.show(logger, progress, describe_table(len(needed), total) if needed else [])
+    if ENDING:
+        ENDING.attach(shown, at_once=workflow.execution_settings.keep_going)

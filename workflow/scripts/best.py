@@ -1,9 +1,10 @@
 """Rule `best_of`: the best variant of each pipeline at each level of fidelity, with the lines of Python that make it."""
 
+from scripting import run_script
+
 from pathlib import Path
 
 from reporting.best import render_best
-from reporting.errors import run_script
 from reporting.labels import read_labels
 from reporting.published import read_about
 from reporting.read import read_measurements

@@ -1,5 +1,7 @@
 """Rule `bundle`: what has been measured so far in one archive, with the config and what the environments hold."""
 
+from scripting import run_script
+
 import io
 import zipfile
 from pathlib import Path
@@ -10,7 +12,7 @@ import yaml
 from columns import CELL
 from measurement.row import write_whole
 from reporting.ceilings import read_ceilings
-from reporting.errors import ReportError, run_script
+from reporting.errors import ReportError
 from reporting.fidelity import compare_runs, write_fidelity
 from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs

@@ -1,9 +1,10 @@
 """Rule `catalogue`: print which pipeline runs with which variant, by the committed measurements and this config's own runs."""
 
+from scripting import run_script
+
 from pathlib import Path
 
 from reporting.catalogue import build_catalogue
-from reporting.errors import run_script
 from reporting.formats import to_markdown
 from reporting.labels import read_labels
 from reporting.read import read_measurements

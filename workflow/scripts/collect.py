@@ -1,10 +1,11 @@
 """Rule `measurements`: the rows and the calls of all runs, each in one CSV, checked."""
 
+from scripting import run_script
+
 from pathlib import Path
 
 import pandas as pd
 
-from reporting.errors import run_script
 from reporting.read import read_calls, read_files
 
 

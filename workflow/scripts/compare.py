@@ -1,9 +1,10 @@
 """Rule `comparison`: published and measured side by side."""
 
+from scripting import run_script
+
 from pathlib import Path
 
 from reporting.comparison import NOTHING, render_comparison
-from reporting.errors import run_script
 from reporting.labels import read_labels
 from reporting.published import read_about
 from reporting.summary import read_summary

@@ -1,10 +1,12 @@
 """Rules `documents` and `documents_check`: fill the marked spaces of Markdown files, or say which are stale."""
 
+from scripting import run_script
+
 import sys
 from pathlib import Path
 
 from reporting.documents import stale, update_documents
-from reporting.errors import ReportError, run_script
+from reporting.errors import ReportError
 from reporting.labels import read_labels
 from reporting.marked import Renderer
 from reporting.published import read_about
@@ -30,7 +32,7 @@ def main(snakemake):
         difference = stale(documents, render)
         sys.stdout.write(difference)
         if difference:
-            sys.exit("error: documents are stale; `snakemake --cores 1 documents` brings them up to date")
+            raise ReportError("documents are stale; `snakemake --cores 1 documents` brings them up to date")
     else:
         changed = update_documents(documents, render)
         print(f"{len(changed)} of {len(documents)} documents changed: {', '.join(map(str, changed)) or 'none'}")

@@ -1,6 +1,7 @@
 """Rule `figures`: every figure of a dataset, each as SVG and PNG."""
 
-from reporting.errors import run_script
+from scripting import run_script
+
 from reporting.figures import write_figures
 from reporting.labels import read_labels
 from reporting.published import read_about

@@ -1,6 +1,7 @@
 """Rule `fidelity`: what every run made, held against what the baseline made of the same seed."""
 
-from reporting.errors import run_script
+from scripting import run_script
+
 from reporting.fidelity import compare_runs, write_fidelity
 from reporting.outputs import read_runs
 

@@ -1,8 +1,9 @@
 """Rule `ladder_of`: the variants of a dataset as steps, a table and a waterfall."""
 
+from scripting import run_script
+
 from pathlib import Path
 
-from reporting.errors import run_script
 from reporting.figure_ladder import draw_ladder
 from reporting.figures import save_figure
 from reporting.labels import read_labels

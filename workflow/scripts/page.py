@@ -1,5 +1,7 @@
 """Rule `page`: the reader's page of a dataset, one HTML file."""
 
+from scripting import run_script
+
 import base64
 import io
 import shlex
@@ -7,7 +9,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from reporting.errors import run_script
 from reporting.headline import cell_key
 from reporting.labels import read_labels
 from reporting.page import build_page

@@ -1,7 +1,8 @@
 """Rule `published_summary`: a published dataset, as a summary."""
 
+from scripting import run_script
+
 from render import write_summary
-from reporting.errors import run_script
 from reporting.published import read_published
 
 

@@ -1,12 +1,13 @@
 """Rule `so_far`: tables and figures of what is on disk; cells without a row of their present definition print `…`."""
 
+from scripting import run_script
+
 from pathlib import Path
 
 import pandas as pd
 
 from columns import CELL
 from render import write_all
-from reporting.errors import run_script
 from reporting.evidence import read_evidence
 from reporting.fidelity import compare_runs
 from reporting.figure_strips import write_strips

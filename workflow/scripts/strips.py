@@ -1,6 +1,7 @@
 """Rule `strips`: the images of each pipeline side by side, one PNG a GPU, torch build, pipeline and batch size."""
 
-from reporting.errors import run_script
+from scripting import run_script
+
 from reporting.fidelity import read_fidelity
 from reporting.figure_strips import write_strips
 from reporting.labels import read_labels

@@ -1,10 +1,11 @@
 """Rules `summary` and `measured_summary`: one row a cell and stage."""
 
+from scripting import run_script
+
 import pandas as pd
 
 from columns import CELL
 from render import write_summary
-from reporting.errors import run_script
 from reporting.evidence import read_evidence
 from reporting.read import read_measurements
 from reporting.summary import summarize

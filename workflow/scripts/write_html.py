@@ -1,8 +1,9 @@
 """Rule `html`: the tables and environments of a dataset as HTML pages, for Snakemake's report."""
 
+from scripting import run_script
+
 from pathlib import Path
 
-from reporting.errors import run_script
 from reporting.extended import build_all_extended
 from reporting.labels import read_labels
 from reporting.options import read_options

@@ -1,9 +1,10 @@
 """Rule `tables`: one Markdown table a GPU and batch size, and all of them in one file."""
 
+from scripting import run_script
+
 from pathlib import Path
 
 from render import write_tables
-from reporting.errors import run_script
 from reporting.labels import read_labels
 from reporting.options import read_options
 from reporting.published import read_about

@@ -1,0 +1,84 @@
+"""One line for what Snakemake says in many: its own exceptions, as it prints them."""
+
+import pytest
+from snakemake.exceptions import (
+    CreateCondaEnvironmentException,
+    LockException,
+    MissingRuleException,
+    WorkflowError,
+    format_exception_to_string,
+)
+
+from reasons import LENGTH, describe_exception, describe_program, last_line, shorten, with_log
+
+RULES = ["all", "tables", "figures"]
+
+
+def described(error, linemaps=None):
+    return describe_exception(type(error).__name__, format_exception_to_string(error, linemaps), RULES)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (LockException(), "another snakemake works in "),
+        (
+            MissingRuleException("figurs"),
+            "figurs: no rule and no file that a rule makes has this name; did you mean figures? ",
+        ),
+        (WorkflowError("Cannot do\nthat."), "Cannot do that."),
+        (PermissionError(13, "Permission denied", "results"), "results: cannot be read or written: Permission denied"),
+        (
+            CreateCondaEnvironmentException(
+                "Could not create conda environment from /a/b.yaml:\nCommand:\nconda x\nOutput:\nmuch\nno such package"
+            ),
+            "/a/b.yaml: conda cannot make this environment: no such package",
+        ),
+    ],
+    ids=["lock", "unknown rule", "other", "system", "conda"],
+)
+def test_an_exception_of_snakemakes_is_one_line(error, line):
+    assert described(error).startswith(line)
+    assert "\n" not in described(error)
+
+
+def test_an_exception_that_nobody_raises_on_purpose_is_a_fault_with_its_place():
+    try:
+        {}["gpu"]
+    except KeyError as error:
+        text = described(error)
+    assert text.startswith("test_reasons.py, line ")
+    assert text.endswith("KeyError: 'gpu'; this is a fault of diffbench: report it with the log")
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("Command 'x' returned non-zero exit status 3.", "failed with exit code 3"),
+        ("Command 'x' returned non-zero exit status 137.", "was ended by SIGKILL"),
+        ("Command 'x' died with <Signals.SIGSEGV: 11>.", "was ended by SIGSEGV"),
+        ("", "failed with exit code other than 0"),
+    ],
+)
+def test_a_program_without_a_reason_has_how_it_ended(text, end):
+    assert describe_program("measure", text) == f"rule measure: its program {end}"
+
+
+def test_a_long_reason_keeps_its_start_and_its_end():
+    line = shorten("start " + "word " * 200 + "\n end")
+    assert len(line) <= LENGTH and line.startswith("start") and line.endswith("end") and " … " in line
+    assert shorten("a\tb\n c") == "a b c"
+
+
+def test_the_log_is_not_cut_off():
+    line = with_log("error: " + "x" * 500, "a/log")
+    assert (
+        line.startswith("error: xxx") and line.endswith(" (log: a/log)") and len(line) <= LENGTH + len(" (log: a/log)")
+    )
+
+
+def test_a_log_of_an_earlier_start_has_no_last_line(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("one\ntwo\n\n")
+    assert last_line(log, 0) == "two"
+    assert last_line(log, log.stat().st_mtime + 1) == last_line(tmp_path / "none", 0) == ""

@@ -1,0 +1,117 @@
+"""Why Snakemake ends, in one line. Its own messages take up to thousands of characters; its log file has them whole."""
+
+import builtins
+import difflib
+import re
+import signal
+from pathlib import Path
+
+LENGTH = 200  # of the last line, without the path of a log
+ERROR = "error: "
+LOCKED = "another snakemake works in {folder}: wait until it ends; if none does, `snakemake --unlock` removes its lock"
+UNKNOWN = "{name}: no rule and no file that a rule makes has this name;{near} `snakemake --list-target-rules` prints the rules"
+MISSING = "{file}: this input of rule {rule} is missing{more}; restore it"
+FAULT = "{what}; this is a fault of diffbench: report it with the log"
+SYSTEM = "{file}: cannot be read or written: {reason}"
+CRASHED = "rule {rule}: its program was ended by {signal}"
+FAILED = "rule {rule}: its program failed with exit code {code}"
+CONDA = "conda: found no such command; install conda, or start without --use-conda or --sdm conda"
+ENVIRONMENT = "{file}: conda cannot make this environment: {reason}"
+OWN = re.compile(r"\b(?:DiffbenchError|ReportError|SetupError): *(.+)")
+
+
+def shorten(text, limit=LENGTH):
+    """The text as one line of at most `limit` characters: what is wrong is at its start, what to do at its end."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    if len(line) <= limit:
+        return line
+    end = limit * 2 // 5
+    return f"{line[: limit - end - 3]} … {line[-end:]}"
+
+
+def with_log(reason, log):
+    """The line for a reason, with the log that has more, if there is one."""
+    text = ERROR + shorten(reason.removeprefix(ERROR), LENGTH - len(ERROR))
+    return f"{text} (log: {log})" if log else text
+
+
+def last_line(path, since):
+    """The last line of a log that was written after `since` (seconds since the epoch); nothing if there is none."""
+    try:
+        path = Path(path)
+        if path.stat().st_mtime < since:
+            return ""
+        return path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
+    except OSError:
+        return ""
+
+
+def describe_exit(text):
+    """(exit code, name of the signal) of a program that failed; None for what Snakemake's message does not say."""
+    code = re.search(r"non-zero exit status (\d+)", text)
+    died = re.search(r"died with <Signals\.(\w+)", text)
+    if died:
+        return None, died[1]
+    if code and int(code[1]) > 128 and int(code[1]) - 128 in set(signal.Signals):  # as a shell says it
+        return None, signal.Signals(int(code[1]) - 128).name
+    return (code and code[1]), None
+
+
+def describe_submitted(text):
+    """What a cluster says of a job that failed, without what Snakemake's plugins add to each."""
+    return text.partition("For further error details see")[0].strip()
+
+
+def describe_program(rule, text):
+    """The line for a rule whose program ended without a reason of its own; `text`: Snakemake's message."""
+    code, name = describe_exit(text)
+    return CRASHED.format(rule=rule, signal=name) if name else FAILED.format(rule=rule, code=code or "other than 0")
+
+
+def describe_exception(name, text, rules=()):
+    """The line for an exception of class `name` that Snakemake prints as `text`; `rules`: the names of all rules."""
+    own = OWN.search(text)
+    if own:
+        return own[1]
+    inner = re.search(r"^Error:\s+(\w+): (.*)\nWildcards:", text, re.MULTILINE)  # of an InputFunctionException
+    if inner:
+        heading = text.partition("\n")[0]
+        return describe_exception(inner[1], f"{heading}\n{inner[2]}", rules)
+    if name == "LockException":
+        return LOCKED.format(folder=Path.cwd())
+    unknown = re.search(r"No rule to produce (\S+) \(|There is no rule named (\S+)\.", text)
+    if unknown:
+        target = unknown[1] or unknown[2]
+        near = difflib.get_close_matches(target, rules, n=1)
+        return UNKNOWN.format(name=target, near=f" did you mean {near[0]}?" if near else "")
+    missing = re.search(r"Missing input files for rule (\S+):.*affected files:\s+(.*)", text, re.DOTALL)
+    if missing:
+        files = missing[2].split("\n")
+        more = f", and {len(files) - 1} more" if len(files) > 1 else ""
+        return MISSING.format(rule=missing[1], file=files[0].strip(), more=more)
+    if "Error running conda info" in text:
+        return CONDA
+    environment = re.search(r"Could not create conda environment from (\S+):\n.*Output:\n(.*)", text, re.DOTALL)
+    if environment:
+        return ENVIRONMENT.format(file=environment[1], reason=environment[2].rstrip().rpartition("\n")[2])
+    system = re.search(r"\[Errno \d+\] ([^:\n]+)(?:: '([^'\n]+)')?", text)
+    kind = getattr(builtins, name, None)
+    if system and isinstance(kind, type) and issubclass(kind, OSError):
+        return SYSTEM.format(file=system[2] or "a file", reason=system[1])
+    return FAULT.format(what=describe_fault(name, text)) if kind else describe_other(text)
+
+
+def describe_fault(name, text):
+    """`plan.smk, line 12: KeyError: 'gpu'`, of an exception that no code of ours was meant to raise."""
+    place = re.search(r'in file "([^"]+)", line (\d+)', text) or re.search(r'File "([^"]+)", line (\d+)', text)
+    where = f"{Path(place[1]).name}, line {place[2]}: " if place else ""
+    return f"{where}{name}: {describe_other(text)}".removesuffix(": ")
+
+
+def describe_other(text):
+    """What a message of Snakemake's says, without its heading, its places in files and its tracebacks."""
+    if "Traceback (most recent call last)" in text:
+        return text.rstrip().rpartition("\n")[2].partition(": ")[2]
+    heading = r'^(?!Error:)\w+( in rule \w+)?( in file "[^"\n]*", line \d+)?[:.](\n|$)'
+    lines = re.sub(heading, "", text.strip()).removeprefix("Error: ").split("\n")
+    return " ".join(line.strip() for line in lines if not line.startswith('  File "')).strip()
