@@ -51,7 +51,9 @@ ENDING = ending.watch(
 
 from checking import check_config_file
 from measurement.environment_variables import PYTHON_BREAKS
+from measurement.printing import print_anywhere
 
+print_anywhere()
 for name in PYTHON_BREAKS:
     os.environ.pop(name, None)  # so that no job inherits it
 if not Path("config/config.yaml").is_file():

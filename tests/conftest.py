@@ -201,6 +201,38 @@ def project(tmp_path):
     return Project(tmp_path / "project")
 
 
+DEVICES = {  # a name that the driver reports, by the name in the catalogue
+    "CPU": "AMD EPYC",
+    "T4": "Tesla T4",
+    "RTX-4090": "NVIDIA GeForce RTX 4090",
+    "H100-SXM": "NVIDIA H100 80GB HBM3",
+    "H200": "NVIDIA H200",
+}
+
+
+def agreeing(keys):
+    """The columns of `keys` as text, with others of a row that would not agree with them: device, release, and what follows
+    from the rate."""
+    row = {key: str(value) for key, value in keys.items()}
+    if row.get("gpu") in DEVICES:
+        row.setdefault("device_name", DEVICES[row["gpu"]])
+    release = re.match(r"\d+\.\d+", row.get("torch", ""))
+    if release and release.group() != "2.0":
+        row.setdefault("torch_version", f"{release.group()}.0+cu118")
+    if row.get("torch", "").startswith("nightly"):
+        row.setdefault("torch_version", "2.16.0.dev20261120+cu130")
+    numbers = ("batch_size", "iterations", "iterations_per_second", "latency_s")
+    given = {key: float(row[key]) for key in numbers if re.fullmatch(r"[0-9.]+", row.get(key, ""))}
+    rate, iterations = given.get("iterations_per_second", 20), given.get("iterations", 50)
+    if rate > 0 and given:
+        latency_s = given.get("latency_s", iterations / rate)
+        row.setdefault("latency_s", f"{latency_s:.6g}")
+        if latency_s > 0:
+            row.setdefault("images_per_second", f"{given.get('batch_size', 1) / latency_s:.6g}")
+            row.setdefault("iterations_per_second", f"{max(rate, iterations / latency_s):.6g}")
+    return row
+
+
 @pytest.fixture
 def make_row():
     """A measurement row as text; keys replace its columns."""
@@ -234,7 +266,7 @@ def make_row():
             weights="random",
             started_at="2026-11-20T10:00:00Z",
         )
-        row.update({key: str(value) for key, value in keys.items()})
+        row.update(agreeing(keys))
         if row["status"] != "ok":
             row.update(iterations_per_second="", latency_s="", images_per_second="", detail=row["detail"] or "why")
         return row

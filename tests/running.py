@@ -60,7 +60,7 @@ def is_ours(pid):
     while pid > 1:
         if pid == os.getpid():
             return True
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        pid = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
     return False
 
 
@@ -83,7 +83,7 @@ def measuring_processes():
             if "--serve" not in command:
                 is_run = is_ours(pid)
             else:
-                parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+                parent = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
                 is_run = command_line(parent) == command and is_ours(int(command[-1]))
             if is_run:
                 yield pid

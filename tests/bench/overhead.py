@@ -43,7 +43,7 @@ def overhead_s(arguments, folder, start_method, variant, number):
     command += ["--owner", OWNER[start_method], "--cache-folder", folder / start_method, "--log", folder / "log"]
     folder.mkdir(exist_ok=True)
     start_s = time.monotonic()
-    result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    result = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace")
     if result.returncode:
         sys.exit(result.stderr.strip())
     wall_s = time.monotonic() - start_s

@@ -68,7 +68,7 @@ def peer(description, arguments, device, dtype, setting):
         module = getattr(pipeline, name).to(memory_format=torch.channels_last)
         setattr(pipeline, name, torch.compile(module, **setting) if setting else module)
     pipeline.progress_bar = lambda iterable=None, total=None: PlainBar(
-        iterable, total=total, file=open("/dev/null", "w")
+        iterable, total=total, file=open("/dev/null", "w", encoding="utf-8")
     )
 
     def call():

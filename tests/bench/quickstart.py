@@ -36,7 +36,8 @@ def main():
             env={**os.environ, "DIFFBENCH_CACHE": f"{name}/caches"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         for line in process.stdout:
             print(line, end="", flush=True)

@@ -30,7 +30,7 @@ output = Path(given["output"])
 row = {{name: given.get(name) for name in {columns}}}
 row.update({row})
 {before}
-with open(output, "w") as file:
+with open(output, "w", encoding="utf-8") as file:
     writer = csv.DictWriter(file, {columns})
     writer.writeheader()
     writer.writerow(row)
@@ -43,7 +43,7 @@ CEILING_ROW = 'matmul_tflops="1", copy_gib_per_second="1", dtype="none", started
 BEFORE = """
 from columns import CALL_COLUMNS
 (output / "outputs").mkdir(parents=True, exist_ok=True)
-(output / "calls.csv").write_text(",".join(CALL_COLUMNS) + "\\n")
+(output / "calls.csv").write_text(",".join(CALL_COLUMNS) + "\\n", encoding="utf-8")
 output = output / "run.csv"
 """
 EMPTY = """
@@ -74,8 +74,10 @@ def make_project(folder, count):
     """A project whose matrix has `count` runs, none of which measures anything."""
     project = Project(folder)
     scripts = project.folder / "workflow/scripts"
-    (scripts / "measure.py").write_text(NOTHING.format(columns="COLUMNS", row=ROW, before=BEFORE))
-    (scripts / "ceiling.py").write_text(NOTHING.format(columns="CEILING_COLUMNS", row=CEILING_ROW, before=""))
+    (scripts / "measure.py").write_text(NOTHING.format(columns="COLUMNS", row=ROW, before=BEFORE), encoding="utf-8")
+    (scripts / "ceiling.py").write_text(
+        NOTHING.format(columns="CEILING_COLUMNS", row=CEILING_ROW, before=""), encoding="utf-8"
+    )
     batch_sizes, rounds = SHAPES[count]
     project.configure(name="scale", torch=["installed"], batch_sizes=batch_sizes, rounds=rounds, documents=[], **AXES)
     return project.folder
@@ -84,7 +86,7 @@ def make_project(folder, count):
 def make_empty(folder, count):
     """A workflow of `count` empty rules."""
     folder.mkdir()
-    (folder / "Snakefile").write_text(EMPTY.format(count=count, python=sys.executable))
+    (folder / "Snakefile").write_text(EMPTY.format(count=count, python=sys.executable), encoding="utf-8")
     return folder
 
 

@@ -93,7 +93,7 @@ def read_archive(path):
         with zipfile.ZipFile(path) as archive:
             for entry in archive.namelist():
                 folder, _, name = entry.partition("/")
-                found.add(name, archive.read(entry).decode())
+                found.add(name, archive.read(entry).decode("utf-8-sig"))
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise DiffbenchError(f"{path}: not an archive of a session: {error}; have it sent again") from None
     return folder, found

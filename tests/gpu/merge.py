@@ -20,13 +20,24 @@ from datasets import RUN, TABLES, key_of, name_of, read_archive, read_folder  # 
 
 from measurement.definition import ROOT, planned_digest  # noqa: E402
 from measurement.errors import DiffbenchError  # noqa: E402
+from measurement.printing import print_anywhere  # noqa: E402
 from measurement.row import write_whole  # noqa: E402
 from measurement.yaml_file import read_yaml  # noqa: E402
+from reporting.ceilings import read_ceilings  # noqa: E402
 from reporting.errors import ReportError  # noqa: E402
+from reporting.fidelity import read_fidelity  # noqa: E402
+from reporting.minutes import read_minutes  # noqa: E402
 from reporting.notes import listed  # noqa: E402
-from reporting.read import read_rows  # noqa: E402
+from reporting.read import read_calls, read_rows  # noqa: E402
 from sizes import NATIVE, name_at  # noqa: E402
 
+READERS = {
+    "measurements.csv": read_rows,
+    "calls.csv": lambda file: read_calls([file]),
+    "fidelity.csv": read_fidelity,
+    "minutes.csv": read_minutes,
+    "ceilings.csv": lambda file: read_ceilings([file]),
+}
 LISTS = {"pipelines": "pipeline", "batch_sizes": "batch_size", "sizes": "size", "variants": "variant"}
 
 
@@ -46,18 +57,12 @@ def describe(key):
 def check(path, found, root):
     """The name of the dataset that an archive belongs to.
 
-    Raises DiffbenchError where the archive is damaged, or holds rows of another definition than its config and these catalogues
-    give.
+    Raises DiffbenchError where the archive is damaged, holds rows that contradict themselves, or rows of another definition
+    than its config and these catalogues give.
     """
     if "config.yaml" not in found.texts:
         raise DiffbenchError(f"{path}: has no config.yaml; have it sent again")
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "measurements.csv"
-        rows.write_text(found.files()["measurements.csv"], encoding="utf-8")
-        try:
-            read_rows(rows, remedy="have it sent again")
-        except ReportError as error:
-            raise DiffbenchError(str(error).replace(str(rows), f"{path}: measurements.csv")) from None
+    check_tables(path, found)
     config = yaml.safe_load(found.texts["config.yaml"])
     for row in found.rows():
         cell = (row["pipeline"], int(row["batch_size"]), row["size"], row["variant"])
@@ -73,6 +78,19 @@ def check(path, found, root):
             f"{path}: its rows are of {len(names)} datasets ({', '.join(sorted(names))}), expected one"
         )
     return names.pop()
+
+
+def check_tables(path, found):
+    """Raises DiffbenchError for the first row of an archive's tables that cannot be one."""
+    with tempfile.TemporaryDirectory() as folder:
+        for table, text in found.files().items():
+            if table in READERS:
+                file = Path(folder) / table
+                file.write_text(text, encoding="utf-8")
+                try:
+                    READERS[table](file)
+                except ReportError as error:
+                    raise DiffbenchError(str(error).replace(str(file), f"{path}: {table}")) from None
 
 
 def grouped(rows, table):
@@ -196,7 +214,11 @@ def merge_into(root, archives):
     datasets, lines, folder = {}, [], Path(root) / "resources/measured"
     for path in archives:
         folder_name, found = read_archive(path)
-        name = check(path, found, root) if found.rows() else folder_name
+        if found.rows():
+            name = check(path, found, root)
+        else:
+            check_tables(path, found)
+            name = folder_name
         dataset = datasets.setdefault(name, read_folder(folder / name))
         new, outdated = merge(dataset, found, path)
         if not dataset.rows():
@@ -216,6 +238,7 @@ def merge_into(root, archives):
 
 
 def main():
+    print_anywhere()
     arguments = parse_arguments()
     try:
         print(*merge_into(arguments.root, arguments.archives), sep="\n")

@@ -27,6 +27,7 @@ from packaging.utils import canonicalize_name  # noqa: E402
 from wheels import PACKAGES, SITE  # noqa: E402
 
 from measurement.arguments import Parser, path, positive_number  # noqa: E402
+from measurement.printing import print_anywhere  # noqa: E402
 from measurement.starting import end, interrupt  # noqa: E402
 
 sys.path.append(str(SITE))
@@ -81,6 +82,7 @@ def lacking(rehearse):
 
 
 def main():
+    print_anywhere()
     # in a shell's background SIGINT is ignored, also by what is started from here
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)

@@ -161,8 +161,8 @@ class Session:
         passed = re.findall(r"^(\S+::\S.*?) (?:PASSED|SKIPPED)", before, flags=re.MULTILINE)
         deselected = [f"--deselect={test}" for test in passed]
         with (
-            tempfile.TemporaryFile("w+", errors="replace") as output,
-            tempfile.TemporaryFile("w+", errors="replace") as log,
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output,
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
         ):
             process = start([*step.command, *deselected], {}, stdout=output, stderr=log)
             code = wait(process, self.ends_s)

@@ -194,7 +194,8 @@ def test_another_process_on_the_device_is_counted():
         ["setsid", "--fork", sys.executable, "-c", HOLDS_A_CONTEXT],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     ) as foreign:
         assert foreign.stdout.readline() == "ready\n"
         assert others() == before + 1

@@ -85,7 +85,12 @@ def download(requirement, arguments):
     tags = [f"manylinux_2_{minor}" for minor in sorted({arguments.glibc, *range(29, arguments.glibc), *GLIBC})]
     for tag in [*reversed(tags), "manylinux2014", "manylinux2010", "manylinux1", "linux"]:
         command += ["--platform", f"{tag}_{arguments.machine}"]
-    result = subprocess.run([*command, "--dest", str(arguments.folder), requirement], stderr=subprocess.PIPE, text=True)
+    result = subprocess.run(
+        [*command, "--dest", str(arguments.folder), requirement],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
     if result.returncode:
         last = (result.stderr.strip().splitlines() or ["no message"])[-1].replace("ERROR: ", "")
         sys.exit(f"error: {requirement}: {last}; see whether it has a wheel for Python {arguments.python}")

@@ -70,7 +70,7 @@ class ClusterProject(Project):
             cwd=self.folder,
             env={**os.environ, "PATH": self.path},
             stdin=subprocess.DEVNULL,
-            stdout=open(self.folder / "snakemake.log", "w"),
+            stdout=open(self.folder / "snakemake.log", "w", encoding="utf-8"),
             stderr=subprocess.STDOUT,
             # a shell that starts the tests in the background has them ignore what Ctrl-C sends
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -174,7 +174,7 @@ def test_what_was_chosen_has_its_lines_once_and_the_baseline_none(make_row):
 def test_lines_are_for_the_device_and_dtype_that_were_measured(make_row):
     rows = rows_of(make_row, {"eager": 50, "compile": 100}, gpu="CPU", dtype="bfloat16")
     ((_, code),) = blocks_of(best(rows))
-    assert "torch_dtype=torch.bfloat16" in code and 'pipe.to("cpu")' in code
+    assert ", torch_dtype=torch.bfloat16" in code and 'pipe.to("cpu")' in code
 
 
 def test_a_variant_that_the_catalogue_lacks_has_no_lines(make_row):

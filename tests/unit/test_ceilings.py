@@ -12,7 +12,8 @@ from reporting.errors import ReportError
 
 def ceiling_row(**keys):
     row = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "matmul_tflops": 500.0, "copy_gib_per_second": 2000.0}
-    return {**dict.fromkeys(CEILING_COLUMNS, "x"), **row, **keys}
+    known = {"device_name": "NVIDIA H200", "torch_version": "2.13.0+cu130", "started_at": "2026-11-20T10:00:00Z"}
+    return {**dict.fromkeys(CEILING_COLUMNS, ""), **known, **row, **keys}
 
 
 def write(path, rows, columns=CEILING_COLUMNS):
@@ -21,7 +22,7 @@ def write(path, rows, columns=CEILING_COLUMNS):
 
 
 def summary_of(*rows):
-    default = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "device_name": "x"}
+    default = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "device_name": "NVIDIA H200"}
     work = {"step_gflop": 1000.0, "step_mib": 1024.0, "denoiser_calls_per_second": 100.0}
     return pd.DataFrame([{**default, **work, **row} for row in rows])
 
@@ -72,23 +73,25 @@ def test_files_of_one_row_and_of_several_read_alike(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (lambda text: text.replace(",2.13,", ",2.1,"), "torch: found '2.1', but torch_version is '2.13.0+cu130'"),
+        (lambda text: text.replace("NVIDIA H200", "NVIDIA L4"), "gpu: found 'H200', but device_name is 'NVIDIA L4'"),
         (lambda text: "", "not a CSV of ceilings; delete it"),
         (lambda text: "gpu,torch\n1,2\n", "expected the columns gpu, torch, dtype, matmul_tflops, …"),
         (lambda text: text.splitlines()[0] + "\n", "a header without rows"),
         (lambda text: text.replace(",500,", ",fast,"), "matmul_tflops: found 'fast', expected a number above 0"),
         (lambda text: text.replace(",2000,", ",0,"), "copy_gib_per_second: found '0', expected a number above 0"),
         (lambda text: text.replace(",2000,", ",inf,"), "copy_gib_per_second: found 'inf', expected a number above 0"),
-        (lambda text: text.replace("2.13", "../x"), "torch: found '../x', expected a name"),
+        (lambda text: text.replace(",2.13,", ",../x,"), "torch: found '../x', expected a name"),
         (lambda text: text[: text.index(",500")] + "\n", "cut off in its last line"),
     ],
 )
 def test_damage_is_named(tmp_path, damage, message):
     path = write(tmp_path / "ceilings.csv", [ceiling_row()])
     path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
-    sound = write(tmp_path / "sound.csv", [ceiling_row(gpu="T4")])
+    sound = write(tmp_path / "sound.csv", [ceiling_row(gpu="T4", device_name="Tesla T4")])
     with pytest.raises(ReportError) as caught:
         read_ceilings([sound, path])
-    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).startswith(str(path))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -96,18 +99,19 @@ def test_damage_is_named(tmp_path, damage, message):
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     path = tmp_path / "ceilings.csv"
     path.write_bytes(b"\x80\xff\n")
-    with pytest.raises(ReportError, match="not a CSV of ceilings"):
+    with pytest.raises(ReportError, match="not a text file in UTF-8: found byte 0x80 in line 1"):
         read_ceilings([path])
 
 
 def test_of_two_devices_of_one_name_the_larger_ceiling_stands(tmp_path):
     one = write(tmp_path / "one.csv", [ceiling_row(matmul_tflops=400.0, copy_gib_per_second=2100.0)])
-    two = write(tmp_path / "two.csv", [ceiling_row(), ceiling_row(device_name="another", matmul_tflops=900.0)])
+    two = write(tmp_path / "two.csv", [ceiling_row(), ceiling_row(device_name="NVIDIA H200 SXM", matmul_tflops=900.0)])
     found = read_ceilings([one, two]).set_index("device_name")[["matmul_tflops", "copy_gib_per_second"]]
-    assert found.loc["x"].tolist() == [500, 2100]
-    assert found.loc["another"].tolist() == [900, 2000]
+    assert found.loc["NVIDIA H200"].tolist() == [500, 2100]
+    assert found.loc["NVIDIA H200 SXM"].tolist() == [900, 2000]
     percent = ceiling_columns(
-        summary_of({"device_name": "x"}, {"device_name": "x; another"}), read_ceilings([one, two])
+        summary_of({"device_name": "NVIDIA H200"}, {"device_name": "NVIDIA H200; NVIDIA H200 SXM"}),
+        read_ceilings([one, two]),
     )
     assert list(np.isnan(percent["ceiling_percent"])) == [False, True], "of one device, not of two in one row"
 

@@ -5,13 +5,31 @@ import os
 
 import pytest
 
-from columns import COLUMNS
+from columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 from conftest import WHOLE_CONFIG as CONFIG
 from matrix import Plan
 from measurement.errors import DiffbenchError
 from measurement.row import to_csv
+from reporting.fidelity import COLUMNS as FIDELITY_COLUMNS
 
 CELL = {"gpu": "T4", "torch": "2.1", "pipeline": "sd-txt2img", "batch_size": 4, "variant": "eager", "scale": "tiny"}
+
+CEILING = {
+    "gpu": "T4",
+    "torch": "2.1",
+    "dtype": "float16",
+    "matmul_tflops": 50.0,
+    "device_name": "Tesla T4",
+    "torch_version": "2.1.2+cu121",
+    "cuda_version": "12.1",
+    "started_at": "2026-11-20T10:00:00Z",
+}
+BESIDE = {"calls.csv": CALL_COLUMNS, "fidelity.csv": FIDELITY_COLUMNS}
+
+
+def write_file(path, columns, rows=()):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(to_csv(rows, columns), encoding="utf-8")
 
 
 @pytest.fixture
@@ -43,12 +61,12 @@ def test_cells_of_another_machine_are_reported_and_not_scheduled(write):
 
 def test_what_lies_beside_the_rows_comes_along(write):
     rows = write("one/measurements.csv")
-    for name in ("calls.csv", "fidelity.csv", "ceilings.csv", "ceilings/gpu~T4/torch~2.1.csv"):
-        (rows.parent / name).parent.mkdir(parents=True, exist_ok=True)
-        (rows.parent / name).write_text("")
+    for name, columns in BESIDE.items():
+        write_file(rows.parent / name, columns)
+    write_file(rows.parent / "ceilings/gpu~T4/torch~2.1.csv", CEILING_COLUMNS, [CEILING])
     (source,) = plan(rows.parent).sources
     assert [path.name for path in source.calls + source.fidelity] == ["calls.csv", "fidelity.csv"]
-    assert [path.name for path in source.ceilings] == ["ceilings.csv", "torch~2.1.csv"]
+    assert [path.name for path in source.ceilings] == ["torch~2.1.csv"]
 
 
 def test_a_folder_of_runs_and_a_glob_name_the_same_files_once(write, tmp_path):
@@ -147,7 +165,90 @@ def test_own_results_are_no_other_machine(write, monkeypatch, tmp_path):
 
 def test_ceilings_of_a_folder_of_runs_come_along(write, tmp_path):
     write("node/runs/round~1/run.csv")
-    (tmp_path / "node/ceilings/gpu~T4").mkdir(parents=True)
-    (tmp_path / "node/ceilings/gpu~T4/torch~2.1.csv").write_text("")
+    write_file(tmp_path / "node/ceilings/gpu~T4/torch~2.1.csv", CEILING_COLUMNS, [CEILING])
     (source,) = plan(tmp_path / "node").sources
     assert len(source.ceilings) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"torch": "2.1", "torch_version": "2.10.0+cu128"}, "torch: found '2.1', but torch_version is '2.10.0+cu128'"),
+        ({"torch": "nightly", "torch_version": "2.10.0"}, "torch: found 'nightly', but torch_version is '2.10.0'"),
+        ({"device_name": "NVIDIA L4"}, "gpu: found 'T4', but device_name is 'NVIDIA L4'"),
+        (
+            {"device_memory_mib": "40000"},
+            "gpu: found 'T4', but device_memory_mib is 40000; config/gpus.yaml says 16 GB",
+        ),
+        ({"cuda_version": "12.1"}, "cuda_version: found '12.1', but torch_version is '2.1.0+cu118'"),
+        ({"started_at": "2026-02-30T10:00:00Z"}, "started_at: found '2026-02-30T10:00:00Z'"),
+        ({"started_at": "11/20/2026 10:00"}, "started_at: found '11/20/2026 10:00'"),
+        ({"iterations_per_second": "1e999"}, "iterations_per_second: found '1e999', expected a number such as"),
+        ({"load_s": "nan"}, "load_s: found 'nan', expected a number such as"),
+        ({"load_s": "2,5"}, "load_s: found '2,5', expected a number such as"),
+        ({"images_per_second": "0.4"}, "images_per_second: found '0.4', but batch_size is 4 and latency_s 2.5"),
+        (
+            {"latency_s": "1.5", "images_per_second": ""},
+            "iterations_per_second: found '20', but iterations is 50 and latency_s 1.5",
+        ),
+        ({"latency_q1_s": "2.6"}, "latency_s: found '2.5', but latency_q1_s is 2.6, which cannot be more"),
+        ({"denoiser_calls_per_second": "21"}, "denoiser_calls_per_second: found '21', but iterations_per_second is 20"),
+        (
+            {"peak_allocated_mib": 200, "peak_reserved_mib": 100},
+            "peak_reserved_mib: found '100', but peak_allocated_mib is 200",
+        ),
+        ({"compile_s": 2, "first_call_s": 9.5}, "compile_s: found '2', but first_call_s is 9.5 and latency_s 2.5"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused_with_its_place_and_both_values(write, keys, message):
+    consistent = {"iterations_per_second": "20", "latency_s": "2.5", "images_per_second": "1.6"}
+    with pytest.raises(DiffbenchError) as error:
+        plan(write("a.csv", **{**consistent, **keys}))
+    assert f"a.csv:2: {message}" in str(error.value)
+    assert str(error.value).endswith("; have it sent again, or leave it out")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"torch": "2.10", "torch_version": "2.10.0+cu128"},
+        {"torch": "2.10-mine-cu12.1", "torch_version": "2.10.1"},
+        {"torch": "mine", "torch_version": "2.10.1"},
+        {"torch": "nightly", "torch_version": "2.16.0.dev20261120+cu130"},
+        {"torch": "installed", "torch_version": "2.16.0.dev20261120+cu130"},
+        {"gpu": "NVIDIA-T1000", "device_name": "NVIDIA T1000"},
+        {"device_memory_mib": "14930.6"},
+        {"compile_s": "-0.0123", "first_call_s": "2.4877"},
+    ],
+)
+def test_a_row_that_agrees_is_taken(write, keys):
+    assert len(plan(write("a.csv", **keys)).external_cells) == 1
+
+
+def test_what_a_spreadsheet_saves_is_read_or_named(write):
+    path = write("a.csv")
+    text = path.read_text(encoding="utf-8")
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert len(plan(path).external_cells) == 1
+    for changed, message in [
+        (text.replace(",", ";").encode(), "a.csv: separated by semicolons, expected commas"),
+        (text.replace(",", "\t").encode(), "a.csv: separated by tabs, expected commas"),
+        (text.encode("utf-16"), "a.csv: not a text file in UTF-8: found UTF-16"),
+        (
+            text.replace("Tesla", "T\xe9sla").encode("latin-1"),
+            "a.csv: not a text file in UTF-8: found byte 0xe9 in line 2",
+        ),
+    ]:
+        path.write_bytes(changed)
+        with pytest.raises(DiffbenchError, match=message):
+            plan(path)
+
+
+@pytest.mark.parametrize("value", ["nan", "1e999", "-1", "0x10", "fast", "inf"])
+def test_calls_beside_the_rows_are_finite(write, value):
+    rows = write("one/measurements.csv")
+    call = {**dict.fromkeys(CALL_COLUMNS, "1"), "kind": "call", "loop_s": value}
+    write_file(rows.with_name("calls.csv"), CALL_COLUMNS, [{**call, "loop_s": "0.5"}, call])
+    with pytest.raises(DiffbenchError, match="calls.csv:3: loop_s: found '.*', expected a number of 0 or more"):
+        plan(rows.parent)

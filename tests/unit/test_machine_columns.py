@@ -188,14 +188,14 @@ def test_events_are_edges_once_their_line_is_whole(tmp_path):
     phase, window = (json.dumps({"event": event}) + "\n" for event in ("phase", "window"))
     path.write_text(phase)
     assert not edges.passed()
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(window[:9])
     assert not edges.passed()
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(window[9:] + phase)
     assert edges.passed()
     assert not edges.passed(), "each is passed once"
     for text, edge in ((phase, False), (phase + window, True), (phase, False), (window + phase, True)):
-        with open(path, "a") as file:
+        with open(path, "a", encoding="utf-8") as file:
             file.write(text)
         assert edges.passed() is edge

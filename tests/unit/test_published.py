@@ -96,8 +96,8 @@ def test_every_number_of_the_page_is_there():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (",21.66,21.66,", ",fast,fast,", "found 'fast'; expected a number"),
-        ("stage,", "step,", "expected gpu, torch"),
+        (",21.66,21.66,", ",fast,fast,", "found 'fast', expected a number"),
+        ("stage,", "step,", "expected the columns gpu, torch"),
         (",21.66,21.66,\n", ",21.66,21.66,x\n", "mark 'x' is not explained"),
         (",oom,call-1,,,", ",oom,call-1,3.5,3.5,", "expected a number where ok"),
         (",ok,,21.66,21.66,", ",ok,,,,", "expected a number where ok"),

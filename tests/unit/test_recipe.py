@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import warnings
 
 import diffusers
 import numpy as np
@@ -118,15 +119,22 @@ def paste(monkeypatch, code, description, **names):
     """Run the lines as they are, but for the steps; what would come from the hub is the miniature. Returns the
     names that they leave."""
 
-    def from_pretrained(name, torch_dtype, **parts):
+    def from_pretrained(name, dtype, **parts):
         assert name == description["hub_id"]
-        return load_pipeline(description, "random", CPU, torch_dtype)
+        return load_pipeline(description, "random", CPU, dtype)
 
     monkeypatch.setattr(getattr(diffusers, description["class"]), "from_pretrained", from_pretrained)
-    monkeypatch.setattr(diffusers.ControlNetModel, "from_pretrained", lambda name, torch_dtype: None)
+    monkeypatch.setattr(diffusers.ControlNetModel, "from_pretrained", lambda name, dtype: None)
     code = re.sub(r"num_inference_steps=\d+", f"num_inference_steps={description['steps']}", code)
-    exec(compile(code, "pasted", "exec"), names)
+    run_code(code, names)
     return names
+
+
+def run_code(code, names):
+    """Run the lines; a name that is deprecated is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        exec(compile(code, "pasted", "exec"), names)
 
 
 def paste_same(monkeypatch, pipeline, variant, root=ROOT, edit=lambda code: code, **names):
@@ -143,6 +151,28 @@ def paste_same(monkeypatch, pipeline, variant, root=ROOT, edit=lambda code: code
 @pytest.mark.parametrize("variant", EAGER)
 def test_the_lines_make_what_was_measured(monkeypatch, variant):
     paste_same(monkeypatch, "sd-txt2img", variant)
+
+
+def test_what_is_loaded_as_the_lines_say_warns_of_no_deprecation(tmp_path):
+    stage, image, dtype = measured("sd-txt2img", "eager", ROOT)
+    stage.pipeline.save_pretrained(tmp_path)
+    code = write_recipe("sd-txt2img", 1, "eager", str(dtype).replace("torch.", ""), "cpu")
+    code = re.sub(r'from_pretrained\("[^"]*"', f'from_pretrained("{tmp_path}"', code)
+    names = {}
+    run_code(
+        re.sub(r"num_inference_steps=\d+", f"num_inference_steps={stage.arguments['num_inference_steps']}", code), names
+    )
+    assert np.asarray(names["images"][0]).std() > 0
+    with pytest.raises(FutureWarning, match="torch_dtype"):
+        run_code(code.replace("(dtype=", "(torch_dtype=").replace(" dtype=", " torch_dtype="), {})
+
+
+@pytest.mark.parametrize(
+    ("diffusers_version", "name"), [("0.39.0", "torch_dtype"), ("0.40.0", "dtype"), ("0.42.1", "dtype"), ("", "dtype")]
+)
+def test_the_dtype_is_named_as_the_release_does(diffusers_version, name):
+    code = write_recipe("sd-controlnet", 1, "eager", diffusers_version=diffusers_version)
+    assert re.findall(r"(\w+)=torch.float16", code) == [name, name]
 
 
 @pytest.mark.parametrize("pipeline", ["sd-img2img", "sd-controlnet", "sdxl-txt2img"])

@@ -135,7 +135,7 @@ def test_options_of_a_table(make_row):
     assert cells_in(to_markdown(times).splitlines()[4]) == ["SD - txt2img", "0.05", "**0.02**"]
     assert "Seconds per iteration, median of" in to_markdown(times)
     images = table_with(rows, unit="images/s")
-    assert cells_in(to_markdown(images).splitlines()[4]) == ["SD - txt2img", "0.40", "0.40"]
+    assert cells_in(to_markdown(images).splitlines()[4]) == ["SD - txt2img", "0.40", "1.00"]
 
 
 def test_first_stage_alone(make_row):

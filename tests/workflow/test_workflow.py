@@ -219,7 +219,7 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
     process = subprocess.Popen(
         project.command(),
         cwd=project.folder,
-        stdout=open(project.folder / "printed", "w"),
+        stdout=open(project.folder / "printed", "w", encoding="utf-8"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
         # a shell that starts the tests in the background has them ignore what Ctrl-C sends

@@ -116,7 +116,7 @@ def build_environment(torch):
     log.parent.mkdir(parents=True, exist_ok=True)
     print(f"Environment of torch {torch}: {environment_folder(torch)}", file=sys.stderr)
     program = [sys.executable, str(BASE / "workflow/scripts/build.py"), torch, "--make"]
-    with open(log, "w") as file:
+    with open(log, "w", encoding="utf-8") as file:
         result = subprocess.run([*program, "--folder", str(environment_folder(torch))], stdout=file, stderr=file)
     if result.returncode:
         sys.exit(log.read_text(encoding="utf-8").rstrip().rpartition("\n")[2] or f"error: see {log}")

@@ -22,6 +22,7 @@ from pathlib import Path
 from environments import PINNED, normalized, read_environment
 from measurement.definition import ROOT
 from measurement.errors import DiffbenchError, one_line
+from measurement.printing import print_anywhere
 from measurement.release import same_release
 from measurement.row import write_whole
 
@@ -40,7 +41,11 @@ def find_uv():
 def run_uv(shown, what, *arguments):
     """Run uv. Raises DiffbenchError that names what is not available (`what`, or the package that uv names) and why."""
     result = subprocess.run(
-        [find_uv(), *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [find_uv(), *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     )
     if result.returncode:
         reason = result.stderr.strip()
@@ -61,7 +66,7 @@ def make_environment(environment, folder):
     python = f"Python {environment.python} (install it, or `uv python install {environment.python}`)"
     run_uv(shown, python, "venv", "--quiet", "--python", environment.python, folder)
     options = [line for line in environment.requirements if line.startswith("--")]
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="requirements-") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt", prefix="requirements-") as file:
         file.write("\n".join(environment.requirements) + "\n")
         file.flush()
         # with a second index, take the pinned version from whichever has it, as pip does
@@ -94,7 +99,7 @@ def release_of(python):
     """`3.11.7` of a Python; None if it does not start."""
     command = [str(python), "-I", "-S", "-c", "import sys; print(sys.version.split()[0])"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True)
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     except OSError:
         return None
     return None if result.returncode else result.stdout.strip()
@@ -152,7 +157,7 @@ def look_at_made(environment, folder, wait_s=0):
 def make(environment, folder):
     """Build the environment in `folder` unless it is complete, one builder at a time. Returns what it holds."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+    with open(folder.with_name(f"{folder.name}.lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / COMPLETE).is_file():
             make_environment(environment, folder)
@@ -162,6 +167,7 @@ def make(environment, folder):
 
 
 def main():
+    print_anywhere()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="a name of envs/torch-<name>.yaml")
     parser.add_argument("--folder", type=Path, help="of the environment; by default that of the Python that runs this")

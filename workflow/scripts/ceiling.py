@@ -31,6 +31,7 @@ from measurement.errors import SetupError
 from measurement.forked import or_spawned, template_of
 from measurement.locking import locked
 from measurement.monitor import Monitor
+from measurement.printing import print_anywhere
 from measurement.program import leave, run_program
 from measurement.setup import check_places, resolve_place, set_up_process
 from measurement.supervise import read_events, run_child
@@ -103,6 +104,7 @@ def describe(rows):
 
 
 def main():
+    print_anywhere()
     arguments = parse_arguments()
     return run_program(lambda: describe(or_spawned(measure_ceiling, arguments)), arguments.log)
 

@@ -12,6 +12,7 @@ PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
 OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")
 CONDA_PIN = re.compile(r"(python|pip)=(\d+\.\d+(\.\d+)?)\Z")
 RELEASE = re.compile(r"\A\d+(?:\.\d+)*|(?<!cu)(?<![\d.])\d+(?:\.\d+)+")  # in a name; cu12.1 names CUDA
+INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake
 KEYS = {"channels", "dependencies", "variables"}
 CUDA_VARIABLE = "DIFFBENCH_CUDA"  # the CUDA release of the torch build: a variable, because a pin cannot say it
 STATED = ("torch", "diffusers", "transformers", "accelerate")  # what the measuring process states as imported
@@ -45,7 +46,7 @@ def environment_path(name, root=ROOT):
 def environment_names(root=ROOT):
     """The names that envs/torch-<name>.yaml give, oldest release first, nightly last."""
     names = {path.stem[len("torch-") :] for path in Path(root).glob("envs/torch-*.yaml")}
-    return sorted(names - {"installed", "auto"}, key=release_order)  # two words that the config has for something else
+    return sorted(names - {INSTALLED, "auto"}, key=release_order)  # two words that the config has for something else
 
 
 def release_order(name):
@@ -127,12 +128,20 @@ def read_dependencies(content, shown):
 
 def check_release(name, version, shown):
     """Raises DiffbenchError where the file's name is another release than the torch that it pins."""
+    conflict = release_conflict(name, version)
+    if conflict:
+        raise DiffbenchError(f"{shown}: {conflict}")
+
+
+def release_conflict(name, version):
+    """Why a torch build of this name cannot have this version of torch; None where it can."""
     for release in RELEASE.findall(name):
         if not f"{version.split('+')[0]}.".startswith(f"{release}."):
-            raise DiffbenchError(f"{shown}: pins torch {version}, but its name says {release}; rename one of them")
+            return f"pins torch {version}, but its name says {release}; rename one of them"
     if name.startswith("nightly") != bool(NIGHTLY.search(version)):
         kind = "a nightly with its date, as in 2.9.0.dev20250801" if name.startswith("nightly") else "a release"
-        raise DiffbenchError(f"{shown}: found torch {version}, expected {kind}; a nightly is named nightly…")
+        return f"found torch {version}, expected {kind}; a nightly is named nightly…"
+    return None
 
 
 def nightly_date(version):

@@ -9,8 +9,10 @@ import pandas as pd
 from columns import CELL, IDENTITY
 from measurement.definition import planned_digest
 from measurement.errors import DiffbenchError
+from reporting.ceilings import read_ceilings
 from reporting.errors import ReportError
-from reporting.read import read_rows
+from reporting.fidelity import read_fidelity
+from reporting.read import SENT, read_calls, read_rows
 from sizes import name_at
 
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
@@ -79,16 +81,21 @@ def source_of(rows):
 def read_sources(sources):
     """The rows of all Sources, as text, with the columns of IDENTITY, `definition` and `place` (`FILE:LINE`).
 
-    Raises DiffbenchError where a file is no CSV of measurements, or a row stands in two places.
+    Raises DiffbenchError where a file is no CSV of measurements or what is beside it is damaged, where a row contradicts itself,
+    or where one stands in two places.
     """
     rows = []
     for source in sources:
         try:
-            found = read_rows(source.rows, remedy="have it sent again, or leave it out")
+            found = read_rows(source.rows, remedy=SENT)
+            read_calls(source.calls, remedy=SENT)
+            read_ceilings(source.ceilings, remedy=SENT)
+            for path in source.fidelity:
+                read_fidelity(path, remedy=SENT)
         except ReportError as error:
             raise DiffbenchError(f"config: external: {error}") from None
         except OSError as error:
-            raise DiffbenchError(f"config: external: {source.rows}: cannot be read: {error.strerror}") from None
+            raise DiffbenchError(f"config: external: {error.filename}: cannot be read: {error.strerror}") from None
         rows += [{**row, "place": f"{source.rows}:{line}"} for line, row in enumerate(found, start=2)]
     frame = pd.DataFrame(rows, columns=[*IDENTITY, "definition", "place"])
     again = frame[frame.duplicated(IDENTITY, keep=False)]

@@ -15,6 +15,7 @@ from build import find_uv
 from environments import CUDA_VARIABLE, PINNED, environment_names, environment_path, nightly_date, read_environment
 from measurement.definition import ROOT
 from measurement.errors import DiffbenchError, one_line
+from measurement.printing import print_anywhere
 from measurement.yaml_file import read_yaml
 
 PIP = "25.0.1"
@@ -34,7 +35,12 @@ def resolve(requirements, python, folder, *options, prefer=()):
     command = [find_uv(), "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--python-version", python]
     command += ["--python-platform", "x86_64-unknown-linux-gnu", "--output-file", str(resolved), *options]
     result = subprocess.run(
-        command, input="\n".join(requirements), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        input="\n".join(requirements),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     )
     if result.returncode:
         raise DiffbenchError(f"{requirements[0]}: cannot be resolved: {one_line(result.stderr)}")
@@ -150,6 +156,7 @@ def refresh_nightly(path, release, folder):
 
 
 def main():
+    print_anywhere()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("releases", nargs="*", help="which releases; all of them by default")
     parser.add_argument(

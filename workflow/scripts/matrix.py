@@ -9,7 +9,7 @@ import pandas as pd
 
 from checking import as_list, check, read_catalogue
 from columns import CELL
-from environments import environment_names, newest_current, read_environment
+from environments import INSTALLED, environment_names, newest_current, read_environment
 from external import external_cells, find_sources
 from jobs import job_of
 from measurement.caches import SHARED
@@ -34,7 +34,7 @@ PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeli
 AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "variants")))
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ALL = "all"  # every name of the catalogue
-INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake
+
 DEFAULTS = {  # of the keys that a config may leave out
     "seed": 0,
     "exclude": [],

@@ -38,6 +38,7 @@ from measurement.forked import or_spawned, template_of
 from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.places import check_file
+from measurement.printing import print_anywhere
 from measurement.program import leave, run_program
 from measurement.revision import code_revision
 from measurement.setup import check_compiler, check_places, resolve_place, set_up_process
@@ -223,6 +224,7 @@ def describe(rows):
 
 
 def main():
+    print_anywhere()
     arguments = parse_arguments()
     return run_program(lambda: describe(or_spawned(measure, arguments)), arguments.log)
 

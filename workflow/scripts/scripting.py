@@ -5,6 +5,7 @@ import traceback
 from pathlib import Path
 
 from measurement.errors import DiffbenchError, describe_missing, one_line
+from measurement.printing import print_anywhere
 
 FAULT = "{place}: {kind}: {text}; this is a fault of diffbench: report it with the log"
 LIMIT = 2000  # characters of a reason in a log
@@ -13,6 +14,7 @@ INTERRUPTED = 130  # exit code, as a shell has it
 
 def run_script(main, snakemake):
     """Run a script's `main(snakemake)`; see `end`."""
+    print_anywhere()
     try:
         main(snakemake)
     except (Exception, KeyboardInterrupt) as error:

@@ -24,6 +24,7 @@ from measurement.arguments import Parser
 from measurement.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
 from measurement.errors import SetupError, Unsupported
 from measurement.failure import fault_of, text_of
+from measurement.printing import print_anywhere
 from measurement.program import leave, run_program
 from measurement.snapshot import download
 from measurement.sources import folder_of
@@ -76,7 +77,8 @@ def fetch_stage(stage, dtype):
             raise SetupError(
                 f"{source['hub_id']}: a folder of this name is here; start in another folder, or rename it"
             )
-        options = download_options(source, getattr(torch, dtype), fetch=True)  # refuses what has no pinned revision
+        # refuses what has no pinned revision
+        options = download_options(source["class"], source, getattr(torch, dtype), fetch=True)
         try:
             with telling("weights", source):
                 if source is stage:
@@ -129,6 +131,7 @@ def fetch(arguments):
 
 
 def main():
+    print_anywhere()
     arguments = parse_arguments()
     return run_program(lambda: fetch(arguments))
 

@@ -12,6 +12,7 @@ from .definition import compiles, dtype_of
 from .errors import DiffbenchError, SetupError, one_line, print_traceback
 from .failure import classify, fault_of
 from .garbage import importing
+from .printing import print_anywhere
 from .session import UNREPORTED, die_with_parent
 
 SPAWN, FORKSERVER = START_METHODS = ("spawn", "forkserver")  # the words of Python's multiprocessing
@@ -130,6 +131,7 @@ def measure_ceiling(spec, report):
 
 def main(spec_path, start_method):
     die_with_parent()
+    print_anywhere()
     with open(spec_path, encoding="utf-8") as file:
         spec = json.load(file)
     spec["start_method"] = start_method

@@ -95,7 +95,7 @@ def cell_cache(base, name, round_number, mode):
         warm = round_number > 1 and mode == SHARED and (folder / MEASURED).is_file()
         if not warm:
             empty(folder)
-        (folder / TAG).write_text(TAG_TEXT)
+        (folder / TAG).write_text(TAG_TEXT, encoding="utf-8")
         yield CellCache(folder, mode, WARM if warm else COLD)
 
 
@@ -148,7 +148,7 @@ def is_ours(folder, base):
     if not os.environ.get(VARIABLE) and base == default_folder():
         return True
     try:
-        return (folder / TAG).read_text() == TAG_TEXT
+        return (folder / TAG).read_text(encoding="utf-8") == TAG_TEXT
     except (OSError, UnicodeDecodeError):
         return False
 

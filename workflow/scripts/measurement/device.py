@@ -29,7 +29,9 @@ def cpu_name():
         pass
     command = ["sysctl", "-n", "machdep.cpu.brand_string"]
     try:
-        name = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+        name = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=True
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         name = ""
     return name or os.uname().machine

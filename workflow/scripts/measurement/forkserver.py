@@ -100,7 +100,7 @@ def touched():
     """What importing has touched that would be broken in a child, in a few words; None if nothing."""
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
         return "torch has opened the GPU"
-    if "libcuda.so" in Path("/proc/self/maps").read_text():
+    if "libcuda.so" in Path("/proc/self/maps").read_text(encoding="utf-8"):
         count = ctypes.c_int()
         if ctypes.CDLL("libcuda.so.1").cuDeviceGetCount(ctypes.byref(count)) != CUDA_NOT_INITIALIZED:
             return "the CUDA driver was started"

@@ -67,7 +67,7 @@ def clock_mhz(files):
     """The CPU's clock as the machine reports it, the mean over these files, else over all its CPUs; None where it does not."""
     try:
         if files:
-            return sum(int(file.read_text()) for file in files) / len(files) / 1000
+            return sum(int(file.read_text(encoding="utf-8")) for file in files) / len(files) / 1000
         return psutil.cpu_freq().current
     except Exception:  # what is there differs from machine to machine
         return None

@@ -11,6 +11,7 @@ from .errors import SetupError, Unsupported, one_line
 from .failure import is_out_of_memory
 from .inputs import make_clip_tokenizer
 from .random_weights import RandomWeights
+from .release import dtype_argument
 from .snapshot import LIBRARIES, describe, pinned_revision
 from .sources import folder_of
 
@@ -172,10 +173,12 @@ def create_pipeline(stage, device, dtype):
     return pipeline_class(**parts, **optional)
 
 
-def download_options(source, dtype, fetch=False):
-    """Arguments of `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, nothing fetched unless
-    `fetch` says so."""
-    options = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": not fetch}
+def download_options(class_path, source, dtype, fetch=False):
+    """Arguments of a class's `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, nothing fetched
+    unless `fetch` says so."""
+    library = class_path.partition(".")[0] if "." in class_path else "diffusers"
+    name = dtype_argument(library, importlib.import_module(library).__version__)
+    options = {name: dtype, "use_safetensors": True, "local_files_only": not fetch}
     if folder_of(source):
         return options
     options["revision"] = pinned_revision(source)
@@ -187,7 +190,8 @@ def download_options(source, dtype, fetch=False):
 def from_pretrained(class_path, source, dtype, **components):
     """`from_pretrained` of a pipeline or a component. Raises SetupError where the weights are not on this machine."""
     try:
-        return find_class(class_path).from_pretrained(source["hub_id"], **download_options(source, dtype), **components)
+        options = download_options(class_path, source, dtype)
+        return find_class(class_path).from_pretrained(source["hub_id"], **options, **components)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         if is_out_of_memory(error):
             raise

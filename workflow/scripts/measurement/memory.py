@@ -10,7 +10,7 @@ def reset_peaks(device):
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:
-        with open("/proc/self/clear_refs", "w") as file:
+        with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
             file.write("5")  # 5: reset the peak resident set size (man 5 proc)
     except OSError:
         return
@@ -20,7 +20,7 @@ def peaks_mib(device):
     """Peak memory since `reset_peaks`; what cannot be read is left out."""
     peaks = {}
     try:
-        with open("/proc/self/status") as file:
+        with open("/proc/self/status", encoding="utf-8") as file:
             fields = dict(line.split(":", 1) for line in file)
         peaks["peak_rss_mib"] = int(fields["VmHWM"].split()[0]) / 1024
     except (OSError, KeyError):

@@ -23,7 +23,7 @@ def code_revision(root=ROOT):
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     options = {"cwd": str(Path(root).resolve()), "env": environment, "stdin": subprocess.DEVNULL, "timeout": LIMIT_S}
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=True, **options)
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True, **options)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return result.stdout.strip() or None

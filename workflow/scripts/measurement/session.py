@@ -37,7 +37,7 @@ def session_pids(session):
 
 def resident_kib(pid):
     """Resident memory of a process: a page that n processes share counts in each of them. Raises OSError, ValueError."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**10
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**10
 
 
 def proportional_kib(pid):
@@ -47,7 +47,7 @@ def proportional_kib(pid):
     The kernel walks all pages for it: about 9 ms per GiB of pages of 4 KiB.
     """
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     except (OSError, StopIteration):
         return resident_kib(pid)
@@ -106,7 +106,9 @@ def kill_session(process):
 def is_being_killed(pid):
     """Whether SIGKILL was sent to a process that has not died of it; False where that is not known."""
     try:
-        fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        fields = dict(
+            line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        )
         pending = int(fields["ShdPnd"], 16) | int(fields["SigPnd"], 16)
     except (OSError, KeyError, ValueError):
         return False

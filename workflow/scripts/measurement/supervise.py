@@ -36,14 +36,14 @@ def kernel_oom_kills():
     """How many processes the kernel has killed for want of memory, on the machine and in this control group."""
     total = 0
     try:
-        groups = Path("/proc/self/cgroup").read_text().splitlines()
+        groups = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
         group = next((line[3:].lstrip("/") for line in groups if line.startswith("0::")), None)
     except OSError:
         group = None
     sources = ["/proc/vmstat"] + ([f"/sys/fs/cgroup/{group}/memory.events"] if group is not None else [])
     for source in sources:
         try:
-            lines = Path(source).read_text().splitlines()
+            lines = Path(source).read_text(encoding="utf-8").splitlines()
         except OSError:
             continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))

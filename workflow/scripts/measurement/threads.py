@@ -22,7 +22,7 @@ def count_cores(cpus, folder=CPUS):
     cores = set()
     for cpu in cpus:
         try:
-            cores.add((folder / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip())
+            cores.add((folder / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text(encoding="utf-8").strip())
         except OSError:
             cores.add(cpu)
     return len(cores)
@@ -34,7 +34,7 @@ def cpu_quota(membership=None, root=CGROUPS):
     `membership` is the text of /proc/self/cgroup.
     """
     try:
-        text = Path("/proc/self/cgroup").read_text() if membership is None else membership
+        text = Path("/proc/self/cgroup").read_text(encoding="utf-8") if membership is None else membership
     except OSError:
         return None
     limits = []
@@ -58,8 +58,8 @@ def upwards(root, group):
 def read_quota(folder, name):
     """The CPUs that a control group's folder grants; None without a limit."""
     try:
-        quota, *period = (folder / name).read_text().split()
-        period = period or (folder / "cpu.cfs_period_us").read_text().split()
+        quota, *period = (folder / name).read_text(encoding="utf-8").split()
+        period = period or (folder / "cpu.cfs_period_us").read_text(encoding="utf-8").split()
         return int(quota) / int(period[0]) if int(quota) > 0 else None
     except (OSError, ValueError):  # no such file, or "max"
         return None

@@ -250,7 +250,8 @@ def recipes_of(choices, labels):
                 continue
             device = gpus.get(gpu, {}).get("device", "cuda")
             try:
-                code = write_recipe(pipeline, batch_size, whole.variant, dtype, device)
+                releases = {name: whole.rows[0][name] for name in ("diffusers_version", "transformers_version")}
+                code = write_recipe(pipeline, batch_size, whole.variant, dtype, device, **releases)
                 blocks[heading] = f"```python\n{code}```"
             except DiffbenchError as error:
                 blocks[heading] = escape(f"No lines: {error}")

@@ -6,51 +6,47 @@ import numpy as np
 import pandas as pd
 
 from columns import CEILING_COLUMNS
+from consistency import PROVENANCE, check_texts
 
 from .errors import ReportError
+from .texts import check_numbers, line_of, read_table
 
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 DEVICE = ["gpu", "torch", "dtype", "device_name"]
 LIMITS = ["matmul_tflops", "copy_gib_per_second"]
 
 
-def read_ceilings(paths):
+def read_ceilings(paths, remedy="delete it and it is measured again"):
     """The ceilings of several CSVs (see ceiling.py) as one DataFrame, LIMITS as float, the rest as text.
 
     Of devices of one name, measured with one torch build, the larger of each ceiling stands: both could do it. Raises
     ReportError in one line that names the file where it is damaged or foreign.
     """
-    frames = [pd.DataFrame(columns=CEILING_COLUMNS).astype(dict.fromkeys(LIMITS, float)), *map(read_file, paths)]
+    frames = [
+        pd.DataFrame(columns=CEILING_COLUMNS).astype(dict.fromkeys(LIMITS, float)),
+        *(read_file(path, remedy) for path in paths),
+    ]
     ceilings = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
     first = {column: "first" for column in CEILING_COLUMNS if column not in [*DEVICE, *LIMITS]}
     largest = ceilings.groupby(DEVICE, sort=False, as_index=False).agg({**dict.fromkeys(LIMITS, "max"), **first})
     return largest[CEILING_COLUMNS]
 
 
-def read_file(path):
+def read_file(path, remedy):
     """The rows of one CSV of ceilings."""
-    again = "delete it and it is measured again"
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
-        raise ReportError(f"{path}: not a CSV of ceilings; {again}") from None
-    if list(frame.columns) != CEILING_COLUMNS:
-        raise ReportError(f"{path}: not a CSV of ceilings: expected the columns {', '.join(CEILING_COLUMNS[:4])}, …")
+    frame = read_table(path, "ceilings", CEILING_COLUMNS, remedy)
     if not len(frame):
-        raise ReportError(f"{path}: a header without rows; {again}")
+        raise ReportError(f"{path}: a header without rows; {remedy}")
     if (frame["started_at"] == "").any():
-        raise ReportError(f"{path}: cut off in its last line; {again}")
+        raise ReportError(f"{path}: cut off in its last line; {remedy}")
     for column in DEVICE[:3]:
         for value in frame[column]:
             if not NAME.fullmatch(value):
-                raise ReportError(f"{path}: {column}: found {value[:60]!r}, expected a name; {again}")
-    for column in LIMITS:
-        numbers = pd.to_numeric(frame[column], errors="coerce")
-        wrong = ~(np.isfinite(numbers) & (numbers > 0)) & (frame[column] != "")
-        for text in frame.loc[wrong, column]:
-            raise ReportError(f"{path}: {column}: found {text[:60]!r}, expected a number above 0, or none; {again}")
-        frame[column] = numbers
-    return frame
+                raise ReportError(f"{path}: {column}: found {value[:60]!r}, expected a name; {remedy}")
+    columns = {column: list(frame.get(column, [""] * len(frame))) for column in PROVENANCE}
+    for conflict in check_texts(columns):
+        raise ReportError(f"{path}:{line_of(path, conflict.row, remedy)}: {conflict}; {remedy}")
+    return check_numbers(path, frame, LIMITS, remedy, "positive")
 
 
 def ceiling_columns(summary, ceilings):

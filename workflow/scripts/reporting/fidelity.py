@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from sizes import with_size
 from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
-from .errors import ReportError
 from .outputs import Output, kept_runs, read_output
 from .rows import records
 from .speedup import KEY, is_baseline
+from .texts import check_numbers, read_table
 
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
 COLUMNS = [*KEY, "round", "baseline_round", *MEASURES, "identical", "note"]
@@ -138,15 +137,11 @@ def write_fidelity(fidelity, path):
     fidelity.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
 
 
-def read_fidelity(path):
+def read_fidelity(path, remedy="make it again with rule fidelity"):
     """A fidelity.csv as it was written. Raises ReportError where it is none."""
-    try:
-        frame = with_size(pd.read_csv(path, dtype=str, keep_default_na=False))
-        if list(frame.columns) != COLUMNS:
-            raise ValueError(f"its columns are not {', '.join(COLUMNS[:3])}, …, {COLUMNS[-1]}")
-        for column in MEASURES:
-            frame[column] = pd.to_numeric(frame[column].replace("", None))
-        frame["identical"] = frame["identical"] == "True"
-        return frame.astype(TYPES)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: not a comparison of outputs: {error}; make it again with rule fidelity") from None
+    frame = read_table(path, "comparisons of outputs", COLUMNS, remedy)
+    frame = check_numbers(path, frame, ["psnr_db"], remedy, "any or inf")
+    frame = check_numbers(path, frame, MEASURES[1:], remedy, "any")
+    frame = check_numbers(path, frame, [column for column in TYPES if TYPES[column] is int], remedy, "positive")
+    frame["identical"] = frame["identical"] == "True"
+    return frame.astype(TYPES)

@@ -1,13 +1,11 @@
 """How long each phase of the runs of a committed dataset took: minutes.csv, which sessions on a GPU write."""
 
-import pandas as pd
-
 from columns import MINUTE_COLUMNS, PHASES
-from sizes import sized, with_size
+from sizes import sized
 
-from .errors import ReportError
 from .formats import Cell, Table
 from .labels import label_of
+from .texts import check_numbers, read_table
 
 TIMES = ["wall_s", *(f"{phase}_s" for phase in PHASES)]
 GROUP = ["pipeline", "batch_size", "variant"]
@@ -19,11 +17,8 @@ NOTES = [
 
 def read_minutes(path):
     """The rows of a minutes.csv, times as numbers. Raises ReportError for another file."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if list(frame.columns) != MINUTE_COLUMNS:
-        raise ReportError(f"{path}: not a CSV of minutes: expected the columns {', '.join(MINUTE_COLUMNS[:4])}, …")
-    frame[TIMES] = frame[TIMES].apply(pd.to_numeric)
-    return sized(with_size(frame))
+    remedy = "take it from the session's archive again"
+    return sized(check_numbers(path, read_table(path, "minutes", MINUTE_COLUMNS, remedy), TIMES, remedy))
 
 
 def build_minutes(minutes, labels):

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from measurement.yaml_file import read_yaml
-from sizes import sized, with_size
+from sizes import sized
 
 from .errors import ReportError
 from .speedup import ITERATIONS, KEY, speedups
 from .summary import COLUMNS, NUMBERS
+from .texts import check_numbers, line_of, read_table
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
+BOUNDS_OF = {"iterations_per_second": "positive", "batch_size": "positive", "stage": "positive"}
 ABOUT = ("title", "source", "baseline")
 
 
@@ -35,15 +36,17 @@ def read_published(path):
     Values keep their printed text. Raises ReportError where the file has other columns or a value that is no number.
     """
     about = read_about(Path(path).with_suffix(".yaml"))
-    facts = with_size(pd.read_csv(path, dtype=str, keep_default_na=False))
-    if set(facts.columns) != set(FACTS):
-        raise ReportError(f"{path}: found columns {', '.join(facts.columns)}; expected {', '.join(FACTS)}")
-    rates = pd.to_numeric(facts["iterations_per_second"].replace("", None), errors="coerce")
-    wrong = facts[rates.isna() != (facts["status"] != "ok")]
-    if len(wrong):
-        value = wrong["iterations_per_second"].iloc[0]
+    remedy = "copy the page's facts again"
+    facts = read_table(path, "published facts", FACTS, remedy)
+    for column, bound in BOUNDS_OF.items():
+        facts = check_numbers(path, facts, [column], remedy, bound)
+    rates = facts["iterations_per_second"]
+    wrong = rates.isna() != (facts["status"] != "ok")
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        found = f"found {facts['text'].iloc[row]!r} with status {facts['status'].iloc[row]!r}"
         raise ReportError(
-            f"{path}:{wrong.index[0] + 2}: iterations_per_second: found {value!r}; expected a number where ok"
+            f"{path}:{line_of(path, row, remedy)}: iterations_per_second: {found}; expected a number where ok, and only there"
         )
     unknown = set(facts["mark"]) - {"", *about["marks"]}
     if unknown:

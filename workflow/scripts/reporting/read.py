@@ -1,4 +1,5 @@
-"""Reading measurement rows: every value is checked as the text that the CSV holds, before any of it becomes a number."""
+"""Reading measurement rows: every value is checked as the text that the CSV holds, before any of it becomes a number, and rows
+are held against themselves."""
 
 import csv
 from functools import lru_cache
@@ -8,21 +9,26 @@ from pathlib import Path
 import fastjsonschema
 import numpy as np
 import pandas as pd
-import yaml
 
 from columns import CALL_COLUMNS, IDENTITY
-from sizes import NATIVE, with_size
+from consistency import find_conflict
+from measurement.yaml_file import read_yaml
+from sizes import NATIVE
 
 from .errors import ReportError
+from .texts import check_numbers, check_separator, line_of, lines_of, read_table
 
 CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
+CALL_NUMBERS = ["latency_s", "loop_s", "iterations", "denoiser_calls"]
 AGAIN = "delete it and its run is measured again"
+NUMERIC = ("integer", "count", "number", "signed")
+SENT = "have it sent again, or leave it out"
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.yaml"
 
 
 @lru_cache(maxsize=1)
 def load_schema():
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return read_yaml(SCHEMA)
 
 
 @lru_cache(maxsize=1)
@@ -48,37 +54,43 @@ def column_schemas():
 
 def number_columns():
     """The columns that hold numbers."""
-    numeric = ("integer", "count", "number", "signed")
     rules = load_schema()["properties"].items()
-    return [column for column, rule in rules if rule.get("$ref", "").rpartition("/")[2] in numeric]
+    return [column for column, rule in rules if rule.get("$ref", "").rpartition("/")[2] in NUMERIC]
 
 
-def read_files(paths, remedy=AGAIN):
+def remedy_of(path):
+    """What to do about a CSV of measurements or calls that is damaged: a run's is measured again, a collected one is not."""
+    return AGAIN if Path(path).with_name("run.csv").is_file() else SENT
+
+
+def read_files(paths, remedy=None):
     """({column: texts}, how many rows each file has) of the rows of several measurement CSVs, in the order of the paths.
 
-    `remedy` is what to do about a file that is damaged. Raises ReportError that names file and line where one is empty, cut off,
-    foreign, or holds what no row may hold.
+    `remedy` is what to do about a file that is damaged (None: remedy_of). Raises ReportError that names file and line where one
+    is empty, cut off, foreign, or holds what no row may hold, or what another of the row's values contradicts.
     """
-    files = [split_file(path, remedy) for path in paths]
+    remedies = [remedy or remedy_of(path) for path in paths]
+    files = list(map(split_file, paths, remedies))
     alike = groupby(files, key=lambda file: file[0])
     parts = [whole_columns(header, list(chain.from_iterable(rows for _, rows in same))) for header, same in alike]
     columns = {column: tuple(chain.from_iterable(part[column] for part in parts)) for column in row_schema()[0]}
     if not is_valid(columns):
-        for path in paths:
-            check_rows(path, lines_of(path, remedy))
-    return columns, [len(rows) for _, rows in files]
+        for path, what_to_do in zip(paths, remedies):
+            check_rows(path, lines_of(path, what_to_do), what_to_do)
+    counts = [len(rows) for _, rows in files]
+    conflict = find_conflict(columns)
+    if conflict:
+        raise_conflict(conflict, zip(paths, counts, remedies))
+    return columns, counts
 
 
-def lines_of(path, remedy):
-    """The lines of a CSV. Raises ReportError where it is no text, empty or cut off."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            text = file.read()
-    except UnicodeDecodeError:
-        raise ReportError(f"{path}: not a text file in UTF-8; {remedy}") from None
-    if not text.endswith("\n"):
-        raise ReportError(f"{path}: empty or cut off in its last line; {remedy}")
-    return text.splitlines(keepends=True)
+def raise_conflict(conflict, files):
+    """Raises ReportError for a row of files, each a path with the number of its rows and what to do about it."""
+    row = conflict.row
+    for path, count, remedy in files:
+        if row < count:
+            raise ReportError(f"{path}:{line_of(path, row, remedy)}: {conflict}; {remedy}")
+        row -= count
 
 
 def split_file(path, remedy):
@@ -91,7 +103,7 @@ def split_file(path, remedy):
     except csv.Error:
         is_whole = False
     if not is_whole:
-        check_rows(path, lines)
+        check_rows(path, lines, remedy)
     check_columns(path, header, row_schema()[0])
     if not rows:
         raise ReportError(f"{path}: a header without rows; {remedy}")
@@ -112,14 +124,25 @@ def is_valid(columns):
         for column, values in columns.items():
             for value in set(values):
                 rules[column](value)
-        for values in set(zip(*(columns[column] for column in joint))):
+        alike = [alike_values(column, columns[column]) for column in joint]
+        for values in set(zip(*alike)):
             validate(dict(zip(joint, values)))
     except fastjsonschema.JsonSchemaValueException:
         return False
     return True
 
 
-def check_rows(path, lines):
+def alike_values(column, texts):
+    """For each text of a column one that the rules of several columns do not tell from it, so that few rows differ: they ask
+    which status it is, whether a number is above 0, and whether there is a text."""
+    kind = load_schema()["properties"][column].get("$ref", "").rpartition("/")[2]
+    if kind in NUMERIC:
+        signs = {text: text and ("1" if float(text) > 0 else "0") for text in set(texts)}
+        return [signs[text] for text in texts]
+    return [text[:1] for text in texts] if kind == "text" else texts
+
+
+def check_rows(path, lines, remedy):
     """Raises ReportError for the first line that is no row of the schema."""
     columns, validate = row_schema()
     reader = csv.DictReader(lines, strict=True)
@@ -128,14 +151,16 @@ def check_rows(path, lines):
         for row in reader:
             validate({**dict.fromkeys(columns, ""), "size": NATIVE, **row})
     except csv.Error as error:
-        raise ReportError(f"{path}:{max(reader.line_num, 1)}: not valid CSV: {error}") from None
+        raise ReportError(f"{path}:{max(reader.line_num, 1)}: not valid CSV: {error}; {remedy}") from None
     except fastjsonschema.JsonSchemaValueException as error:
         column = error.path[-1] if len(error.path) > 1 else "row"
         found = f"found {str(error.value)[:60]!r}, " if len(error.path) > 1 else ""
-        raise ReportError(f"{path}:{reader.line_num}: {column}: {found}expected {expectation(error)}") from None
+        raise ReportError(
+            f"{path}:{reader.line_num}: {column}: {found}expected {expectation(error)}; {remedy}"
+        ) from None
 
 
-def read_rows(path, remedy=AGAIN):
+def read_rows(path, remedy=None):
     """The rows of one measurement CSV as dictionaries of text. Raises ReportError as read_files does."""
     columns, _ = read_files([path], remedy)
     return [dict(zip(columns, values)) for values in zip(*columns.values())]
@@ -143,6 +168,7 @@ def read_rows(path, remedy=AGAIN):
 
 def check_columns(path, found, columns):
     """Raises ReportError for columns that no row has, or that are too few. A row of an older release may lack newer columns."""
+    check_separator(path, found)
     identity = [column for column in IDENTITY if column != "size" or column in found]
     unknown = [column for column in found if column not in columns]
     if found[: len(identity)] != identity or unknown or len(set(found)) < len(found):
@@ -153,6 +179,13 @@ def check_columns(path, found, columns):
 
 def expectation(error):
     """What the schema wants, in few words."""
+    for definition in load_schema()["definitions"].values():
+        if (
+            error.rule == "pattern"
+            and error.rule_definition == definition.get("pattern")
+            and "description" in definition
+        ):
+            return definition["description"]
     rule = {"enum": "one of", "pattern": "text that matches", "const": "the value"}.get(error.rule)
     if error.rule == "const" and error.rule_definition == "":
         return "nothing: a measurement that failed has no number"
@@ -175,22 +208,19 @@ def convert(texts, is_number):
     return (pd.to_numeric(values.replace("", None)) if is_number else values).array.take(codes)
 
 
-def read_calls(paths):
+def read_calls(paths, remedy=None):
     """The calls of several calls.csv as one DataFrame. Raises ReportError where a file is no such CSV."""
     frames = []
     for path in paths:
+        what_to_do = remedy or remedy_of(path)
         try:
-            frame = with_size(pd.read_csv(path, dtype=dict.fromkeys(CALL_TEXTS, str), keep_default_na=False))
+            frame = read_table(path, "calls", CALL_COLUMNS, what_to_do, dict.fromkeys(CALL_TEXTS, str))
         except FileNotFoundError:
             raise ReportError(
                 f"{path}: no such file; delete the run.csv beside it and its run is measured again"
             ) from None
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise ReportError(f"{path}: not a CSV of calls: {error}; delete it and its run is measured again") from None
-        if list(frame.columns) != CALL_COLUMNS:
-            raise ReportError(f"{path}: not a CSV of calls: expected the columns {', '.join(CALL_COLUMNS[:4])}, …")
-        frames.append(frame)
-    frames = [frame for frame in frames if len(frame)]
+        if len(frame):
+            frames.append(check_numbers(path, frame, CALL_NUMBERS, what_to_do))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CALL_COLUMNS)
 
 

@@ -1,6 +1,7 @@
 """The few lines of Python that a user pastes to get a variant of a pipeline, written from the catalogues."""
 
 from measurement.definition import ROOT, resolve
+from measurement.release import dtype_argument
 from sizes import dimensions, split_name
 
 from .mechanisms import MECHANISMS, literal
@@ -11,7 +12,8 @@ PROMPT = "a fantasy landscape with castles"  # where embeddings were measured in
 class Code:
     """The lines for the stages of a pipeline, one stage at a time, and what they import."""
 
-    def __init__(self, device):
+    def __init__(self, device, diffusers_version, transformers_version):
+        self.versions = {"diffusers": diffusers_version, "transformers": transformers_version}
         self.device, self.imports, self.lines, self.contexts, self.stage = device, {}, [], [], None
 
     def use(self, path):
@@ -37,13 +39,19 @@ class Code:
         return "\n".join(["import torch", *imported, *self.lines]) + "\n"
 
 
+def of_dtype(code, source, dtype):
+    """The argument for the dtype of what is loaded, named as in the release of its library."""
+    library = source["class"].partition(".")[0] if "." in source["class"] else "diffusers"
+    return f"{dtype_argument(library, code.versions[library])}=torch.{dtype}"
+
+
 def load(code, dtype, offloaded):
     """The pipeline from the hub, on the device unless it is offloaded."""
     parts = code.stage.get("components", {})
     for name, part in parts.items():
-        source = f"{literal(part['hub_id'])}, torch_dtype=torch.{dtype}"
+        source = f"{literal(part['hub_id'])}, {of_dtype(code, part, dtype)}"
         code.add(f"{name} = {code.use(part['class'])}.from_pretrained({source})")
-    given = [literal(code.stage["hub_id"]), f"torch_dtype=torch.{dtype}", *(f"{name}={name}" for name in parts)]
+    given = [literal(code.stage["hub_id"]), of_dtype(code, code.stage, dtype), *(f"{name}={name}" for name in parts)]
     code.add(f"pipe = {code.use(code.stage['class'])}.from_pretrained({', '.join(given)})")
     if not offloaded:
         code.add(f"pipe.to({literal(code.device)})")
@@ -81,12 +89,21 @@ def call(code, batch_size, dtype):
     code.add(*lines)
 
 
-def write_recipe(pipeline, batch_size, variant, dtype="float16", device="cuda", root=ROOT):
-    """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub. Raises
-    DiffbenchError for what the catalogues lack."""
+def write_recipe(
+    pipeline,
+    batch_size,
+    variant,
+    dtype="float16",
+    device="cuda",
+    root=ROOT,
+    diffusers_version=None,
+    transformers_version=None,
+):
+    """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub, as these
+    releases take them (None: the newest). Raises DiffbenchError for what the catalogues lack."""
     pipeline, size = split_name(pipeline)
     definition = resolve(pipeline, batch_size, variant, "pretrained", "full", root=root, size=size)
-    recipe, code = definition["variant"], Code(device)
+    recipe, code = definition["variant"], Code(device, diffusers_version, transformers_version)
     for stage in definition["stages"]:
         code.stage, code.contexts = stage, []
         stage["call"].update(dimensions(size))

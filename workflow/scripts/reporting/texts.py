@@ -1,0 +1,99 @@
+"""CSV files as spreadsheets and other machines leave them: text in UTF-8, with or without a byte-order mark, separated by
+commas."""
+
+import codecs
+import csv
+import io
+
+import numpy as np
+import pandas as pd
+
+from sizes import with_size
+
+from .errors import ReportError
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+BOUNDS = {
+    "any": ("a finite number", np.isfinite),
+    "any or inf": ("a number or inf", lambda numbers: numbers > -np.inf),
+    "not negative": ("a number of 0 or more", lambda numbers: np.isfinite(numbers) & (numbers >= 0)),
+    "positive": ("a number above 0, or none", lambda numbers: np.isfinite(numbers) & (numbers > 0)),
+}
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def decode(content, name, remedy):
+    """The text of a file's bytes, without a byte-order mark. Raises ReportError where it is no UTF-8."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = "UTF-16" if content.startswith(UTF_16) else f"byte 0x{content[error.start]:02x} in line {line}"
+        raise ReportError(f"{name}: not a text file in UTF-8: found {found}; {remedy}") from None
+
+
+def lines_of(path, remedy):
+    """The lines of a CSV with their ends. Raises ReportError where it is no text, empty or cut off."""
+    with open(path, "rb") as file:
+        text = decode(file.read(), path, remedy)
+    if not text.endswith(("\n", "\r")):
+        raise ReportError(f"{path}: empty or cut off in its last line; {remedy}")
+    return list(io.StringIO(text, newline=""))
+
+
+def check_separator(path, header):
+    """Raises ReportError where a CSV's only column is a whole header that other characters than commas separate."""
+    for separator, name in SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            raise ReportError(f"{path}: separated by {name}, expected commas; save it with commas and decimal points")
+
+
+def line_of(path, row, remedy):
+    """The line of a CSV's row, counted from 0 without the header, that ends there."""
+    reader = csv.reader(lines_of(path, remedy))
+    for number, _ in enumerate(filter(None, reader), start=-1):
+        if number == row:
+            return reader.line_num
+    return reader.line_num
+
+
+def read_table(path, what, columns, remedy, dtype=str):
+    """A CSV as a DataFrame of text, or of `dtype` by column; a column `size` that it lacks is added.
+
+    Raises ReportError that says it is no CSV of `what` where it is damaged or has other columns.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=dtype, keep_default_na=False, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        with open(path, "rb") as file:
+            decode(file.read(), path, remedy)
+        raise
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ReportError(f"{path}: not a CSV of {what}: {reason}; {remedy}") from None
+    check_separator(path, list(frame.columns))
+    frame = with_size(frame)
+    if sorted(frame.columns) != sorted(columns):
+        raise ReportError(
+            f"{path}: not a CSV of {what}: expected the columns {', '.join(columns[:4])}, …, {columns[-1]}; {remedy}"
+        )
+    return frame[list(columns)]
+
+
+def check_numbers(path, frame, columns, remedy, bound="not negative"):
+    """A DataFrame with these columns as numbers, NaN where they are empty. Raises ReportError for the first value that is no
+    number within one of BOUNDS."""
+    words, is_within = BOUNDS[bound]
+    found = {}
+    for column in columns:
+        texts, is_plain = frame[column], pd.api.types.is_numeric_dtype(frame[column])
+        numbers = (
+            texts if is_plain else pd.to_numeric(texts.where(~texts.str.contains("[xX_]"), "-"), errors="coerce")
+        ).astype(float)
+        right = is_within(numbers) if is_plain else is_within(numbers) | (texts == "")
+        if not right.all():
+            row = int((~right).to_numpy().argmax())
+            place = f"{path}:{line_of(path, row, remedy)}: {column}"
+            raise ReportError(f"{place}: found {str(texts.iloc[row])[:60]!r}, expected {words}; {remedy}")
+        found[column] = numbers
+    return frame.assign(**found)
