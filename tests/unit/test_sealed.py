@@ -19,6 +19,7 @@ MODULES = (
     "measurement columns sizes search_path sitecustomize"
 )
 COMPARED = [
+    "start_method",
     "status",
     "detail",
     "definition",
@@ -38,7 +39,7 @@ SWITCHES = {
     "TRACEMALLOC": "1",
     "PROFILEIMPORTTIME": "1",
     "DEVMODE": "1",
-    "WARNINGS": "ignore",
+    "WARNINGS": "error",
     "BREAKPOINT": "profile.run",
     "COERCECLOCALE": "0",
 }
@@ -106,7 +107,7 @@ def test_nothing_of_who_measures_changes_a_run(tmp_path_factory, hostile_folder,
     path = os.pathsep.join([".", "", str(clean["PATH"])])
     hostile = {**clean, **HOSTILE, "PATH": path, "LD_LIBRARY_PATH": "", "CPATH": ":", "PYTHONPATH": "config"}
     expected = run(ROOT, owner=owner, output=out / "clean", environment=clean)
-    assert expected["status"] == "ok"
+    assert (expected["status"], expected["start_method"]) == ("ok", "spawn" if owner == "none" else "forkserver")
     assert run(hostile_folder, owner=owner, output=out / "hostile", environment=hostile) == expected
     left = {path.name for path in hostile_folder.iterdir()} - {f"{name}.py" for name in MODULES.split()}
     assert left == {"g++", "gcc", "cc", "ld", "git", "nvidia-smi", "config", "pyproject.toml", "tunableop_results0.csv"}

@@ -2,7 +2,7 @@
 
 The folder of the programs comes first, which PYTHONSAFEPATH leaves out, then the standard library, then what PYTHONPATH names and
 the installed packages. The working folder, which an empty entry of PYTHONPATH stands for, comes last: nothing there is taken for
-a module that a program means.
+a module that a program means. A warning of a library ends no program, whatever PYTHONWARNINGS says.
 """
 
 import os
@@ -33,3 +33,8 @@ def rank(path):
 HERE = working_folder()
 sys.path.sort(key=rank)
 LIBRARY_END = sum(rank(path) < 2 for path in sys.path)
+
+if any(option.startswith("error") for option in sys.warnoptions):
+    import warnings
+
+    warnings.simplefilter("ignore")
