@@ -83,6 +83,8 @@ class Case(Project):
         process = subprocess.Popen(
             self.command(*arguments), cwd=self.folder, env={**os.environ, "NO_COLOR": "1"}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            # a shell that starts the tests in the background has them ignore what Ctrl-C sends
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
         seen = []
         for line in process.stdout:

@@ -236,7 +236,7 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
     assert 1 <= finished < 8
     assert project.planned() == 8 - finished
     printed = (project.folder / "printed").read_text()
-    assert printed.endswith(f"\n{finished} of 8 runs are measured; start again to go on\n")
+    assert printed.endswith(f"\ninterrupted: {finished} of 8 runs are measured; start again to go on\n")
     assert "Error in rule" not in printed
 
 
