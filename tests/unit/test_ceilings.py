@@ -12,7 +12,8 @@ from reporting.errors import ReportError
 
 def ceiling_row(**keys):
     row = {"gpu": "H200", "torch": "2.13", "dtype": "float16", "matmul_tflops": 500.0, "copy_gib_per_second": 2000.0}
-    known = {"device_name": "NVIDIA H200", "torch_version": "2.13.0+cu130", "started_at": "2026-11-20T10:00:00Z"}
+    release = keys.get("torch", row["torch"])
+    known = {"device_name": "NVIDIA H200", "torch_version": f"{release}.0+cu130", "started_at": "2026-11-20T10:00:00Z"}
     return {**dict.fromkeys(CEILING_COLUMNS, ""), **known, **row, **keys}
 
 
@@ -75,7 +76,7 @@ def test_files_of_one_row_and_of_several_read_alike(tmp_path):
     [
         (lambda text: text.replace(",2.13,", ",2.1,"), "torch: found '2.1', but torch_version is '2.13.0+cu130'"),
         (lambda text: text.replace("NVIDIA H200", "NVIDIA L4"), "gpu: found 'H200', but device_name is 'NVIDIA L4'"),
-        (lambda text: "", "not a CSV of ceilings; delete it"),
+        (lambda text: "", "not a CSV of ceilings: No columns to parse from file; delete it"),
         (lambda text: "gpu,torch\n1,2\n", "expected the columns gpu, torch, dtype, matmul_tflops, …"),
         (lambda text: text.splitlines()[0] + "\n", "a header without rows"),
         (lambda text: text.replace(",500,", ",fast,"), "matmul_tflops: found 'fast', expected a number above 0"),

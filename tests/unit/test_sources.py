@@ -42,7 +42,7 @@ def test_a_folder_is_an_absolute_path_or_one_from_the_project(planted):
     assert folder_of({"hub_id": "./models/mine"}, project) == project / "models/mine"
     assert folder_of({"hub_id": "models/mine", "revision": COMMIT}, project) is None, "it is pinned: the hub's"
     assert folder_of({"hub_id": str(planted / "nowhere")}) is None
-    assert "revision" not in download_options({"hub_id": str(project / "models/mine")}, None)
+    assert "revision" not in download_options("UNet2DModel", {"hub_id": str(project / "models/mine")}, None)
 
 
 def test_a_measuring_process_gets_absolute_paths(planted):

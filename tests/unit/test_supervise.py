@@ -220,6 +220,6 @@ def test_a_living_process_is_not_being_killed_and_a_dead_one_is_gone(holder):
 
 def test_a_killed_process_is_known_by_its_pending_signal(monkeypatch):
     status = "Name:\tpython\nState:\tD (disk sleep)\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000000100\n"
-    monkeypatch.setattr(session.Path, "read_text", lambda path, *arguments: status)
+    monkeypatch.setattr(session.Path, "read_text", lambda path, encoding: status)
     monkeypatch.setattr(session, "is_dead", lambda pid: False)
     assert session.is_being_killed(123)

@@ -96,7 +96,7 @@ def test_without_affinities_all_cpus_are_usable(monkeypatch):
 
 
 def test_a_machine_without_control_groups_has_no_quota(monkeypatch):
-    def fail(path):
+    def fail(path, encoding):
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(threads.Path, "read_text", fail)

@@ -146,7 +146,7 @@ class Ending(logging.Handler):
 
 def write_line(log, line):
     """Add a line to a log."""
-    with open(log, "a", encoding="utf-8") as file:
+    with open(log, "a", encoding="utf-8", errors="replace") as file:
         file.write(f"{line}\n")
 
 

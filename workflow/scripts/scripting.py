@@ -30,13 +30,13 @@ def end(error, snakemake):
     details = "" if planned else "".join(traceback.format_exception(type(error), error, error.__traceback__))
     text = f"{details}error: {describe(error)}\n"
     try:
-        Path(snakemake.log[0]).write_text(text, encoding="utf-8")
+        Path(snakemake.log[0]).write_text(text, encoding="utf-8", errors="replace")
     except IndexError:
         sys.stderr.write(text)
     except OSError:  # where the disk is full, what the script has written makes room: Snakemake will remove it
         remove(snakemake.output)
         try:
-            Path(snakemake.log[0]).write_text(text, encoding="utf-8")
+            Path(snakemake.log[0]).write_text(text, encoding="utf-8", errors="replace")
         except OSError:
             sys.stderr.write(text)
     return 1

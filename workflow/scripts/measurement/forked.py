@@ -240,7 +240,7 @@ def or_spawned(measure, arguments):
     try:
         return measure(arguments)
     except TemplateKilled as error:
-        with open(arguments.log or os.devnull, "a", encoding="utf-8") as log:
+        with open(arguments.log or os.devnull, "a", encoding="utf-8", errors="replace") as log:
             log.write(f"{error}\n")
         arguments.owner = None
         return measure(arguments)

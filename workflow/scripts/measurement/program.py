@@ -43,7 +43,7 @@ def tell(text, log):
 def add_line(path, text):
     """Add a line to a file. Returns whether it could be written."""
     try:
-        with open(path, "a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8", errors="replace") as file:
             file.write(text + "\n")
     except OSError:
         return False
