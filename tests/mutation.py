@@ -22,6 +22,7 @@ OWN = ("tests", "pyproject.toml", "results", "gpu")  # not linked: copied, writt
 # module: patterns of its tests in tests/unit (without `test_`); all of them run in one process. Never measurement/session, which
 # kills processes: a change of whom it kills takes everything else on the machine
 TESTS = {
+    "consistency": ["consistency"],
     "reporting/best": ["best_values", "best"],
     "reporting/breakeven": ["breakeven", "start"],
     "reporting/ceilings": ["ceilings"],

@@ -123,6 +123,19 @@ def test_rows_that_no_measurement_wrote_are_refused(root, archive, first):
         merge_into(root, [archive("one.zip", first[:1], iterations_per_second="fast")])
 
 
+def test_rows_that_contradict_themselves_are_refused_in_every_table(root, archive, first, tmp_path):
+    with pytest.raises(
+        DiffbenchError, match="one.zip: measurements.csv:2: gpu: found 'H200', but device_name is 'Tesla T4'"
+    ):
+        merge_into(root, [archive("one.zip", first[:1], device_name="Tesla T4")])
+    name, found = read_archive(archive("two.zip", first[:1]))
+    found.tables["ceilings.csv"][0]["matmul_tflops"] = "inf"
+    write_archive(tmp_path / "two.zip", name, found)
+    with pytest.raises(DiffbenchError, match="two.zip: ceilings.csv:2: matmul_tflops: found 'inf'"):
+        merge_into(root, [tmp_path / "two.zip"])
+    assert not (root / "resources/measured").exists()
+
+
 def test_another_file_than_an_archive_is_refused(root, tmp_path):
     (tmp_path / "broken.zip").write_text("no archive", encoding="utf-8")
     with pytest.raises(DiffbenchError, match="broken.zip: not an archive of a session"):

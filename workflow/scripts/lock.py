@@ -59,8 +59,8 @@ def pin(torch, python, stack, prefer, folder):
     newest = resolve(requirements, python, folder, prefer=prefer)
     generic = folder / "generic.txt"
     pins = {package: version for package, version in newest.items() if not is_of_cuda(package)}
-    lines = [f"{package}=={version}\n" for package, version in pins.items() if package != "torch"]
-    generic.write_text("".join(lines), encoding="utf-8")
+    pinned = [f"{package}=={version}\n" for package, version in pins.items() if package != "torch"]
+    generic.write_text("".join(pinned), encoding="utf-8")
     oldest = resolve(requirements, python, folder, "--resolution", "lowest", "--constraint", str(generic))
     lines = []
     for package, version in newest.items():
