@@ -87,9 +87,12 @@ def check_numbers(path, frame, columns, remedy, bound="not negative"):
     found = {}
     for column in columns:
         texts, is_plain = frame[column], pd.api.types.is_numeric_dtype(frame[column])
-        numbers = (
-            texts if is_plain else pd.to_numeric(texts.where(~texts.str.contains("[xX_]"), "-"), errors="coerce")
-        ).astype(float)
+        if is_plain:
+            numbers = texts.astype(float)
+        else:
+            texts = texts.astype(str)
+            decimal = texts.where(~texts.str.contains("[xX_]"), "-")  # pandas reads hexadecimal ones, too
+            numbers = pd.to_numeric(decimal, errors="coerce").astype(float)
         right = is_within(numbers) if is_plain else is_within(numbers) | (texts == "")
         if not right.all():
             row = int((~right).to_numpy().argmax())
