@@ -28,10 +28,9 @@ except WorkflowError as error:
 
 BASE = Path(workflow.basedir)
 if not (BASE / "workflow/scripts/checking.py").is_file():
-    own = workflow.current_basedir.get_path_or_uri(secret_free=True)
     sys.exit(
-        f"error: {workflow.main_snakefile}: uses diffbench as a module or includes it, which does not work; start it by "
-        f"itself: `cd {shlex.quote(own)} && snakemake --cores 1`, and take results/<name>/summary.csv as an input"
+        f"error: {Path(workflow.main_snakefile).name}: diffbench cannot be a module or be included; start it by itself, and take "
+        "its results/<name>/summary.csv as an input"
     )
 sys.path.insert(0, str(BASE / "workflow" / "scripts"))
 
@@ -57,10 +56,7 @@ print_anywhere()
 for name in PYTHON_BREAKS:
     os.environ.pop(name, None)  # so that no job inherits it
 if not Path("config/config.yaml").is_file():
-    sys.exit(
-        f"error: {Path.cwd()}: has no config/config.yaml, which is read in the working folder; add "
-        f"`--directory {shlex.quote(str(BASE))}`"
-    )
+    sys.exit(f"error: no config/config.yaml in the working folder; add `--directory {shlex.quote(str(BASE))}`")
 try:  # names file and line, which `configfile` does not
     for path in [Path("config/config.yaml"), *workflow.config_settings.configfiles]:
         check_config_file(path)

@@ -28,6 +28,7 @@ RUN = "results/tiny/runs/gpu~CPU/torch~installed/pipeline~sd-txt2img/batch_size~
 MARKED = "<!-- diffbench:begin table dataset={} gpu=A100 batch_size=1 -->\nold\n"
 END = "<!-- diffbench:end -->\n"
 LOG = re.compile(r" \(log: [^()]+\)$")
+PLAN = [sys.executable, "-m", "snakemake", "--cores", "1", "-n"]
 SNAKEMAKE = "What Snakemake says itself"
 WITHOUT = [
     "which",
@@ -96,12 +97,19 @@ class Case(Project):
     def finish(self, process, seen):
         self.output, self.code = seen + process.stdout.read(), process.wait()
 
-    def measure(self, *arguments):
-        command = [sys.executable, ROOT / "workflow/scripts/measure.py", *arguments]
+    def run(self, command, folder="."):
+        """Run a command in a folder of the project."""
         result = subprocess.run(
-            list(map(str, command)), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            list(map(str, command)),
+            cwd=self.folder / folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self.output, self.code = result.stdout, result.returncode
+
+    def measure(self, *arguments):
+        self.run([sys.executable, ROOT / "workflow/scripts/measure.py", *arguments])
 
     def without(self, code):
         """Variables with which every Python runs `code` first."""
@@ -160,6 +168,25 @@ def foreign(case):
     case.write("foreign.csv", "a,b\n1,2\n")
     case.tiny(external=["foreign.csv"])
     case.start()
+
+
+def contradiction(case):
+    rows = (ROOT / "resources/measured/cpu-torch-2.1-2.13/measurements.csv").read_text(encoding="utf-8")
+    case.write("saved.csv", rows.replace("CPU,2.13,", "CPU,2.1,"))
+    case.tiny(gpus=[], external=["saved.csv"])
+    case.start("-n")
+
+
+def elsewhere(case):
+    (case.folder / "empty").mkdir()
+    case.run([*PLAN, "--snakefile", case.folder / "Snakefile"], "empty")
+
+
+def as_module(case):
+    case.write(
+        "other/Snakefile", 'module diffbench:\n    snakefile: "../Snakefile"\n\nuse rule * from diffbench as d_*\n'
+    )
+    case.run(PLAN, "other")
 
 
 def old_snakemake(case):
@@ -323,23 +350,17 @@ def fault_in_rule(case):
     case.start("published")
 
 
-def measure(*arguments, pipeline="sd-txt2img", batch_size=1, output="out"):
+def measure(*arguments, pipeline="sd-txt2img", batch_size=1, output="out", variant="eager"):
     def provoke(case):
         case.write("file", "")
-        case.measure("--pipeline", pipeline, "--batch-size", batch_size, "--variant", "eager", "--output", output)
+        cell = ["--pipeline", pipeline, "--batch-size", batch_size, "--variant", variant]
+        case.measure(*cell, "--output", output, *arguments)
 
     return provoke
 
 
 def no_cores(case):
-    result = subprocess.run(
-        [sys.executable, "-m", "snakemake"],
-        cwd=case.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    case.output, case.code = result.stdout, result.returncode
+    case.run([sys.executable, "-m", "snakemake"])
 
 
 def no_yaml(case):
@@ -358,6 +379,7 @@ PROVOKE = {
     "unknown GPU": configured(gpus=["H300"]),
     "name of a committed dataset": configured(name="pytorch2"),
     "external file missing": configured(external=["nothere"]),
+    "external row that contradicts itself": contradiction,
     "external file with a foreign column": foreign,
     "Snakemake too old": old_snakemake,
     "pandas not installed": no_pandas,
@@ -369,10 +391,13 @@ PROVOKE = {
     "variable that changes every rate": blocking,
     "no C++ compiler": no_compiler,
     "weights neither here nor reachable": no_weights,
+    "compiled code cannot be used from the cache's folder": measure("--cache-folder", "a b", variant="compile"),
     "Slurm asked to measure `auto`": slurm_auto,
     "Slurm not installed": no_slurm,
     "results cannot be written": file_in_place,
     "disk full": disk_full,
+    "started in another folder": elsewhere,
+    "used as a module": as_module,
     "unknown rule or file": unknown_rule,
     "no --cores": no_cores,
     "input missing": no_input,
@@ -425,7 +450,7 @@ def test_the_last_line_says_why(kind, planned, tmp_path):
     assert re.fullmatch(pattern, last), case.output[-3000:]
     assert case.code != 0
     if heading != SNAKEMAKE:
-        assert len(LOG.sub("", last)) <= LENGTH
+        assert len(LOG.sub("", last).replace(str(tmp_path), "")) <= LENGTH
         assert "Traceback" not in case.output
         logs = re.findall(LOG, last) if kind != "disk full" else []  # that disk is gone
         assert all((case.folder / log[len(" (log: ") : -1]).is_file() for log in logs)

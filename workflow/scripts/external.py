@@ -128,9 +128,8 @@ def check_definitions(frame, config, root):
                 raise DiffbenchError(f"config: external: {row['place']}: {error}") from None
         if row["definition"] != definitions[key]:
             raise DiffbenchError(
-                f"config: external: {row['place']}: {describe(row)}: found definition {row['definition']}, expected "
-                f"{definitions[key]}: it was measured with another `measurement`, `weights`, `scale` or catalogue; take the "
-                "config that came with it and the catalogues of its code_revision, or leave it out"
+                f"config: external: {row['place']}: found definition {row['definition']}, expected {definitions[key]}: "
+                "`measurement`, `weights`, `scale` or a catalogue was another; take those it came with, or leave it out"
             )
 
 
