@@ -29,6 +29,7 @@ TESTS = {
     "reporting/cells": ["cells"],
     "reporting/conditions": ["differences"],
     "reporting/fidelity": ["fidelity"],
+    "reporting/fidelity_csv": ["fidelity"],
     "reporting/flags": ["flag_limits"],
     "reporting/intervals": ["compare", "intervals"],
     "reporting/peaks": ["peaks"],

@@ -39,7 +39,8 @@ class Comparing:
 
 def rows_of(step, folders, baseline):
     """The rows of fidelity.csv of a run, which is in one of the folders; the baseline's runs are in the others."""
-    from reporting.fidelity import compare_runs, write_fidelity
+    from reporting.fidelity import compare_runs
+    from reporting.fidelity_csv import write_fidelity
     from reporting.outputs import read_runs
 
     found = compare_runs(read_runs([folder / "run.csv" for folder in folders]), baseline)

@@ -25,7 +25,7 @@ from measurement.row import write_whole  # noqa: E402
 from measurement.yaml_file import read_yaml  # noqa: E402
 from reporting.ceilings import read_ceilings  # noqa: E402
 from reporting.errors import ReportError  # noqa: E402
-from reporting.fidelity import read_fidelity  # noqa: E402
+from reporting.fidelity_csv import read_fidelity  # noqa: E402
 from reporting.minutes import read_minutes  # noqa: E402
 from reporting.notes import listed  # noqa: E402
 from reporting.read import read_calls, read_rows  # noqa: E402

@@ -10,7 +10,7 @@ from conftest import WHOLE_CONFIG as CONFIG
 from matrix import Plan
 from measurement.errors import DiffbenchError
 from measurement.row import to_csv
-from reporting.fidelity import COLUMNS as FIDELITY_COLUMNS
+from reporting.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
 
 CELL = {"gpu": "T4", "torch": "2.1", "pipeline": "sd-txt2img", "batch_size": 4, "variant": "eager", "scale": "tiny"}
 

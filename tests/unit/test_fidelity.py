@@ -9,7 +9,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from kept import BASELINE, LATENTS, picture, shifted
 from reporting.errors import ReportError
-from reporting.fidelity import badge_of, badges, compare_images, compare_runs, read_fidelity, write_fidelity
+from reporting.fidelity import badge_of, badges, compare_images, compare_runs
+from reporting.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
+from reporting.fidelity_csv import read_fidelity, write_fidelity
 from reporting.outputs import read_output, read_runs
 
 
@@ -269,6 +271,40 @@ def test_a_comparison_reads_back_as_it_was_written(runs, tmp_path):
     assert list(found["torch"]) == ["2.10", "2.10"]
     assert found.to_csv() == fidelity.to_csv()
     assert badges(found, BASELINE)["fidelity"].tolist() == ["", ""]
+
+
+COMPARED = "A100,2.0,sd-txt2img,1,native,eager,1,1,1,inf,1,0,3,True,"
+
+
+def read_text(folder, *lines, end="\n"):
+    path = folder / "fidelity.csv"
+    path.write_text("\n".join([",".join(FIDELITY_COLUMNS), *lines]) + end, encoding="utf-8")
+    return read_fidelity(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [(text, text.lower() == "true") for text in ["True", "TRUE", "true", "False", "FALSE", "false"]]
+)
+def test_identical_reads_as_spreadsheets_save_it(tmp_path, text, value):
+    assert read_text(tmp_path, COMPARED.replace("True", text))["identical"].tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("True", "yes", "fidelity.csv:3: identical: found 'yes', expected True or False; make it again"),
+        ("True", "", "fidelity.csv:3: identical: found '', expected True or False; make it again"),
+        (
+            ",1,1,1,inf",
+            ",1,1,,inf",
+            "fidelity.csv:3: baseline_round: found '', expected an integer of 1 or more; make it",
+        ),
+        (",1,1,1,inf", ",1,1.5,1,inf", "fidelity.csv:3: round: found '1.5', expected an integer of 1 or more; make it"),
+    ],
+)
+def test_a_value_that_no_comparison_has_is_refused(tmp_path, old, new, message):
+    with pytest.raises(ReportError, match=message):
+        read_text(tmp_path, COMPARED, COMPARED.replace(old, new))
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\xff"])

@@ -10,7 +10,7 @@ from columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 from conftest import ROOT
 from measurement.environment_variables import REFUSED, is_needed, is_removed, recorded
 from measurement.monitor import LIMITS
-from reporting import fidelity, flags, speedup, summary
+from reporting import fidelity_csv, flags, speedup, summary
 
 PAGE = (ROOT / "docs/method.md").read_text(encoding="utf-8")
 ROW = yaml.safe_load((ROOT / "workflow/schemas/measurement.schema.yaml").read_text(encoding="utf-8"))["properties"]
@@ -18,7 +18,7 @@ CONFIG = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text
 FILES = {
     "run.csv": COLUMNS,
     "calls.csv": CALL_COLUMNS,
-    "fidelity.csv": fidelity.COLUMNS,
+    "fidelity.csv": fidelity_csv.COLUMNS,
     "ceilings": CEILING_COLUMNS,
     "summary.csv": summary.COLUMNS,
 }

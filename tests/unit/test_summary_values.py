@@ -8,7 +8,7 @@ from test_summary import cells_of, summary_of
 
 from reporting.errors import ReportError
 from reporting.evidence import Evidence
-from reporting.fidelity import COLUMNS as FIDELITY_COLUMNS
+from reporting.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
 from reporting.groups import join_different
 from reporting.read import to_frame
 from reporting.summary import COLUMNS, MEDIANS, NUMBERS, SAME, read_summary, summarize

@@ -13,7 +13,8 @@ from columns import CELL
 from measurement.row import write_whole
 from reporting.ceilings import read_ceilings
 from reporting.errors import ReportError
-from reporting.fidelity import compare_runs, write_fidelity
+from reporting.fidelity import compare_runs
+from reporting.fidelity_csv import write_fidelity
 from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs
 from reporting.read import read_calls, read_files

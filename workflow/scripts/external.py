@@ -11,7 +11,7 @@ from measurement.definition import planned_digest
 from measurement.errors import DiffbenchError
 from reporting.ceilings import read_ceilings
 from reporting.errors import ReportError
-from reporting.fidelity import read_fidelity
+from reporting.fidelity_csv import read_fidelity
 from reporting.read import SENT, read_calls, read_rows
 from sizes import name_at
 

@@ -2,7 +2,8 @@
 
 from scripting import run_script
 
-from reporting.fidelity import compare_runs, write_fidelity
+from reporting.fidelity import compare_runs
+from reporting.fidelity_csv import write_fidelity
 from reporting.outputs import read_runs
 
 

@@ -2,7 +2,7 @@
 
 from scripting import run_script
 
-from reporting.fidelity import read_fidelity
+from reporting.fidelity_csv import read_fidelity
 from reporting.figure_strips import write_strips
 from reporting.labels import read_labels
 from reporting.outputs import read_runs

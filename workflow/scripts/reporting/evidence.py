@@ -7,7 +7,7 @@ import pandas as pd
 from measurement.yaml_file import shared_yaml
 
 from .ceilings import read_ceilings
-from .fidelity import read_fidelity
+from .fidelity_csv import read_fidelity
 from .read import read_calls
 
 

@@ -6,14 +6,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
+from .fidelity_csv import COLUMNS, MEASURES, TYPES
 from .outputs import Output, kept_runs, read_output
 from .rows import records
 from .speedup import KEY, is_baseline
-from .texts import check_numbers, read_table
 
-MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
-COLUMNS = [*KEY, "round", "baseline_round", *MEASURES, "identical", "note"]
-TYPES = {**dict.fromkeys(["batch_size", "stage", "round", "baseline_round"], int), **dict.fromkeys(MEASURES, float)}
 PEAK = 255  # the largest value of a byte
 WINDOW = 7  # pixels: the side of the window of SSIM, as scikit-image has it
 OTHER_WEIGHTS = "other weights than the baseline: images are not compared"
@@ -130,18 +127,3 @@ def badges(fidelity, baseline):
     limits = table["noise_floor_db"].where(~is_baseline(table, baseline))
     badge = map(badge_of, table["psnr_db"], table["ssim"], table["identical"], limits)
     return table.assign(fidelity=pd.Series(list(badge), index=table.index, dtype=str))
-
-
-def write_fidelity(fidelity, path):
-    """Write what compare_runs gave as CSV, numbers with six significant digits; `inf` is the PSNR of equal images."""
-    fidelity.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
-
-
-def read_fidelity(path, remedy="make it again with rule fidelity"):
-    """A fidelity.csv as it was written. Raises ReportError where it is none."""
-    frame = read_table(path, "comparisons of outputs", COLUMNS, remedy)
-    frame = check_numbers(path, frame, ["psnr_db"], remedy, "any or inf")
-    frame = check_numbers(path, frame, MEASURES[1:], remedy, "any")
-    frame = check_numbers(path, frame, [column for column in TYPES if TYPES[column] is int], remedy, "positive")
-    frame["identical"] = frame["identical"] == "True"
-    return frame.astype(TYPES)

@@ -1,0 +1,46 @@
+"""The file fidelity.csv: how it is written, and how one is read and checked. Planning reads it too, with pandas alone."""
+
+from columns import CELL
+
+from .errors import ReportError
+from .texts import check_numbers, line_of, read_table
+
+MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
+WHOLE = ["batch_size", "stage", "round", "baseline_round"]
+COLUMNS = [*CELL, "stage", "round", "baseline_round", *MEASURES, "identical", "note"]
+TYPES = {**dict.fromkeys(WHOLE, int), **dict.fromkeys(MEASURES, float)}
+BOOLEANS = {
+    "True": True,
+    "TRUE": True,
+    "true": True,
+    "False": False,
+    "FALSE": False,
+    "false": False,
+}  # as spreadsheets save them
+
+
+def write_fidelity(fidelity, path):
+    """Write what compare_runs gave as CSV, numbers with six significant digits; `inf` is the PSNR of equal images."""
+    fidelity.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
+
+
+def read_fidelity(path, remedy="make it again with rule fidelity"):
+    """A fidelity.csv as it was written. Raises ReportError where it is none."""
+    frame = read_table(path, "comparisons of outputs", COLUMNS, remedy)
+    frame = check_numbers(path, frame, ["psnr_db"], remedy, "any or inf")
+    frame = check_numbers(path, frame, MEASURES[1:], remedy, "any")
+    for column in WHOLE:
+        check_all(
+            path, frame[column], frame[column].str.fullmatch("[1-9][0-9]{0,8}"), "an integer of 1 or more", remedy
+        )
+    check_all(path, frame["identical"], frame["identical"].isin(BOOLEANS), "True or False", remedy)
+    return frame.assign(identical=frame["identical"].map(BOOLEANS).astype(bool)).astype(TYPES)
+
+
+def check_all(path, texts, right, expected, remedy):
+    """Raises ReportError for the first of a column's texts that is not `right`."""
+    if not right.all():
+        row = int((~right.astype(bool)).to_numpy().argmax())
+        raise ReportError(
+            f"{path}:{line_of(path, row, remedy)}: {texts.name}: found {texts.iloc[row][:60]!r}, expected {expected}; {remedy}"
+        )
