@@ -77,6 +77,8 @@ rule measurements:
         RESULTS / "logs" / "measurements.log",
     conda:
         REPORT_ENVIRONMENT
+    params:
+        cells=lambda wildcards: PLAN.cells[[*CELL, "definition"]].values.tolist(),
     message:
         "Collect the rows of all runs in {output.rows}"
     script:

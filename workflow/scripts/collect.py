@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from reporting.read import read_calls, read_files
+from reporting.own_runs import check_definitions
+from reporting.read import AGAIN, read_calls, read_files
 
 
 def main(snakemake):
-    """`input.runs` are the run.csv of the dataset, each with its calls.csv beside it; `rows` and `calls` come from elsewhere."""
+    """`input.runs` are the run.csv of the dataset, each with its calls.csv beside it; `rows` and `calls` come from elsewhere,
+    and were held against their definitions when planned."""
     found = snakemake.input
-    rows, _ = read_files([*found.runs, *found.rows])
+    rows, counts = read_files([*found.runs, *found.rows])
+    check_definitions(found.runs, rows, counts, snakemake.params.cells, AGAIN)
     calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
     calls.to_csv(snakemake.output.calls, index=False, lineterminator="\n")

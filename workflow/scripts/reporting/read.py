@@ -3,7 +3,7 @@ are held against themselves."""
 
 import csv
 from functools import lru_cache
-from itertools import chain, groupby
+from itertools import accumulate, chain, groupby
 from pathlib import Path
 
 import fastjsonschema
@@ -16,6 +16,7 @@ from measurement.yaml_file import read_yaml
 from sizes import NATIVE
 
 from .errors import ReportError
+from .own_runs import check_folder
 from .texts import check_numbers, check_separator, line_of, lines_of, read_table
 
 CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
@@ -67,7 +68,7 @@ def read_files(paths, remedy=None):
     """({column: texts}, how many rows each file has) of the rows of several measurement CSVs, in the order of the paths.
 
     `remedy` is what to do about a file that is damaged (None: remedy_of). Raises ReportError that names file and line where one
-    is empty, cut off, foreign, or holds what no row may hold, or what another of the row's values contradicts.
+    is empty, cut off, foreign, or holds what no row may hold, or what another of its values or the run's folder contradicts.
     """
     remedies = [remedy or remedy_of(path) for path in paths]
     files = list(map(split_file, paths, remedies))
@@ -81,6 +82,9 @@ def read_files(paths, remedy=None):
     conflict = find_conflict(columns)
     if conflict:
         raise_conflict(conflict, zip(paths, counts, remedies))
+    ends = list(accumulate(counts))
+    for path, count, end, what_to_do in zip(paths, counts, ends, remedies):
+        check_folder(path, columns, range(end - count, end), what_to_do)
     return columns, counts
 
 

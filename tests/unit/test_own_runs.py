@@ -1,0 +1,73 @@
+"""Run folders whose rows are of another run or of another definition than the plan's."""
+
+from types import SimpleNamespace
+
+import pytest
+
+import collect
+from columns import CALL_COLUMNS, COLUMNS
+from measurement.row import to_csv
+from reporting.errors import ReportError
+from reporting.outputs import read_runs
+from reporting.read import read_files
+
+PLACE = "runs/gpu~T4/torch~2.1/pipeline~sd-txt2img{size}/batch_size~4/variant~{variant}/round~{round}/run.csv"
+ROW = {"gpu": "T4", "torch": "2.1", "batch_size": 4, "definition": "0123456789ab"}
+CELL = ["T4", "2.1", "sd-txt2img", 4, "native", "eager"]
+AGAIN = "; delete it and its run is measured again"
+
+
+@pytest.fixture
+def write(tmp_path, make_row):
+    """Writes a run.csv in the folder of a run, with the calls beside it; keys replace its columns."""
+
+    def write(keys, variant="eager", size="", round_number=1):
+        path = tmp_path / PLACE.format(variant=variant, size=size, round=round_number)
+        path.parent.mkdir(parents=True)
+        path.write_text(to_csv([make_row(**{**ROW, **keys})], COLUMNS), encoding="utf-8")
+        path.with_name("calls.csv").write_text(to_csv([], CALL_COLUMNS), encoding="utf-8")
+        return path
+
+    return write
+
+
+def start(folder, paths, definition):
+    """Start rule `measurements` of a plan of one cell."""
+    output = SimpleNamespace(rows=folder / "measurements.csv", calls=folder / "calls.csv")
+    found = SimpleNamespace(runs=list(map(str, paths)), rows=[], calls=[])
+    params = SimpleNamespace(cells=[[*CELL, definition]])
+    collect.main(SimpleNamespace(input=found, output=output, params=params))
+    return output
+
+
+def test_rows_of_another_definition_are_not_collected(write, tmp_path):
+    paths = [write({}), write({"round": 2, "definition": "0123456789ac"}, round_number=2)]
+    with pytest.raises(ReportError) as error:
+        start(tmp_path, paths, ROW["definition"])
+    assert str(error.value) == (
+        f"{paths[1]}: found definition 0123456789ac, expected 0123456789ab: measured under another definition{AGAIN}"
+    )
+    assert start(tmp_path, paths[:1], ROW["definition"]).rows.is_file()
+
+
+@pytest.mark.parametrize(
+    ("place", "keys", "message"),
+    [
+        ({"variant": "contiguous"}, {}, "variant: found 'eager', but its folder says 'contiguous'"),
+        ({"round_number": 2}, {}, "round: found '1', but its folder says '2'"),
+        ({"size": "@512x512"}, {}, "pipeline: found 'sd-txt2img', but its folder says 'sd-txt2img@512x512'"),
+        ({}, {"batch_size": 1}, "batch_size: found '1', but its folder says '4'"),
+        ({}, {"gpu": "A100"}, "gpu: found 'A100', but its folder says 'T4'"),
+        ({}, {"torch": "2.2"}, "torch: found '2.2', but its folder says '2.1'"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_files, read_runs])
+def test_a_row_of_another_run_than_its_folder_is_refused(write, read, place, keys, message):
+    sound, path = write({"round": 3}, round_number=3), write(keys, **place)
+    with pytest.raises(ReportError) as error:
+        read([sound, path])
+    assert str(error.value) == f"{path}: {message}{AGAIN}"
+
+
+def test_a_run_at_another_size_is_in_the_folder_of_that_size(write):
+    assert read_files([write({"size": "512x512"}, size="@512x512")])

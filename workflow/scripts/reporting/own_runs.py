@@ -1,0 +1,46 @@
+"""The rows of run.csv files, held against the folder that each is in and against the plan."""
+
+from pathlib import Path
+
+from columns import CELL
+from sizes import name_at
+
+from .errors import ReportError
+
+AXES = ("gpu", "torch", "pipeline", "batch_size", "variant", "round")  # of a run's folder, in this order
+
+
+def place_of(path):
+    """{axis: value} that the folder of a run.csv says: `…/gpu~A100/torch~2.0/…/round~1/run.csv`; nothing for other folders."""
+    pairs = [part.split("~", 1) for part in Path(path).parent.parts[-len(AXES) :]]
+    return dict(pairs) if [pair[0] for pair in pairs] == list(AXES) and all(map(len, pairs)) else {}
+
+
+def check_folder(path, columns, rows, remedy):
+    """Raises ReportError where one of the `rows` (their numbers) of a run.csv is of another run than its folder says; `columns`:
+    {column: texts}."""
+    said = place_of(path)
+    for row in rows if said else ():
+        found = {axis: columns[axis][row] for axis in AXES}
+        found["pipeline"] = name_at(found["pipeline"], columns["size"][row])
+        for axis in AXES:
+            if found[axis] != said[axis]:
+                raise ReportError(
+                    f"{path}: {axis}: found {found[axis]!r}, but its folder says {said[axis]!r}; {remedy}"
+                )
+
+
+def check_definitions(paths, columns, counts, cells, remedy):
+    """Raises ReportError for a run.csv with a row that was measured under another definition than its cell has in `cells`, the
+    values of CELL and the definition of each. `counts`: how many rows each file has."""
+    expected = {tuple(map(str, cell)): definition for *cell, definition in cells}
+    row = 0
+    for path, count in zip(paths, counts):
+        for _ in range(count):
+            found, cell = columns["definition"][row], tuple(columns[axis][row] for axis in CELL)
+            if found != expected.get(cell):
+                raise ReportError(
+                    f"{path}: found definition {found}, expected {expected.get(cell)}: measured under another definition; "
+                    f"{remedy}"
+                )
+            row += 1
