@@ -76,14 +76,15 @@ def test_files_of_one_row_and_of_several_read_alike(tmp_path):
     [
         (lambda text: text.replace(",2.13,", ",2.1,"), "torch: found '2.1', but torch_version is '2.13.0+cu130'"),
         (lambda text: text.replace("NVIDIA H200", "NVIDIA L4"), "gpu: found 'H200', but device_name is 'NVIDIA L4'"),
-        (lambda text: "", "not a CSV of ceilings: No columns to parse from file; delete it"),
+        (lambda text: "", "empty or cut off in its last line; delete it"),
         (lambda text: "gpu,torch\n1,2\n", "expected the columns gpu, torch, dtype, matmul_tflops, …"),
         (lambda text: text.splitlines()[0] + "\n", "a header without rows"),
         (lambda text: text.replace(",500,", ",fast,"), "matmul_tflops: found 'fast', expected a number above 0"),
         (lambda text: text.replace(",2000,", ",0,"), "copy_gib_per_second: found '0', expected a number above 0"),
         (lambda text: text.replace(",2000,", ",inf,"), "copy_gib_per_second: found 'inf', expected a number above 0"),
         (lambda text: text.replace(",2.13,", ",../x,"), "torch: found '../x', expected a name"),
-        (lambda text: text[: text.index(",500")] + "\n", "cut off in its last line"),
+        (lambda text: text[: text.index(",500")] + "\n", "found 3 fields, expected the 10 of the header; delete it"),
+        (lambda text: text[:-1], "cut off in its last line; delete it"),
     ],
 )
 def test_damage_is_named(tmp_path, damage, message):

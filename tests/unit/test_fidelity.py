@@ -307,10 +307,17 @@ def test_a_value_that_no_comparison_has_is_refused(tmp_path, old, new, message):
         read_text(tmp_path, COMPARED, COMPARED.replace(old, new))
 
 
+def test_a_comparison_that_is_cut_off_is_refused(tmp_path):
+    with pytest.raises(ReportError, match="fidelity.csv: empty or cut off in its last line; make it again"):
+        read_text(tmp_path, COMPARED, end="")
+    with pytest.raises(ReportError, match="fidelity.csv:3: found 11 fields, expected the 15 of the header; make it again"):
+        read_text(tmp_path, COMPARED, COMPARED.rpartition(",0,3")[0])
+
+
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\xff"])
 def test_a_file_that_is_no_comparison_is_told(tmp_path, text):
     (tmp_path / "fidelity.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ReportError, match="fidelity.csv: not a (CSV of comparisons|text file)"):
+    with pytest.raises(ReportError, match="fidelity.csv: (empty or cut off|not a CSV of comparisons|not a text file)"):
         read_fidelity(tmp_path / "fidelity.csv")
 
 

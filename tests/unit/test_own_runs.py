@@ -24,8 +24,11 @@ def write(tmp_path, make_row):
     def write(keys, variant="eager", size="", round_number=1):
         path = tmp_path / PLACE.format(variant=variant, size=size, round=round_number)
         path.parent.mkdir(parents=True)
-        path.write_text(to_csv([make_row(**{**ROW, **keys})], COLUMNS), encoding="utf-8")
-        path.with_name("calls.csv").write_text(to_csv([], CALL_COLUMNS), encoding="utf-8")
+        row = make_row(**{**ROW, **keys})
+        path.write_text(to_csv([row], COLUMNS), encoding="utf-8")
+        call = {**{column: row.get(column, "1") for column in CALL_COLUMNS}, "kind": "call"}
+        calls = [{**call, "kind": "warmup"}, *({**call, "call": str(number)} for number in range(1, 6))]
+        path.with_name("calls.csv").write_text(to_csv(calls, CALL_COLUMNS), encoding="utf-8")
         return path
 
     return write
@@ -71,3 +74,25 @@ def test_a_row_of_another_run_than_its_folder_is_refused(write, read, place, key
 
 def test_a_run_at_another_size_is_in_the_folder_of_that_size(write):
     assert read_files([write({"size": "512x512"}, size="@512x512")])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[:-1], "calls.csv: empty or cut off in its last line; delete the run.csv beside it"),
+        (
+            lambda text: text[: text.rindex(",")] + "\n",
+            "calls.csv:7: found 14 fields, expected the 15 of the header; delete",
+        ),
+        (
+            lambda text: text[: text[:-1].rindex("\n") + 1],
+            "calls.csv: found 4 calls of stage 1, expected 5 as in run.csv; d",
+        ),
+    ],
+)
+def test_calls_that_are_cut_off_are_not_collected(write, tmp_path, damage, message):
+    path = write({}).with_name("calls.csv")
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(ReportError, match=message):
+        start(tmp_path, [path.with_name("run.csv")], ROW["definition"])
+    assert not (tmp_path / "measurements.csv").exists()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from reporting.own_runs import check_definitions
-from reporting.read import AGAIN, read_calls, read_files
+from reporting.own_runs import check_counts, check_definitions
+from reporting.read import AGAIN, AGAIN_BESIDE, read_calls, read_files
 
 
 def main(snakemake):
@@ -17,6 +17,7 @@ def main(snakemake):
     rows, counts = read_files([*found.runs, *found.rows])
     check_definitions(found.runs, rows, counts, snakemake.params.cells, AGAIN)
     calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
+    check_counts(found.runs, rows, counts, calls, AGAIN_BESIDE)
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
     calls.to_csv(snakemake.output.calls, index=False, lineterminator="\n")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from columns import CELL
+from columns import CELL, IDENTITY
 from sizes import name_at
 
 from .errors import ReportError
@@ -42,5 +42,22 @@ def check_definitions(paths, columns, counts, cells, remedy):
                 raise ReportError(
                     f"{path}: found definition {found}, expected {expected.get(cell)}: measured under another definition; "
                     f"{remedy}"
+                )
+            row += 1
+
+
+def check_counts(paths, columns, counts, calls, remedy):
+    """Raises ReportError for a run.csv with a row that is ok and has another number of calls than the calls.csv next to it;
+    `calls`: all of them, a DataFrame."""
+    found = calls.loc[calls["kind"] == "call", IDENTITY].astype(str).value_counts().to_dict()
+    row = 0
+    for path, count in zip(paths, counts):
+        for _ in range(count):
+            number = found.get(tuple(columns[axis][row] for axis in IDENTITY), 0)
+            if columns["status"][row] == "ok" and columns["calls"][row] != str(number):
+                place = Path(path).with_name("calls.csv")
+                stage, said = columns["stage"][row], columns["calls"][row]
+                raise ReportError(
+                    f"{place}: found {number} calls of stage {stage}, expected {said} as in run.csv; {remedy}"
                 )
             row += 1

@@ -23,6 +23,7 @@ CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind
 CALL_NUMBERS = ["latency_s", "loop_s", "iterations", "denoiser_calls"]
 AGAIN = "delete it and its run is measured again"
 NUMERIC = ("integer", "count", "number", "signed")
+AGAIN_BESIDE = "delete the run.csv beside it and its run is measured again"
 SENT = "have it sent again, or leave it out"
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.yaml"
 
@@ -60,7 +61,7 @@ def number_columns():
 
 
 def remedy_of(path):
-    """What to do about a CSV of measurements or calls that is damaged: a run's is measured again, a collected one is not."""
+    """What to do about a CSV of measurements that is damaged: a run's is measured again, a collected one is not."""
     return AGAIN if Path(path).with_name("run.csv").is_file() else SENT
 
 
@@ -216,13 +217,11 @@ def read_calls(paths, remedy=None):
     """The calls of several calls.csv as one DataFrame. Raises ReportError where a file is no such CSV."""
     frames = []
     for path in paths:
-        what_to_do = remedy or remedy_of(path)
+        what_to_do = remedy or (AGAIN_BESIDE if remedy_of(path) == AGAIN else SENT)
         try:
             frame = read_table(path, "calls", CALL_COLUMNS, what_to_do, dict.fromkeys(CALL_TEXTS, str))
         except FileNotFoundError:
-            raise ReportError(
-                f"{path}: no such file; delete the run.csv beside it and its run is measured again"
-            ) from None
+            raise ReportError(f"{path}: no such file; {AGAIN_BESIDE}") from None
         if len(frame):
             frames.append(check_numbers(path, frame, CALL_NUMBERS, what_to_do))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CALL_COLUMNS)

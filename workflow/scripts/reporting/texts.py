@@ -48,6 +48,21 @@ def check_separator(path, header):
             raise ReportError(f"{path}: separated by {name}, expected commas; save it with commas and decimal points")
 
 
+def check_fields(path, lines, what, remedy):
+    """Raises ReportError for the first row of a CSV that has another number of fields than the header."""
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next(reader)
+        for row in reader:
+            if row and len(row) != len(header):
+                place = f"{path}:{reader.line_num}"
+                raise ReportError(
+                    f"{place}: found {len(row)} fields, expected the {len(header)} of the header; {remedy}"
+                )
+    except csv.Error as error:
+        raise ReportError(f"{path}:{max(reader.line_num, 1)}: not a CSV of {what}: {error}; {remedy}") from None
+
+
 def line_of(path, row, remedy):
     """The line of a CSV's row, counted from 0 without the header, that ends there."""
     reader = csv.reader(lines_of(path, remedy))
@@ -60,15 +75,13 @@ def line_of(path, row, remedy):
 def read_table(path, what, columns, remedy, dtype=str):
     """A CSV as a DataFrame of text, or of `dtype` by column; a column `size` that it lacks is added.
 
-    Raises ReportError that says it is no CSV of `what` where it is damaged or has other columns.
+    Raises ReportError that says it is no CSV of `what` where it is damaged, cut off or has other columns.
     """
+    lines = lines_of(path, remedy)
+    check_fields(path, lines, what, remedy)
     try:
-        frame = pd.read_csv(path, dtype=dtype, keep_default_na=False, encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        with open(path, "rb") as file:
-            decode(file.read(), path, remedy)
-        raise
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        frame = pd.read_csv(io.StringIO("".join(lines)), dtype=dtype, keep_default_na=False)
+    except ValueError as error:  # its errors of parsing too
         reason = str(error).strip().partition("\n")[0]
         raise ReportError(f"{path}: not a CSV of {what}: {reason}; {remedy}") from None
     check_separator(path, list(frame.columns))
