@@ -310,7 +310,9 @@ def test_a_value_that_no_comparison_has_is_refused(tmp_path, old, new, message):
 def test_a_comparison_that_is_cut_off_is_refused(tmp_path):
     with pytest.raises(ReportError, match="fidelity.csv: empty or cut off in its last line; make it again"):
         read_text(tmp_path, COMPARED, end="")
-    with pytest.raises(ReportError, match="fidelity.csv:3: found 11 fields, expected the 15 of the header; make it again"):
+    with pytest.raises(
+        ReportError, match="fidelity.csv:3: found 11 fields, expected the 15 of the header; make it again"
+    ):
         read_text(tmp_path, COMPARED, COMPARED.rpartition(",0,3")[0])
 
 
@@ -328,6 +330,36 @@ def test_a_damaged_output_is_named(runs, name, content):
     (folder / name).write_bytes(content)
     with pytest.raises(ReportError, match=f"{name}: (not|an array)"):
         runs.compare()
+
+
+def huge(header):
+    return header.replace(b"(4, 8, 8), }          ", b"(4, 8, 99999999999), }")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (huge, "found a file of 1152 bytes, expected "),
+        (lambda content: content[:-4], "found a file of 1148 bytes, expected 1152"),
+        (lambda content: content + b"0", "found a file of 1153 bytes, expected 1152"),
+        (lambda content: content.replace(b"(4, 8, 8), }", b"((((((((((((", 1), "not a NumPy array: "),
+        (lambda content: content.replace(b"(4, 8, 8), }", b"(-4, 8, -8)}", 1), "not a NumPy array of numbers: "),
+        (lambda content: content.replace(b"'<f4'", b"'<x4'", 1), "not a NumPy array: "),
+        (lambda content: content.replace(b"'<f4'", b"'|O4'", 1), "not a NumPy array"),
+        (lambda content: content.replace(b"'<f4'", b"'<U1'", 1), "not a NumPy array of numbers: "),
+        (lambda content: content[:6] + b"\x09" + content[7:], "not a NumPy array: "),
+        (lambda content: content[:8] + b"\xff\xff" + content[10:], "not a NumPy array: "),
+        (lambda content: content[:11] + bytes(20) + content[31:], "not a NumPy array: "),
+    ],
+)
+def test_a_damaged_array_is_told_in_one_line_before_it_is_read(runs, damage, message):
+    path = runs.add(picture(), LATENTS) / "stage-1.npy"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ReportError) as error:
+        runs.compare()
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert str(error.value).endswith("; delete its run's folder to measure it again")
+    assert "\n" not in str(error.value)
 
 
 def test_pickled_latents_are_refused(runs):

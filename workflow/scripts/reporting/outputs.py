@@ -1,5 +1,8 @@
 """What one call of a run made: its final latents and its image, read from the run's folder."""
 
+import math
+import os
+import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,11 +11,18 @@ import pandas as pd
 from PIL import Image
 
 from columns import CELL
+from measurement.errors import one_line
 
 from .errors import ReportError
 from .read import read_files, to_frame
 
 FOLDER = "outputs"  # beside a run.csv
+AGAIN = "delete its run's folder to measure it again"
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}  # by the format's version
+KINDS = "fiu"  # of arrays of numbers
 
 
 class Output(NamedTuple):
@@ -57,13 +67,35 @@ def read_output(folder, stage):
 
 
 def read_latents(path):
+    """The array in a file. Its header is held against the file's size before memory is taken for it."""
     try:
         with open(path, "rb") as file:
+            read_header = HEADERS.get(np.lib.format.read_magic(file))
+            if read_header is None:
+                raise ReportError(f"{path}: not a NumPy array: unknown version; {AGAIN}")
+            shape, _, dtype = read_header(file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+            if dtype.kind not in KINDS or min(shape, default=0) < 0:
+                raise ReportError(f"{path}: not a NumPy array of numbers: found shape {shape}, type {dtype}; {AGAIN}")
+            if size != os.fstat(file.fileno()).st_size:
+                raise ReportError(
+                    f"{path}: found a file of {os.fstat(file.fileno()).st_size} bytes, expected {size}; {AGAIN}"
+                )
+            file.seek(0)
             latents = np.lib.format.read_array(file, allow_pickle=False).astype(np.float32)
-    except (ValueError, EOFError) as error:
-        raise ReportError(f"{path}: not a NumPy array: {error}; delete its run's folder to measure it again") from None
+    except (
+        ValueError,
+        EOFError,
+        TypeError,
+        SyntaxError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+        tokenize.TokenError,
+    ) as error:
+        raise ReportError(f"{path}: not a NumPy array: {one_line(error, 60)}; {AGAIN}") from None
     if not latents.size:
-        raise ReportError(f"{path}: an array without a number; delete its run's folder to measure it again")
+        raise ReportError(f"{path}: an array without a number; {AGAIN}")
     return latents
 
 
@@ -72,7 +104,7 @@ def read_image(path):
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # PIL raises each of them for a bad PNG
-        raise ReportError(f"{path}: not an image; delete its run's folder to measure it again") from None
+        raise ReportError(f"{path}: not an image; {AGAIN}") from None
 
 
 def pixels_of(latents):
