@@ -181,3 +181,74 @@ def test_calls_beside_the_rows_are_finite(write, value):
     write_file(rows.with_name("calls.csv"), CALL_COLUMNS, [{**call, "loop_s": "0.5"}, call])
     with pytest.raises(DiffbenchError, match="calls.csv:3: loop_s: found '.*', expected a number of 0 or more"):
         plan(rows.parent)
+
+
+def test_the_home_folder_of_a_user_that_there_is_not_is_told():
+    with pytest.raises(DiffbenchError) as error:
+        plan("~nosuchuser/x")
+    assert str(error.value).startswith(
+        "config: external: ~nosuchuser/x: there is no home folder of 'nosuchuser'; name a CSV of measurements"
+    )
+
+
+@pytest.mark.parametrize("key", ["external", "documents"])
+def test_a_path_with_a_null_byte_is_refused(key):
+    with pytest.raises(DiffbenchError, match=rf"^config: {key}\[0\]: found 'a\\x00b.md', expected "):
+        plan(**{key: ["a\0b.md"]}) if key == "documents" else plan("a\0b.md")
+
+
+@pytest.mark.parametrize("name", ["measurements.csv", "node/run.csv", "ceilings/gpu~T4/torch~2.1.csv", "calls.csv"])
+def test_a_pipe_below_a_folder_is_no_file_to_wait_for(write, tmp_path, name):
+    pipe = tmp_path / "sent" / name
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    write("sent/other/run.csv")
+    assert [source.rows.name for source in plan(tmp_path / "sent").sources] == ["run.csv"]
+    with pytest.raises(DiffbenchError, match="found a pipe or device, expected a file; name a CSV of measurements"):
+        plan(pipe)
+
+
+CALL = {**dict.fromkeys(CALL_COLUMNS, "1"), **CELL, "size": "native", "kind": "call", "loop_s": "0.5"}
+COMPARED = {**dict.fromkeys(FIDELITY_COLUMNS, "1"), **CELL, "size": "native", "identical": "True", "note": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "row", "keys", "message"),
+    [
+        (
+            "calls.csv",
+            CALL_COLUMNS,
+            CALL,
+            {"variant": "compile"},
+            "batch size 4, compile, stage 1, round 1 under definition",
+        ),
+        ("calls.csv", CALL_COLUMNS, CALL, {"definition": "0123456789ab"}, "under definition 0123456789ab is not in"),
+        (
+            "fidelity.csv",
+            FIDELITY_COLUMNS,
+            COMPARED,
+            {"gpu": "CPU"},
+            "CPU, 2.1, sd-txt2img, batch size 4, eager, stage 1, round",
+        ),
+        (
+            "fidelity.csv",
+            FIDELITY_COLUMNS,
+            COMPARED,
+            {"round": "2"},
+            "eager, stage 1, round 2 is not in measurements.csv; have",
+        ),
+    ],
+)
+def test_what_is_said_of_cells_that_were_not_measured_is_refused(write, name, columns, row, keys, message):
+    rows = write("one/measurements.csv")
+    row = {column: row[column] for column in columns}
+    if "definition" in row:
+        row["definition"] = Plan(CONFIG).definitions["sd-txt2img", 4, "native", "eager"]
+    write_file(rows.with_name(name), columns, [row])
+    assert len(plan(rows.parent).sources) == 1
+    write_file(rows.with_name(name), columns, [row, {**row, **keys}])
+    with pytest.raises(DiffbenchError) as error:
+        plan(rows.parent)
+    assert str(error.value).startswith(f"config: external: {rows.with_name(name)}:3: ")
+    assert message in str(error.value)
+    assert str(error.value).endswith("is not in measurements.csv; have it sent again, or leave it out")

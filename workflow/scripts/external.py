@@ -13,6 +13,7 @@ from reporting.ceilings import read_ceilings
 from reporting.errors import ReportError
 from reporting.fidelity_csv import read_fidelity
 from reporting.read import SENT, read_calls, read_rows
+from reporting.texts import line_of
 from sizes import name_at
 
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
@@ -35,7 +36,7 @@ def find_sources(patterns, own):
     """
     sources = {}
     for pattern in patterns:
-        pattern = str(Path(pattern).expanduser())
+        pattern = expand_user(pattern)
         # glob.glob and not Path.glob, which takes no absolute pattern
         there = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
         paths = [Path(path) for path in there]
@@ -52,29 +53,45 @@ def find_sources(patterns, own):
     return list(sources.values())
 
 
+def expand_user(pattern):
+    """The pattern with the home folder for `~`. Raises DiffbenchError for that of a user that there is not."""
+    try:
+        return str(Path(pattern).expanduser())
+    except RuntimeError:
+        user = Path(pattern).parts[0][1:]
+        raise DiffbenchError(f"config: external: {pattern}: there is no home folder of {user!r}; {HINT}") from None
+
+
+def files_in(paths):
+    """Those of the paths that are files, sorted: opening a named pipe would wait for its other end."""
+    return sorted(path for path in paths if path.is_file())
+
+
 def sources_in(folder):
     """The Sources in a folder: every measurements.csv in it, else the runs, the first of which has the folder's ceilings."""
-    collected = sorted(folder.rglob("measurements.csv"))
+    collected = files_in(folder.rglob("measurements.csv"))
     for path in collected:
-        newer = [run for run in path.parent.rglob("run.csv") if run.stat().st_mtime > path.stat().st_mtime]
+        newer = [run for run in files_in(path.parent.rglob("run.csv")) if run.stat().st_mtime > path.stat().st_mtime]
         if newer:
             raise DiffbenchError(
                 f"config: external: {path}: older than {newer[0]}; finish there (`snakemake --cores 1`), or pack a bundle"
             )
-    found = [source_of(path) for path in collected or sorted(folder.rglob("run.csv"))]
+    found = [source_of(path) for path in collected or files_in(folder.rglob("run.csv"))]
     if found and not collected:
-        found[0] = found[0]._replace(ceilings=sorted(folder.glob("ceilings/*/*.csv")))
+        found[0] = found[0]._replace(ceilings=files_in(folder.glob("ceilings/*/*.csv")))
     return found
 
 
 def source_of(rows):
-    """The Source of a CSV of measurements. Raises DiffbenchError for an archive."""
+    """The Source of a CSV of measurements. Raises DiffbenchError for an archive, and for what is no file."""
+    if not rows.is_file():
+        raise DiffbenchError(f"config: external: {rows}: found a pipe or device, expected a file; {HINT}")
     if rows.suffix == ".zip":
         raise DiffbenchError(
             f"config: external: {rows}: found an archive, expected its folder; unpack it and name that"
         )
     beside = {name: [path] if (path := rows.with_name(f"{name}.csv")).is_file() else [] for name in Source._fields[1:]}
-    beside["ceilings"] += sorted(rows.parent.glob("ceilings/*/*.csv"))
+    beside["ceilings"] += files_in(rows.parent.glob("ceilings/*/*.csv"))
     return Source(rows, **beside)
 
 
@@ -88,10 +105,11 @@ def read_sources(sources):
     for source in sources:
         try:
             found = read_rows(source.rows, remedy=SENT)
-            read_calls(source.calls, remedy=SENT)
             read_ceilings(source.ceilings, remedy=SENT)
+            for path in source.calls:
+                check_measured(path, read_calls([path], remedy=SENT), [*IDENTITY, "definition"], source.rows, found)
             for path in source.fidelity:
-                read_fidelity(path, remedy=SENT)
+                check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
         except ReportError as error:
             raise DiffbenchError(f"config: external: {error}") from None
         except OSError as error:
@@ -106,6 +124,18 @@ def read_sources(sources):
             "keep one of them"
         )
     return frame
+
+
+def check_measured(path, frame, columns, place, rows):
+    """Raises ReportError for a row of the DataFrame in `path` whose `columns` no row of the measurements in `place` has."""
+    measured = {tuple(row[column] for column in columns) for row in rows}
+    for number, values in enumerate(zip(*(frame[column].astype(str) for column in columns))):
+        if values not in measured:
+            row = dict(zip(columns, values))
+            of = f" under definition {row['definition']}" if "definition" in row else ""
+            raise ReportError(
+                f"{path}:{line_of(path, number, SENT)}: {describe(row)}{of} is not in {place.name}; {SENT}"
+            )
 
 
 def describe(row):
@@ -146,8 +176,8 @@ def external_cells(sources, config, runs, root):
     if len(both):
         row = both.iloc[0]
         raise DiffbenchError(
-            f"config: external: {row['place']}: {describe(row)} is also a run of this config: one measurement from two "
-            f"sources; take {row['gpu']} out of `gpus`, or the cell out by `exclude`, or leave the file out"
+            f"config: external: {row['place']}: is also a run of this config: one measurement from two sources; "
+            f"take {row['gpu']} out of `gpus`, `exclude` the cell, or leave the file out"
         )
     cells = frame[[*CELL, "definition"]].drop_duplicates()
     return cells.assign(batch_size=cells["batch_size"].astype(int)).reset_index(drop=True)
