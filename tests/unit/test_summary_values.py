@@ -188,3 +188,30 @@ def test_a_summary_reads_back_as_it_was_written(make_row, tmp_path):
     pd.testing.assert_frame_equal(found, summary, check_dtype=False)
     assert set(found["torch"]) == {"2.10"} and set(found["pipeline"]) == {"sd-txt2img@512x768"}
     assert all(pd.api.types.is_numeric_dtype(found[column]) for column in NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: "", "empty or cut off in its last line"),
+        (lambda text: text[:-1], "empty or cut off in its last line"),
+        (lambda text: text[:-1].rpartition(",")[0] + "\n", "of the header"),
+        (lambda text: text.replace("gpu,", "card,", 1), "not a CSV of a summary: expected the columns gpu, torch, "),
+        (lambda text: "a,b\n1,2\n", "not a CSV of a summary: expected the columns gpu, torch, "),
+        (lambda text: text.replace(",20.0,", ",fast,", 1), "found 'fast', expected a number or inf"),
+        (
+            lambda text: text.replace("sd-txt2img,1,", "sd-txt2img,,", 1),
+            "batch_size: found '', expected a whole number",
+        ),
+    ],
+)
+def test_a_damaged_summary_is_told_in_one_line(tmp_path, make_row, damage, message):
+    path = tmp_path / "summary.csv"
+    measurements = to_frame([make_row()])
+    summarize(measurements, cells_of([make_row()]), BASELINE).to_csv(path, index=False)
+    assert len(read_summary(path)) == 1
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(ReportError) as error:
+        read_summary(path)
+    assert str(error.value).startswith(f"{path}:") and message in str(error.value)
+    assert str(error.value).endswith("; delete it and it is made again") and "\n" not in str(error.value)

@@ -2,8 +2,7 @@
 
 from columns import CELL
 
-from .errors import ReportError
-from .texts import check_numbers, line_of, read_table
+from .texts import check_all, check_numbers, read_table
 
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
 WHOLE = ["batch_size", "stage", "round", "baseline_round"]
@@ -35,12 +34,3 @@ def read_fidelity(path, remedy="make it again with rule fidelity"):
         )
     check_all(path, frame["identical"], frame["identical"].isin(BOOLEANS), "True or False", remedy)
     return frame.assign(identical=frame["identical"].map(BOOLEANS).astype(bool)).astype(TYPES)
-
-
-def check_all(path, texts, right, expected, remedy):
-    """Raises ReportError for the first of a column's texts that is not `right`."""
-    if not right.all():
-        row = int((~right.astype(bool)).to_numpy().argmax())
-        raise ReportError(
-            f"{path}:{line_of(path, row, remedy)}: {texts.name}: found {texts.iloc[row][:60]!r}, expected {expected}; {remedy}"
-        )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from columns import CELL
-from sizes import name_at, sized, with_size
+from sizes import name_at, sized
 
 from .ceilings import ceiling_columns
 from .conditions import differences_from
@@ -18,6 +18,7 @@ from .groups import first_mixed, join_different, number_groups
 from .intervals import rate_interval
 from .speedup import KEY, compare, round_rates
 from .start import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
+from .texts import check_all, check_numbers, read_table
 
 MEDIANS = [
     "iterations",
@@ -101,9 +102,11 @@ COLUMNS = [
     "mark",
 ]
 NUMBERS = [*MEDIANS, *START_COLUMNS, *BREAKEVEN_COLUMNS, *FIDELITY, *CEILING, "price_per_1000_images_usd"]
-NUMBERS += ["speedup", "speedup_low", "speedup_high", "rounds_needed", "batch_size", "stage", "rounds"]
+WHOLE = ["batch_size", "stage", "rounds"]
+NUMBERS += ["speedup", "speedup_low", "speedup_high", "rounds_needed", *WHOLE]
 NUMBERS += [f"iterations_per_second_{end}" for end in ("min", "max", "low", "high")]
 OPEN = "open"
+AGAIN = "delete it and it is made again"
 
 
 def check_poolable(measurements):
@@ -234,8 +237,14 @@ def add_fidelity(summary, fidelity, baseline):
 
 
 def read_summary(path):
-    """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes."""
-    frame = sized(with_size(pd.read_csv(path, dtype=str, keep_default_na=False)))
+    """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes.
+
+    Raises ReportError where it is damaged, cut off or has other columns."""
+    frame = read_table(path, "a summary", COLUMNS, AGAIN)
+    for column in WHOLE:
+        check_all(path, frame[column], frame[column].str.fullmatch("[0-9]{1,9}"), "a whole number", AGAIN)
+    check_numbers(path, frame, NUMBERS, AGAIN, "any or inf")
+    frame = sized(frame)
     for column in NUMBERS:
         frame[column] = pd.to_numeric(frame[column].replace("", None))
     return frame

@@ -113,3 +113,12 @@ def check_numbers(path, frame, columns, remedy, bound="not negative"):
             raise ReportError(f"{place}: found {str(texts.iloc[row])[:60]!r}, expected {words}; {remedy}")
         found[column] = numbers
     return frame.assign(**found)
+
+
+def check_all(path, texts, right, expected, remedy):
+    """Raises ReportError for the first of a column's texts that is not `right`."""
+    if not right.all():
+        row = int((~right.astype(bool)).to_numpy().argmax())
+        raise ReportError(
+            f"{path}:{line_of(path, row, remedy)}: {texts.name}: found {texts.iloc[row][:60]!r}, expected {expected}; {remedy}"
+        )
