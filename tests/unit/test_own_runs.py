@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import bundle
 import collect
 from columns import CALL_COLUMNS, COLUMNS
 from measurement.row import to_csv
@@ -96,3 +97,7 @@ def test_calls_that_are_cut_off_are_not_collected(write, tmp_path, damage, messa
     with pytest.raises(ReportError, match=message):
         start(tmp_path, [path.with_name("run.csv")], ROW["definition"])
     assert not (tmp_path / "measurements.csv").exists()
+    config = {"name": "mine", "baseline": {"variant": "eager"}}
+    cells = [[*CELL, ROW["definition"]]]
+    with pytest.raises(ReportError, match=message):
+        bundle.collect(SimpleNamespace(runs=[path.with_name("run.csv")], cells=cells, config=config, ceilings=[]))

@@ -17,7 +17,8 @@ from reporting.fidelity import compare_runs
 from reporting.fidelity_csv import write_fidelity
 from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs
-from reporting.read import read_calls, read_files
+from reporting.own_runs import check_counts
+from reporting.read import AGAIN_BESIDE, read_calls, read_files
 
 LOCAL = ("external", "documents")  # keys of the config that name files of this machine
 COMMAND = "snakemake --cores 1 --configfile config.yaml"
@@ -55,10 +56,13 @@ def collect(params):
     paths = [path for path in done if str(path.parent / "outputs") in kept]
     fidelity = io.StringIO()
     write_fidelity(compare_runs(current, params.config["baseline"]), fidelity)
+    columns, counts = read_files(paths)
+    calls = read_calls([path.with_name("calls.csv") for path in paths])
+    check_counts(paths, columns, counts, calls, AGAIN_BESIDE)
     count = f"{len(paths)} of {len(params.runs)} runs"
     files = {
-        "measurements.csv": to_text(pd.DataFrame(read_files(paths)[0])),
-        "calls.csv": to_text(read_calls([path.with_name("calls.csv") for path in paths])),
+        "measurements.csv": to_text(pd.DataFrame(columns)),
+        "calls.csv": to_text(calls),
         "fidelity.csv": fidelity.getvalue(),
         "config.yaml": to_yaml({key: value for key, value in params.config.items() if key not in LOCAL}),
         "about.yaml": to_yaml(about(current, params.config, count)),
