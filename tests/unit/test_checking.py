@@ -91,6 +91,16 @@ def test_every_variant_has_the_base_that_it_names(root):
     assert "unknown variant 'eagr'" in refusal("variants", VARIANT + "v: {label: v, base: eagr}\n", root)
 
 
+@pytest.mark.parametrize("label", ["X", "' X '"])
+@pytest.mark.parametrize("kind", CATALOGUES)
+def test_two_entries_with_one_label_are_refused(root, monkeypatch, kind, label):
+    monkeypatch.setattr(checking, "check", lambda *others: None)
+    found = refusal(kind, f"one: {{label: X}}\ntwo:\n  label: {label}\n", root)
+    assert found == (
+        f"config/{kind}.yaml:3: two.label: found 'X', also the label of one, expected another; change one of them"
+    )
+
+
 @pytest.mark.parametrize("with_jsonschema", [True, False])
 def test_the_catalogues_of_the_project_are_right(monkeypatch, with_jsonschema):
     if not with_jsonschema:

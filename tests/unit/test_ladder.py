@@ -15,6 +15,7 @@ from reporting.figures import save_figure
 from reporting.ladder import render_ladders
 from reporting.published import read_published
 
+FP32 = "fp32, attention written out"
 STEPS = ["ladder-1-fp32", "ladder-2-half", "ladder-3-sdpa", "ladder-5-fused", "ladder-6-compile", "ladder-7-regional"]
 BASELINE = {"variant": STEPS[0]}
 RATES = [10, 20, 30, None, 60, 45]
@@ -59,7 +60,7 @@ def test_a_step_is_against_the_one_before_and_the_first(summary):
     text = render_ladders(summary, LABELS, BASELINE)
     assert text.startswith("### A100, torch 2.0, SD - txt2img (batch size: 1)\n")
     table = table_of(text)
-    assert list(table) == ["fp32", "+ fp16 or bf16", "+ SDPA", "+ fused QKV", "+ compile", "regional compile instead"]
+    assert list(table) == [FP32, "+ fp16 or bf16", "+ SDPA", "+ fused QKV", "+ compile", "regional compile instead"]
     assert [step["**speed-up over the step before**"] for step in table.values()] == [
         "-",
         "⚠ 2.00x",
@@ -68,12 +69,12 @@ def test_a_step_is_against_the_one_before_and_the_first(summary):
         "2.00x",
         "0.75x",
     ]
-    assert table["fp32"]["**speed-up over the first step**"] == "1.00x"
+    assert table[FP32]["**speed-up over the first step**"] == "1.00x"
     assert re.fullmatch(
         r"6\.00x \([56]\.\d\d to 6\.\d\d\), faster", table["+ compile"]["**speed-up over the first step**"]
     )
     assert table["+ SDPA"]["**speed-up over the first step**"].startswith("⚠ other image: 3.00x (")
-    assert table["+ SDPA"]["**image against fp32**"] == "⚠ different (30 dB)"
+    assert table["+ SDPA"][f"**image against {FP32}**"] == "⚠ different (30 dB)"
     assert re.fullmatch(r"60\.90 \(\d\d\.\d\d to \d\d\.\d\d\)", table["+ compile"]["**it/s**"])
     assert table["+ compile"]["**images/s**"] == "1.2"
     assert table["+ compile"]["**peak memory on the device, reserved by torch (MiB)**"] == "3000"
@@ -93,7 +94,7 @@ def test_a_step_without_number_is_told_and_passed_over(summary):
 def test_memory_on_a_cpu_is_that_of_the_process(make_row):
     rows = step_rows(make_row, rounds=1, peak_allocated_mib="", peak_reserved_mib="")
     table = table_of(render_ladders(summary_of(rows, baseline=BASELINE), LABELS, BASELINE))
-    assert table["fp32"]["**peak memory of the process (MiB)**"] == "9000"
+    assert table[FP32]["**peak memory of the process (MiB)**"] == "9000"
 
 
 def test_a_first_step_that_is_not_the_baseline_or_failed(make_row):
@@ -101,7 +102,7 @@ def test_a_first_step_that_is_not_the_baseline_or_failed(make_row):
     other = {"variant": "ladder-3-sdpa"}
     table = table_of(render_ladders(summary_of(rows, baseline=other), LABELS, other))
     assert table["+ compile"]["**speed-up over the first step**"] == "6.00x"
-    assert "**image against + SDPA**" in table["fp32"]
+    assert "**image against + SDPA**" in table[FP32]
     rows = step_rows(make_row, [None, 20, 40, 40, 40, 40])
     table = table_of(render_ladders(summary_of(rows, baseline=BASELINE), LABELS, BASELINE))
     assert [step["**speed-up over the step before**"] for step in table.values()] == ["-", "-", "2.00x"] + ["1.00x"] * 3

@@ -169,6 +169,7 @@ def read_catalogue(kind, root=ROOT):
             check_pattern(name, entry, shown, path)
         if kind == "variants":
             recipe_of(name, root)
+    check_labels(content, shown, path)
     return content
 
 
@@ -176,6 +177,20 @@ def check_catalogues(root=ROOT):
     """Check all catalogues of config/. Raises DiffbenchError for the first fault."""
     for kind in CATALOGUES:
         read_catalogue(kind, root)
+
+
+def check_labels(content, source, path):
+    """Raises DiffbenchError where two entries of a catalogue have one label: tables print labels, not names."""
+    names = {}
+    for name, entry in content.items():
+        label = " ".join(str(entry.get("label", name)).split())  # as it is printed
+        if label in names:
+            line, _ = find_value(path, [name, "label"])
+            raise DiffbenchError(
+                f"{source}:{line}: {name}.label: found {describe(label)}, also the label of {names[label]}, expected another; "
+                "change one of them"
+            )
+        names[label] = name
 
 
 def check_pattern(name, entry, source, path):
