@@ -24,6 +24,7 @@ from snakemake.utils import update_config
 
 from checking import with_types
 from columns import CELL
+from dataset_names import find_datasets
 from environments import environment_path
 from jobs import check_cluster, job_of, requests
 from matrix import AXES, INSTALLED, NAME_PATTERN, Plan
@@ -36,6 +37,7 @@ update_config(config, with_types(workflow.config_settings.config))
 if "exclude" not in OWN and not OWN.keys().isdisjoint(AXES.values()):
     config["exclude"] = []  # that of the default config is about its own axes
 try:
+    PUBLISHED, MEASURED = find_datasets(BASE)
     PLAN = Plan(config, conda=CONDA, external=not workflow.remote_exec)
 except DiffbenchError as error:
     sys.exit(f"error: {error}")
@@ -48,8 +50,6 @@ STARTED = time.time()
 ENVIRONMENT_RECORD = str(RESULTS / "environments/torch-{torch}.{pins}.txt")
 CEILING = RESULTS / "ceilings/gpu~{gpu}/torch~{torch}.csv"
 FETCHED = RESULTS / "weights/torch~{torch}"
-PUBLISHED = sorted(path.stem for path in BASE.glob("resources/published/*.csv"))
-MEASURED = sorted(path.parent.name for path in BASE.glob("resources/measured/*/measurements.csv"))
 FIGURES = [
     "speedup",
     "speedup-by-gpu",

@@ -140,7 +140,7 @@ rule published_summary:
     log:
         "results/{dataset}/logs/summary.log",
     wildcard_constraints:
-        dataset="|".join(PUBLISHED),
+        dataset="|".join(map(re.escape, PUBLISHED)) or "none",
     conda:
         REPORT_ENVIRONMENT
     message:
@@ -164,7 +164,7 @@ rule measured_summary:
     log:
         "results/{dataset}/logs/summary.log",
     wildcard_constraints:
-        dataset="|".join(MEASURED) or "none",
+        dataset="|".join(map(re.escape, MEASURED)) or "none",
     conda:
         REPORT_ENVIRONMENT
     params:
