@@ -159,6 +159,14 @@ def test_own_results_are_no_other_machine(write, monkeypatch, tmp_path):
         plan(write("results/quickstart/measurements.csv"))
 
 
+def test_a_path_with_braces_is_refused(write):
+    folder = write("sent/{a}/measurements.csv").parents[1]
+    with pytest.raises(
+        DiffbenchError, match=r"^config: external: found '.*/sent/\{a\}/measurements.csv', expected a path without"
+    ):
+        plan(folder)
+
+
 def test_ceilings_of_a_folder_of_runs_come_along(write, tmp_path):
     write("node/runs/round~1/run.csv")
     write_file(tmp_path / "node/ceilings/gpu~T4/torch~2.1.csv", CEILING_COLUMNS, [CEILING])

@@ -133,6 +133,18 @@ def test_exclude_takes_lists_of_values():
         ({"name": "a/b"}, "name: found 'a/b', expected a name of letters"),
         ({"name": ".."}, "name: found '..'"),
         ({"name": "a b"}, "name: found 'a b'"),
+        ({"name": "a" * 101}, "name: found 'aaaaaa"),
+        ({"name": "a" * 101}, "…, expected 100 characters at most"),
+        ({"variants": ["a" * 101]}, "expected 100 characters at most"),
+        (
+            {"documents": ["mine/{a}.md"]},
+            "config: documents[0]: found 'mine/{a}.md', expected the path of a Markdown file, without",
+        ),
+        ({"documents": [""]}, "config: documents[0]: found ''"),
+        (
+            {"external": ["}.csv"]},
+            "config: external[0]: found '}.csv', expected a CSV of measurements, a folder or a glob, without",
+        ),
         ({"name": "a\n"}, "name: found 'a\\n'"),
         ({"baseline": {"variant": "regional"}}, "baseline.variant: 'regional' is outside the matrix"),
         ({"baseline": {}}, "baseline: found {}"),

@@ -65,7 +65,8 @@ def explain(error, text=None):
         missing = [key for key in error.validator_value if key not in error.instance]
         return f"missing key {', '.join(missing)}; add it"
     if error.validator in ("maximum", "maxLength"):
-        return f"found {describe(error.instance)}, expected {error.validator_value} at most"
+        unit = " characters" if error.validator == "maxLength" else ""
+        return f"found {describe(error.instance)}, expected {error.validator_value}{unit} at most"
     expected = error.schema.get("expected", one_line(error.message, 120))
     if isinstance(error.instance, (bool, int, float)):
         written = str(error.instance) if text is None else text

@@ -31,8 +31,8 @@ class Source(NamedTuple):
 def find_sources(patterns, own):
     """The Sources that `patterns` (CSVs, folders, globs) name, each file once.
 
-    Raises DiffbenchError for a pattern that names none, for a file below `own`, the folder of this config's results, and for a
-    collected file that is older than a run beside it.
+    Raises DiffbenchError for a pattern that names none, for a path with braces, which Snakemake takes for a wildcard, for a
+    file below `own`, the folder of this config's results, and for a collected file that is older than a run beside it.
     """
     sources = {}
     for pattern in patterns:
@@ -45,6 +45,10 @@ def find_sources(patterns, own):
             problem = f"{paths[0]} has neither measurements.csv nor a run.csv" if paths else "no such file or folder"
             raise DiffbenchError(f"config: external: {pattern}: {problem}; {HINT}")
         for source in found:
+            if {"{", "}"} & set(str(source.rows)):
+                raise DiffbenchError(
+                    f"config: external: found {str(source.rows)!r}, expected a path without braces; rename it"
+                )
             if Path(own).resolve() in source.rows.resolve().parents:
                 raise DiffbenchError(
                     f"config: external: {source.rows}: is of this config's own results; choose another `name`"
