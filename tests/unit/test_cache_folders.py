@@ -21,6 +21,7 @@ from measurement.caches import (
     private_folder,
 )
 from measurement.errors import SetupError
+from mounts import mounted
 
 
 @pytest.mark.parametrize("named", ["/scratch/me", "", None])
@@ -129,6 +130,31 @@ def test_cleaning_says_what_it_freed_in_mib(tmp_path, monkeypatch):
     with cell_cache(tmp_path, "c", 1, SHARED):
         text = describe_cleaning(tmp_path)
         assert text == f"{tmp_path}: 2 compiler cache(s) deleted, 6 MiB; 1 in use, left as they are"
-    deleted, freed_bytes, used = clean(tmp_path)
-    assert (deleted, used) == (1, 0) and freed_bytes < 10_000
+    deleted, freed_bytes, used, left = clean(tmp_path)
+    assert (deleted, used, left) == (1, 0, []) and freed_bytes < 10_000
     assert describe_cleaning(tmp_path) == f"{tmp_path}: 0 compiler cache(s) deleted, 0 MiB"
+
+
+@pytest.mark.parametrize("in_the_way", ["cell/deep", "cell"])
+def test_a_cache_that_cannot_be_deleted_is_not_counted_as_deleted(tmp_path, monkeypatch, in_the_way):
+    base = tmp_path / "base"
+    monkeypatch.setenv("DIFFBENCH_CACHE", str(base))
+    with mounted(base / in_the_way, "size=1m"):
+        for name in ("cell", "other"):
+            (base / name).mkdir(exist_ok=True)
+            (base / name / TAG).write_text(caches.TAG_TEXT)
+        with pytest.raises(SetupError) as error:
+            describe_cleaning(base)
+        assert str(error.value) == (
+            f"{base}: 1 compiler cache(s) deleted, 0 MiB; 1 could not be deleted: cell; delete what is left by hand"
+        )
+        assert [path.name for path in base.iterdir()] == ["cell"]
+
+
+def test_a_file_in_the_place_of_the_caches_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        SetupError, match="file: cannot be read: Not a directory; expected the folder of the compiler caches"
+    ):
+        describe_cleaning(tmp_path / "file")
+    assert describe_cleaning(tmp_path / "none").endswith("none: 0 compiler cache(s) deleted, 0 MiB")

@@ -147,11 +147,11 @@ def test_cleaning_deletes_what_is_ours_and_not_in_use(tmp_path, monkeypatch):
     (tmp_path / "c-pip").mkdir()
     (tmp_path / "c-pip/CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# pip\n")
     with cell_cache(tmp_path, "b-in-use", 1, SHARED), cell_cache(tmp_path, "d-in-use", 1, SHARED):
-        deleted, freed_bytes, used = clean(tmp_path)
-    assert (deleted, used) == (2, 2)
+        deleted, freed_bytes, used, left = clean(tmp_path)
+    assert (deleted, used, left) == (2, 2, [])
     assert freed_bytes >= 2 * len("code")
     assert {path.name for path in tmp_path.iterdir()} == kept
-    assert clean(tmp_path / "none") == (0, 0, 0)
+    assert clean(tmp_path / "none") == (0, 0, 0, [])
 
 
 def test_a_run_that_waited_while_its_cache_was_deleted_has_a_folder(tmp_path):

@@ -87,6 +87,17 @@ rule ceiling:
         f"{ALLOCATED} --output {{output:q}} --log {{log:q}}"
 
 
+def delete_caches(log):
+    """Delete the caches that no run uses; what came of it is printed, and is in the log."""
+    try:
+        text = describe_cleaning(default_folder())
+    except DiffbenchError as error:
+        Path(log).write_text(f"error: {error}\n", encoding="utf-8")
+        raise
+    Path(log).write_text(f"{text}\n", encoding="utf-8")
+    print(text)
+
+
 rule clean_caches:
     """Delete the compiler caches of this user on this machine, but for those that a run uses."""
     log:
@@ -94,6 +105,4 @@ rule clean_caches:
     message:
         "Delete compiler caches"
     run:
-        text = describe_cleaning(default_folder())
-        print(text)
-        Path(log[0]).write_text(text + "\n", encoding="utf-8")
+        delete_caches(log[0])
