@@ -155,6 +155,38 @@ variables:
             "variables: [a]",
             "expected channels, a list of dependencies, variables",
         ),
+        (
+            "2.1",
+            '"12.1"',
+            '"12.1"\n  LD_PRELOAD: evil.so',
+            "envs/torch-2.1.yaml: variables: found LD_PRELOAD, expected DIFFBENCH_CUDA",
+        ),
+        (
+            "2.1",
+            '"12.1"',
+            '"12.1"\n  OMP_NUM_THREADS: "1"',
+            "variables: found OMP_NUM_THREADS, expected DIFFBENCH_CUDA alone",
+        ),
+        (
+            "2.1",
+            "channels: [conda-forge, nodefaults]",
+            "channels: 5",
+            "envs/torch-2.1.yaml: channels: found 5, expected a list of names",
+        ),
+        (
+            "2.1",
+            "channels: [conda-forge, nodefaults]",
+            "channels: conda-forge",
+            "channels: found 'conda-forge', expected a list of names",
+        ),
+        (
+            "2.1",
+            "channels: [conda-forge, nodefaults]",
+            "channels: [conda-forge, 5]",
+            "channels: found ['conda-forge', 5], expected",
+        ),
+        ("2.1", "channels: [conda-forge, nodefaults]", "channels: []", "channels: found [], expected a list of names"),
+        ("2.1", "channels: [conda-forge, nodefaults]", "channels:", "channels: found None, expected a list of names"),
         ("2.1", '"12.1"', "banana", "found 'banana', expected a CUDA release"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from measurement.definition import ROOT, digest
-from measurement.errors import DiffbenchError
+from measurement.errors import DiffbenchError, one_line
 from measurement.yaml_file import read_yaml
 
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
@@ -81,6 +81,13 @@ def read_environment(name, root=ROOT):
         raise DiffbenchError(
             f"{shown}: found the keys {', '.join(content)}; expected channels, a list of dependencies, variables"
         )
+    check_channels(content["channels"], shown)
+    others = [variable for variable in variables if variable != CUDA_VARIABLE]
+    if others:
+        raise DiffbenchError(
+            f"{shown}: variables: found {others[0]}, expected {CUDA_VARIABLE} alone: conda would set it in the measuring "
+            "process; remove it"
+        )
     python, requirements = read_dependencies(content, shown)
     packages = {}
     for line in requirements:
@@ -101,6 +108,14 @@ def read_environment(name, root=ROOT):
     if not isinstance(cuda, str) or not re.match(r"\d+\.\d+\Z", cuda):
         raise DiffbenchError(f"{shown}: variables.{CUDA_VARIABLE}: found {cuda!r}, expected a CUDA release in quotes")
     return Environment(name, python, cuda, packages, requirements)
+
+
+def check_channels(channels, shown):
+    """Raises DiffbenchError where an environment file's `channels` are no list of names."""
+    if not isinstance(channels, list) or not channels or not all(isinstance(name, str) and name for name in channels):
+        raise DiffbenchError(
+            f"{shown}: channels: found {one_line(repr(channels), 80)}, expected a list of names, as in [conda-forge, nodefaults]"
+        )
 
 
 def read_dependencies(content, shown):
