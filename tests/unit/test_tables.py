@@ -13,7 +13,7 @@ from test_summary import cells_of
 from columns import CELL
 from conftest import ROOT
 from measurement.errors import one_line
-from reporting.formats import to_csv, to_html, to_markdown
+from reporting.formats import Cell, Table, to_csv, to_html, to_markdown
 from reporting.labels import read_labels
 from reporting.options import TableOptions
 from reporting.read import to_frame
@@ -141,6 +141,34 @@ def test_options_of_a_table(make_row):
 def test_first_stage_alone(make_row):
     rows = [make_row(pipeline="if", stage=stage, iterations_per_second=stage) for stage in (1, 2, 3)]
     assert cells_in(to_markdown(table_with(rows, stages="first")).splitlines()[4]) == ["IF", "1.00"]
+
+
+@pytest.mark.parametrize(
+    ("note", "line"),
+    [
+        ("# one", "\\# one"),
+        ("###### six", "\\###### six"),
+        ("- item", "\\- item"),
+        ("+ item", "\\+ item"),
+        ("  1. item", "1\\. item"),
+        ("12) item", "12\\) item"),
+        ("---", "\\---"),
+        ("- - -", "\\- - -"),
+        ("===", "\\==="),
+        ("#", "\\#"),
+        ("> quote", "&gt; quote"),
+        ("@name, #1, -1, +5%, 1.5 s, -- and ####### seven", "@name, #1, -1, +5%, 1.5 s, -- and ####### seven"),
+        ("#1 is", "#1 is"),
+        ("1.5 s", "1.5 s"),
+        ("-1", "-1"),
+        ("-- and", "-- and"),
+    ],
+)
+def test_a_note_and_a_footnote_begin_no_block_of_markdown(note, line):
+    table = Table("heading", [["a"], ["b"]], [("row", [Cell(["1"], [1])])], [note], [note])
+    assert to_markdown(table).splitlines()[-3:] == [f"1. {line}", "", line]
+    marked = table._replace(notes=[f"* {note}"])
+    assert to_markdown(marked).splitlines()[-1] == f"* {line}", "the mark of the published page"
 
 
 def test_html_escapes_what_a_label_holds(make_row):

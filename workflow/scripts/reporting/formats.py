@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from .labels import escape
+from .labels import escape, escape_line
 
 
 class Cell(NamedTuple):
@@ -40,7 +40,9 @@ def to_markdown(table):
     body = tabulate(rows, headers, tablefmt="pipe", colalign=["center"] * len(headers), disable_numparse=True)
     blocks = [f"### {escape(table.heading)}", body]
     if table.footnotes:
-        blocks.append("\n".join(f"{number}. {escape(note)}" for number, note in enumerate(table.footnotes, start=1)))
+        blocks.append(
+            "\n".join(f"{number}. {escape_line(note)}" for number, note in enumerate(table.footnotes, start=1))
+        )
     return "\n\n".join([*blocks, *map(escape_note, table.notes)]) + "\n"
 
 
@@ -51,7 +53,7 @@ def mark_only(label):
 
 def escape_note(note):
     """A sentence, escaped, but for the mark that it begins with."""
-    return note[:2] + escape(note[2:]) if note.startswith("* ") else escape(note)
+    return note[:2] + escape_line(note[2:]) if note.startswith("* ") else escape_line(note)
 
 
 def to_html(table):

@@ -6,6 +6,8 @@ from pathlib import Path
 from measurement.yaml_file import shared_yaml
 from sizes import NATIVE, split_name
 
+# what begins a heading, a list or a rule at the start of a line of Markdown, up to the character to escape
+BLOCK = re.compile(r"(?=(#{1,6}|[-+])( |\Z))|(?=[-=][-= ]*\Z)|[0-9]{1,9}(?=[.)]( |\Z))")
 NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
 
 
@@ -30,6 +32,13 @@ def escape(text):
     for character in "\\`*_[]|~$":
         text = text.replace(character, "\\" + character)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def escape_line(text):
+    """Text at the start of a line, escaped, that begins no heading, list or rule there."""
+    text = escape(text)
+    begins = BLOCK.match(text)
+    return f"{begins.group()}\\{text[begins.end() :]}" if begins else text
 
 
 def label_of(labels, kind, name, fallback=None):
