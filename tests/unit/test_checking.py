@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -142,6 +143,32 @@ def test_a_config_of_ones_own_may_have_any_part_of_the_keys(tmp_path, monkeypatc
     path.write_text("tables:\n  columns:\n    - {torch: '2.1'}\n")
     with pytest.raises(DiffbenchError, match=r"^mine.yaml:3: tables.columns\[0\]: missing key variant; add it"):
         check_config_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "found an empty file, expected a mapping of keys to values"),
+        ("# a comment\n", "found an empty file, expected a mapping of keys to values"),
+        ("- name\n- gpus\n", "found a sequence, expected a mapping of keys to values"),
+        ("name\n", "found a scalar, expected a mapping of keys to values"),
+    ],
+)
+def test_a_config_that_is_no_mapping_is_refused(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(DiffbenchError) as caught:
+        check_config_file(Path("config.yaml"))
+    assert str(caught.value) == f"config.yaml: {message}"
+
+
+def test_a_config_of_two_documents_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("name: a\n---\nname: b\n")
+    with pytest.raises(
+        DiffbenchError, match="^config.yaml:2: not valid YAML: but found another document; fix the syntax$"
+    ):
+        check_config_file(Path("config.yaml"))
 
 
 def test_a_template_is_checked_once_it_is_a_config(tmp_path):
