@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from conftest import ROOT
+from measurement import starting
 from measurement.errors import SetupError
 from measurement.program import run_program
 
@@ -19,7 +20,7 @@ SCRIPTS = ROOT / "workflow/scripts"
 @pytest.fixture(autouse=True)
 def handlers():
     """The signals' handlers are put back."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = starting.SIGNALS
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before):
@@ -63,7 +64,7 @@ def test_what_the_user_can_fix_is_one_line_also_in_the_log(tmp_path, capsys, mon
     assert run_program(work, tmp_path / "none/log") == 1, "a log that cannot be written hides nothing"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", starting.SIGNALS)
 def test_a_signal_interrupts_the_work(capsys, number):
     assert run_program(lambda: os.kill(os.getpid(), number)) == 130
     assert capsys.readouterr().err == "interrupted: nothing was written\n"
@@ -96,3 +97,42 @@ def test_a_package_that_is_broken_is_one_line(tmp_path, program):
     broken = f"a package of {sys.executable} is broken; install it again"
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == f"error: libyaml.so.0: cannot open shared object file: {broken}\n"
+
+
+PROGRAM = """import sys
+sys.path.insert(0, sys.argv[1])
+from measurement import printing, program, starting
+
+starting.begin()
+printing.print_anywhere()
+printing.say("on its way", sys.stdout)
+
+
+def work():
+    with open(sys.argv[2], "w") as file:
+        print(file.fileno() > 2, file=file)
+    return ["done"]
+
+
+program.leave(program.run_program(work))
+"""
+UNPRINTABLE = (">&-", "2>&-", "0<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1", "2>&1 | true")
+
+
+@pytest.mark.parametrize("streams", UNPRINTABLE)
+def test_what_cannot_be_printed_does_not_fail_what_is_finished(tmp_path, streams):
+    command = f'set -o pipefail; "$0" -c "$1" "$2" "$3" {streams}'
+    arguments = [sys.executable, PROGRAM, str(SCRIPTS), str(tmp_path / "file")]
+    result = subprocess.run(["bash", "-c", command, *arguments], capture_output=True, text=True)
+    assert (result.returncode, (tmp_path / "file").read_text()) == (0, "True\n")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("streams", UNPRINTABLE)
+@pytest.mark.parametrize("program", ["measure", "ceiling", "weights"])
+def test_arguments_that_are_wrong_fail_where_nothing_can_be_printed(program, streams):
+    command = f'set -o pipefail; "$0" "$1" --none {streams}'
+    arguments = [sys.executable, str(SCRIPTS / f"{program}.py")]
+    result = subprocess.run(["bash", "-c", command, *arguments], capture_output=True, text=True)
+    assert result.returncode in (2, 120), "120: of a Python that could not print"
+    assert "Traceback" not in result.stderr

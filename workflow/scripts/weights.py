@@ -24,7 +24,7 @@ from measurement.arguments import Parser
 from measurement.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
 from measurement.errors import SetupError, Unsupported
 from measurement.failure import fault_of, text_of
-from measurement.printing import print_anywhere
+from measurement.printing import print_anywhere, say
 from measurement.program import leave, run_program
 from measurement.snapshot import download
 from measurement.sources import folder_of
@@ -120,11 +120,11 @@ def fetch(arguments):
     for work in works:
         try:
             for line in work:
-                print(line, flush=True)
+                say(line, sys.stdout)
         except SetupError as error:
             problems[str(error)] = error
     for problem in list(problems)[:-1]:
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {problem}")
     if problems:
         raise list(problems.values())[-1]
     return []

@@ -12,7 +12,7 @@ from .definition import compiles, dtype_of
 from .errors import DiffbenchError, SetupError, one_line, print_traceback
 from .failure import classify, fault_of
 from .garbage import importing
-from .printing import print_anywhere
+from .printing import flush, print_anywhere
 from .session import UNREPORTED, die_with_parent
 
 SPAWN, FORKSERVER = START_METHODS = ("spawn", "forkserver")  # the words of Python's multiprocessing
@@ -156,8 +156,7 @@ def main(spec_path, start_method):
 def run(spec_path, start_method):
     """Measure, and end this process."""
     code = main(spec_path, start_method)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()
     os._exit(code)  # all is reported: tearing torch down would only take time
 
 

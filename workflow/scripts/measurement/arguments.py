@@ -4,6 +4,8 @@ import argparse
 import re
 from pathlib import Path
 
+from .printing import say
+
 INTEGER = re.compile(r"[0-9]{1,9}\Z")  # more digits are a slip of the keyboard
 NUMBER = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 VERSIONS = re.compile(r"([A-Za-z0-9._-]+=[^=,\s]+(,[A-Za-z0-9._-]+=[^=,\s]+)*)?\Z")
@@ -13,7 +15,8 @@ class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line, without the usage."""
 
     def error(self, message):
-        self.exit(2, f"error: {message}\n")
+        say(f"error: {message}")
+        self.exit(2)
 
 
 def refusal(text, expected):

@@ -32,6 +32,7 @@ from .failure import is_out_of_memory
 from .forked import replace_socket
 from .garbage import importing
 from .nvml import visible_capability
+from .printing import flush
 from .session import POLL_S, die_with_parent, kill_session
 
 PERIOD_S = 1.0  # between two looks at whether this process is still of use
@@ -203,8 +204,7 @@ class Server:
         except Exception as error:
             print_traceback(error)
             refusal = f"{type(error).__name__}: {one_line(error)}"
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush()
         if refusal:
             replace_socket(Path(self.path), refusal)
             send(connection, refused=refusal)
@@ -299,5 +299,5 @@ def main(descriptor, owner):
     except Exception as error:
         print_traceback(error)
     finally:
-        sys.stderr.flush()
+        flush()
         server.end()

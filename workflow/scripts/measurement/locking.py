@@ -4,13 +4,13 @@ import fcntl
 import os
 import re
 import signal
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import SetupError
+from .printing import say
 from .session import KILL_S, is_being_killed
 
 VARIABLE = "DIFFBENCH_LOCKS"  # another folder, such as one that containers on a machine share
@@ -95,7 +95,7 @@ def acquire(descriptor, path):
         holder = read_holder(descriptor)
         if reported != (holder,):
             who = "another run" if holder is None else f"process {holder}, another run,"
-            print(f"waiting for the device: {who} holds {path}", file=sys.stderr, flush=True)
+            say(f"waiting for the device: {who} holds {path}")
             reported = (holder,)
         if holder is None or not is_being_killed(holder):
             killed_since_s = None

@@ -6,6 +6,7 @@ import sys
 from .caches import CLEAN, default_folder
 from .errors import DiffbenchError, one_line
 from .places import FULL, LONGEST_PATH, number_of, reason_of, remedy_of
+from .printing import flush, say
 from .starting import INTERRUPTED, begun
 
 
@@ -25,17 +26,17 @@ def run_program(work, log=None):
         caches = f"; compiler caches are in {default_folder()}: {CLEAN}" if number_of(error) in FULL else ""
         return tell(f"error: {where}: {reason_of(error)}; {remedy_of(error)}{caches}", log)
     except KeyboardInterrupt:
-        print(INTERRUPTED, file=sys.stderr)
+        say(INTERRUPTED)
         return 130
     for line in lines:
         if not log or not add_line(log, line):
-            print(line, file=sys.stderr)
+            say(line)
     return 0
 
 
 def tell(text, log):
     """Print what the user can fix, and add it to the log. Returns exit code 1."""
-    print(text, file=sys.stderr)
+    say(text)
     add_line(log or os.devnull, text)
     return 1
 
@@ -51,9 +52,8 @@ def add_line(path, text):
 
 
 def leave(code):
-    """End this program, also where PYTHONINSPECT asks for a prompt, which would change the exit code."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if sys.flags.inspect:
+    """End this program with this exit code, also where PYTHONINSPECT asks for a prompt, or a line cannot be printed."""
+    is_printed = flush()
+    if sys.flags.inspect or not is_printed:
         os._exit(code)
     sys.exit(code)

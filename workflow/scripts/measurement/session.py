@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from .printing import say
+
 KILL_S = 30.0  # a process that has not died by then waits in the kernel for a driver or a file system
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -99,7 +101,7 @@ def kill_session(process):
         f"process {', '.join(map(str, alive))} could not be killed within {KILL_S:g} s and still holds the device: see "
         f"`ps -o pid,stat,wchan,args {alive[0]}`; if it does not end, restart the machine"
     )
-    print(stuck, file=sys.stderr, flush=True)
+    say(stuck)
     return stuck
 
 

@@ -1,7 +1,6 @@
 """The set-up of a run, checked before anything is measured: the environment, device and release, the folders, the compiler."""
 
 import os
-import sys
 
 from environments import read_environment
 
@@ -10,6 +9,7 @@ from .child import INSTALLED
 from .device import describe_gpu, describe_passed_over, resolve_auto
 from .environment_variables import check_refused, describe_ignored
 from .places import check_cache, check_file, check_output, check_temporary
+from .printing import say
 from .program import add_line
 from .threads import check_threads, default_threads
 from .toolchain import check_toolchain
@@ -23,7 +23,7 @@ def set_up_process(arguments):
     check_threads(arguments.threads, "threads")
     line = describe_ignored(os.environ)
     if line and not (arguments.log and add_line(arguments.log, line)):
-        print(line, file=sys.stderr)
+        say(line)
 
 
 def resolve_place(arguments):
@@ -31,10 +31,10 @@ def resolve_place(arguments):
     gpu = resolve_auto(arguments.root) if arguments.gpu == "auto" else arguments.gpu
     passed_over = describe_passed_over(gpu) if arguments.gpu == "auto" else None
     if passed_over:
-        print(passed_over, file=sys.stderr)
+        say(passed_over)
     gpu_entry = describe_gpu(gpu, arguments.root)
     if gpu_entry.get("untested"):
-        print(f"gpu {gpu}: devices of this kind are untested: look twice at what is measured", file=sys.stderr)
+        say(f"gpu {gpu}: devices of this kind are untested: look twice at what is measured")
     if arguments.torch != INSTALLED and not arguments.expect:
         return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected()
     return gpu, gpu_entry, arguments.expect

@@ -5,9 +5,10 @@ import signal
 import sys
 
 from .errors import describe_missing, one_line
+from .printing import open_streams, say
 
 INTERRUPTED = "interrupted: nothing was written"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def handle(handler):
@@ -19,6 +20,7 @@ def handle(handler):
 
 def begin():
     """Before a program imports its modules: there is nothing to clean up yet."""
+    open_streams()
     handle(end)
     sys.excepthook = explain
 
@@ -30,8 +32,10 @@ def begun():
 
 
 def end(number, frame):
-    os.write(2, f"{INTERRUPTED}\n".encode())
-    os._exit(130)
+    try:
+        os.write(2, f"{INTERRUPTED}\n".encode())
+    finally:
+        os._exit(130)
 
 
 def interrupt(number, frame):
@@ -43,8 +47,6 @@ def explain(kind, error, traceback):
     if not isinstance(error, ImportError):
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error, ModuleNotFoundError) and error.name:
-        print(f"error: {describe_missing(error.name, sys.executable)}", file=sys.stderr)
+        say(f"error: {describe_missing(error.name, sys.executable)}")
     else:
-        print(
-            f"error: {one_line(error, 150)}: a package of {sys.executable} is broken; install it again", file=sys.stderr
-        )
+        say(f"error: {one_line(error, 150)}: a package of {sys.executable} is broken; install it again")
