@@ -33,6 +33,19 @@ OTHER_THREADS = [
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "NUMEXPR_MAX_THREADS",
+    "OMP_NESTED",
+    "OMP_MAX_ACTIVE_LEVELS",
+    "OMP_NUM_TEAMS",
+    "OMP_TEAMS_THREAD_LIMIT",
+    "KMP_ALL_THREADS",
+    "KMP_MAX_THREADS",
+    "KMP_DEVICE_THREAD_LIMIT",
+    "KMP_TEAMS_THREAD_LIMIT",
+    *(
+        f"OMP_{name}{form}"
+        for name in ("NUM_THREADS", "DYNAMIC", "MAX_ACTIVE_LEVELS")
+        for form in ("_ALL", "_DEV", "_DEV_0")
+    ),
 ]
 KEPT = [  # although of a family that is removed
     "PYTORCH_ALLOC_CONF",
@@ -214,7 +227,7 @@ def test_what_programs_need_to_find_their_files_is_inherited(name):
         ("CXX", "bin", "bin"),
         ("CXX", "bin/tool", "{here}/bin/tool"),
         ("LD_PRELOAD", "libjemalloc.so ./bin/tool", "libjemalloc.so:{here}/bin/tool"),
-        ("OMP_NUM_TEAMS", "2", "2"),
+        ("OMP_SCHEDULE", "2", "2"),
     ],
 )
 def test_a_place_does_not_depend_on_the_working_folder(tmp_path, monkeypatch, name, value, found):

@@ -80,5 +80,8 @@ def test_the_table_of_environment_variables_is_what_happens():
     assert refused == list(REFUSED)
     assert removed and all(map(is_removed, removed))
     assert machine and all(is_needed(name) and recorded({name: "1"}) for name in machine)
+    assert machine and not any(
+        map(is_needed, re.findall(r"`(OMP_[A-Z_]+)`", PAGE.split("**CPU threads.**")[1].split("\n\n")[0]))
+    )
     assert needed and all(is_needed(name) and not recorded({name: "1"}) for name in needed)
     assert others and not any(is_needed(name) or is_removed(name) for name in others)

@@ -55,6 +55,8 @@ HOSTILE = {
     "ACCELERATE_USE_CPU": "1",
     "OMP_NUM_THREADS": "7",
     "OMP_THREAD_LIMIT": "1",
+    "OMP_MAX_ACTIVE_LEVELS": "0",
+    "OMP_NUM_THREADS_ALL": "7",
     "NUMEXPR_MAX_THREADS": "1",
     "USE_TF": "1",
     "USE_TORCH": "0",
