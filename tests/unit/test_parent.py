@@ -41,6 +41,10 @@ from measurement.supervise import (
         ),
         (-15, 0, FAULT, "killed by signal 15 (SIGTERM); somebody stopped it: start it again"),
         (-24, 0, FAULT, "killed by signal 24 (SIGXCPU); raise `ulimit -t`"),
+        *(
+            (-number, 0, FAULT, f"killed by signal {number:d} ({number.name}); somebody stopped it: start it again")
+            for number in (getattr(signal, f"SIG{name}") for name in ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "PIPE"])
+        ),
         (
             74,
             0,
@@ -147,6 +151,16 @@ def test_only_what_the_kernel_killed_during_the_run_counts(tmp_path, monkeypatch
     monkeypatch.setattr(supervise, "kernel_oom_kills", lambda: next(kills))
     assert run_program(tmp_path, monkeypatch, code)[0] == ("crashed", kill)
     assert run_program(tmp_path, monkeypatch, code)[0][0] == "oom"
+
+
+def test_a_child_that_used_up_its_cpu_time_is_the_users_fault(tmp_path, monkeypatch):
+    burn = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass"
+    assert run_program(tmp_path, monkeypatch, burn)[0] == ("crashed", "killed by signal 9 (SIGKILL)"), "no limit here"
+    monkeypatch.setattr(supervise.resource, "getrlimit", lambda kind: (1, 1))
+    line = "killed by signal 9 (SIGKILL) under a limit of 1 s of CPU time; raise `ulimit -t`"
+    assert run_program(tmp_path, monkeypatch, burn)[0] == (FAULT, line)
+    monkeypatch.setattr(supervise.resource, "getrlimit", lambda kind: (9999, 9999))
+    assert run_program(tmp_path, monkeypatch, burn)[0][0] == "crashed", "nothing can have reached it so early"
 
 
 def test_an_interrupt_kills_the_child(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """The parent: starts the measuring process, watches its time and memory, and says how it ended if it died."""
 
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -22,7 +24,11 @@ FAULTS = {  # signals that no program sends to itself, and what they mean
     signal.SIGXCPU: "raise `ulimit -t`",
     signal.SIGXFSZ: "raise `ulimit -f`",
     **dict.fromkeys(
-        (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT), "somebody stopped it: start it again"
+        (
+            *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2),
+            *(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGPIPE, signal.SIGIO),
+        ),
+        "somebody stopped it: start it again",
     ),
 }
 REMEDIES = {  # of a limit that was reached while libraries were imported
@@ -119,10 +125,19 @@ def signal_name(number):
         return "a real-time signal"
 
 
-def describe_death(returncode, oom_kills):
-    """(status, detail) of a child that ended by itself before it had reported every stage."""
+def cpu_limit_s(wall_s):
+    """The limit of a process's CPU time (`ulimit -t`) that one which has lived so long may have reached; None if none."""
+    _, limit_s = resource.getrlimit(resource.RLIMIT_CPU)
+    return limit_s if 0 <= limit_s <= wall_s * os.cpu_count() + 1 and limit_s != resource.RLIM_INFINITY else None
+
+
+def describe_death(returncode, oom_kills, limit_s=None):
+    """(status, detail) of a child that ended by itself before it had reported every stage; `limit_s` is the limit of its CPU
+    time, if it may have reached it."""
     if returncode == -signal.SIGKILL and oom_kills:
         return "oom", "killed by the kernel: the machine or its control group ran out of host memory"
+    if returncode == -signal.SIGKILL and limit_s is not None:
+        return FAULT, f"killed by signal 9 (SIGKILL) under a limit of {limit_s} s of CPU time; raise `ulimit -t`"
     if -returncode in FAULTS:
         return FAULT, f"killed by signal {-returncode} ({signal_name(-returncode)}); {FAULTS[-returncode]}"
     if returncode == UNREPORTED:
@@ -164,13 +179,14 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, template
         raise
     if stopped:
         return stopped
+    ended_s = time.monotonic()
     stuck = kill_session(process)  # workers that outlived it
     if process.returncode == 0:
         return None
     oom_kills = kernel_oom_kills() - before
     if getattr(process, "is_lost", False) and not oom_kills:
         raise TemplateKilled(f"measured again: process {process.template}, from which the run was forked, was killed")
-    status, detail = describe_death(process.returncode, oom_kills)
+    status, detail = describe_death(process.returncode, oom_kills, cpu_limit_s(ended_s - start_s))
     return status, with_stuck(detail, stuck)
 
 
