@@ -1,6 +1,8 @@
 """What a measuring process inherits: nothing that changes a variant, and what can change numbers is in the row."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,21 @@ def test_the_number_of_threads_is_the_runs_own_whatever_the_user_has_set(monkeyp
     environment, _ = child(monkeypatch, others)
     assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
     assert "OMP_THREAD_LIMIT" not in environment and "GOTO_NUM_THREADS" not in environment
+
+
+ENCODED = "import sys; print(sys.getfilesystemencoding())"
+
+
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LC_ALL": "C.utf8", "LC_CTYPE": "C"}, {"LANG": "C.utf8"}])
+def test_messages_are_in_english_and_paths_keep_their_encoding(monkeypatch, locale):
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    environment, _ = child(monkeypatch, {**locale, "LANGUAGE": "de", "LC_MESSAGES": "de_DE.UTF-8"})
+    assert environment["LC_MESSAGES"] == "C" and not {"LC_ALL", "LANGUAGE"} & set(environment)
+    assert environment.get("LC_CTYPE") == locale.get("LC_ALL")
+    command = [sys.executable, "-c", ENCODED]
+    own, users = (subprocess.check_output(command, env=env) for env in (environment, dict(os.environ)))
+    assert own == users
 
 
 def test_pythons_own_switches_are_not_inherited(monkeypatch):

@@ -35,6 +35,15 @@ def test_a_library_is_built_and_loaded_in_the_folder_which_is_left_empty(tmp_pat
     assert (torch_libraries() / "libc10.so").is_file(), "it is linked, as what torch compiles is"
 
 
+def test_a_compiler_speaks_english_whatever_the_users_language(tmp_path, monkeypatch):
+    said = 'test "$LC_ALL$LANGUAGE$LC_MESSAGES" = C && echo "No space left on device" || echo "Kein Platz"; exit 1'
+    monkeypatch.setenv("CXX", str(program(tmp_path / "c++", said)))
+    for name, value in {"LC_ALL": "de_DE.UTF-8", "LANGUAGE": "de", "LC_MESSAGES": "de_DE.UTF-8"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SetupError, match="No space left on device; set DIFFBENCH_CACHE"):
+        check_toolchain(tmp_path / "cache")
+
+
 def test_nothing_that_is_compiled_can_be_loaded_from_a_folder_without_exec(tmp_path):
     with mounted(tmp_path / "noexec", "size=100m,noexec") as folder:
         expected = f"{folder}/cache: what is compiled there cannot be loaded: .*noexec.*; set DIFFBENCH_CACHE or --cache-folder"

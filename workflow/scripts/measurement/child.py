@@ -5,7 +5,7 @@ import secrets
 import site
 from pathlib import Path
 
-from .environment_variables import PACKAGES, PADDING, THREADS, inherited, packages
+from .environment_variables import PACKAGES, PADDING, THREADS, inherited, packages, untranslated
 
 PADDING_BYTES = 4096  # a page: the range of `pad`
 INSTALLED = "installed"  # the torch build that is the Python which runs the program
@@ -14,7 +14,7 @@ INSTALLED = "installed"  # the torch build that is the Python which runs the pro
 def child_environment(cache, device_type, threads, torch=INSTALLED):
     """The environment of the measuring process: offline, with compiler caches of its own and the number of CPU threads; nothing
     in it says what is measured (environment_variables.py)."""
-    environment = inherited(os.environ)
+    environment = untranslated(inherited(os.environ))
     pinned = torch != INSTALLED
     environment[PACKAGES] = packages(os.environ, pinned)
     if pinned or not site.ENABLE_USER_SITE:

@@ -129,6 +129,15 @@ def inherited(environment):
     return {name: absolute(name, value) for name, value in environment.items() if is_needed(name)}
 
 
+def untranslated(environment):
+    """The environment with messages in English: what a compiler says is searched for its cause (failure.py). Paths keep the
+    encoding that the user has chosen."""
+    found = {name: value for name, value in environment.items() if name not in ("LC_ALL", "LANGUAGE")}
+    if environment.get("LC_ALL"):
+        found["LC_CTYPE"] = environment["LC_ALL"]
+    return {**found, "LC_MESSAGES": "C"}
+
+
 def absolute(name, value):
     """The value of a variable for a process that works in another folder. What is looked for in this one is left out."""
     if SEARCHED.match(name):

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from .caches import default_folder
+from .environment_variables import untranslated
 from .errors import SetupError, one_line
 from .failure import decisive_line
 from .places import CACHE_REMEDY, check_cache, check_quotable, reason_of
@@ -81,6 +82,7 @@ def build(command, folder):
             stderr=subprocess.STDOUT,
             timeout=BUILD_S,
             cwd=folder,
+            env=untranslated(os.environ),
         )
     except subprocess.TimeoutExpired:
         raise SetupError(
