@@ -5,9 +5,9 @@ import pytest
 import transformers
 
 from measurement.call_arguments import check_call, check_config, check_settings
+from measurement.classes import find_class
 from measurement.definition import SCALES, architecture, catalogue, resolve
 from measurement.errors import DiffbenchError, SetupError, Unsupported
-from measurement.load import find_class
 from running import measure
 
 

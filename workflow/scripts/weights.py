@@ -70,7 +70,8 @@ def fetch_stage(stage, dtype):
     """Fetch a stage's pipeline and the components that come from elsewhere. Raises SetupError where one cannot be had."""
     import torch
 
-    from measurement.load import download_options, dropped_components, find_class
+    from measurement.classes import find_class
+    from measurement.load import download_options, dropped_components
 
     for source in sources_of(stage):
         if Path(source["hub_id"]).is_dir():  # Diffusers would take it for the weights

@@ -66,7 +66,7 @@ def starting(spec):
             yield
     except DiffbenchError:
         raise
-    except Exception as error:  # a broken driver, library or package
+    except (Exception, SystemExit) as error:  # a broken driver, library or package
         print_traceback(error)
         advice = "" if spec["torch"] == "installed" else f"; if its environment is broken, remove {sys.prefix}"
         raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
@@ -103,7 +103,14 @@ def measure(spec, report):
             status, detail = "ok", None
         except DiffbenchError:
             raise
-        except Exception as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
+            if isinstance(error, SystemExit) and report.current in (None, "load"):
+                print_traceback(error)
+                raise SetupError(
+                    f"a library ended the process (SystemExit: {error}); look for a broken one in the log"
+                ) from None
             status, detail = classify(error, compiles(definition["variant"]))
             print_traceback(error)
             fault = fault_of(error, [cell_folder(), spec["outputs"]])
@@ -123,7 +130,7 @@ def measure_ceiling(spec, report):
     try:
         for name in spec["dtypes"] or [dtype_of({}, {}, device.type == "cpu")]:
             report.values(**ceiling_columns(device, name))
-    except Exception as error:  # whatever a driver raises, such as too little memory
+    except (Exception, SystemExit) as error:  # whatever a driver raises, such as too little memory
         print_traceback(error)
         detail = f"{type(error).__name__}: {one_line(error)}"
         raise SetupError(f"the ceilings cannot be measured: {detail}; see the log") from None

@@ -6,10 +6,10 @@ import inspect
 import diffusers
 import torch
 
+from .classes import find_class
 from .definition import compiles
 from .errors import Invalid, Unsupported
 from .failure import refusing
-from .load import find_class
 from .options import name_of, removing
 
 

@@ -82,15 +82,15 @@ def preload(spec, compiler):
     """Import what the run will need, with `compiler` also torch's compiler if the run compiles. A class that cannot be imported
     is left to the run, which says so. Raises whatever libraries raise."""
     with importing(), asking_nvml():
-        from . import ceiling, load, provenance, stage, support  # noqa: F401
+        from . import ceiling, classes, load, provenance, stage, support  # noqa: F401
 
         provenance.installed_libraries()
         definition = spec.get("definition", {"stages": [], "variant": {}})
         for description in definition["stages"]:
             for path in classes_of(description):
                 try:
-                    load.find_class(path)
-                except Exception as error:
+                    classes.find_class(path)
+                except (Exception, SystemExit) as error:
                     if is_out_of_memory(error):
                         raise
         if compiler and compiles(definition["variant"]):

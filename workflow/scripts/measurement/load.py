@@ -7,35 +7,14 @@ import torch
 from safetensors import SafetensorError
 
 from .call_arguments import check_config, check_settings
-from .errors import SetupError, Unsupported, one_line
+from .classes import find_class
+from .errors import SetupError, one_line
 from .failure import is_out_of_memory
 from .inputs import make_clip_tokenizer
 from .random_weights import RandomWeights
 from .release import dtype_argument
-from .snapshot import LIBRARIES, describe, pinned_revision
+from .snapshot import describe, pinned_revision
 from .sources import folder_of
-
-
-def find_class(path):
-    """The class named `diffusers.X`, `transformers.X`, or X (of diffusers).
-
-    Raises Unsupported where this release lacks it: a catalogue may name what only newer releases have.
-    """
-    library, _, name = path.rpartition(".")
-    library = library or "diffusers"
-    package = library.partition(".")[0]
-    if package not in LIBRARIES:
-        raise SetupError(f"class {path!r} is of {library!r}; expected one of {', '.join(LIBRARIES)}")
-    reason = f"{library} {importlib.import_module(package).__version__} has no class {name}"
-    try:
-        found = getattr(importlib.import_module(library), name)
-    except (AttributeError, ImportError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise Unsupported(f"{reason} ({one_line(error, 120)})") from None
-    if type(found).__name__ == "DummyObject":  # what both libraries have in the place of a class that needs a package
-        raise Unsupported(f"{reason} without {', '.join(found._backends)}")
-    return found
 
 
 def create_module(name, path, config, device, dtype):

@@ -5,9 +5,9 @@ import inspect
 
 import torch
 
+from .classes import find_class
 from .errors import Invalid, SetupError, Unsupported
 from .failure import refusing
-from .load import find_class
 
 MEMORY_FORMATS = {  # of weights with 4 and with 5 dimensions
     "channels_last": {4: torch.channels_last, 5: torch.channels_last_3d},

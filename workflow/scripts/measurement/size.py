@@ -4,8 +4,8 @@ import inspect
 
 from sizes import dimensions
 
+from .classes import find_class
 from .errors import Unsupported
-from .load import find_class
 from .outputs import pixels_of
 
 

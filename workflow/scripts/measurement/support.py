@@ -7,10 +7,10 @@ from importlib import import_module
 
 import torch
 
+from .classes import find_class
 from .definition import compiles
 from .errors import Unsupported
 from .failure import refusing
-from .load import find_class
 
 
 def has_kernels(capability, architectures):
