@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import measure
 from conftest import ROOT
 from measurement import starting
 from measurement.errors import SetupError
@@ -99,6 +100,13 @@ def test_a_package_that_is_broken_is_one_line(tmp_path, program):
     assert result.stderr == f"error: libyaml.so.0: cannot open shared object file: {broken}\n"
 
 
+def test_without_proc_a_program_ends_in_one_line():
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from measurement import starting as s; s.PROC += '/none'; s.begin()"
+    result = subprocess.run([sys.executable, "-c", code, SCRIPTS], capture_output=True, text=True)
+    line = "error: /proc is not mounted: found no processes there; mount it, or start the container with it\n"
+    assert (result.returncode, result.stderr) == (1, line)
+
+
 PROGRAM = """import sys
 sys.path.insert(0, sys.argv[1])
 from measurement import printing, program, starting
@@ -136,3 +144,23 @@ def test_arguments_that_are_wrong_fail_where_nothing_can_be_printed(program, str
     result = subprocess.run(["bash", "-c", command, *arguments], capture_output=True, text=True)
     assert result.returncode in (2, 120), "120: of a Python that could not print"
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["full", "folder", "link"])
+def test_a_file_for_events_that_is_there_is_kept(tmp_path, capsys, kind):
+    path = tmp_path / kind
+    {"full": lambda: path.write_text("mine"), "folder": path.mkdir, "link": lambda: path.symlink_to("gone")}[kind]()
+    options = [
+        "--pipeline=sd-txt2img",
+        "--batch-size=1",
+        "--variant=eager",
+        "--gpu=CPU",
+        f"--output={tmp_path / 'out'}",
+    ]
+    with pytest.raises(SystemExit):
+        measure.parse_arguments([*options, "--events", str(path)])
+    assert capsys.readouterr().err == f"error: argument --events: found {str(path)!r}, expected a new file\n"
+    assert os.path.lexists(path)
+    (tmp_path / "empty").touch()
+    for name in ("empty", "new"):
+        assert measure.parse_arguments([*options, "--events", str(tmp_path / name)]).events == tmp_path / name

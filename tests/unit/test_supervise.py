@@ -128,6 +128,14 @@ def test_workers_that_outlive_the_measuring_process_are_killed():
     assert is_dead(child)
 
 
+def test_a_folder_of_locks_that_depends_on_the_working_folder_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "locks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(locking.VARIABLE, "locks")
+    with pytest.raises(SetupError, match="^DIFFBENCH_LOCKS: found 'locks', expected an absolute path; name one, or"):
+        locking.lock_path("cpu")
+
+
 class Undying:
     """A process that the kernel does not end: it stands for one that waits for a driver. SIGKILL reaches nobody."""
 

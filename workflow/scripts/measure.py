@@ -27,7 +27,7 @@ from pathlib import Path
 from checking import check_catalogues
 from columns import CALL_COLUMNS, COLUMNS
 from measurement import allocation, row
-from measurement.arguments import Parser, optional, path, percent, positive_integer
+from measurement.arguments import Parser, new_file, optional, path, percent, positive_integer
 from measurement.caches import CACHES, SHARED, cell_cache
 from measurement.child import child_environment, pad
 from measurement.command_line import add_place, parse_expected, size
@@ -91,7 +91,7 @@ def parse_arguments(arguments=None):
     )
     parser.add_argument("--memory-limit-mib", type=optional(positive_integer), help="of host memory; none: no limit")
     parser.add_argument(
-        "--events", type=path, help="write to this file what the measuring process reports, as JSON lines"
+        "--events", type=new_file, help="write to this new file what the measuring process reports, as JSON lines"
     )
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     found = parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """The types of arguments of the programs that measure, by the rules of the config. Imports nothing that has to be installed."""
 
 import argparse
+import os
 import re
 from pathlib import Path
 
@@ -58,6 +59,14 @@ def path(text):
     if not text:
         raise refusal(text, "the path of a file or folder")
     return Path(text)
+
+
+def new_file(text):
+    """The type of a file that is written anew: what is there is kept, unless it is an empty file."""
+    found = path(text)
+    if os.path.lexists(found) and (found.is_symlink() or not found.is_file() or found.stat().st_size):
+        raise refusal(text, "a new file")
+    return found
 
 
 def versions(text):

@@ -26,6 +26,8 @@ def lock_path(identity):
     named = os.environ.get(VARIABLE)
     if named and not Path(named).is_dir():  # another folder in its place would be another lock
         raise SetupError(f"{VARIABLE}: found {named!r}, expected a folder; make it, or unset the variable")
+    if named and not os.path.isabs(named):  # a run in another folder would take another lock
+        raise SetupError(f"{VARIABLE}: found {named!r}, expected an absolute path; name one, or unset the variable")
     folder = Path(named or FOLDER)
     folder = folder if folder.is_dir() else Path(tempfile.gettempdir())
     return folder / f"diffbench-{re.sub(r'[^A-Za-z0-9-]', '-', identity)}.lock"

@@ -8,6 +8,7 @@ from .errors import describe_missing, one_line
 from .printing import open_streams, say
 
 INTERRUPTED = "interrupted: nothing was written"
+PROC = "/proc/self/stat"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -22,7 +23,15 @@ def begin():
     """Before a program imports its modules: there is nothing to clean up yet."""
     open_streams()
     handle(end)
+    check_proc()
     sys.excepthook = explain
+
+
+def check_proc():
+    """End the program where Linux shows no processes: neither a run nor its memory could be watched."""
+    if sys.platform == "linux" and not os.path.exists(PROC):
+        say("error: /proc is not mounted: found no processes there; mount it, or start the container with it")
+        os._exit(1)
 
 
 def begun():
