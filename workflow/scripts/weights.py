@@ -22,13 +22,15 @@ from pathlib import Path
 
 from measurement.arguments import Parser
 from measurement.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
-from measurement.errors import SetupError, Unsupported
+from measurement.errors import SetupError, Unsupported, one_line
 from measurement.failure import fault_of, text_of
 from measurement.printing import print_anywhere, say
 from measurement.program import leave, run_program
 from measurement.snapshot import download
 from measurement.sources import folder_of
 
+LONGEST = 190  # characters of a line
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 DTYPES = (HALF, "float16", "bfloat16", "float32")
 
 
@@ -62,16 +64,40 @@ def telling(what, source):
     except (SetupError, Unsupported):
         raise
     except Exception as error:
-        where = f"{source['hub_id']} at revision {source['revision']}"
-        raise SetupError(f"{what} of {where} cannot be fetched: {fault_of(error) or text_of(error)}") from None
+        where = f"{what} of {source['hub_id']} at revision {source['revision'][:12]}"
+        raise SetupError(one_line(f"{where} cannot be fetched: {reason_of(error)}", LONGEST)) from None
+
+
+def reason_of(error):
+    """Why something could not be fetched, with what to do where that is known."""
+    set_offline = [name for name in OFFLINE if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
+    if set_offline:
+        return f"not on this machine; unset {set_offline[0]}"
+    if isinstance(error, (NotADirectoryError, FileExistsError, PermissionError)):
+        return f"{error.filename}: {error.strerror}; set HF_HOME to a folder that you can write"
+    return fault_of(error) or text_of(error)
+
+
+@contextlib.contextmanager
+def importing(library):
+    """Turn whatever the import of a library of the hub raises into one line."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        said = one_line(f"{type(error).__name__}: {error}", 80)
+        raise SetupError(
+            f"{library} cannot be imported: {said}; unset variables HF_* that are wrong, or install it again"
+        ) from None
 
 
 def fetch_stage(stage, dtype):
     """Fetch a stage's pipeline and the components that come from elsewhere. Raises SetupError where one cannot be had."""
-    import torch
+    with importing("diffusers"):
+        import diffusers  # noqa: F401
+        import torch
 
-    from measurement.classes import find_class
-    from measurement.load import download_options, dropped_components
+        from measurement.classes import find_class
+        from measurement.load import download_options, dropped_components
 
     for source in sources_of(stage):
         if Path(source["hub_id"]).is_dir():  # Diffusers would take it for the weights
@@ -95,6 +121,8 @@ def fetch_stage(stage, dtype):
 
 def fetch_configuration(stage):
     """Fetch the configuration files of the same, and no weights. Raises SetupError where they cannot be had."""
+    with importing("huggingface_hub"):
+        import huggingface_hub  # noqa: F401
     for source in sources_of(stage):
         with telling("configuration files", source):
             download(source)
