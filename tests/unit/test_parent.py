@@ -286,6 +286,7 @@ CHECKING = [*LOADING, {"event": "phase", "phase": "evidence", "stage": 1}]
             "",
             r"killed by signal 9 \(SIGKILL\); see the log, and start it again",
         ),
+        (None, "bye", "a library ended the measuring process with exit code 0: bye; see the log, and start it again"),
         (
             ("timeout", "stopped at the time limit of 1 s"),
             "noise",
@@ -307,7 +308,7 @@ def test_a_process_that_ended_while_it_imported_is_a_failed_setup(tmp_path, deat
 
 def test_what_ended_after_that_is_a_row_unless_it_is_no_outcome_of_the_cell(tmp_path):
     stopped = (FAULT, "killed by signal 15 (SIGTERM); start it again")
-    assert check_begun([], None, tmp_path / "log", 0) is None
+    assert check_begun(LOADING, None, tmp_path / "log", 0) is None
     assert check_begun(LOADING, CRASH, tmp_path / "log", 0) == CRASH
     assert check_begun(CHECKING, stopped, tmp_path / "log", 0) == ("crashed", stopped[1]), "its numbers stand"
     with pytest.raises(

@@ -58,7 +58,7 @@ def test_a_round_after_one_that_was_measured_is_warm_if_every_graph_was_hit(run)
     [
         (events_of()[:1], CRASH, "crashed"),
         (events_of(0, 3, status="invalid", detail="constant"), None, "invalid"),
-        ([], None, "crashed"),
+        (events_of()[:1], None, "crashed"),
     ],
 )
 def test_a_round_after_one_that_was_not_measured_to_its_end_is_cold(run, events, death, status):
@@ -93,6 +93,10 @@ def test_a_row_has_what_the_child_reported_and_nothing_of_a_rate_where_it_failed
 def test_a_child_that_did_not_begin_leaves_no_row_and_the_output_folder_as_it_was(run, tmp_path):
     with pytest.raises(SetupError, match="^measuring cannot start here: killed by signal 11"):
         run(1, [], CRASH)
+    with pytest.raises(
+        SetupError, match="^measuring cannot start here: a library ended the measuring process with exit code 0"
+    ):
+        run(1, [], None)
     assert not (tmp_path / "1").exists()
     assert run(1, events_of(0, 3))["status"] == "ok"
 

@@ -216,10 +216,10 @@ def check_begun(events, death, log, since):
     `death` is None or (status, detail); `log` is the path of what it printed, `since` the size that this file had before.
     Returns the death as a row has it.
     """
-    if not death:
-        return None
-    status, detail = death
     phases = [event["phase"] for event in events if event["event"] == "phase"]
+    if not death and any(event["stage"] for event in events):
+        return None
+    status, detail = death or ("crashed", "a library ended the measuring process with exit code 0")
     if not phases:
         said = "" if status in REMEDIES else last_line(log, since)
         remedy = REMEDIES.get(status, "see the log, and start it again")
