@@ -1,6 +1,9 @@
 """What the figures show of numbers and failures, what they say of their origin, and that no label or dataset breaks them."""
 
+import os
 import re
+import subprocess
+import sys
 import xml.dom.minidom
 
 import pytest
@@ -290,6 +293,42 @@ def test_the_same_data_give_the_same_files(make_row, tmp_path):
         write_figures(summary, LABELS, BASELINE, figure_paths(tmp_path / folder))
     for path in figure_paths("."):
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
+
+
+DRAW = """
+import sys
+import scripting
+from reporting.figures import FIGURES, save_figure
+from reporting.published import read_published
+save_figure(FIGURES["speedup"](read_published(sys.argv[1]), {}, {"variant": "eager"}), sys.argv[2:])
+"""
+HOSTILE = """
+backend: bogus
+nonsense: 1
+text.usetex: True
+font.size: 30
+savefig.facecolor: red
+axes.prop_cycle: cycler('color', ['k'])
+svg.fonttype: path
+lines.linewidth: 9
+"""
+
+
+def test_settings_of_the_users_own_change_no_figure(tmp_path):
+    """The working folder, the home folder and variables have settings of matplotlib."""
+
+    def drawn(name, **environment):
+        paths = [str(tmp_path / f"{name}.{kind}") for kind in ("svg", "png")]
+        command = [sys.executable, "-c", DRAW, str(FACTS), *paths]
+        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "workflow/scripts"), **environment}
+        subprocess.run(command, check=True, cwd=tmp_path, env=own, capture_output=True)
+        return [(tmp_path / path).read_bytes() for path in paths]
+
+    home = str(tmp_path / "home")
+    plain = drawn("plain", MPLCONFIGDIR=home)  # which makes the folder
+    for folder in (tmp_path / "home", tmp_path):
+        (folder / "matplotlibrc").write_text(HOSTILE, encoding="utf-8")
+        assert drawn("hostile", MPLCONFIGDIR=home, MATPLOTLIBRC=home, MPLBACKEND="bogus") == plain
 
 
 def test_columns_differ_without_colour(make_row):

@@ -1,5 +1,6 @@
 """How a rule's script ends when something goes wrong: one line. A script imports this first, before what takes long to import."""
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -78,5 +79,7 @@ def hook(snakemake):
     return end_script
 
 
+os.environ.pop("MPLBACKEND", None)  # matplotlib refuses one that it does not know when it is imported
+os.environ["MATPLOTLIBRC"] = os.devnull  # no settings of the user's own
 if hasattr(sys.modules["__main__"], "snakemake"):  # a script that Snakemake runs
     sys.excepthook = hook(sys.modules["__main__"].snakemake)

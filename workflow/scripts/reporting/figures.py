@@ -3,6 +3,7 @@
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcdefaults()  # a matplotlibrc in the working folder changes nothing
 
 from pathlib import Path  # noqa: E402
 
