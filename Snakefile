@@ -32,6 +32,8 @@ if not (BASE / "workflow/scripts/checking.py").is_file():
         f"error: {Path(workflow.main_snakefile).name}: diffbench cannot be a module or be included; start it by itself, and take "
         "its results/<name>/summary.csv as an input"
     )
+if set("{}") & set(str(BASE)):
+    sys.exit(f"error: {BASE}: Snakemake cannot use a path with braces; move the project to another folder")
 sys.path.insert(0, str(BASE / "workflow" / "scripts"))
 
 from measurement.errors import DiffbenchError, describe_missing

@@ -189,6 +189,11 @@ def as_module(case):
     case.run(PLAN, "other")
 
 
+def braces(case):
+    shutil.copytree(case.folder, case.folder / "a{x}", ignore=shutil.ignore_patterns("a{x}"))
+    case.run(PLAN, "a{x}")
+
+
 def old_snakemake(case):
     case.start(environment=case.without("import snakemake.common\nsnakemake.common.__version__ = '9.16.3'\n"))
 
@@ -397,6 +402,7 @@ PROVOKE = {
     "results cannot be written": file_in_place,
     "disk full": disk_full,
     "started in another folder": elsewhere,
+    "project in a folder with braces": braces,
     "used as a module": as_module,
     "unknown rule or file": unknown_rule,
     "no --cores": no_cores,
