@@ -42,7 +42,9 @@ if not find_spec("pandas"):
     sys.exit(f"error: {describe_missing('pandas', sys.executable)}")
 
 import ending
+from measurement.printing import print_anywhere
 
+print_anywhere()
 ENDING = ending.watch(
     logger,
     verbose=workflow.output_settings.verbose,
@@ -52,9 +54,7 @@ ENDING = ending.watch(
 
 from checking import check_config_file
 from measurement.environment_variables import PYTHON_BREAKS
-from measurement.printing import print_anywhere
 
-print_anywhere()
 for name in PYTHON_BREAKS:
     os.environ.pop(name, None)  # so that no job inherits it
 if not Path("config/config.yaml").is_file():

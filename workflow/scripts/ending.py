@@ -11,6 +11,7 @@ import warnings
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from measurement.printing import lossy
 from reasons import ERROR, LENGTH, describe_exception, describe_program, describe_submitted, last_line, with_log
 
 HIDDEN = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
@@ -166,6 +167,7 @@ def watch(logger, verbose, main, rules):
     sys.excepthook = hide_interrupt
     for handler in list(logger.handlers):
         if handler.name == "DefaultStreamHandler":
+            handler.stream = lossy(handler.stream)
             ending = Ending(logger, handler, verbose, main, rules)
             logger.addHandler(ending)
             return ending

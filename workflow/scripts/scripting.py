@@ -18,6 +18,7 @@ def run_script(main, snakemake):
     print_anywhere()
     try:
         main(snakemake)
+        sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         sys.exit(end(error, snakemake))
 

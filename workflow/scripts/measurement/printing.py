@@ -1,6 +1,7 @@
-"""Printing to any terminal, or to none."""
+"""Printing to any terminal, and to what takes nothing: a closed stream, a pipe whose reader has left, a full disk."""
 
 import contextlib
+import errno
 import os
 import sys
 
@@ -19,12 +20,52 @@ def open_streams():
             setattr(sys, name, open(number, "w", encoding="utf-8", errors="replace", closefd=False))
 
 
+class Stream:
+    """A text stream that stops nothing once its reader has left: from then on what is printed is lost."""
+
+    def __init__(self, stream, name=None):
+        """`name`: what to call it in the OSError of a stream that cannot take its text for another reason; by default that is
+        lost, too."""
+        self.stream, self.name = stream, name
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text):
+        self.attempt(self.stream.write, text)
+        return len(text)
+
+    def flush(self):
+        self.attempt(self.stream.flush)
+
+    def attempt(self, work, *arguments):
+        """Do some work with the stream. Raises OSError where it has a `name`, unless the reader has left."""
+        try:
+            work(*arguments)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # no file is behind it
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, self.stream.fileno())  # or what is left in its buffer would fail again at the end
+                os.close(null)
+            if self.name and error.errno != errno.EPIPE:
+                raise OSError(error.errno, error.strerror, self.name) from None
+
+
+def lossy(stream):
+    """A stream as one that never fails."""
+    return stream if isinstance(stream, Stream) else Stream(stream)
+
+
 def print_anywhere():
-    """Have what a terminal's encoding lacks printed as `?`, so that printing never fails. Files are in UTF-8 always."""
+    """Have what a terminal's encoding lacks printed as `?`, and what stderr cannot take lost, so that printing never fails; only
+    results that cannot be printed to stdout are an error, unless its reader has left. Files are in UTF-8 always."""
     open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not where a caller has put something else in their place
             stream.reconfigure(errors="replace")
+    sys.stderr = lossy(sys.stderr)
+    if not isinstance(sys.stdout, Stream):
+        sys.stdout = Stream(sys.stdout, "stdout")
 
 
 def say(text, stream=None):
