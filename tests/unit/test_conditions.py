@@ -21,6 +21,7 @@ VALUES = {  # column: (of the cell, of its baseline, what is said)
     "host_cores": (8, 64, "host cores 8 and 64"),
     "driver_version": ("535.1", "550.2", "driver 535.1 and 550.2"),
     "cuda_version": ("12.1", "12.4", "CUDA 12.1 and 12.4"),
+    "compiler_version": ("g++ 12.2.0", "g++ 13.1.0", "C++ compiler g++ 12.2.0 and g++ 13.1.0"),
     "threads": (2, 4, "CPU threads 2 and 4"),
     "weights_digest": ("0123456789ab", "ba9876543210", "weights (digest) 0123456789ab and ba9876543210"),
     "libraries": ("peft 0.17.1, torchao 0.18.0", "peft 0.17.1, torchao 0.9.0", "torchao 0.18.0 and 0.9.0"),

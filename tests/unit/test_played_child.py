@@ -68,6 +68,16 @@ def test_a_round_after_one_that_was_not_measured_to_its_end_is_cold(run, events,
     assert run(3, events_of(3, 0))["cache"] == "warm"
 
 
+def test_a_row_of_what_compiles_has_the_version_of_the_compiler(run, tmp_path, monkeypatch):
+    """Another one may come first on PATH."""
+    program = tmp_path / "c++"
+    program.write_text("#!/bin/sh\necho 'g++ 99.1'\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
+    versions = [run(1, events_of(0, 3), None, variant)["compiler_version"] for variant in ("compile", "eager")]
+    assert versions == ["g++ 99.1", ""]
+
+
 def test_a_fresh_cache_is_never_warm(run):
     for number in (1, 2):
         assert run(number, events_of(3, 0), None, "compile", "--cache=fresh")["cache"] == "cold"

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from measurement import toolchain
 from measurement.errors import SetupError
-from measurement.toolchain import check_toolchain, find_c_compiler, find_compiler, torch_libraries
+from measurement.toolchain import check_toolchain, compiler_version, find_c_compiler, find_compiler, torch_libraries
 from mounts import mounted
 
 
@@ -110,6 +110,23 @@ def test_the_compilers_are_those_that_torch_and_triton_take(tmp_path, monkeypatc
     monkeypatch.delenv("CC")
     (tmp_path / "gcc").unlink()
     assert find_c_compiler() == f"{tmp_path}/clang"
+
+
+@pytest.mark.parametrize(
+    ("script", "version"),
+    [
+        ("echo 'g++ (mine; patched) 99.1'; echo 'Copyright'", "g++ (mine, patched) 99.1"),
+        ("echo 'g++ 1'; exit 1", None),
+        ("true", None),
+    ],
+)
+def test_the_version_of_the_compiler_on_the_path_is_one_line(tmp_path, monkeypatch, script, version):
+    program = tmp_path / ("clang++" if sys.platform == "darwin" else "g++")
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert compiler_version() == version
 
 
 def test_a_gpu_needs_a_c_compiler_too(tmp_path, monkeypatch):

@@ -67,6 +67,7 @@ PROVENANCE = [
     "transformers_version",
     "accelerate_version",
     "python_version",
+    "compiler_version",
     "libraries",
     "environment_variables",
     "environment_padding_bytes",

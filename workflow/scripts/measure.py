@@ -44,6 +44,7 @@ from measurement.revision import code_revision
 from measurement.setup import check_compiler, check_places, resolve_place, set_up_process
 from measurement.sources import located
 from measurement.supervise import assemble, check_begun, read_events, run_child
+from measurement.toolchain import compiler_version
 from sizes import NATIVE, name_at
 
 FILES = ("calls.csv", "run.csv")  # the last one says that all is there
@@ -189,6 +190,7 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
         "code_revision": code_revision(),
         "scale": definition["scale"],
         "weights": definition["weights"],
+        "compiler_version": compiler_version() if compiles(definition["variant"]) else None,
         **device.columns(),
     }
     with open(log_path, "ab") as log, locked(device.identity) as lock:

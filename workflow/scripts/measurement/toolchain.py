@@ -25,6 +25,7 @@ extern "C" int probe() { return omp_get_max_threads(); }
 """
 NATIVE = ("x86_64", "AMD64", "aarch64", "arm64")  # where torch compiles with -march=native
 BUILD_S = 120.0  # many times what a slow file system needs
+VERSION_S = 10.0
 
 
 def find_program(purpose, variable, names):
@@ -47,6 +48,24 @@ def find_program(purpose, variable, names):
 def find_compiler():
     """The C++ compiler that torch takes: $CXX, else g++, on macOS clang++."""
     return find_program("a C++ compiler", "CXX", ["clang++" if sys.platform == "darwin" else "g++"])
+
+
+def compiler_version():
+    """The first line of what the C++ compiler that torch takes says of its version, as `g++ (Debian 12.2.0-14) 12.2.0`; None
+    where it says nothing. Raises SetupError where there is none."""
+    try:
+        result = subprocess.run(
+            [find_compiler(), "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=VERSION_S,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = result.stdout.decode("utf-8", "replace").strip().splitlines()
+    return one_line(lines[0], 100).replace(";", ",") if lines and not result.returncode else None
 
 
 def find_c_compiler():

@@ -15,6 +15,7 @@ NAMES = {  # column of a summary: what it is called
     "host_cores": "host cores",
     "driver_version": "driver",
     "cuda_version": "CUDA",
+    "compiler_version": "C++ compiler",
     "threads": "CPU threads",
     "weights_digest": "weights (digest)",
 }

@@ -50,6 +50,7 @@ RELEASES = [
     "diffusers_version",
     "transformers_version",
     "accelerate_version",
+    "compiler_version",
     "dtype",
     "scale",
     "weights",
