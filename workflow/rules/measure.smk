@@ -13,7 +13,7 @@ A measurement that fails is a row with its status; a job fails only if the set-u
 concern. Who built an environment, conda or uv, does not matter: both build the same file.
 """
 
-from measurement.caches import default_folder, describe_cleaning
+from measurement.caches import default_folder, report_cleaning
 from measurement.forked import OWNER
 
 SETTINGS = PLAN.config["measurement"]
@@ -87,17 +87,6 @@ rule ceiling:
         f"{ALLOCATED} --output {{output:q}} --log {{log:q}}"
 
 
-def delete_caches(log):
-    """Delete the caches that no run uses; what came of it is printed, and is in the log."""
-    try:
-        text = describe_cleaning(default_folder())
-    except DiffbenchError as error:
-        Path(log).write_text(f"error: {error}\n", encoding="utf-8")
-        raise
-    Path(log).write_text(f"{text}\n", encoding="utf-8")
-    print(text)
-
-
 rule clean_caches:
     """Delete the compiler caches of this user on this machine, but for those that a run uses."""
     log:
@@ -105,4 +94,4 @@ rule clean_caches:
     message:
         "Delete compiler caches"
     run:
-        delete_caches(log[0])
+        report_cleaning(default_folder(), log[0])

@@ -212,3 +212,14 @@ def describe_cleaning(base):
     if left:
         raise SetupError(f"{text}; {len(left)} could not be deleted: {left[0].name}; delete what is left by hand")
     return text
+
+
+def report_cleaning(base, log):
+    """Delete the caches in a folder that no run uses; print what came of it, and write it to the log. Raises SetupError."""
+    try:
+        text = describe_cleaning(base)
+    except SetupError as error:
+        Path(log).write_text(f"error: {error}\n", encoding="utf-8")
+        raise
+    Path(log).write_text(f"{text}\n", encoding="utf-8")
+    print(text)
