@@ -34,8 +34,15 @@ def described(error, linemaps=None):
             ),
             "/a/b.yaml: conda cannot make this environment: no such package",
         ),
+        (
+            CreateCondaEnvironmentException(
+                "Could not create conda environment from /a/b.yaml:\nCommand:\nconda x\nOutput:\nmuch\n"
+                "ERROR: Could not find a version of x\nERROR: No x==1 found\n\nfailed\n\nCondaEnvException: Pip failed\n"
+            ),
+            "/a/b.yaml: conda cannot make this environment: No x==1 found",
+        ),
     ],
-    ids=["lock", "unknown rule", "other", "system", "conda"],
+    ids=["lock", "unknown rule", "other", "system", "conda", "pip"],
 )
 def test_an_exception_of_snakemakes_is_one_line(error, line):
     assert described(error).startswith(line)

@@ -17,6 +17,7 @@ CRASHED = "rule {rule}: its program was ended by {signal}"
 FAILED = "rule {rule}: its program failed with exit code {code}"
 CONDA = "conda: found no such command; install conda, or start without --use-conda or --sdm conda"
 ENVIRONMENT = "{file}: conda cannot make this environment: {reason}"
+PIP = "ERROR: "
 OWN = re.compile(r"\b(?:DiffbenchError|ReportError|SetupError): *(.+)")
 
 
@@ -93,12 +94,18 @@ def describe_exception(name, text, rules=()):
         return CONDA
     environment = re.search(r"Could not create conda environment from (\S+):\n.*Output:\n(.*)", text, re.DOTALL)
     if environment:
-        return ENVIRONMENT.format(file=environment[1], reason=environment[2].rstrip().rpartition("\n")[2])
+        return ENVIRONMENT.format(file=environment[1], reason=describe_installer(environment[2]))
     system = re.search(r"\[Errno \d+\] ([^:\n]+)(?:: '([^'\n]+)')?", text)
     kind = getattr(builtins, name, None)
     if system and isinstance(kind, type) and issubclass(kind, OSError):
         return SYSTEM.format(file=system[2] or "a file", reason=system[1])
     return FAULT.format(what=describe_fault(name, text)) if kind else describe_other(text)
+
+
+def describe_installer(output):
+    """Why conda failed: what pip, which it starts, says of an error, else its last line."""
+    lines = list(filter(None, map(str.strip, output.splitlines())))
+    return ([line for line in lines if line.startswith(PIP)] or lines or ["no message"])[-1].removeprefix(PIP)
 
 
 def describe_fault(name, text):
