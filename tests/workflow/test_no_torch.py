@@ -36,7 +36,7 @@ def test_a_start_without_torch_is_refused_before_any_job(project, tmp_path):
     started = project.snakemake(check=False, environment=environment)
     assert started.returncode == 1
     assert started.output.splitlines()[-1].startswith(
-        f"error: torch is not installed in {sys.executable}; use a Python"
+        f"error: torch is not installed in {sys.executable}; `make setup`"
     )
     assert "speed-up" not in started.output and "Error in rule" not in started.output
     assert not (project.folder / "results/quickstart/runs").exists()

@@ -29,8 +29,8 @@ class Invalid(Exception):
 def describe_missing(module, python):
     """The line for a Python without a module that measuring needs: its package, and what to do."""
     return (
-        f"{PACKAGES.get(module, module)} is not installed in {python}; use a Python that has the packages of requirements.txt: "
-        "`make setup` installs them into .venv, `. .venv/bin/activate` selects it"
+        f"{PACKAGES.get(module, module)} is not installed in {python}; `make setup` installs requirements.txt into .venv, "
+        "`. .venv/bin/activate` selects it"
     )
 
 
