@@ -29,6 +29,8 @@ def test_a_bare_python_is_told_in_one_line(bare, program, arguments):
 
 
 def test_the_line_names_the_package_and_what_to_do():
-    assert describe_missing("yaml", sys.executable).startswith(f"PyYAML is not installed in {sys.executable}; `make setup`")
+    assert describe_missing("yaml", sys.executable).startswith(
+        f"PyYAML is not installed in {sys.executable}; `make setup`"
+    )
     assert describe_missing("psutil", "python").startswith("psutil is not installed in python; ")
     assert "`make setup` installs them" in describe_missing("psutil", "python")

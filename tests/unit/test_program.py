@@ -82,7 +82,13 @@ def started_with(folder, program, yaml):
     """How a program ends whose import of `yaml` runs this code."""
     (folder / "yaml.py").write_text(yaml)
     command = [sys.executable, SCRIPTS / f"{program}.py", "--help"]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(folder)})
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
