@@ -33,4 +33,4 @@ def test_the_line_names_the_package_and_what_to_do():
         f"PyYAML is not installed in {sys.executable}; `make setup`"
     )
     assert describe_missing("psutil", "python").startswith("psutil is not installed in python; ")
-    assert "`make setup` installs them" in describe_missing("psutil", "python")
+    assert "`make setup` installs requirements.txt" in describe_missing("psutil", "python")
