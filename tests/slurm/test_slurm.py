@@ -80,9 +80,9 @@ def test_a_run_on_another_device_than_it_names_is_refused(cluster, tmp_path):
     result = project.measure("--retries", 0, check=False)
     assert result.returncode != 0
     found = "error: the run is for gpu T4, but this device is 'NVIDIA A100-SXM4-40GB'; run it where a T4 is"
-    (told,) = {line for line in result.output.splitlines() if found in line}  # when it happens, and last
-    assert told.startswith(found)
-    assert "gpu~T4/torch~installed/pipeline~sd-txt2img/batch_size~1/variant~eager/round~1/measure.log)" in told
+    (reported,) = {line for line in result.output.splitlines() if found in line}  # when it happens, and last
+    assert reported.startswith(found)
+    assert "gpu~T4/torch~installed/pipeline~sd-txt2img/batch_size~1/variant~eager/round~1/measure.log)" in reported
     assert project.runs() == {("V100", "1", "1")}, "no row for a device that is not the one named"
     (row,) = rows_of(next(project.folder.glob("results/refused/runs/gpu~V100/**/run.csv")).parent)
     assert row["status"] == "oom"

@@ -10,8 +10,12 @@ from test_refusal import BITSANDBYTES, TORCHAO, raise_in
 
 from measurement import failure
 from measurement.errors import DiffbenchError, Invalid, SetupError, Unsupported
-from measurement.failure import chain, classify, forget_failures, is_full_disk, is_out_of_memory, refusing
+from measurement.failure import chain, classify, fault_of, forget_failures, is_out_of_memory, refusing
 from measurement.refusal import refusals, refusing_mechanism
+
+
+def is_full_disk(error):
+    return (fault_of(error) or "").startswith("a disk is full")
 
 
 def raised(module, error, function="refuse"):

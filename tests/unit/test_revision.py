@@ -1,4 +1,4 @@
-"""The commit in a row is the project's own, whatever repository it is in and whatever git is told."""
+"""The commit in a row is the project's own, whatever repository it is in and whatever variables say to git."""
 
 import os
 import shutil

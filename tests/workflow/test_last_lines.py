@@ -80,7 +80,7 @@ class Case(Project):
         file.write_text(text, encoding="utf-8")
 
     def begin(self, *arguments, until):
-        """Start Snakemake in a group of processes of its own; returns it and what it printed until a line has this text."""
+        """Start Snakemake in its own process group; returns the process, and what it printed up to the line with this text."""
         process = subprocess.Popen(
             self.command(*arguments), cwd=self.folder, env={**os.environ, "NO_COLOR": "1"}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -339,8 +339,8 @@ def several(case):
         broken = f'rule {name}:\n    log: "{name}.log"\n    shell: "echo error: {name} > {{log}}; exit 1"\n'
         case.replace("workflow/rules/html.smk", "rule html:", f"{broken}\n\nrule html:")
     case.start("--keep-going", "one", "two")
-    told = [line for line in case.output.splitlines() if line.startswith("error: ")]
-    assert sorted(told[:2]) == [f"error: {name} (log: {name}.log)" for name in ("one", "two")]
+    reported = [line for line in case.output.splitlines() if line.startswith("error: ")]
+    assert sorted(reported[:2]) == [f"error: {name} (log: {name}.log)" for name in ("one", "two")]
 
 
 def fault_in_script(case):

@@ -5,10 +5,11 @@ import secrets
 import site
 from pathlib import Path
 
+from environments import INSTALLED
+
 from .environment_variables import PACKAGES, PADDING, THREADS, inherited, packages, untranslated
 
 PADDING_BYTES = 4096  # a page: the range of `pad`
-INSTALLED = "installed"  # the torch build that is the Python which runs the program
 
 
 def child_environment(cache, device_type, threads, torch=INSTALLED):

@@ -2,10 +2,10 @@
 
 import os
 
+from environments import INSTALLED
 from sizes import SIZE
 
 from .arguments import count, optional, path, positive_integer, refusal, versions
-from .child import INSTALLED
 from .definition import NAME, ROOT
 from .forked import OWNER
 

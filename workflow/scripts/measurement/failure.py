@@ -114,11 +114,6 @@ def says(pattern, error):
     return bool(pattern.search(number) or pattern.search(str(error)))
 
 
-def is_full_disk(error):
-    """Whether the error, or one that it came from, is a full disk or a spent quota, or says so."""
-    return any(says(FULL_DISK, cause) for cause in chain(error))
-
-
 def fault_of(error, own=()):
     """What the machine or the user is at fault for, in one line that ends with what to do; None for an outcome of the cell. `own`
     are folders of the run: what may not be written there is a fault, too."""

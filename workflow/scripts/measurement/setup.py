@@ -2,10 +2,9 @@
 
 import os
 
-from environments import read_environment
+from environments import INSTALLED, read_environment
 
 from .caches import default_folder
-from .child import INSTALLED
 from .device import describe_gpu, describe_passed_over, resolve_auto
 from .environment_variables import check_refused, describe_ignored
 from .places import check_cache, check_file, check_output, check_temporary

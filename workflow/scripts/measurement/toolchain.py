@@ -60,7 +60,7 @@ def compiler_version():
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=VERSION_S,
-            env={**os.environ, "LC_ALL": "C"},
+            env=untranslated(os.environ),
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

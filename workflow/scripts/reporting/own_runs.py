@@ -1,5 +1,6 @@
 """The rows of run.csv files, held against the folder that each is in and against the plan."""
 
+from itertools import accumulate
 from pathlib import Path
 
 from columns import CELL, IDENTITY
@@ -8,6 +9,11 @@ from sizes import name_at
 from .errors import ReportError
 
 AXES = ("gpu", "torch", "pipeline", "batch_size", "variant", "round")  # of a run's folder, in this order
+
+
+def spans(counts):
+    """The numbers of the rows of each file, as a range; `counts`: how many rows each has."""
+    return [range(end - count, end) for count, end in zip(counts, accumulate(counts))]
 
 
 def place_of(path):
@@ -34,25 +40,22 @@ def check_definitions(paths, columns, counts, cells, remedy):
     """Raises ReportError for a run.csv with a row that was measured under another definition than its cell has in `cells`, the
     values of CELL and the definition of each. `counts`: how many rows each file has."""
     expected = {tuple(map(str, cell)): definition for *cell, definition in cells}
-    row = 0
-    for path, count in zip(paths, counts):
-        for _ in range(count):
+    for path, rows in zip(paths, spans(counts)):
+        for row in rows:
             found, cell = columns["definition"][row], tuple(columns[axis][row] for axis in CELL)
             if found != expected.get(cell):
                 raise ReportError(
                     f"{path}: found definition {found}, expected {expected.get(cell)}: measured under another definition; "
                     f"{remedy}"
                 )
-            row += 1
 
 
 def check_counts(paths, columns, counts, calls, remedy):
     """Raises ReportError for a run.csv with a row that is ok and has another number of calls than the calls.csv next to it;
     `calls`: all of them, a DataFrame."""
     found = calls.loc[calls["kind"] == "call", IDENTITY].astype(str).value_counts().to_dict()
-    row = 0
-    for path, count in zip(paths, counts):
-        for _ in range(count):
+    for path, rows in zip(paths, spans(counts)):
+        for row in rows:
             number = found.get(tuple(columns[axis][row] for axis in IDENTITY), 0)
             if columns["status"][row] == "ok" and columns["calls"][row] != str(number):
                 place = Path(path).with_name("calls.csv")
@@ -60,4 +63,3 @@ def check_counts(paths, columns, counts, calls, remedy):
                 raise ReportError(
                     f"{place}: found {number} calls of stage {stage}, expected {said} as in run.csv; {remedy}"
                 )
-            row += 1

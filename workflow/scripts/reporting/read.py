@@ -3,7 +3,7 @@ are held against themselves."""
 
 import csv
 from functools import lru_cache
-from itertools import accumulate, chain, groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import fastjsonschema
@@ -16,7 +16,7 @@ from measurement.yaml_file import read_yaml
 from sizes import NATIVE
 
 from .errors import ReportError
-from .own_runs import check_folder
+from .own_runs import check_folder, spans
 from .texts import check_numbers, check_separator, line_of, lines_of, read_table
 
 CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
@@ -80,22 +80,15 @@ def read_files(paths, remedy=None):
         for path, what_to_do in zip(paths, remedies):
             check_rows(path, lines_of(path, what_to_do), what_to_do)
     counts = [len(rows) for _, rows in files]
+    of_files = list(zip(paths, spans(counts), remedies))
     conflict = find_conflict(columns)
-    if conflict:
-        raise_conflict(conflict, zip(paths, counts, remedies))
-    ends = list(accumulate(counts))
-    for path, count, end, what_to_do in zip(paths, counts, ends, remedies):
-        check_folder(path, columns, range(end - count, end), what_to_do)
+    for path, span, what_to_do in of_files if conflict else ():
+        if conflict.row in span:
+            line = line_of(path, conflict.row - span.start, what_to_do)
+            raise ReportError(f"{path}:{line}: {conflict}; {what_to_do}")
+    for path, span, what_to_do in of_files:
+        check_folder(path, columns, span, what_to_do)
     return columns, counts
-
-
-def raise_conflict(conflict, files):
-    """Raises ReportError for a row of files, each a path with the number of its rows and what to do about it."""
-    row = conflict.row
-    for path, count, remedy in files:
-        if row < count:
-            raise ReportError(f"{path}:{line_of(path, row, remedy)}: {conflict}; {remedy}")
-        row -= count
 
 
 def split_file(path, remedy):

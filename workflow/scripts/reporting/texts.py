@@ -107,18 +107,14 @@ def check_numbers(path, frame, columns, remedy, bound="not negative"):
             decimal = texts.where(~texts.str.contains("[xX_]"), "-")  # pandas reads hexadecimal ones, too
             numbers = pd.to_numeric(decimal, errors="coerce").astype(float)
         right = is_within(numbers) if is_plain else is_within(numbers) | (texts == "")
-        if not right.all():
-            row = int((~right).to_numpy().argmax())
-            place = f"{path}:{line_of(path, row, remedy)}: {column}"
-            raise ReportError(f"{place}: found {str(texts.iloc[row])[:60]!r}, expected {words}; {remedy}")
+        check_all(path, texts, right, words, remedy)
         found[column] = numbers
     return frame.assign(**found)
 
 
 def check_all(path, texts, right, expected, remedy):
-    """Raises ReportError for the first of a column's texts that is not `right`."""
+    """Raises ReportError for the first of a column's values that is not `right`."""
     if not right.all():
         row = int((~right.astype(bool)).to_numpy().argmax())
-        raise ReportError(
-            f"{path}:{line_of(path, row, remedy)}: {texts.name}: found {texts.iloc[row][:60]!r}, expected {expected}; {remedy}"
-        )
+        place = f"{path}:{line_of(path, row, remedy)}: {texts.name}"
+        raise ReportError(f"{place}: found {str(texts.iloc[row])[:60]!r}, expected {expected}; {remedy}")
