@@ -88,4 +88,11 @@ def test_a_log_of_an_earlier_start_has_no_last_line(tmp_path):
     log = tmp_path / "log"
     log.write_text("one\ntwo\n\n")
     assert last_line(log, 0) == "two"
-    assert last_line(log, log.stat().st_mtime + 1) == last_line(tmp_path / "none", 0) == ""
+    assert last_line(log, log.stat().st_mtime + 60) == last_line(tmp_path / "none", 0) == ""
+
+
+def test_a_log_whose_time_is_a_clock_tick_before_the_start_is_read(tmp_path):
+    """The kernel writes a file's time in ticks of some milliseconds, and a file server by its own clock."""
+    log = tmp_path / "log"
+    log.write_text("why\n")
+    assert last_line(log, log.stat().st_mtime + 0.5) == "why"

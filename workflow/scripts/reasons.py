@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 LENGTH = 200  # of the last line, without the path of a log
+CLOCK_SLACK_S = 2  # a file's time is in ticks of the kernel, or of a file server whose clock is late
 ERROR = "error: "
 LOCKED = "another snakemake works in {folder}: wait until it ends; if none does, `snakemake --unlock` removes its lock"
 UNKNOWN = "{name}: no rule and no file that a rule makes has this name;{near} `snakemake --list-target-rules` prints the rules"
@@ -40,7 +41,7 @@ def last_line(path, since):
     """The last line of a log that was written after `since` (seconds since the epoch); nothing if there is none."""
     try:
         path = Path(path)
-        if path.stat().st_mtime < since:
+        if path.stat().st_mtime < since - CLOCK_SLACK_S:
             return ""
         return path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
     except OSError:
