@@ -157,7 +157,7 @@ def test_published_numbers_are_iterations_and_those_of_several_stages_of_all_the
 
 
 def blocks_of(text):
-    return re.findall(r"#### (.*)\n\n```python\n(.*?)```", text, re.DOTALL)
+    return re.findall(r"#### ([^\n]*)\n\n```python\n(.*?)```", text, re.DOTALL)
 
 
 def test_what_was_chosen_has_its_lines_once_and_the_baseline_none(make_row):
@@ -169,6 +169,19 @@ def test_what_was_chosen_has_its_lines_once_and_the_baseline_none(make_row):
     assert 'torch.compile(pipe.unet, mode="reduce-overhead", fullgraph=True)' in code
     assert "torch_dtype=torch.float16" in code and 'pipe.to("cuda")' in code
     ast.parse(code)
+
+
+def test_lines_that_differ_between_releases_of_diffusers_stand_for_each(make_row):
+    rates = {"eager": 50, "compile": 100}
+    rows = [
+        row
+        for torch, diffusers in (("2.1", "0.30.3"), ("2.2", "0.31.0"), ("2.13", "0.42.1"))
+        for row in rows_of(make_row, rates, torch=torch, diffusers_version=diffusers)
+    ]
+    blocks = dict(blocks_of(best(rows)))
+    old, new = "Diffusers 0.30.3, 0.31.0", "Diffusers 0.42.1"
+    assert list(blocks) == [f"SD - txt2img: compile, float16, {release}" for release in (old, new)]
+    assert [re.findall(r"(\w+)=torch.float16", code) for code in blocks.values()] == [["torch_dtype"], ["dtype"]]
 
 
 def test_lines_are_for_the_device_and_dtype_that_were_measured(make_row):

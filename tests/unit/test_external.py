@@ -24,7 +24,16 @@ CEILING = {
     "cuda_version": "12.1",
     "started_at": "2026-11-20T10:00:00Z",
 }
-BESIDE = {"calls.csv": CALL_COLUMNS, "fidelity.csv": FIDELITY_COLUMNS}
+DEFINITION = Plan(CONFIG).definitions["sd-txt2img", 4, "native", "eager"]
+CALL = {
+    **dict.fromkeys(CALL_COLUMNS, "1"),
+    **{key: value for key, value in CELL.items() if key in CALL_COLUMNS},
+    "definition": DEFINITION,
+    "size": "native",
+    "kind": "call",
+    "loop_s": "0.5",
+}
+CALLS = 5  # of the row that `write` writes
 
 
 def write_file(path, columns, rows=()):
@@ -35,12 +44,11 @@ def write_file(path, columns, rows=()):
 @pytest.fixture
 def write(tmp_path, make_row):
     """Writes a CSV of one row of another machine; keys replace its columns."""
-    definition = Plan(CONFIG).definitions["sd-txt2img", 4, "native", "eager"]
 
     def write(name, **keys):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_csv([make_row(**{**CELL, "definition": definition, **keys})], COLUMNS), encoding="utf-8")
+        path.write_text(to_csv([make_row(**{**CELL, "definition": DEFINITION, **keys})], COLUMNS), encoding="utf-8")
         return path
 
     return write
@@ -61,8 +69,8 @@ def test_cells_of_another_machine_are_reported_and_not_scheduled(write):
 
 def test_what_lies_beside_the_rows_comes_along(write):
     rows = write("one/measurements.csv")
-    for name, columns in BESIDE.items():
-        write_file(rows.parent / name, columns)
+    write_file(rows.parent / "calls.csv", CALL_COLUMNS, [CALL] * CALLS)
+    write_file(rows.parent / "fidelity.csv", FIDELITY_COLUMNS)
     write_file(rows.parent / "ceilings/gpu~T4/torch~2.1.csv", CEILING_COLUMNS, [CEILING])
     (source,) = plan(rows.parent).sources
     assert [path.name for path in source.calls + source.fidelity] == ["calls.csv", "fidelity.csv"]
@@ -216,47 +224,62 @@ def test_a_pipe_below_a_folder_is_no_file_to_wait_for(write, tmp_path, name):
         plan(pipe)
 
 
-CALL = {**dict.fromkeys(CALL_COLUMNS, "1"), **CELL, "size": "native", "kind": "call", "loop_s": "0.5"}
 COMPARED = {**dict.fromkeys(FIDELITY_COLUMNS, "1"), **CELL, "size": "native", "identical": "True", "note": ""}
 
 
 @pytest.mark.parametrize(
-    ("name", "columns", "row", "keys", "message"),
+    ("name", "columns", "right", "keys", "message"),
     [
         (
             "calls.csv",
             CALL_COLUMNS,
-            CALL,
+            [CALL] * CALLS,
             {"variant": "compile"},
             "batch size 4, compile, stage 1, round 1 under definition",
         ),
-        ("calls.csv", CALL_COLUMNS, CALL, {"definition": "0123456789ab"}, "under definition 0123456789ab is not in"),
+        (
+            "calls.csv",
+            CALL_COLUMNS,
+            [CALL] * CALLS,
+            {"definition": "0123456789ab"},
+            "under definition 0123456789ab is not in",
+        ),
         (
             "fidelity.csv",
             FIDELITY_COLUMNS,
-            COMPARED,
+            [COMPARED],
             {"gpu": "CPU"},
             "CPU, 2.1, sd-txt2img, batch size 4, eager, stage 1, round",
         ),
         (
             "fidelity.csv",
             FIDELITY_COLUMNS,
-            COMPARED,
+            [COMPARED],
             {"round": "2"},
             "eager, stage 1, round 2 is not in measurements.csv; have",
         ),
     ],
 )
-def test_what_is_said_of_cells_that_were_not_measured_is_refused(write, name, columns, row, keys, message):
+def test_what_is_said_of_cells_that_were_not_measured_is_refused(write, name, columns, right, keys, message):
     rows = write("one/measurements.csv")
-    row = {column: row[column] for column in columns}
-    if "definition" in row:
-        row["definition"] = Plan(CONFIG).definitions["sd-txt2img", 4, "native", "eager"]
-    write_file(rows.with_name(name), columns, [row])
+    right = [{column: row[column] for column in columns} for row in right]
+    write_file(rows.with_name(name), columns, right)
     assert len(plan(rows.parent).sources) == 1
-    write_file(rows.with_name(name), columns, [row, {**row, **keys}])
+    write_file(rows.with_name(name), columns, [*right, {**right[0], **keys}])
     with pytest.raises(DiffbenchError) as error:
         plan(rows.parent)
-    assert str(error.value).startswith(f"config: external: {rows.with_name(name)}:3: ")
+    assert str(error.value).startswith(f"config: external: {rows.with_name(name)}:{len(right) + 2}: ")
     assert message in str(error.value)
     assert str(error.value).endswith("is not in measurements.csv; have it sent again, or leave it out")
+
+
+@pytest.mark.parametrize("count", [0, CALLS - 1, CALLS + 1])
+def test_calls_beside_the_rows_are_as_many_as_the_rows_say(write, count):
+    rows = write("one/measurements.csv")
+    write_file(rows.with_name("calls.csv"), CALL_COLUMNS, [{**CALL, "kind": "warmup"}, *[CALL] * count])
+    with pytest.raises(DiffbenchError) as error:
+        plan(rows.parent)
+    assert str(error.value) == (
+        f"config: external: {rows.with_name('calls.csv')}: found {count} calls of stage 1, expected 5 as in "
+        "measurements.csv; have it sent again, or leave it out"
+    )

@@ -49,7 +49,7 @@ def test_rows_of_another_definition_are_not_collected(write, tmp_path):
     with pytest.raises(ReportError) as error:
         start(tmp_path, paths, ROW["definition"])
     assert str(error.value) == (
-        f"{paths[1]}: found definition 0123456789ac, expected 0123456789ab: measured under another definition{AGAIN}"
+        f"{paths[1]}: measured under another definition than this config's{AGAIN} (0123456789ac, not 0123456789ab)"
     )
     assert start(tmp_path, paths[:1], ROW["definition"]).rows.is_file()
 

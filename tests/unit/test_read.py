@@ -6,7 +6,7 @@ from fastjsonschema import JsonSchemaValueException
 from columns import COLUMNS
 from measurement.row import to_csv
 from reporting.errors import ReportError
-from reporting.read import is_valid, read_measurements, row_schema
+from reporting.read import is_valid, read_calls, read_measurements, row_schema
 
 
 def test_schema_and_writer_agree_on_the_columns():
@@ -94,6 +94,26 @@ def test_a_column_takes_what_a_whole_row_of_the_schema_takes(make_row, column):
         except JsonSchemaValueException:
             wanted = False
         assert is_valid({name: (text,) for name, text in row.items()}) == wanted, value
+
+
+@pytest.mark.parametrize(
+    ("beside", "name", "remedy"),
+    [
+        ("run.csv", "run.csv", "delete it and its run is measured again"),
+        ("run.csv", "calls.csv", "delete the run.csv beside it and its run is measured again"),
+        ("runs/one", "measurements.csv", "delete it and it is made again"),
+        ("runs/one", "calls.csv", "delete it and it is made again"),
+        ("about.yaml", "measurements.csv", "have it sent again, or leave it out"),
+        ("about.yaml", "calls.csv", "have it sent again, or leave it out"),
+    ],
+)
+def test_what_to_do_about_a_damaged_file_depends_on_what_makes_it(tmp_path, beside, name, remedy):
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / beside).write_text("\n", encoding="utf-8")
+    (tmp_path / name).write_text("gpu,torch", encoding="utf-8")
+    with pytest.raises(ReportError) as error:
+        (read_calls if name == "calls.csv" else read_measurements)([tmp_path / name])
+    assert str(error.value) == f"{tmp_path / name}: empty or cut off in its last line; {remedy}"
 
 
 def test_files_of_several_releases_are_read_as_one_and_the_damaged_one_is_named(make_row, tmp_path):

@@ -1,5 +1,6 @@
 """Every kind of failure ends with one line that says why: those of docs/errors.md, provoked for real."""
 
+import csv
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import QUICK, ROOT, Project
+from measurement.row import to_csv
 from reasons import LENGTH
 
 TINY = {
@@ -325,6 +327,27 @@ def run_file(text):
     return provoke
 
 
+def run_of_another(**keys):
+    """A run.csv whose row is of another cell or definition than its folder and the plan say."""
+
+    def provoke(case):
+        case.tiny()
+        with open(ROOT / "resources/measured/cpu-torch-2.1-2.13/measurements.csv", encoding="utf-8") as file:
+            row = next(row for row in csv.DictReader(file) if row["pipeline"] == "sd-txt2img" and row["round"] == "1")
+        own = {"torch": "installed", "batch_size": 1, "variant": "eager"}
+        case.write(RUN, to_csv([{**row, **own, **keys}], list(row)))
+        case.start("results/tiny/measurements.csv")
+
+    return provoke
+
+
+def collected_file(case):
+    case.tiny()
+    case.write("results/tiny/runs/none", "")
+    case.write("results/tiny/measurements.csv", "gpu,torch,pipe")
+    case.start("results/tiny/fidelity.csv", "--allowed-rules", "fidelity")
+
+
 def document(text, name="broken.md"):
     def provoke(case):
         case.write("broken.md", text)
@@ -412,6 +435,9 @@ PROVOKE = {
     "measuring process killed": killed,
     "run.csv cut off": run_file("gpu,torch,pipe"),
     "run.csv of another program": run_file("a,b\n1,2\n"),
+    "run.csv of another run": run_of_another(variant="fused"),
+    "run.csv of another definition": run_of_another(definition="0123456789ab"),
+    "collected file cut off": collected_file,
     "document missing": document("", name="nothere.md"),
     "marker without its end": document(MARKED.format("pytorch2")),
     "marker of an unknown dataset": document(MARKED.format("nope") + END),

@@ -12,13 +12,13 @@ import yaml
 from columns import CELL
 from measurement.row import write_whole
 from reporting.ceilings import read_ceilings
-from reporting.errors import ReportError
+from reporting.errors import AGAIN_BESIDE, ReportError
 from reporting.fidelity import compare_runs
 from reporting.fidelity_csv import write_fidelity
 from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs
 from reporting.own_runs import check_counts
-from reporting.read import AGAIN_BESIDE, read_calls, read_files
+from reporting.read import read_calls, read_files
 
 LOCAL = ("external", "documents")  # keys of the config that name files of this machine
 COMMAND = "snakemake --cores 1 --configfile config.yaml"

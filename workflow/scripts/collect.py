@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from reporting.errors import AGAIN, AGAIN_BESIDE
 from reporting.own_runs import check_counts, check_definitions
-from reporting.read import AGAIN, AGAIN_BESIDE, read_calls, read_files
+from reporting.read import read_calls, read_files
 
 
 def main(snakemake):

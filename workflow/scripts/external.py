@@ -10,9 +10,10 @@ from columns import CELL, IDENTITY
 from measurement.definition import planned_digest
 from measurement.errors import DiffbenchError
 from reporting.ceilings import read_ceilings
-from reporting.errors import ReportError
+from reporting.errors import SENT, ReportError
 from reporting.fidelity_csv import read_fidelity
-from reporting.read import SENT, read_calls, read_rows
+from reporting.own_runs import check_counts
+from reporting.read import read_calls, read_rows
 from reporting.texts import line_of
 from sizes import name_at
 
@@ -111,7 +112,10 @@ def read_sources(sources):
             found = read_rows(source.rows, remedy=SENT)
             read_ceilings(source.ceilings, remedy=SENT)
             for path in source.calls:
-                check_measured(path, read_calls([path], remedy=SENT), [*IDENTITY, "definition"], source.rows, found)
+                calls = read_calls([path], remedy=SENT)
+                check_measured(path, calls, [*IDENTITY, "definition"], source.rows, found)
+                columns = {column: [row[column] for row in found] for column in [*IDENTITY, "status", "calls"]}
+                check_counts([source.rows], columns, [len(found)], calls, SENT)
             for path in source.fidelity:
                 check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
         except ReportError as error:

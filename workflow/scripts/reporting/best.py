@@ -239,23 +239,38 @@ def build_best(part, choices, gpu, batch_size, labels):
 
 
 def recipes_of(choices, labels):
-    """A fenced block of Python for each pipeline, variant and dtype that was chosen, but for the baseline."""
-    blocks, gpus = {}, catalogue("gpus")
+    """A fenced block of Python for each pipeline, variant and dtype that was chosen, but for the baseline; several where it
+    differs between releases of Diffusers."""
+    known, gpus = {}, catalogue("gpus")  # {heading: {Diffusers and Transformers release: block}}
     for (gpu, _, pipeline, batch_size), of_level in choices.items():
         for choice in of_level.values():
             whole, dtype = choice.whole, choice.whole.rows[0]["dtype"] or "float16"
             names = [label_of(labels, "pipelines", pipeline), label_of(labels, "variants", whole.variant), dtype]
             heading = "#### " + escape(f"{names[0]}: {', '.join(names[1:])}")
-            if whole.own or heading in blocks:
+            releases = {name: whole.rows[0][name] for name in ("diffusers_version", "transformers_version")}
+            blocks = known.setdefault(heading, {})
+            if whole.own or tuple(releases.values()) in blocks:
                 continue
             device = gpus.get(gpu, {}).get("device", "cuda")
             try:
-                releases = {name: whole.rows[0][name] for name in ("diffusers_version", "transformers_version")}
                 code = write_recipe(pipeline, batch_size, whole.variant, dtype, device, **releases)
-                blocks[heading] = f"```python\n{code}```"
+                block = f"```python\n{code}```"
             except DiffbenchError as error:
-                blocks[heading] = escape(f"No lines: {error}")
-    return [f"{heading}\n\n{block}\n" for heading, block in blocks.items()]
+                block = escape(f"No lines: {error}")
+            blocks[tuple(releases.values())] = block
+    return [text for heading, blocks in known.items() for text in print_recipes(heading, blocks)]
+
+
+def print_recipes(heading, blocks):
+    """A heading and a block for each that differs, of `blocks`, {(Diffusers release, Transformers release): block}."""
+    releases = {}
+    for (diffusers, _), block in blocks.items():
+        releases.setdefault(block, {})[diffusers] = None
+    several = len(releases) > 1
+    return [
+        f"{heading}{', Diffusers ' * several}{', '.join(names) * several}\n\n{block}\n"
+        for block, names in releases.items()
+    ]
 
 
 def render_best(summary, labels, baseline, measurements=None):

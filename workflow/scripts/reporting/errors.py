@@ -1,6 +1,11 @@
-"""The error that a user sees as one line."""
+"""The error that a user sees as one line, and what it tells to do about a file."""
 
 from measurement.errors import DiffbenchError
+
+AGAIN = "delete it and its run is measured again"
+AGAIN_BESIDE = "delete the run.csv beside it and its run is measured again"
+REMADE = "delete it and it is made again"
+SENT = "have it sent again, or leave it out"
 
 
 class ReportError(DiffbenchError):

@@ -1,4 +1,4 @@
-"""The rows of run.csv files, held against the folder that each is in and against the plan."""
+"""The rows of run.csv files, held against the folder that each is in, against the plan and against the calls beside them."""
 
 from itertools import accumulate
 from pathlib import Path
@@ -45,13 +45,12 @@ def check_definitions(paths, columns, counts, cells, remedy):
             found, cell = columns["definition"][row], tuple(columns[axis][row] for axis in CELL)
             if found != expected.get(cell):
                 raise ReportError(
-                    f"{path}: found definition {found}, expected {expected.get(cell)}: measured under another definition; "
-                    f"{remedy}"
+                    f"{path}: measured under another definition than this config's; {remedy} ({found}, not {expected.get(cell)})"
                 )
 
 
 def check_counts(paths, columns, counts, calls, remedy):
-    """Raises ReportError for a run.csv with a row that is ok and has another number of calls than the calls.csv next to it;
+    """Raises ReportError for a CSV with a row that is ok and has another number of calls than the calls.csv next to it;
     `calls`: all of them, a DataFrame."""
     found = calls.loc[calls["kind"] == "call", IDENTITY].astype(str).value_counts().to_dict()
     for path, rows in zip(paths, spans(counts)):
@@ -61,5 +60,5 @@ def check_counts(paths, columns, counts, calls, remedy):
                 place = Path(path).with_name("calls.csv")
                 stage, said = columns["stage"][row], columns["calls"][row]
                 raise ReportError(
-                    f"{place}: found {number} calls of stage {stage}, expected {said} as in run.csv; {remedy}"
+                    f"{place}: found {number} calls of stage {stage}, expected {said} as in {Path(path).name}; {remedy}"
                 )

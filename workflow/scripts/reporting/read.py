@@ -15,16 +15,13 @@ from consistency import find_conflict
 from measurement.yaml_file import read_yaml
 from sizes import NATIVE
 
-from .errors import ReportError
+from .errors import AGAIN, AGAIN_BESIDE, REMADE, SENT, ReportError
 from .own_runs import check_folder, spans
 from .texts import check_numbers, check_separator, line_of, lines_of, read_table
 
 CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
 CALL_NUMBERS = ["latency_s", "loop_s", "iterations", "denoiser_calls"]
-AGAIN = "delete it and its run is measured again"
 NUMERIC = ("integer", "count", "number", "signed")
-AGAIN_BESIDE = "delete the run.csv beside it and its run is measured again"
-SENT = "have it sent again, or leave it out"
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "measurement.schema.yaml"
 
 
@@ -61,8 +58,12 @@ def number_columns():
 
 
 def remedy_of(path):
-    """What to do about a CSV of measurements that is damaged: a run's is measured again, a collected one is not."""
-    return AGAIN if Path(path).with_name("run.csv").is_file() else SENT
+    """What to do about a CSV of measurements or calls that is damaged: a run's is measured again, one that was collected from
+    runs here is made again, and another is sent again."""
+    path = Path(path)
+    if path.with_name("run.csv").is_file():
+        return AGAIN if path.name == "run.csv" else AGAIN_BESIDE
+    return REMADE if path.with_name("runs").is_dir() else SENT
 
 
 def read_files(paths, remedy=None):
@@ -210,7 +211,7 @@ def read_calls(paths, remedy=None):
     """The calls of several calls.csv as one DataFrame. Raises ReportError where a file is no such CSV."""
     frames = []
     for path in paths:
-        what_to_do = remedy or (AGAIN_BESIDE if remedy_of(path) == AGAIN else SENT)
+        what_to_do = remedy or remedy_of(path)
         try:
             frame = read_table(path, "calls", CALL_COLUMNS, what_to_do, dict.fromkeys(CALL_TEXTS, str))
         except FileNotFoundError:

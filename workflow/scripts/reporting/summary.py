@@ -10,7 +10,7 @@ from sizes import name_at, sized
 
 from .ceilings import ceiling_columns
 from .conditions import differences_from
-from .errors import ReportError
+from .errors import REMADE, ReportError
 from .evidence import NONE
 from .fidelity import badges
 from .flags import flag_baselines, flag_cells
@@ -107,7 +107,6 @@ WHOLE = ["batch_size", "stage", "rounds"]
 NUMBERS += ["speedup", "speedup_low", "speedup_high", "rounds_needed", *WHOLE]
 NUMBERS += [f"iterations_per_second_{end}" for end in ("min", "max", "low", "high")]
 OPEN = "open"
-AGAIN = "delete it and it is made again"
 
 
 def check_poolable(measurements):
@@ -241,10 +240,10 @@ def read_summary(path):
     """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes.
 
     Raises ReportError where it is damaged, cut off or has other columns."""
-    frame = read_table(path, "a summary", COLUMNS, AGAIN)
+    frame = read_table(path, "a summary", COLUMNS, REMADE)
     for column in WHOLE:
-        check_all(path, frame[column], frame[column].str.fullmatch("[0-9]{1,9}"), "a whole number", AGAIN)
-    check_numbers(path, frame, NUMBERS, AGAIN, "any or inf")
+        check_all(path, frame[column], frame[column].str.fullmatch("[0-9]{1,9}"), "a whole number", REMADE)
+    check_numbers(path, frame, NUMBERS, REMADE, "any or inf")
     frame = sized(frame)
     for column in NUMBERS:
         frame[column] = pd.to_numeric(frame[column].replace("", None))
