@@ -59,6 +59,27 @@ def test_an_exception_that_nobody_raises_on_purpose_is_a_fault_with_its_place():
 
 
 @pytest.mark.parametrize(
+    ("kind", "text", "line"),
+    [
+        (
+            "OSError",
+            "[Errno 28] No space left on device: 'stdout'",
+            "stdout: cannot be read or written: No space left on device",
+        ),
+        (
+            "KeyError",
+            "'gpu'",
+            "measure.smk, line 97: KeyError: 'gpu'; this is a fault of diffbench: report it with the log",
+        ),
+    ],
+)
+def test_an_exception_of_a_run_block_is_as_any_other(kind, text, line):
+    """As Snakemake 9.27 prints it."""
+    printed = f'RuleException:\n{kind} in file "/a/measure.smk", line 97:\n{text}'
+    assert describe_exception("RuleException", printed) == line
+
+
+@pytest.mark.parametrize(
     ("text", "end"),
     [
         ("Command 'x' returned non-zero exit status 3.", "failed with exit code 3"),

@@ -79,6 +79,9 @@ def describe_exception(name, text, rules=()):
     if inner:
         heading = text.partition("\n")[0]
         return describe_exception(inner[1], f"{heading}\n{inner[2]}", rules)
+    block = re.match(r"RuleException:\n(\w+) in file ", text)
+    if block:  # the exception of a rule's `run:` block
+        name, text = block[1], text.partition("\n")[2]
     if name == "LockException":
         return LOCKED.format(folder=Path.cwd())
     unknown = re.search(r"No rule to produce (\S+) \(|There is no rule named (\S+)\.", text)

@@ -31,9 +31,7 @@ def check_folder(path, columns, rows, remedy):
         found["pipeline"] = name_at(found["pipeline"], columns["size"][row])
         for axis in AXES:
             if found[axis] != said[axis]:
-                raise ReportError(
-                    f"{path}: {axis}: found {found[axis]!r}, but its folder says {said[axis]!r}; {remedy}"
-                )
+                raise ReportError(f"{path}: holds {axis} {found[axis]!r}; {remedy}")
 
 
 def check_definitions(paths, columns, counts, cells, remedy):
@@ -42,11 +40,9 @@ def check_definitions(paths, columns, counts, cells, remedy):
     expected = {tuple(map(str, cell)): definition for *cell, definition in cells}
     for path, rows in zip(paths, spans(counts)):
         for row in rows:
-            found, cell = columns["definition"][row], tuple(columns[axis][row] for axis in CELL)
-            if found != expected.get(cell):
-                raise ReportError(
-                    f"{path}: measured under another definition than this config's; {remedy} ({found}, not {expected.get(cell)})"
-                )
+            cell = tuple(columns[axis][row] for axis in CELL)
+            if columns["definition"][row] != expected.get(cell):
+                raise ReportError(f"{path}: is of another definition; {remedy}")
 
 
 def check_counts(paths, columns, counts, calls, remedy):
