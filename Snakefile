@@ -90,6 +90,8 @@ rule all:
     default_target: True
     input:
         lambda wildcards: run_files("run.csv"),  # also where all that is made of them is there: a deleted run is measured again
+        # each is made again if somebody deletes it, as an error may ask for
+        [RESULTS / f"{name}.csv" for name in ("measurements", "calls", "fidelity", "summary")],
         RESULTS / "tables.md",
         figure_files(PLAN.config["name"]),
         RESULTS / "strips",

@@ -161,14 +161,28 @@ def blocks_of(text):
 
 
 def test_what_was_chosen_has_its_lines_once_and_the_baseline_none(make_row):
-    rows = rows_of(make_row, {"eager": 50, "compile": 100}) + rows_of(
-        make_row, {"eager": 50, "compile": 100}, batch_size=4
-    )
+    rates = {"eager": 50, "compile": 100}
+    rows = [row for gpu in ("A100", "T4") for row in rows_of(make_row, rates, gpu=gpu)]
     ((heading, code),) = blocks_of(best(rows))
     assert heading == "SD - txt2img: compile, float16"
     assert 'torch.compile(pipe.unet, mode="reduce-overhead", fullgraph=True)' in code
     assert "torch_dtype=torch.float16" in code and 'pipe.to("cuda")' in code
     ast.parse(code)
+
+
+def test_lines_that_differ_between_batch_sizes_and_devices_stand_for_each(make_row):
+    rates = {"eager": 50, "compile": 100}
+    places = [{"gpu": "A100"}, {"gpu": "A100", "batch_size": 4}, {"gpu": "CPU"}]
+    blocks = dict(blocks_of(best([row for place in places for row in rows_of(make_row, rates, **place)])))
+    name = "SD - txt2img: compile, float16"
+    assert list(blocks) == [
+        f"{name}, device cuda, batch size 1",
+        f"{name}, device cuda, batch size 4",
+        f"{name}, device cpu, batch size 1",
+    ]
+    first, four, cpu = blocks.values()
+    assert "num_images_per_prompt=4" in four and "num_images_per_prompt" not in first + cpu
+    assert [re.findall(r'pipe.to\("(\w+)"\)', code) for code in (first, four, cpu)] == [["cuda"], ["cuda"], ["cpu"]]
 
 
 def test_lines_that_differ_between_releases_of_diffusers_stand_for_each(make_row):

@@ -154,11 +154,21 @@ def test_bundles_side_by_side_in_one_folder_are_found(write, tmp_path):
     assert len(plan(tmp_path / "bundles").sources) == 2
 
 
-def test_a_collection_older_than_its_runs_is_refused(write):
-    collected, run = write("results/measurements.csv"), write("results/runs/round~2/run.csv", round=2)
+def test_a_collection_that_lacks_a_newer_run_is_refused(write):
+    """A copy may have any times: then the rows count."""
+    collected, run = write("results/measurements.csv"), write("results/runs/round~1/run.csv")
     os.utime(collected, (1, 1))
-    with pytest.raises(DiffbenchError, match=f"measurements.csv: older than {run}; finish there"):
+    assert len(plan(collected.parent).sources) == 1
+    run = write("results/runs/round~2/run.csv", round=2)
+    with pytest.raises(DiffbenchError, match=f"measurements.csv: lacks what is in {run}; finish there"):
         plan(collected.parent)
+
+
+@pytest.mark.parametrize(("column", "value"), [("scale", "full"), ("weights", "pretrained")])
+def test_a_row_that_says_other_than_its_definition_is_refused(write, column, value):
+    with pytest.raises(DiffbenchError) as error:
+        plan(write("a.csv", **{column: value}))
+    assert f"a.csv:2: {column}: found '{value}', but its definition is that of " in str(error.value)
 
 
 def test_own_results_are_no_other_machine(write, monkeypatch, tmp_path):
@@ -224,7 +234,7 @@ def test_a_pipe_below_a_folder_is_no_file_to_wait_for(write, tmp_path, name):
         plan(pipe)
 
 
-COMPARED = {**dict.fromkeys(FIDELITY_COLUMNS, "1"), **CELL, "size": "native", "identical": "True", "note": ""}
+COMPARED = {**dict.fromkeys(FIDELITY_COLUMNS, "1"), **CELL, "size": "native", "identical": "False", "note": ""}
 
 
 @pytest.mark.parametrize(
@@ -280,6 +290,6 @@ def test_calls_beside_the_rows_are_as_many_as_the_rows_say(write, count):
     with pytest.raises(DiffbenchError) as error:
         plan(rows.parent)
     assert str(error.value) == (
-        f"config: external: {rows.with_name('calls.csv')}: found {count} calls of stage 1, expected 5 as in "
-        "measurements.csv; have it sent again, or leave it out"
+        f"config: external: {rows.with_name('calls.csv')}: found {count} calls of sd-txt2img, batch size 4, eager, stage 1, "
+        "round 1, expected 5 as in measurements.csv; have it sent again, or leave it out"
     )

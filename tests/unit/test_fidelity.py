@@ -292,14 +292,19 @@ def test_identical_reads_as_spreadsheets_save_it(tmp_path, text, value):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("True", "yes", "fidelity.csv:3: identical: found 'yes', expected True or False; make it again"),
-        ("True", "", "fidelity.csv:3: identical: found '', expected True or False; make it again"),
+        ("True", "yes", "fidelity.csv:3: identical: found 'yes', expected True or False; delete it"),
+        ("True", "", "fidelity.csv:3: identical: found '', expected True or False; delete it"),
         (
             ",1,1,1,inf",
             ",1,1,,inf",
-            "fidelity.csv:3: baseline_round: found '', expected an integer of 1 or more; make it",
+            "fidelity.csv:3: baseline_round: found '', expected an integer of 1 or more; delete",
         ),
-        (",1,1,1,inf", ",1,1.5,1,inf", "fidelity.csv:3: round: found '1.5', expected an integer of 1 or more; make it"),
+        (
+            ",inf,",
+            ",12.5,",
+            "fidelity.csv:3: identical: found 'True', expected False, for psnr_db is finite; delete it",
+        ),
+        (",1,1,1,inf", ",1,1.5,1,inf", "fidelity.csv:3: round: found '1.5', expected an integer of 1 or more; delete"),
     ],
 )
 def test_a_value_that_no_comparison_has_is_refused(tmp_path, old, new, message):
@@ -308,11 +313,11 @@ def test_a_value_that_no_comparison_has_is_refused(tmp_path, old, new, message):
 
 
 def test_a_comparison_that_is_cut_off_is_refused(tmp_path):
-    with pytest.raises(ReportError, match="fidelity.csv: empty or cut off in its last line; make it again"):
-        read_text(tmp_path, COMPARED, end="")
     with pytest.raises(
-        ReportError, match="fidelity.csv:3: found 11 fields, expected the 15 of the header; make it again"
+        ReportError, match="fidelity.csv: empty or cut off in its last line; delete it and it is made again"
     ):
+        read_text(tmp_path, COMPARED, end="")
+    with pytest.raises(ReportError, match="fidelity.csv:3: found 11 fields, expected the 15 of the header; delete it"):
         read_text(tmp_path, COMPARED, COMPARED.rpartition(",0,3")[0])
 
 

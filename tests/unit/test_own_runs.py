@@ -1,5 +1,6 @@
 """Run folders whose rows are of another run or of another definition than the plan's."""
 
+import csv
 from types import SimpleNamespace
 
 import pytest
@@ -50,6 +51,9 @@ def test_rows_of_another_definition_are_not_collected(write, tmp_path):
         start(tmp_path, paths, ROW["definition"])
     assert str(error.value) == f"{paths[1]}: is of another definition{AGAIN}"
     assert start(tmp_path, paths[:1], ROW["definition"]).rows.is_file()
+    with pytest.raises(ReportError) as error:
+        start(tmp_path, paths, "0123456789ad")
+    assert str(error.value) == f"{paths[0]}: is of another definition, like 1 more{AGAIN}"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,7 @@ def test_a_run_at_another_size_is_in_the_folder_of_that_size(write):
         ),
         (
             lambda text: text[: text[:-1].rindex("\n") + 1],
-            "calls.csv: found 4 calls of stage 1, expected 5 as in run.csv; d",
+            "calls.csv: found 4 calls of sd-txt2img, batch size 4, eager, stage 1, round 1, expected 5 as in run.csv; d",
         ),
     ],
 )
@@ -99,3 +103,18 @@ def test_calls_that_are_cut_off_are_not_collected(write, tmp_path, damage, messa
     cells = [[*CELL, ROW["definition"]]]
     with pytest.raises(ReportError, match=message):
         bundle.collect(SimpleNamespace(runs=[path.with_name("run.csv")], cells=cells, config=config, ceilings=[]))
+
+
+def test_a_stage_whose_row_is_lost_is_told(write, tmp_path):
+    path = write({"stage": 2})
+    calls = path.with_name("calls.csv")
+    text = calls.read_text(encoding="utf-8")
+    own = next(csv.DictReader(text.splitlines()))
+    first = to_csv([{**own, "stage": "1"}], CALL_COLUMNS).splitlines(keepends=True)[1]
+    calls.write_text(text + first, encoding="utf-8")
+    with pytest.raises(ReportError) as error:
+        start(tmp_path, [path], ROW["definition"])
+    assert str(error.value) == (
+        f"{calls}: calls of sd-txt2img, batch size 4, eager, stage 1, round 1, which has no row in run.csv; "
+        "delete the run.csv beside it and its run is measured again"
+    )

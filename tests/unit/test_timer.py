@@ -43,6 +43,15 @@ def test_a_loop_is_timed_and_counted_however_it_uses_the_progress_bar(seconds, l
     assert (recorder.iterations, recorder.loop_s, recorder.denoiser_calls) == (0, 0, 0)
 
 
+def test_of_loops_inside_one_another_the_outer_one_is_timed_and_the_inner_one_counted(seconds):
+    """As MarigoldDepthPipeline has them: over the images, and over the steps of each."""
+    recorder, pipeline = recorder_of()
+    for _ in pipeline.progress_bar(range(3), leave=True, desc="images"):
+        for _ in pipeline.progress_bar(range(4), leave=False, desc="steps"):
+            pass
+    assert (recorder.iterations, recorder.loop_s) == (12, 10)
+
+
 def test_an_update_may_be_several_steps():
     recorder, pipeline = recorder_of()
     with pipeline.progress_bar(total=4) as bar:

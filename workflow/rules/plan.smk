@@ -47,6 +47,12 @@ RUNS = Paramspace(PLAN.paths, filename_params=[])
 
 
 STARTED = time.time()
+CELLS = RESULTS / "cells.csv"
+try:
+    if CELLS.is_file() and not workflow.remote_exec:
+        PLAN.write_cells(CELLS)
+except DiffbenchError as error:
+    sys.exit(f"error: {error}")
 ENVIRONMENT_RECORD = str(RESULTS / "environments/torch-{torch}.{pins}.txt")
 CEILING = RESULTS / "ceilings/gpu~{gpu}/torch~{torch}.csv"
 FETCHED = RESULTS / "weights/torch~{torch}"

@@ -9,6 +9,7 @@ REQUIRES:
 
 MAKES:
 
+    results/<name>/cells.csv               the cells of the matrix with their definitions
     results/<name>/measurements.csv        every row of every run; calls.csv has every call
     results/<name>/fidelity.csv            what every run made, against what the baseline made of the same seed
     results/<name>/strips/*.png            the images side by side, with their differences
@@ -51,6 +52,7 @@ REPORTING = (
 
 # on a cluster too: they take seconds, and a queue takes longer
 localrules:
+    cells,
     measurements,
     fidelity,
     summary,
@@ -63,9 +65,23 @@ localrules:
     bundle,
 
 
+rule cells:
+    """Write the cells of the matrix. Planning writes them anew where they have changed (plan.smk): then the rows are collected again,
+    and held against their definitions, even where Snakemake's records of what it made are lost."""
+    output:
+        CELLS,
+    log:
+        RESULTS / "logs" / "cells.log",
+    message:
+        "Write the cells of the matrix: {output}"
+    run:
+        PLAN.write_cells(output[0])
+
+
 rule measurements:
     """Put the rows of all runs, and those of other machines, into one file, and their calls into another."""
     input:
+        cells=CELLS,
         # calls.csv and outputs/ of a run are next to its run.csv, which is written last: each file is an input to plan
         runs=lambda wildcards: run_files("run.csv"),
         rows=external_files("rows"),

@@ -17,7 +17,7 @@ from reporting.fidelity import compare_runs
 from reporting.fidelity_csv import write_fidelity
 from reporting.notes import listed
 from reporting.outputs import current_runs, read_runs
-from reporting.own_runs import check_counts
+from reporting.own_runs import check_calls
 from reporting.read import read_calls, read_files
 
 LOCAL = ("external", "documents")  # keys of the config that name files of this machine
@@ -58,7 +58,7 @@ def collect(params):
     write_fidelity(compare_runs(current, params.config["baseline"]), fidelity)
     columns, counts = read_files(paths)
     calls = read_calls([path.with_name("calls.csv") for path in paths])
-    check_counts(paths, columns, counts, calls, AGAIN_BESIDE)
+    check_calls(paths, columns, counts, calls, AGAIN_BESIDE)
     count = f"{len(paths)} of {len(params.runs)} runs"
     files = {
         "measurements.csv": to_text(pd.DataFrame(columns)),

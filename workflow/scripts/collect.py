@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from reporting.errors import AGAIN, AGAIN_BESIDE
-from reporting.own_runs import check_counts, check_definitions
+from reporting.own_runs import check_calls, check_definitions
 from reporting.read import read_calls, read_files
 
 
@@ -18,7 +18,7 @@ def main(snakemake):
     rows, counts = read_files([*found.runs, *found.rows])
     check_definitions(found.runs, rows, counts, snakemake.params.cells, AGAIN)
     calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
-    check_counts(found.runs, rows, counts, calls, AGAIN_BESIDE)
+    check_calls(found.runs, rows, counts, calls, AGAIN_BESIDE)
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
     calls.to_csv(snakemake.output.calls, index=False, lineterminator="\n")
 

@@ -149,9 +149,10 @@ class GpuCheck:
         if entry.get("device") == "cpu" and (memory_mib or host_cpu not in ("", device_name)):
             return f"device_name is {device_name!r}, which is not the processor"
         if not re.search(entry.get("pattern", ""), device_name):
-            return f"device_name is {device_name!r}, which its pattern in config/gpus.yaml does not match"
+            return f"device_name is {device_name!r}; its pattern in config/gpus.yaml does not match (if it should, correct it)"
         if not has_memory(entry, float(memory_mib) if memory_mib else None):
-            return f"device_memory_mib is {memory_mib}; config/gpus.yaml says {entry['memory_gib']:g} GB"
+            said = f"config/gpus.yaml says {entry['memory_gib']:g} GB (if that is wrong, correct it)"
+            return f"device_memory_mib is {memory_mib}; {said}"
         return None
 
 

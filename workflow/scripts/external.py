@@ -1,6 +1,7 @@
 """Measurements of other machines: what `external` of a config names, held against the config, nothing merged silently."""
 
 import glob
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +13,12 @@ from measurement.errors import DiffbenchError
 from reporting.ceilings import read_ceilings
 from reporting.errors import SENT, ReportError
 from reporting.fidelity_csv import read_fidelity
-from reporting.own_runs import check_counts
+from reporting.own_runs import check_calls
+from reporting.own_runs import describe as describe_row
 from reporting.read import read_calls, read_rows
 from reporting.texts import line_of
-from sizes import name_at
 
+DEFINED = ["scale", "weights"]  # columns that the definition settles
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
 
 
@@ -77,14 +79,21 @@ def sources_in(folder):
     collected = files_in(folder.rglob("measurements.csv"))
     for path in collected:
         newer = [run for run in files_in(path.parent.rglob("run.csv")) if run.stat().st_mtime > path.stat().st_mtime]
-        if newer:
+        missing = next((run for run in newer if not rows_of(run) <= rows_of(path)), None)  # a copy may have any times
+        if missing:
             raise DiffbenchError(
-                f"config: external: {path}: older than {newer[0]}; finish there (`snakemake --cores 1`), or pack a bundle"
+                f"config: external: {path}: lacks what is in {missing}; finish there (`snakemake --cores 1`), or pack a bundle"
             )
     found = [source_of(path) for path in collected or files_in(folder.rglob("run.csv"))]
     if found and not collected:
         found[0] = found[0]._replace(ceilings=files_in(folder.glob("ceilings/*/*.csv")))
     return found
+
+
+@lru_cache(maxsize=1)  # a file of the rows of many runs is asked for once for each
+def rows_of(path):
+    """The rows of a CSV as the lines that they are written in."""
+    return frozenset(path.read_bytes().splitlines()[1:])
 
 
 def source_of(rows):
@@ -101,7 +110,7 @@ def source_of(rows):
 
 
 def read_sources(sources):
-    """The rows of all Sources, as text, with the columns of IDENTITY, `definition` and `place` (`FILE:LINE`).
+    """The rows of all Sources, as text, with the columns of IDENTITY, `definition`, DEFINED and `place` (`FILE:LINE`).
 
     Raises DiffbenchError where a file is no CSV of measurements or what is beside it is damaged, where a row contradicts itself,
     or where one stands in two places.
@@ -115,7 +124,7 @@ def read_sources(sources):
                 calls = read_calls([path], remedy=SENT)
                 check_measured(path, calls, [*IDENTITY, "definition"], source.rows, found)
                 columns = {column: [row[column] for row in found] for column in [*IDENTITY, "status", "calls"]}
-                check_counts([source.rows], columns, [len(found)], calls, SENT)
+                check_calls([source.rows], columns, [len(found)], calls, SENT)
             for path in source.fidelity:
                 check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
         except ReportError as error:
@@ -123,7 +132,7 @@ def read_sources(sources):
         except OSError as error:
             raise DiffbenchError(f"config: external: {error.filename}: cannot be read: {error.strerror}") from None
         rows += [{**row, "place": f"{source.rows}:{line}"} for line, row in enumerate(found, start=2)]
-    frame = pd.DataFrame(rows, columns=[*IDENTITY, "definition", "place"])
+    frame = pd.DataFrame(rows, columns=[*IDENTITY, "definition", *DEFINED, "place"])
     again = frame[frame.duplicated(IDENTITY, keep=False)]
     if len(again):
         first, other = again.loc[(again[IDENTITY] == again.iloc[0][IDENTITY]).all(axis=1), "place"][:2]
@@ -148,10 +157,7 @@ def check_measured(path, frame, columns, place, rows):
 
 def describe(row):
     """`A100, 2.0, if, batch size 4, eager, stage 1, round 2`."""
-    return (
-        f"{row['gpu']}, {row['torch']}, {name_at(row['pipeline'], row['size'])}, batch size {row['batch_size']}, "
-        f"{row['variant']}, stage {row['stage']}, round {row['round']}"
-    )
+    return f"{row['gpu']}, {row['torch']}, {describe_row([row[axis] for axis in IDENTITY])}"
 
 
 def check_definitions(frame, config, root):
@@ -169,6 +175,12 @@ def check_definitions(frame, config, root):
                 f"config: external: {row['place']}: found definition {row['definition']}, expected {definitions[key]}: "
                 "`measurement`, `weights`, `scale` or a catalogue was another; take those it came with, or leave it out"
             )
+        for column in DEFINED:
+            if row[column] != config[column]:
+                raise DiffbenchError(
+                    f"config: external: {row['place']}: {column}: found {row[column]!r}, but its definition is that of "
+                    f"{config[column]!r}; {SENT}"
+                )
 
 
 def external_cells(sources, config, runs, root):

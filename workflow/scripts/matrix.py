@@ -26,6 +26,7 @@ from measurement.definition import (
 from measurement.device import describe_gpu, resolve_auto
 from measurement.errors import DiffbenchError, SetupError, describe_missing, list_known
 from measurement.libraries import libraries_of, package_version
+from measurement.row import write_whole
 from measurement.threads import check_threads, default_threads
 from sizes import NATIVE, sized, split_name
 
@@ -220,6 +221,13 @@ class Plan:
     def all_cells(self):
         """The cells of the matrix and those that other machines have measured, each with its definition."""
         return pd.concat([self.cells, self.external_cells], ignore_index=True)
+
+    def write_cells(self, path):
+        """Write all cells with their definitions as CSV, unless the file has them already."""
+        text = self.all_cells().to_csv(index=False, lineterminator="\n")
+        path = Path(path)
+        if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+            write_whole(path, text.encode("utf-8"))
 
     def definition(self, wildcards):
         """The definition hash of a run's cell; a run outside the matrix has none."""

@@ -7,7 +7,8 @@ import pandas as pd
 from columns import CELL
 from render import write_summary
 from reporting.evidence import read_evidence
-from reporting.read import read_measurements
+from reporting.own_runs import check_calls
+from reporting.read import read_files, remedy_of, to_frame
 from reporting.summary import summarize
 
 
@@ -18,9 +19,12 @@ def listed(paths):
 
 def main(snakemake):
     """`params.cells` are those of the matrix; a committed dataset has none but those of its rows."""
-    measurements = read_measurements([snakemake.input.rows])
     found = snakemake.input
+    columns, counts = read_files([found.rows])
+    measurements = to_frame(columns)
     evidence = read_evidence(listed(found.calls), listed(found.fidelity), listed(found.ceilings), found.gpus)
+    if evidence.calls is not None:
+        check_calls([found.rows], columns, counts, evidence.calls, remedy_of(found.rows))
     planned = snakemake.params.get("cells")
     cells = pd.DataFrame(planned, columns=CELL) if planned else measurements[CELL].drop_duplicates()
     write_summary(summarize(measurements, cells, snakemake.params.baseline, evidence), snakemake.output[0])

@@ -25,6 +25,7 @@ class LoopRecorder:
 
     The loop lasts from the synchronized entry of the progress bar to its synchronized exit; every Diffusers release has
     one, as context manager (`with self.progress_bar(total=n) as bar`) or as iterator (`for t in self.progress_bar(ts)`).
+    Of bars inside one another (Marigold: images, and the steps of each) the outermost is timed and the innermost counted.
     """
 
     def __init__(self, pipeline, modules, device, compiled):
@@ -39,6 +40,7 @@ class LoopRecorder:
         self.iterations = 0
         self.denoiser_calls = 0
         self.loop_s = 0.0
+        self.entered = []  # the loops, the outermost first
 
     def count_denoiser_call(self, module, arguments):
         self.denoiser_calls += 1
@@ -51,8 +53,8 @@ class LoopRecorder:
         if self.compiled and begin and self.device.type == "cuda":
             begin()
 
-    def progress_bar(self, iterable=None, total=None):
-        """Takes the place of `DiffusionPipeline.progress_bar`."""
+    def progress_bar(self, iterable=None, total=None, **options):
+        """Takes the place of `DiffusionPipeline.progress_bar`, and of those of pipelines that give tqdm more `options`."""
         return TimedLoop(self, iterable, total)
 
 
@@ -61,15 +63,21 @@ class TimedLoop(tqdm):
 
     def __init__(self, recorder, iterable, total):
         super().__init__(iterable, total=total, disable=True)
-        self.recorder = recorder
+        self.recorder, self.has_inner = recorder, False
 
     def __enter__(self):
         self.recorder.mark_step()
-        self.start_s = clock_s(self.recorder.device)
+        if self.recorder.entered:
+            self.recorder.entered[-1].has_inner = True
+        else:
+            self.start_s = clock_s(self.recorder.device)
+        self.recorder.entered.append(self)
         return self
 
     def __exit__(self, *exception):
-        self.recorder.loop_s += clock_s(self.recorder.device) - self.start_s
+        self.recorder.entered.pop()
+        if not self.recorder.entered:
+            self.recorder.loop_s += clock_s(self.recorder.device) - self.start_s
 
     def __iter__(self):
         with self:
@@ -78,5 +86,5 @@ class TimedLoop(tqdm):
                 self.update()
 
     def update(self, n=1):
-        self.recorder.iterations += n
+        self.recorder.iterations += 0 if self.has_inner else n
         self.recorder.mark_step()

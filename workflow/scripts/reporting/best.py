@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from measurement.definition import catalogue, entry
+from measurement.definition import entry
 from measurement.errors import DiffbenchError
 from sizes import sized, split_name
 
 from .cells import OUTSIDE, is_number
 from .figure_cells import SIGN, print_rate
 from .formats import Cell, Table, to_markdown
-from .labels import escape, label_of
+from .labels import label_of
 from .names import Names
 from .options import TableOptions
-from .recipe import write_recipe
+from .recipes import write_recipes
 from .rows import records, tuples
 from .speedup import IMAGES, ITERATIONS, KEY, RATES, compare, is_baseline, round_rates
 from .tables import heading_of, notes_of, table_keys, unverified_of
@@ -238,41 +238,6 @@ def build_best(part, choices, gpu, batch_size, labels):
     )
 
 
-def recipes_of(choices, labels):
-    """A fenced block of Python for each pipeline, variant and dtype that was chosen, but for the baseline; several where it
-    differs between releases of Diffusers."""
-    known, gpus = {}, catalogue("gpus")  # {heading: {Diffusers and Transformers release: block}}
-    for (gpu, _, pipeline, batch_size), of_level in choices.items():
-        for choice in of_level.values():
-            whole, dtype = choice.whole, choice.whole.rows[0]["dtype"] or "float16"
-            names = [label_of(labels, "pipelines", pipeline), label_of(labels, "variants", whole.variant), dtype]
-            heading = "#### " + escape(f"{names[0]}: {', '.join(names[1:])}")
-            releases = {name: whole.rows[0][name] for name in ("diffusers_version", "transformers_version")}
-            blocks = known.setdefault(heading, {})
-            if whole.own or tuple(releases.values()) in blocks:
-                continue
-            device = gpus.get(gpu, {}).get("device", "cuda")
-            try:
-                code = write_recipe(pipeline, batch_size, whole.variant, dtype, device, **releases)
-                block = f"```python\n{code}```"
-            except DiffbenchError as error:
-                block = escape(f"No lines: {error}")
-            blocks[tuple(releases.values())] = block
-    return [text for heading, blocks in known.items() for text in print_recipes(heading, blocks)]
-
-
-def print_recipes(heading, blocks):
-    """A heading and a block for each that differs, of `blocks`, {(Diffusers release, Transformers release): block}."""
-    releases = {}
-    for (diffusers, _), block in blocks.items():
-        releases.setdefault(block, {})[diffusers] = None
-    several = len(releases) > 1
-    return [
-        f"{heading}{', Diffusers ' * several}{', '.join(names) * several}\n\n{block}\n"
-        for block, names in releases.items()
-    ]
-
-
 def render_best(summary, labels, baseline, measurements=None):
     """The Markdown of a dataset: a table per GPU and batch size, and below them the lines for what they name.
 
@@ -286,5 +251,9 @@ def render_best(summary, labels, baseline, measurements=None):
         part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
         own = {place: found for place, found in choices.items() if (place[0], place[3]) == (gpu, batch_size)}
         tables.append(to_markdown(build_best(part, own, gpu, batch_size, labels)))
-    recipes = recipes_of(choices, labels)
+    chosen = {
+        place: [choice.whole for choice in of_level.values() if not choice.whole.own]
+        for place, of_level in choices.items()
+    }
+    recipes = write_recipes(chosen, labels)
     return "\n".join([f"{LEGEND}\n", *tables, *(["### How to get them\n"] if recipes else []), *recipes])

@@ -1,7 +1,10 @@
 """The file fidelity.csv: how it is written, and how one is read and checked. Planning reads it too, with pandas alone."""
 
+import numpy as np
+
 from columns import CELL
 
+from .errors import REMADE
 from .texts import check_all, check_numbers, read_table
 
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
@@ -23,7 +26,7 @@ def write_fidelity(fidelity, path):
     fidelity.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
 
 
-def read_fidelity(path, remedy="make it again with rule fidelity"):
+def read_fidelity(path, remedy=REMADE):
     """A fidelity.csv as it was written. Raises ReportError where it is none."""
     frame = read_table(path, "comparisons of outputs", COLUMNS, remedy)
     frame = check_numbers(path, frame, ["psnr_db"], remedy, "any or inf")
@@ -33,4 +36,8 @@ def read_fidelity(path, remedy="make it again with rule fidelity"):
             path, frame[column], frame[column].str.fullmatch("[1-9][0-9]{0,8}"), "an integer of 1 or more", remedy
         )
     check_all(path, frame["identical"], frame["identical"].isin(BOOLEANS), "True or False", remedy)
-    return frame.assign(identical=frame["identical"].map(BOOLEANS).astype(bool)).astype(TYPES)
+    identical = frame["identical"].map(BOOLEANS).astype(bool)
+    check_all(
+        path, frame["identical"], ~(identical & np.isfinite(frame["psnr_db"])), "False, for psnr_db is finite", remedy
+    )
+    return frame.assign(identical=identical).astype(TYPES)
