@@ -35,7 +35,7 @@ from reporting.tables import render_tables  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 BASELINE = {"variant": "eager"}
 CALLS = 8  # of a realistic run
-AGAIN = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": []}
+AGAIN = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": [], "threads": False}
 
 
 def make_rows(count):

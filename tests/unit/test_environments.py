@@ -199,7 +199,7 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path, name, before, after, me
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["2.1.2-cu118", "2.1-cu12.1", "mine"])
+@pytest.mark.parametrize("name", ["2.1.2-cu118", "2.1-cu12.1", "2.1-rocm6.4", "mine"])
 def test_names_of_ones_own(tmp_path, name):
     (tmp_path / "envs").mkdir()
     text = FILE.replace("torch==2.1.2", "torch==2.1.2+cu118")
@@ -321,7 +321,7 @@ def test_a_package_that_cannot_be_had_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"torch": ["2.99"]}, "config: torch: unknown name '2.99'; known are: installed, 2.0, "),
+        ({"torch": ["2.99"]}, "config: torch: unknown name '2.99'; known are: installed, nightly-current, "),
         ({"torch": [2.10]}, ": torch[0]: found 2.1, which YAML reads as a number: put what you wrote in quotes"),
         ({"torch": ["2.1", "installed"], "baseline": {"torch": "2.0"}}, "baseline.torch: '2.0' is outside the matrix"),
     ],

@@ -31,6 +31,7 @@ CALL = {
     "definition": DEFINITION,
     "size": "native",
     "kind": "call",
+    "latency_s": "2.5",
     "loop_s": "0.5",
 }
 CALLS = 5  # of the row that `write` writes
@@ -87,8 +88,11 @@ def test_a_folder_of_runs_and_a_glob_name_the_same_files_once(write, tmp_path):
 def test_one_measurement_from_two_sources_is_refused(write):
     with pytest.raises(DiffbenchError) as error:
         plan(write("a.csv"), write("b.csv"))
-    assert "b.csv:2: T4, 2.1, sd-txt2img, batch size 4, eager, stage 1, round 1 is also in" in str(error.value)
-    assert "a.csv:2: one measurement from two sources; keep one of them" in str(error.value)
+    first, other = (str(write(name)) for name in ("a.csv", "b.csv"))
+    assert str(error.value) == (
+        f"config: external: {other}:2: is also in {first}:2: T4, 2.1, sd-txt2img, batch size 4, eager, stage 1, round 1; "
+        "keep one of them"
+    )
 
 
 def test_another_round_of_the_same_cell_is_joined(write):
@@ -107,9 +111,14 @@ def test_a_run_that_this_config_has_too_is_refused(write):
 def test_another_definition_is_refused(write):
     with pytest.raises(DiffbenchError) as error:
         plan(write("a.csv", definition="0123456789ab"))
-    assert "a.csv:2: found definition 0123456789ab, expected " in str(error.value)
-    with pytest.raises(DiffbenchError, match="`measurement`, `weights`, `scale` or a catalogue was another"):
-        plan(write("b.csv"), measurement={**CONFIG["measurement"], "max_calls": 31})
+    told = "a.csv:2: is of another definition: `measurement`, `weights`, `scale` or a catalogue was another; "
+    assert str(error.value).endswith(f"{told}take those it came with, or leave it out")
+    path = write("mine/measurements.csv")
+    path.with_name("config.yaml").write_text("name: mine\n", encoding="utf-8")
+    with pytest.raises(
+        DiffbenchError, match=f"was another; put its own first: --configfile {path.parent}/config.yaml …"
+    ):
+        plan(path.parent, measurement={**CONFIG["measurement"], "max_calls": 31})
 
 
 @pytest.mark.parametrize(

@@ -107,14 +107,43 @@ def test_calls_that_are_cut_off_are_not_collected(write, tmp_path, damage, messa
 
 def test_a_stage_whose_row_is_lost_is_told(write, tmp_path):
     path = write({"stage": 2})
-    calls = path.with_name("calls.csv")
-    text = calls.read_text(encoding="utf-8")
-    own = next(csv.DictReader(text.splitlines()))
-    first = to_csv([{**own, "stage": "1"}], CALL_COLUMNS).splitlines(keepends=True)[1]
-    calls.write_text(text + first, encoding="utf-8")
     with pytest.raises(ReportError) as error:
         start(tmp_path, [path], ROW["definition"])
     assert str(error.value) == (
-        f"{calls}: calls of sd-txt2img, batch size 4, eager, stage 1, round 1, which has no row in run.csv; "
+        f"{path}: found rows of stage 2 of sd-txt2img, batch size 4, eager, round 1, expected stage 1{AGAIN}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("definition", "0123456789ac", "found 0 calls of {cell}, expected 5 as in run.csv"),
+        ("round", "2", "found 0 calls of {cell}, expected 5 as in run.csv"),
+        ("latency_s", "2.6", "found 2.6 s of {cell}, expected 2.5 as in run.csv"),
+    ],
+)
+def test_calls_of_another_run_are_not_collected(write, tmp_path, column, value, message):
+    path = write({})
+    calls = path.with_name("calls.csv")
+    rows = list(csv.DictReader(calls.read_text(encoding="utf-8").splitlines()))
+    calls.write_text(to_csv([{**row, column: value} for row in rows], CALL_COLUMNS), encoding="utf-8")
+    with pytest.raises(ReportError) as error:
+        start(tmp_path, [path], ROW["definition"])
+    said = message.format(cell="sd-txt2img, batch size 4, eager, stage 1, round 1")
+    assert str(error.value) == f"{calls}: {said}; delete the run.csv beside it and its run is measured again"
+
+
+def test_calls_without_a_row_are_told(write, tmp_path):
+    path = write({})
+    calls = path.with_name("calls.csv")
+    text = calls.read_text(encoding="utf-8")
+    own = next(csv.DictReader(text.splitlines()))
+    calls.write_text(
+        text + to_csv([{**own, "stage": "2"}], CALL_COLUMNS).splitlines(keepends=True)[1], encoding="utf-8"
+    )
+    with pytest.raises(ReportError) as error:
+        start(tmp_path, [path], ROW["definition"])
+    assert str(error.value) == (
+        f"{calls}: calls of sd-txt2img, batch size 4, eager, stage 2, round 1, which has no row in run.csv; "
         "delete the run.csv beside it and its run is measured again"
     )

@@ -137,3 +137,26 @@ def test_every_file_names_the_source(tmp_path):
         assert text.count("Source: Diffusers documentation") == 1, path
         assert "Iterations per second" in text, path
     assert (tmp_path / "tables.md").read_text(encoding="utf-8").count("Source: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",1,1,eager", ",1,1.5,eager", ":2: batch_size: found '1.5', expected a whole number above 0; copy"),
+        (",1,1,eager", ",1,,eager", ":2: batch_size: found '', expected a whole number above 0; copy"),
+        (
+            ",21.66,21.66,",
+            ",21.66,99.99,",
+            ":2: text: found '99.99', expected the number of iterations_per_second; copy",
+        ),
+        ("A100,nightly,", "A100,2.0,", ":3: the same cell is there twice; copy the page's facts again"),
+    ],
+)
+def test_a_fact_that_cannot_be_is_told_with_its_line(tmp_path, old, new, message):
+    about = FACTS.with_suffix(".yaml").read_text(encoding="utf-8")
+    (tmp_path / "facts.yaml").write_text(about, encoding="utf-8")
+    text = FACTS.read_text(encoding="utf-8").replace(old, new, 1)
+    (tmp_path / "facts.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ReportError) as error:
+        read_published(tmp_path / "facts.csv")
+    assert str(error.value).startswith(f"{tmp_path / 'facts.csv'}{message}")

@@ -52,9 +52,10 @@ def page_files(dataset, kind):
 
 def measured_again(dataset):
     """What page.py makes a cell's command of: the pattern of its runs' files, the cells that have such runs (None: all), how many
-    rounds (0: as many as were measured), the arguments of Snakemake, and the settings of a run where Snakemake has none.
+    rounds (0: as many as were measured), the arguments of Snakemake, the settings of a run where Snakemake has none, and whether the
+    config has to be told the threads.
     """
-    how = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": []}
+    how = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": [], "threads": dataset in MEASURED}
     if dataset in MEASURED:
         files = [path for path in committed_files(dataset, "config.yaml")]
         names = [read_yaml(path)["name"] for path in files]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from columns import IDENTITY
 from reporting.errors import AGAIN, AGAIN_BESIDE
-from reporting.own_runs import check_calls, check_definitions
+from reporting.own_runs import check_calls, check_definitions, check_stages, spans
 from reporting.read import read_calls, read_files
 
 
@@ -17,6 +18,12 @@ def main(snakemake):
     found = snakemake.input
     rows, counts = read_files([*found.runs, *found.rows])
     check_definitions(found.runs, rows, counts, snakemake.params.cells, AGAIN)
+    own = (
+        (path, tuple(rows[axis][row] for axis in IDENTITY))
+        for path, span in zip(found.runs, spans(counts))
+        for row in span
+    )
+    check_stages(own, AGAIN)
     calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
     check_calls(found.runs, rows, counts, calls, AGAIN_BESIDE)
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")

@@ -11,7 +11,7 @@ from measurement.yaml_file import read_yaml
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
 OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")
 CONDA_PIN = re.compile(r"(python|pip)=(\d+\.\d+(\.\d+)?)\Z")
-RELEASE = re.compile(r"\A\d+(?:\.\d+)*|(?<!cu)(?<![\d.])\d+(?:\.\d+)+")  # in a name; cu12.1 names CUDA
+RELEASE = re.compile(r"\A\d+(?:\.\d+)*|(?<!cu)(?<!rocm)(?<![\d.])\d+(?:\.\d+)+")  # in a name; not cu12.1
 INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake, or measure.py
 KEYS = {"channels", "dependencies", "variables"}
 CUDA_VARIABLE = "DIFFBENCH_CUDA"  # the CUDA release of the torch build: a variable, because a pin cannot say it

@@ -13,11 +13,12 @@ from measurement.errors import DiffbenchError
 from reporting.ceilings import read_ceilings
 from reporting.errors import SENT, ReportError
 from reporting.fidelity_csv import read_fidelity
-from reporting.own_runs import check_calls
+from reporting.own_runs import check_calls, check_stages
 from reporting.own_runs import describe as describe_row
 from reporting.read import read_calls, read_rows
 from reporting.texts import line_of
 
+COMPARED = [*IDENTITY, "definition", "status", "calls", "latency_s"]  # with the calls of a row
 DEFINED = ["scale", "weights"]  # columns that the definition settles
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
 
@@ -123,7 +124,7 @@ def read_sources(sources):
             for path in source.calls:
                 calls = read_calls([path], remedy=SENT)
                 check_measured(path, calls, [*IDENTITY, "definition"], source.rows, found)
-                columns = {column: [row[column] for row in found] for column in [*IDENTITY, "status", "calls"]}
+                columns = {column: [row[column] for row in found] for column in COMPARED}
                 check_calls([source.rows], columns, [len(found)], calls, SENT)
             for path in source.fidelity:
                 check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
@@ -137,8 +138,7 @@ def read_sources(sources):
     if len(again):
         first, other = again.loc[(again[IDENTITY] == again.iloc[0][IDENTITY]).all(axis=1), "place"][:2]
         raise DiffbenchError(
-            f"config: external: {other}: {describe(again.iloc[0])} is also in {first}: one measurement from two sources; "
-            "keep one of them"
+            f"config: external: {other}: is also in {first}: {describe(again.iloc[0])}; keep one of them"
         )
     return frame
 
@@ -161,7 +161,8 @@ def describe(row):
 
 
 def check_definitions(frame, config, root):
-    """Raises DiffbenchError for the first row whose definition is not what this config and these catalogues give."""
+    """Raises DiffbenchError for the first row whose definition is not what this config and these catalogues give, and for a run
+    without one of its stages."""
     definitions = {}
     for row in frame.to_dict("records"):
         key = (row["pipeline"], int(row["batch_size"]), row["size"], row["variant"])
@@ -171,9 +172,15 @@ def check_definitions(frame, config, root):
             except DiffbenchError as error:
                 raise DiffbenchError(f"config: external: {row['place']}: {error}") from None
         if row["definition"] != definitions[key]:
+            own = Path(row["place"].rpartition(":")[0]).with_name("config.yaml")
+            remedy = (
+                f"put its own first: --configfile {own} …"
+                if own.is_file()
+                else "take those it came with, or leave it out"
+            )
             raise DiffbenchError(
-                f"config: external: {row['place']}: found definition {row['definition']}, expected {definitions[key]}: "
-                "`measurement`, `weights`, `scale` or a catalogue was another; take those it came with, or leave it out"
+                f"config: external: {row['place']}: is of another definition: `measurement`, `weights`, `scale` or a catalogue "
+                f"was another; {remedy}"
             )
         for column in DEFINED:
             if row[column] != config[column]:
@@ -181,6 +188,10 @@ def check_definitions(frame, config, root):
                     f"config: external: {row['place']}: {column}: found {row[column]!r}, but its definition is that of "
                     f"{config[column]!r}; {SENT}"
                 )
+    try:
+        check_stages(zip(frame["place"], frame[IDENTITY].astype(str).itertuples(index=False, name=None)), SENT)
+    except ReportError as error:
+        raise DiffbenchError(f"config: external: {error}") from None
 
 
 def external_cells(sources, config, runs, root):

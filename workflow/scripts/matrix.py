@@ -24,7 +24,7 @@ from measurement.definition import (
     recipe_of,
 )
 from measurement.device import describe_gpu, resolve_auto
-from measurement.errors import DiffbenchError, SetupError, describe_missing, list_known
+from measurement.errors import DiffbenchError, SetupError, describe_missing, find_near, list_known
 from measurement.libraries import libraries_of, package_version
 from measurement.row import write_whole
 from measurement.threads import check_threads, default_threads
@@ -83,7 +83,7 @@ def resolve_config(config, root=ROOT, conda=False):
             raise DiffbenchError(f"config: gpus: {error}") from None
     auto = newest_current(root) if conda and "auto" in config["torch"] else INSTALLED
     resolved["torch"] = [auto if name == "auto" else name for name in config["torch"]]
-    check_known("torch", resolved["torch"], [INSTALLED, *environment_names(root)])
+    check_known("torch", resolved["torch"], [INSTALLED, *reversed(environment_names(root))])
     for key in ("gpus", "torch"):
         if len(set(resolved[key])) < len(resolved[key]):
             raise DiffbenchError(f"config: {key}: {config[key]} name the same thing twice on this machine; keep one")
@@ -115,7 +115,9 @@ def check_baseline(config):
     for axis, value in config["baseline"].items():
         values = config[AXES[axis]]
         if value not in values:
-            raise DiffbenchError(f"config: baseline.{axis}: {value!r} is outside the matrix; expected one of {values}")
+            raise DiffbenchError(
+                f"config: baseline.{axis}: {value!r} is outside the matrix; add it to `{AXES[axis]}`, or name one of {values}"
+            )
 
 
 def expand(config):
@@ -130,9 +132,9 @@ def expand(config):
         for axis, values in partial.items():
             for value in values:
                 if value not in config[AXES[axis]]:
-                    raise DiffbenchError(
-                        f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; remove it, or all of `exclude`"
-                    )
+                    near = find_near(str(value), map(str, config[AXES[axis]]))
+                    remedy = f"did you mean {near!r}?" if near else "remove it, or all of `exclude`"
+                    raise DiffbenchError(f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; {remedy}")
             hit &= cells[axis].isin(values)
         cells = cells[~hit]
     if cells.empty and config["gpus"]:

@@ -47,8 +47,8 @@ def read_strips(folder, summary):
 
 def commands_of(summary, how):
     """{cell: the command that measures it again}. `how` has the `pattern` of its runs' files, the `cells` that have some (None:
-    all), the number of `rounds` and the `arguments` of Snakemake; any other cell is measured by the program itself, with its
-    `settings`."""
+    all), the number of `rounds`, the `arguments` of Snakemake, and whether the config has to be told the `threads`; any other
+    cell is measured by the program itself, with its `settings`."""
     commands = {}
     for row in records(summary):
         key = cell_key(row)
@@ -56,11 +56,12 @@ def commands_of(summary, how):
             rounds = how["rounds"] or row["rounds"] or 1
             paths = [how["pattern"].format(**{**row, "round": number}) for number in range(1, int(rounds) + 1)]
             program = ["snakemake", *paths, "--cores", "1", "--forcerun", "measure", *how["arguments"]]
-            program += ["--config", f"threads={row['threads']}"] if str(row["threads"]).isdigit() else []
+            if how["threads"] and str(row["threads"]).isdigit():
+                program += ["--config", f"threads={row['threads']}"]
             commands[key] = shlex.join(program)
             continue
         pipeline, size = split_name(row["pipeline"])
-        options = {"gpu": row["gpu"], "pipeline": pipeline, "batch-size": row["batch_size"]}
+        options = {"gpu": row["gpu"], "torch": row["torch"], "pipeline": pipeline, "batch-size": row["batch_size"]}
         options |= {"size": size, "variant": row["variant"]}
         options |= {name: row[name] for name in ("weights", "scale") if row[name]}
         options |= {"threads": row["threads"]} if str(row["threads"]).isdigit() else {}

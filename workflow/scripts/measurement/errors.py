@@ -3,6 +3,7 @@
 import difflib
 import traceback
 
+SHORTEST = 4  # letters of a name that the start of another one stands for
 PACKAGES = {"yaml": "PyYAML"}  # of modules that have another name than their package
 
 
@@ -48,6 +49,22 @@ def one_line(text, limit=300):
 
 def list_known(known, name=None, limit=100):
     """The names that there are, as many as fit, with the one that is most like a `name` that there is not."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = find_near(str(name), known)
+    hint = f"; did you mean {near!r}?" if near else ""
     return one_line(", ".join(known), limit) + hint
+
+
+def find_near(name, known):
+    """The known name that is most like one that there is not: the same but for case and punctuation, one that begins with it, one
+    that it begins with, or one with few other letters; None if there is none."""
+    plain = {plain_of(one): one for one in reversed(list(known))}  # the first of those that are alike
+    asked = plain_of(name)
+    longer = [one for one in plain if asked and one.startswith(asked)]
+    shorter = [one for one in plain if len(one) >= SHORTEST and asked.startswith(one)]
+    near = longer[-1:] or sorted(shorter, key=len)[-1:] or difflib.get_close_matches(asked, plain, n=1)
+    return plain[asked] if asked in plain else plain[near[0]] if near else None
+
+
+def plain_of(name):
+    """A name without case and punctuation."""
+    return "".join(filter(str.isalnum, name.lower()))

@@ -1,11 +1,11 @@
 """What stands in a document's marked space: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
 it, the dataset beside a published one, or how long its runs took."""
 
-import difflib
 import os
 from pathlib import Path
 from urllib.parse import quote
 
+from measurement.errors import find_near
 from sizes import NATIVE, unsized
 
 from .catalogue import build_catalogue
@@ -35,8 +35,8 @@ OPTIONS = {  # kind: (options it needs, options it may have)
 def nearest(value, known, what):
     """Raises ReportError where `value` is not among `known`, with those that are."""
     if value not in known:
-        near = difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = find_near(value, known)
+        hint = f"did you mean {near!r}? " if near else ""
         raise ReportError(f"unknown {what} {value!r}; {hint}known are: {', '.join(known)}")
     return value
 

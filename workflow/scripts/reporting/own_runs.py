@@ -3,11 +3,16 @@
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
+
 from columns import CELL, IDENTITY
+from consistency import differ
+from measurement.definition import stage_numbers
 from sizes import name_at
 
 from .errors import ReportError
 
+KEY_OF_CALLS = [*IDENTITY, "definition"]
 AXES = ("gpu", "torch", "pipeline", "batch_size", "variant", "round")  # of a run's folder, in this order
 
 
@@ -49,24 +54,55 @@ def check_definitions(paths, columns, counts, cells, remedy):
         raise ReportError(f"{other[0]}: is of another definition{more}; {remedy}")
 
 
+def check_stages(rows, remedy):
+    """Raises ReportError where rows lack a stage that their run measures, or have one that it does not. `rows`: where each row is
+    (a file, or a file with its line) and its IDENTITY as text."""
+    runs = {}
+    for place, key in rows:
+        stage = int(key[IDENTITY.index("stage")])
+        runs.setdefault(without_stage(key), (place, key, set()))[2].add(stage)
+    for place, key, found in runs.values():
+        row = dict(zip(IDENTITY, key))
+        expected = stage_numbers(row["pipeline"], int(row["batch_size"]))
+        if found != set(expected):
+            said = (
+                f"found rows of {listed(sorted(found))} of {describe(without_stage(key))}, expected {listed(expected)}"
+            )
+            raise ReportError(f"{place}: {said}; {remedy}")
+
+
+def listed(stages):
+    """`stage 1`, `stages 1, 2, 3`."""
+    return f"stage{'s' * (len(stages) > 1)} {', '.join(map(str, stages))}"
+
+
 def check_calls(paths, columns, counts, calls, remedy):
     """Raises ReportError for a CSV whose rows and the calls in the calls.csv next to it are not of each other: a row that is ok
-    with another number of calls, or calls without a row. `calls`: all of them, a DataFrame."""
-    of_kind = calls["kind"] == "call"
-    found = calls.loc[of_kind, IDENTITY].astype(str).value_counts().to_dict()
+    with other calls, by their number or the median of their latencies, or calls without a row. `calls`: all of them, a
+    DataFrame."""
+    calls = calls.astype(dict.fromkeys(KEY_OF_CALLS, str))
+    groups = calls[calls["kind"] == "call"].groupby(KEY_OF_CALLS)["latency_s"].agg(["size", "median"])
+    found = dict(zip(groups.index, groups.itertuples(index=False, name=None)))
     known, runs = set(), {}  # {a row without its stage: the file that it is in}
     for path, rows in zip(paths, spans(counts)):
+        beside = Path(path).with_name("calls.csv")
         for row in rows:
-            key = tuple(columns[axis][row] for axis in IDENTITY)
+            key = tuple(columns[axis][row] for axis in KEY_OF_CALLS)
             known.add(key)
             runs[without_stage(key)] = path
-            number = found.get(key, 0)
-            if columns["status"][row] == "ok" and columns["calls"][row] != str(number):
-                said = (
-                    f"found {number} calls of {describe(key)}, expected {columns['calls'][row]} as in {Path(path).name}"
-                )
-                raise ReportError(f"{Path(path).with_name('calls.csv')}: {said}; {remedy}")
-    for key in dict.fromkeys(calls[IDENTITY].astype(str).itertuples(index=False, name=None)):
+            if (
+                columns["status"][row] != "ok" or not columns["calls"][row]
+            ):  # rows of an older release may lack their number
+                continue
+            number, median_s = found.get(key, (0, np.nan))
+            for what, value, expected, is_other in (
+                ("calls", number, columns["calls"][row], columns["calls"][row] != str(number)),
+                ("s", median_s, columns["latency_s"][row], differ(median_s, float(columns["latency_s"][row]))),
+            ):
+                if is_other:
+                    said = f"found {value:g} {what} of {describe(key)}, expected {expected} as in {Path(path).name}"
+                    raise ReportError(f"{beside}: {said}; {remedy}")
+    for key in calls[KEY_OF_CALLS].drop_duplicates().itertuples(index=False, name=None):
         if key not in known:
             path = Path(runs.get(without_stage(key), paths[0]))
             said = f"calls of {describe(key)}, which has no row in {path.name}"
@@ -74,14 +110,13 @@ def check_calls(paths, columns, counts, calls, remedy):
 
 
 def without_stage(key):
-    """A row's IDENTITY without its stage."""
-    return tuple(value for axis, value in zip(IDENTITY, key) if axis != "stage")
+    """A row's IDENTITY, perhaps with its definition, with 0 for its stage."""
+    return tuple("0" if axis == "stage" else value for axis, value in zip(KEY_OF_CALLS, key))
 
 
 def describe(key):
-    """`sd-txt2img, batch size 4, eager, stage 1, round 2`, of a row's IDENTITY."""
-    row = dict(zip(IDENTITY, key))
-    return (
-        f"{name_at(row['pipeline'], row['size'])}, batch size {row['batch_size']}, {row['variant']}, stage {row['stage']}, "
-        f"round {row['round']}"
-    )
+    """`sd-txt2img, batch size 4, eager, stage 1, round 2`, of a row's IDENTITY; no stage where it is 0."""
+    row = dict(zip(KEY_OF_CALLS, key))
+    stage = "" if row["stage"] == "0" else f"stage {row['stage']}, "
+    name = name_at(row["pipeline"], row["size"])
+    return f"{name}, batch size {row['batch_size']}, {row['variant']}, {stage}round {row['round']}"

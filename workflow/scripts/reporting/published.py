@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from measurement.yaml_file import read_yaml
 from sizes import sized
@@ -10,10 +11,10 @@ from sizes import sized
 from .errors import ReportError
 from .speedup import ITERATIONS, KEY, speedups
 from .summary import COLUMNS, NUMBERS
-from .texts import check_numbers, line_of, read_table
+from .texts import check_all, check_numbers, line_of, read_table
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
-BOUNDS_OF = {"iterations_per_second": "positive", "batch_size": "positive", "stage": "positive"}
+WHOLE = "[1-9][0-9]{0,8}"
 ABOUT = ("title", "source", "baseline")
 
 
@@ -38,9 +39,15 @@ def read_published(path):
     about = read_about(Path(path).with_suffix(".yaml"))
     remedy = "copy the page's facts again"
     facts = read_table(path, "published facts", FACTS, remedy)
-    for column, bound in BOUNDS_OF.items():
-        facts = check_numbers(path, facts, [column], remedy, bound)
-    rates = facts["iterations_per_second"]
+    for column in ("batch_size", "stage"):
+        check_all(path, facts[column], facts[column].str.fullmatch(WHOLE), "a whole number above 0", remedy)
+    rates = check_numbers(path, facts, ["iterations_per_second"], remedy, "positive")["iterations_per_second"]
+    printed = pd.to_numeric(facts["text"], errors="coerce")
+    check_all(path, facts["text"], printed.isna() | (printed == rates), "the number of iterations_per_second", remedy)
+    twice = facts.duplicated(KEY)
+    if twice.any():
+        row = int(twice.to_numpy().argmax())
+        raise ReportError(f"{path}:{line_of(path, row, remedy)}: the same cell is there twice; {remedy}")
     wrong = rates.isna() != (facts["status"] != "ok")
     if wrong.any():
         row = int(wrong.to_numpy().argmax())

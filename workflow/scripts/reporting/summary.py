@@ -107,6 +107,7 @@ WHOLE = ["batch_size", "stage", "rounds"]
 NUMBERS += ["speedup", "speedup_low", "speedup_high", "rounds_needed", *WHOLE]
 NUMBERS += [f"iterations_per_second_{end}" for end in ("min", "max", "low", "high")]
 OPEN = "open"
+POOLED = "such rounds are not pooled: delete the run.csv of those that are wrong, and they are measured again"
 
 
 def check_poolable(measurements):
@@ -116,10 +117,10 @@ def check_poolable(measurements):
         known = measurements[column].astype(bool).to_numpy()
         place = first_mixed(measurements[column][known], numbers[known])
         if place is not None:
-            rows = measurements[known][numbers[known] == numbers[known][place]]
+            rows = measurements[known][numbers[known] == numbers[known][place]].drop_duplicates(column)
+            (first, value), (second, other) = rows[["round", column]].values[:2]
             raise ReportError(
-                f"cell {describe_cell(rows.iloc[0][CELL])}: rows with {column} {' and '.join(rows[column].unique())} are "
-                "not pooled; delete the old ones and measure them again"
+                f"cell {describe_cell(rows.iloc[0][CELL])}: round {first} has {column} {value}, round {second} {other}; {POOLED}"
             )
     check_kernels(measurements)
     twice = measurements[measurements.duplicated([*KEY, "round"])]
@@ -140,7 +141,7 @@ def check_kernels(measurements):
         (first, kernels), (second, others) = rows[["round", "attention_kernels"]].values[:2]
         raise ReportError(
             f"cell {describe_cell(rows.iloc[0][CELL])}: round {first} ran the attention kernels {kernels!r}, round {second} "
-            f"{others!r}; such rounds are not pooled: delete those that are wrong and measure them again"
+            f"{others!r}; {POOLED}"
         )
 
 
