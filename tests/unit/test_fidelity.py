@@ -292,6 +292,9 @@ def test_identical_reads_as_spreadsheets_save_it(tmp_path, text, value):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        (",inf,1,", ",-9,1,", "fidelity.csv:3: psnr_db: found '-9', expected a number of 0 or more, or inf; delete it"),
+        (",inf,1,", ",inf,5,", "fidelity.csv:3: ssim: found '5', expected a number from -1 to 1; delete it"),
+        ("A", "A", "fidelity.csv:3: round: found '1', expected another round: this one is there twice; delete it"),
         ("True", "yes", "fidelity.csv:3: identical: found 'yes', expected True or False; delete it"),
         ("True", "", "fidelity.csv:3: identical: found '', expected True or False; delete it"),
         (

@@ -8,6 +8,12 @@ from .errors import REMADE
 from .texts import check_all, check_numbers, read_table
 
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
+BOUNDS_OF = {
+    "psnr_db": "not negative or inf",
+    "ssim": "share",
+    "latents_difference": "not negative",
+    "latents_scale": "not negative",
+}
 WHOLE = ["batch_size", "stage", "round", "baseline_round"]
 COLUMNS = [*CELL, "stage", "round", "baseline_round", *MEASURES, "identical", "note"]
 TYPES = {**dict.fromkeys(WHOLE, int), **dict.fromkeys(MEASURES, float)}
@@ -29,8 +35,8 @@ def write_fidelity(fidelity, path):
 def read_fidelity(path, remedy=REMADE):
     """A fidelity.csv as it was written. Raises ReportError where it is none."""
     frame = read_table(path, "comparisons of outputs", COLUMNS, remedy)
-    frame = check_numbers(path, frame, ["psnr_db"], remedy, "any or inf")
-    frame = check_numbers(path, frame, MEASURES[1:], remedy, "any")
+    for column, bound in BOUNDS_OF.items():
+        frame = check_numbers(path, frame, [column], remedy, bound)
     for column in WHOLE:
         check_all(
             path, frame[column], frame[column].str.fullmatch("[1-9][0-9]{0,8}"), "an integer of 1 or more", remedy
@@ -40,4 +46,6 @@ def read_fidelity(path, remedy=REMADE):
     check_all(
         path, frame["identical"], ~(identical & np.isfinite(frame["psnr_db"])), "False, for psnr_db is finite", remedy
     )
+    twice = frame.duplicated([*CELL, "stage", "round"])
+    check_all(path, frame["round"], ~twice, "another round: this one is there twice", remedy)
     return frame.assign(identical=identical).astype(TYPES)
