@@ -21,6 +21,7 @@ from measurement.caches import (
     private_folder,
 )
 from measurement.errors import SetupError
+from measurement.setup import check_compiler
 from mounts import mounted
 
 
@@ -45,7 +46,7 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path, mode, refused):
     folder.mkdir()
     folder.chmod(mode)
     if refused:
-        with pytest.raises(SetupError, match=f"{folder}: others can write there"):
+        with pytest.raises(SetupError, match=f"{folder}: others can write there; `chmod go-w {folder}`"):
             private_folder(folder)
     else:
         private_folder(folder)
@@ -54,12 +55,30 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path, mode, refused):
 def test_a_link_and_anothers_folder_are_refused(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "mine")
-    with pytest.raises(SetupError, match="or it is a link"):
+    with pytest.raises(SetupError, match="link: is a link; remove it"):
         private_folder(tmp_path / "link")
     uid = os.getuid()
     monkeypatch.setattr(caches.os, "getuid", lambda: uid + 1)
-    with pytest.raises(SetupError, match="others can write there"):
+    with pytest.raises(SetupError, match="mine: is another user's"):
         private_folder(tmp_path / "mine")
+
+
+def test_a_link_that_the_user_names_is_followed_and_what_it_leads_to_is_checked(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to("scratch")
+    monkeypatch.setenv("DIFFBENCH_CACHE", str(tmp_path / "link"))
+    assert check_compiler(None, False, {}) == check_compiler(tmp_path / "link", False, {}) == tmp_path / "scratch"
+    (tmp_path / "scratch").chmod(0o770)
+    with pytest.raises(SetupError, match="scratch: others can write there; `chmod go-w .*`, or set DIFFBENCH_CACHE"):
+        check_compiler(None, False, {})
+
+
+def test_a_link_in_the_default_place_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("DIFFBENCH_CACHE", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "mine").mkdir(mode=0o700)
+    default_folder().symlink_to(tmp_path / "mine")
+    with pytest.raises(SetupError, match=f"{default_folder()}: is a link; remove it, or set DIFFBENCH_CACHE"):
+        check_compiler(None, False, {})
 
 
 @pytest.mark.parametrize("suffix", ["so", "cubin", "hsaco", "ptx", "spv", "metallib"])

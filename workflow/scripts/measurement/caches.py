@@ -6,6 +6,7 @@ with what the rounds before have left there, and the last one deletes it.
 
 import fcntl
 import os
+import shlex
 import shutil
 import stat
 import tempfile
@@ -30,17 +31,25 @@ COMPILED = {".so", ".cubin", ".hsaco", ".ptx", ".spv", ".metallib"}  # what a co
 def default_folder():
     """The folder of all caches of this user: $DIFFBENCH_CACHE, else one in the folder for temporary files."""
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else Path(tempfile.gettempdir()) / f"diffbench-cache-{os.getuid()}"
+    return without_links(named) if named else Path(tempfile.gettempdir()) / f"diffbench-cache-{os.getuid()}"
+
+
+def without_links(named):
+    """Where a folder that the user has named is: it may be a link of theirs."""
+    return Path(os.path.realpath(named))
 
 
 def private_folder(path):
-    """Make a folder that only this user can write: what is loaded from it is run. Raises SetupError where another could."""
+    """Make a folder that only this user can write: what is loaded from it is run. Raises SetupError where another could, or it
+    is a link, which another may have put in a place that all know."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise SetupError(
-            f"{path}: others can write there, or it is a link; name a folder of your own with --cache-folder"
-        )
+    if not stat.S_ISDIR(found.st_mode):
+        raise SetupError(f"{path}: is a link; remove it")
+    if found.st_uid != os.getuid():
+        raise SetupError(f"{path}: is another user's; have it removed")
+    if found.st_mode & 0o022:
+        raise SetupError(f"{path}: others can write there; `chmod go-w {shlex.quote(str(path))}`")
     return path
 
 

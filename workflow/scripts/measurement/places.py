@@ -132,7 +132,10 @@ def check_temporary():
 def check_cache(folder):
     """Make the folder of the compiler caches. Raises SetupError where it cannot be used."""
     try:
-        private_folder(folder)
+        try:
+            private_folder(folder)
+        except SetupError as error:
+            raise SetupError(f"{error}, or {CACHE_REMEDY}") from None
         check_room(folder, f"{CACHE_REMEDY}; {CLEAN}")
         with tempfile.TemporaryDirectory(prefix="trial-", dir=folder):
             pass

@@ -4,7 +4,7 @@ import os
 
 from environments import INSTALLED, read_environment
 
-from .caches import default_folder
+from .caches import default_folder, without_links
 from .device import describe_gpu, describe_passed_over, resolve_auto
 from .environment_variables import check_refused, describe_ignored
 from .places import check_cache, check_file, check_output, check_temporary
@@ -50,7 +50,7 @@ def check_places(arguments, folder, files, folders=()):
 def check_compiler(folder, compiled, gpu_entry):
     """The folder of the compiler caches; `folder`: what the user has named, if anything. Raises SetupError where it cannot be
     used, or a variant is `compiled` and a small library cannot be built there and loaded."""
-    folder = (folder or default_folder()).absolute()
+    folder = without_links(folder) if folder else default_folder()
     if compiled:
         check_toolchain(folder, gpu_entry.get("device", "cuda") == "cuda")
     else:
