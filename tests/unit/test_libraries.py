@@ -1,5 +1,8 @@
 """The libraries that mechanisms use: their versions are in the row, and a new one measures again the cells that use it, alone."""
 
+import sys
+from importlib import metadata
+
 import pytest
 import torch
 import yaml
@@ -86,6 +89,26 @@ def test_another_version_than_expected_is_refused():
         check_environment({name: "0.0.1"}, {}, torch.device("cpu"), "installed")
     with pytest.raises(SetupError, match="but no-such-library None was imported"):
         check_environment({"no-such-library": "1.0"}, {}, torch.device("cpu"), "installed")
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "version.py"])
+def test_the_version_is_that_of_the_source_that_would_be_imported(tmp_path, monkeypatch, file):
+    for name in ("accelerate", "numpy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+        (tmp_path / name / file).write_text("# a clone\n__version__ = '99.0.dev0'\n")
+    monkeypatch.delitem(sys.modules, "accelerate", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert package_version("accelerate") == "99.0.dev0"
+    assert package_version("numpy") == metadata.version("numpy"), "a row does not state it"
+
+
+def test_a_source_that_states_no_version_is_of_the_installed_one(tmp_path, monkeypatch):
+    (tmp_path / "accelerate").mkdir()
+    (tmp_path / "accelerate/__init__.py").write_bytes(b"\xff\xfe\n")
+    monkeypatch.delitem(sys.modules, "accelerate", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert package_version("accelerate") == metadata.version("accelerate")
 
 
 def test_what_is_installed_is_listed_by_name():

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from measurement.definition import ROOT, digest
 from measurement.errors import DiffbenchError, one_line
+from measurement.libraries import STATED
 from measurement.yaml_file import read_yaml
 
 PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
@@ -15,7 +16,6 @@ RELEASE = re.compile(r"\A\d+(?:\.\d+)*|(?<!cu)(?<!rocm)(?<![\d.])\d+(?:\.\d+)+")
 INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake, or measure.py
 KEYS = {"channels", "dependencies", "variables"}
 CUDA_VARIABLE = "DIFFBENCH_CUDA"  # the CUDA release of the torch build: a variable, because a pin cannot say it
-STATED = ("torch", "diffusers", "transformers", "accelerate")  # what the measuring process states as imported
 NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})(\+|\Z)")
 
 
