@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+import weights
 from conftest import ROOT
+from measurement.errors import SetupError
 
 FAILED = "weights of stable-diffusion-v1-5/stable-diffusion-v1-5 at revision 451f4fe16113 cannot be fetched: "
 
@@ -35,3 +37,32 @@ def test_what_keeps_weights_from_being_fetched_is_one_short_line(tmp_path, envir
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert last.startswith(f"error: {start}") and last.endswith(end)
     assert len(last) <= 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("HF_TOKEN", "hf_a", True),
+        ("HF_TOKEN", "", False),
+        ("HUGGING_FACE_HUB_TOKEN", "hf_a", True),
+        ("HOME", "", False),
+    ],
+)
+def test_a_token_counts_wherever_the_hub_looks_for_it(tmp_path, name, value, found):
+    environment = {key: text for key, text in os.environ.items() if not key.startswith(("HF_", "HUGGING_FACE_"))}
+    environment.update({"HF_HOME": str(tmp_path), name: value})
+    code = "import weights; print(weights.has_token())"
+    command = [sys.executable, "-c", code]
+    for expected in (found, True):
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT / "workflow/scripts")
+        assert result.stdout == f"{expected}\n", result.stderr
+        (tmp_path / "token").write_text("hf_of_a_login\n")
+
+
+def test_a_gated_model_without_a_token_is_one_line(monkeypatch):
+    monkeypatch.setattr(weights, "has_token", lambda: False)
+    weights.check_token([{"hub_id": "open/one"}])
+    with pytest.raises(SetupError, match="gated/one is gated: .* set HF_TOKEN .* or `hf auth login`"):
+        weights.check_token([{"hub_id": "open/one"}, {"hub_id": "gated/one", "gated": True}])
+    monkeypatch.setattr(weights, "has_token", lambda: True)
+    weights.check_token([{"hub_id": "gated/one", "gated": True}])

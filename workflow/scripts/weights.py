@@ -1,7 +1,7 @@
 """Fetch what pipelines are made of, at its pinned revision, into the cache of the Hugging Face hub, for runs that are offline.
 
 Only what a run loads is fetched: safetensors, in the dtype's variant, without the components that are left out; for random
-weights the configuration and tokenizer files of stages without an architecture. A gated model needs a token in HF_TOKEN.
+weights the configuration and tokenizer files of stages without an architecture. A gated model needs a token.
 """
 
 import os
@@ -45,10 +45,20 @@ def parse_arguments(arguments=None):
 def check_token(sources):
     """Raises SetupError where a model is gated and there is no token."""
     gated = [source["hub_id"] for source in sources if source.get("gated") and not folder_of(source)]
-    if gated and not os.environ.get("HF_TOKEN"):
+    if gated and not has_token():
         raise SetupError(
-            f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it"
+            f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it, or "
+            "`hf auth login`"
         )
+
+
+def has_token():
+    """Whether the hub's library finds a token: in a variable, or in the file that a login leaves."""
+    with importing("huggingface_hub"):
+        import huggingface_hub
+    if hasattr(huggingface_hub, "get_token"):
+        return bool(huggingface_hub.get_token())
+    return bool(huggingface_hub.HfFolder.get_token())  # of older releases
 
 
 def sources_of(stage):
