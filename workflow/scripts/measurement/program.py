@@ -1,13 +1,14 @@
 """How the programs end that measure: one line for what the user can fix, printed and logged, and the exit code."""
 
 import os
+import signal
 import sys
 
 from .caches import CLEAN, default_folder
 from .errors import DiffbenchError, one_line
 from .places import FULL, LONGEST_PATH, number_of, reason_of, remedy_of
 from .printing import flush, say
-from .starting import INTERRUPTED, begun
+from .starting import INTERRUPTED, begun, exit_code
 
 
 def run_program(work, log=None):
@@ -25,9 +26,9 @@ def run_program(work, log=None):
         where = one_line(error.filename, LONGEST_PATH) if error.filename else "this program"
         caches = f"; compiler caches are in {default_folder()}: {CLEAN}" if number_of(error) in FULL else ""
         return tell(f"error: {where}: {reason_of(error)}; {remedy_of(error)}{caches}", log)
-    except KeyboardInterrupt:
-        say(INTERRUPTED)
-        return 130
+    except KeyboardInterrupt as error:
+        tell(INTERRUPTED, log)
+        return exit_code(*error.args or [signal.SIGINT])
     for line in lines:
         if not log or not add_line(log, line):
             say(line)
@@ -35,7 +36,7 @@ def run_program(work, log=None):
 
 
 def tell(text, log):
-    """Print what the user can fix, and add it to the log. Returns exit code 1."""
+    """Print why a program ends, and add it to the log. Returns exit code 1."""
     say(text)
     add_line(log or os.devnull, text)
     return 1

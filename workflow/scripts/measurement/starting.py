@@ -35,7 +35,7 @@ def check_proc():
 
 
 def begun():
-    """Once all is imported: an interrupt raises KeyboardInterrupt."""
+    """Once all is imported: an interrupt raises KeyboardInterrupt, with the number of its signal."""
     handle(interrupt)
     sys.excepthook = sys.__excepthook__
 
@@ -44,11 +44,16 @@ def end(number, frame):
     try:
         os.write(2, f"{INTERRUPTED}\n".encode())
     finally:
-        os._exit(130)
+        os._exit(exit_code(number))
 
 
 def interrupt(number, frame):
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(number)
+
+
+def exit_code(number):
+    """What a shell says of a program that a signal ended."""
+    return 128 + number
 
 
 def explain(kind, error, traceback):
