@@ -19,9 +19,18 @@ import pytest
 from measurement import forked, session, supervise
 from measurement.allocation import Limits
 from measurement.errors import TemplateKilled
-from measurement.forked import or_spawned, send, template_of
+from measurement.forked import or_spawned, owner_of, send, template_of
 from measurement.monitor import Monitor
-from measurement.session import is_dead, kill_session, proportional_kib, resident_kib, session_pids, total_mib
+from measurement.session import (
+    FORKSERVER,
+    SPAWN,
+    is_dead,
+    kill_session,
+    proportional_kib,
+    resident_kib,
+    session_pids,
+    total_mib,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
 SCRIPTS = Path(session.__file__).parents[1]
@@ -59,7 +68,8 @@ class Workflow:
         run.mkdir()
         (run / "spec.json").write_text(json.dumps({"code": code}))
         with open(run / "log", "ab") as log:
-            template = template_of(self.process.pid, round_number)
+            arguments = argparse.Namespace(owner=self.process.pid, start_method=FORKSERVER)
+            template = template_of(arguments, owner_of(arguments), round_number)
             return template.fork(run / "spec.json", {**os.environ, **environment}, log, self.lock), run / "log"
 
     def result(self, code, *arguments, **environment):
@@ -336,20 +346,47 @@ def test_a_run_whose_template_was_killed_is_measured_again_in_a_new_process(tmp_
     seen = []
 
     def measure(arguments):
-        seen.append(arguments.owner)
-        if arguments.owner:
+        seen.append(arguments.start_method)
+        if arguments.start_method == FORKSERVER:
             raise TemplateKilled("measured again: …")
         return "rows"
 
-    arguments = argparse.Namespace(owner=1, log=tmp_path / "log")
-    assert (or_spawned(measure, arguments), seen) == ("rows", [1, None])
+    arguments = argparse.Namespace(start_method=FORKSERVER, log=tmp_path / "log")
+    assert (or_spawned(measure, arguments), seen) == ("rows", [FORKSERVER, SPAWN])
     assert arguments.log.read_text(encoding="utf-8") == "measured again: …\n"
 
 
 def test_a_run_that_no_workflow_owns_is_a_new_process():
-    assert template_of(None, 1) is None
-    assert template_of(2**22 + 1, 1) is None, "its workflow has ended"
-    assert template_of(os.getpid(), 2).round_number == 2
+    def owned_by(pid, start_method=FORKSERVER):
+        arguments = argparse.Namespace(owner=pid, start_method=start_method)
+        return owner_of(arguments), template_of(arguments, owner_of(arguments), 2)
+
+    assert owned_by(None) == (None, None)
+    assert owned_by(2**22 + 1) == (None, None), "its workflow has ended"
+    own = psutil.Process()
+    assert owned_by(own.pid, SPAWN) == (own, None)
+    owner, template = owned_by(own.pid)
+    assert (owner, template.owner, template.round_number) == (own, own, 2)
+
+
+def test_a_spawned_run_ends_with_its_workflow(tmp_path):
+    workflow = subprocess.Popen(["sleep", "600"])
+    command = [sys.executable, SCRIPTS / "measure.py", "--pipeline=sd-txt2img", "--batch-size=1", "--variant=eager"]
+    command += [f"--output={tmp_path / 'out'}", f"--owner={workflow.pid}", "--start-method=spawn", "--calls=100000"]
+    process = subprocess.Popen([*command, "--max-calls=100000"], stderr=subprocess.DEVNULL)
+    ends_s = time.monotonic() + 60
+    while not any(is_child_of(child, process) for child in psutil.process_iter(["cmdline", "ppid"])):
+        assert time.monotonic() < ends_s and process.poll() is None
+        time.sleep(0.1)
+    workflow.kill()
+    workflow.wait()
+    assert process.wait(timeout=30) == 128 + signal.SIGINT
+    assert not (tmp_path / "out").exists()
+
+
+def is_child_of(child, process):
+    """Whether it is the measuring process that `process` has started."""
+    return child.info["ppid"] == process.pid and str(SCRIPTS / "measuring_process.py") in child.info["cmdline"]
 
 
 def test_a_run_ends_with_its_workflow(workflow):

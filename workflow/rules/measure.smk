@@ -14,12 +14,11 @@ concern. Who built an environment, conda or uv, does not matter: both build the 
 """
 
 from measurement.caches import default_folder, report_cleaning
-from measurement.forked import OWNER
+from measurement.forked import METHOD, OWNER
 
 SETTINGS = PLAN.config["measurement"]
-os.environ.pop(OWNER, None)
-if PLAN.config["start_method"] == "forkserver":
-    os.environ[OWNER] = str(os.getpid())  # jobs inherit it
+os.environ[OWNER] = str(os.getpid())  # jobs inherit both
+os.environ[METHOD] = PLAN.config["start_method"]
 
 
 localrules:

@@ -28,7 +28,7 @@ from measurement.child import child_environment
 from measurement.command_line import add_place, parse_expected
 from measurement.device import find_device
 from measurement.errors import SetupError
-from measurement.forked import or_spawned, template_of
+from measurement.forked import or_spawned, owner_of, template_of
 from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.printing import print_anywhere
@@ -73,8 +73,11 @@ def measure_ceiling(arguments):
             allocated = (arguments.allocated_mib, arguments.allocated_minutes)
             limits = allocation.limits(TIME_LIMIT_S, None, *allocated, time.monotonic() - asked_at_s)
             monitor = Monitor(events=spec["events"])
-            template = template_of(arguments.owner, 1)
-            death = run_child(spec, Path(folder) / "spec.json", environment, log, lock, limits, monitor, template)
+            owner = owner_of(arguments)
+            template = template_of(arguments, owner, 1)
+            death = run_child(
+                spec, Path(folder) / "spec.json", environment, log, lock, limits, monitor, owner, template
+            )
         events = read_events(spec["events"])
     if death:
         raise SetupError(f"the ceilings of gpu {gpu}: {death[1]}; --log FILE keeps what the process printed")

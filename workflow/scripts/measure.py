@@ -34,7 +34,7 @@ from measurement.command_line import add_place, parse_expected, size
 from measurement.definition import SCALES, SETTINGS, WEIGHTS, check_limits, compiles, digest, option, resolve
 from measurement.device import find_device
 from measurement.errors import DiffbenchError, SetupError
-from measurement.forked import or_spawned, template_of
+from measurement.forked import or_spawned, owner_of, template_of
 from measurement.locking import locked
 from measurement.monitor import Monitor
 from measurement.places import check_file
@@ -203,9 +203,10 @@ def supervise(arguments, gpu_entry, definition, identity, folder):
             own = child_environment(cache.folder, device.kind, arguments.threads, arguments.torch)
             environment = {**own, **device.environment()}
             pad(environment)
-            template = template_of(arguments.owner, arguments.round)
+            owner = owner_of(arguments)
+            template = template_of(arguments, owner, arguments.round)
             since = log.tell()
-            death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor, template)
+            death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor, owner, template)
             events = read_events(spec["events"])
             death = check_begun(events, death, log_path, since)
             rows, samples = assemble(identity, shared, definition, events, death, monitor)

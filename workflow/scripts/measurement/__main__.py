@@ -13,9 +13,7 @@ from .errors import DiffbenchError, SetupError, one_line, print_traceback
 from .failure import classify, fault_of
 from .garbage import importing
 from .printing import flush, print_anywhere
-from .session import UNREPORTED, die_with_parent
-
-SPAWN, FORKSERVER = START_METHODS = ("spawn", "forkserver")  # the words of Python's multiprocessing
+from .session import SPAWN, UNREPORTED, die_with_parent
 
 
 class Report:

@@ -7,7 +7,8 @@ from sizes import SIZE
 
 from .arguments import count, optional, path, positive_integer, refusal, versions
 from .definition import NAME, ROOT
-from .forked import OWNER
+from .forked import METHOD, OWNER
+from .session import FORKSERVER, START_METHODS
 
 
 def add_place(parser):
@@ -36,8 +37,14 @@ def add_place(parser):
         "--owner",
         default=os.environ.get(OWNER),
         type=optional(positive_integer),
-        help="pid: the run is forked from a process that has imported the libraries and ends with this one; by default $"
-        f"{OWNER}; none: a new process",
+        help=f"pid of the workflow, with which the run ends; by default ${OWNER}; none: a run of its own, in a new process",
+    )
+    parser.add_argument(
+        "--start-method",
+        default=os.environ.get(METHOD, FORKSERVER),
+        choices=START_METHODS,
+        help="forkserver: a run of a workflow is forked from a process that has imported the libraries; spawn: it is a new "
+        f"process; by default ${METHOD}, else forkserver",
     )
     parser.add_argument("--log", type=path, default=None, help="file for what the measuring process prints")
     parser.add_argument("--root", type=path, default=ROOT, help="folder that holds config/ and resources/")

@@ -22,9 +22,10 @@ from .caches import private_folder
 from .environment_variables import PADDING
 from .errors import SetupError, TemplateKilled
 from .locking import FOLDER
-from .session import PROGRAM, is_dead
+from .session import FORKSERVER, PROGRAM, SPAWN, is_dead
 
-OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its templates end
+METHOD = "DIFFBENCH_START_METHOD"  # of the workflow's runs
+OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its runs and templates end
 # read when they are needed, not at import; TMPDIR is not: torch keeps the place of precompiled headers
 OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", PADDING)
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
@@ -226,11 +227,18 @@ def receive(connection):
     return json.loads(text or "{}")
 
 
-def template_of(owner, round_number):
-    """The Template of the runs of a workflow, whose pid is `owner`; None for a run of its own, or if it has ended."""
-    if owner and sys.platform == "linux":
+def owner_of(arguments):
+    """The psutil.Process of the workflow whose run this is; None for a run of its own, or if it has ended."""
+    if arguments.owner:
         with suppress(psutil.Error, OSError):
-            return Template(psutil.Process(owner), round_number)
+            return psutil.Process(arguments.owner)
+    return None
+
+
+def template_of(arguments, owner, round_number):
+    """The Template of the runs of the workflow `owner`; None where they are not forked."""
+    if owner and arguments.start_method == FORKSERVER and sys.platform == "linux":
+        return Template(owner, round_number)
     return None
 
 
@@ -242,5 +250,5 @@ def or_spawned(measure, arguments):
     except TemplateKilled as error:
         with open(arguments.log or os.devnull, "a", encoding="utf-8", errors="replace") as log:
             log.write(f"{error}\n")
-        arguments.owner = None
+        arguments.start_method = SPAWN
         return measure(arguments)

@@ -33,7 +33,7 @@ from .forked import replace_socket
 from .garbage import importing
 from .nvml import visible_capability
 from .printing import flush
-from .session import POLL_S, die_with_parent, kill_session
+from .session import FORKSERVER, POLL_S, die_with_parent, kill_session
 
 PERIOD_S = 1.0  # between two looks at whether this process is still of use
 LONGEST_BYTES = 4096  # of a request: the path of a file
@@ -263,7 +263,7 @@ class Server:
             tempfile.tempdir = None  # TMPDIR may be gone
             os.chdir(request["folder"])
             reseed()
-            from .__main__ import FORKSERVER, run
+            from .__main__ import run
 
             send(connection, pid=os.getpid(), template=os.getppid())
             connection.close()

@@ -12,6 +12,7 @@ import psutil
 
 from .printing import say
 
+FORKSERVER, SPAWN = START_METHODS = ("forkserver", "spawn")  # the words of Python's multiprocessing
 KILL_S = 30.0  # a process that has not died by then waits in the kernel for a driver or a file system
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1  # prctl(2)

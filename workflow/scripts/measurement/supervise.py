@@ -147,12 +147,12 @@ def describe_death(returncode, oom_kills, limit_s=None):
     return "crashed", f"the measuring process ended with exit code {returncode} before its work was done"
 
 
-def run_child(spec, spec_path, environment, log, lock, limits, monitor, template=None):
+def run_child(spec, spec_path, environment, log, lock, limits, monitor, owner=None, template=None):
     """Run the measuring process to its end. Returns (status, detail) if it died or was stopped, else None.
 
     `spec` is written to `spec_path`, in a folder of the run's own in which the child works; its output goes to `log`; `lock` is
     a descriptor that the child inherits, so that the device stays locked while the child lives. With `template`, a
-    forked.Template, the child is forked from that if it can be. An interrupt, or the end of the template's owner, kills the child
+    forked.Template, the child is forked from that if it can be. An interrupt, or the end of the workflow `owner`, kills the child
     and is raised. Raises TemplateKilled.
     """
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
@@ -173,7 +173,7 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, template
         )
     try:
         write_holder(lock, process.pid)
-        stopped = watch(process, limits, monitor, start_s, template and template.owner)
+        stopped = watch(process, limits, monitor, start_s, owner)
     except BaseException:
         kill_session(process)
         raise
