@@ -11,6 +11,7 @@ import pytest
 
 from conftest import ROOT
 from measurement import toolchain
+from measurement.environment_variables import inherited
 from measurement.errors import SetupError
 from measurement.toolchain import check_toolchain, compiler_version, find_c_compiler, find_compiler, torch_libraries
 from mounts import mounted
@@ -87,6 +88,27 @@ def test_a_compiler_that_fails_is_quoted_with_the_line_that_matters(tmp_path, mo
     assert str(caught.value).endswith("; apt install build-essential")
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("collect2: fatal error: ld terminated with signal 25 [File size limit exceeded]", "raise `ulimit -f`"),
+        (
+            "x.s: fatal error: cannot write: Disk quota exceeded",
+            "set DIFFBENCH_CACHE or --cache-folder to another folder",
+        ),
+        (
+            "cc1plus: out of memory allocating 65536 bytes",
+            "too little memory is free: raise `ulimit -v`, or end other programs",
+        ),
+        ("c++: fatal error: cannot execute 'cc1plus': vfork: Resource temporarily unavailable", "or end others"),
+    ],
+)
+def test_a_compiler_that_meets_a_limit_is_no_compiler_to_install(tmp_path, monkeypatch, said, advice):
+    monkeypatch.setenv("CXX", str(program(tmp_path / "c++", f'echo "{said}"; exit 1')))
+    with pytest.raises(SetupError, match=f"{re.escape(said)}; .*{re.escape(advice)}$"):
+        check_toolchain(tmp_path / "cache")
+
+
 def test_the_compilers_are_those_that_torch_and_triton_take(tmp_path, monkeypatch):
     names = ("g++", "clang++", "gcc", "clang", "mine")
     for name in names:
@@ -96,13 +118,15 @@ def test_the_compilers_are_those_that_torch_and_triton_take(tmp_path, monkeypatc
     monkeypatch.setenv("CXX", "mine")
     monkeypatch.setenv("CC", f"{tmp_path}/mine")
     assert (find_compiler(), find_c_compiler()) == (f"{tmp_path}/mine", f"{tmp_path}/mine")
-    for value in ("ccache g++", "", "/no/where"):
+    for value in ("ccache g++", "/no/where"):
         monkeypatch.setenv("CXX", value)
-        with pytest.raises(
-            SetupError,
-            match=re.escape(f"and '{value}' cannot be found; set CXX to the path of one, without options, or"),
-        ):
+        advice = "unset CXX, or set it to the path of one, without wrapper or options"
+        with pytest.raises(SetupError, match=re.escape(f"and '{value}' cannot be found; {advice}") + "$"):
             find_compiler()
+    monkeypatch.setenv("CXX", "")
+    monkeypatch.setenv("CC", "")
+    assert (find_compiler(), find_c_compiler()) == (f"{tmp_path}/g++", f"{tmp_path}/gcc")
+    assert not {"CC", "CXX"} & set(inherited(os.environ)), "torch and Triton would start a program without a name"
     monkeypatch.delenv("CXX")
     (tmp_path / "g++").unlink()
     with pytest.raises(SetupError, match=f"and 'g\\+\\+' cannot be found; set CXX={tmp_path}/clang\\+\\+"):

@@ -125,8 +125,10 @@ def is_needed(name):
 
 
 def inherited(environment):
-    """What a measuring process inherits of `environment`: what it needs, with places that do not depend on the working folder."""
-    return {name: absolute(name, value) for name, value in environment.items() if is_needed(name)}
+    """What a measuring process inherits of `environment`: what it needs, with places that do not depend on the working folder,
+    and no compiler without a name."""
+    found = {name: absolute(name, value) for name, value in environment.items() if is_needed(name)}
+    return {name: value for name, value in found.items() if value or name not in ("CC", "CXX")}
 
 
 def untranslated(environment):

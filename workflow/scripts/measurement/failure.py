@@ -24,9 +24,9 @@ FAULTS = {
         "a file system fails: look at `dmesg` and `mount`"
     ),
     re.compile(r"Too many open files"): "too few files may be open: raise `ulimit -n`",
-    re.compile(r"File too large"): "files may not be so large: raise `ulimit -f`",
+    re.compile(r"File (too large|size limit exceeded)"): "files may not be so large: raise `ulimit -f`",
     re.compile(r"Resource temporarily unavailable|can't start new thread|Cannot fork"): (
-        "too few processes or threads may be started: raise `ulimit -u`, or end others"
+        "too few processes or threads may be started: raise `ulimit -u` or `ulimit -v`, or end others"
     ),
     re.compile(r"No usable temporary directory"): "there is no folder for temporary files: set TMPDIR to one",
     re.compile(
@@ -124,6 +124,14 @@ def fault_of(error, own=()):
         if isinstance(cause, PermissionError) and str(cause.filename).startswith(tuple(map(str, own))):
             return f"a folder may not be written: change its permissions: {text_of(cause, 160)}"
     return None
+
+
+def remedy_in(text):
+    """What the machine or the user is at fault for, and what to do, from the output of another program; None where that does not
+    say."""
+    if MEMORY_MESSAGES.search(text):
+        return "too little memory is free: raise `ulimit -v`, or end other programs"
+    return next((meaning for pattern, meaning in FAULTS.items() if pattern.search(text)), None)
 
 
 def decisive_line(text):

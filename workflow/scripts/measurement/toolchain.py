@@ -15,7 +15,7 @@ from pathlib import Path
 from .caches import default_folder
 from .environment_variables import untranslated
 from .errors import SetupError, one_line
-from .failure import decisive_line
+from .failure import FULL_DISK, decisive_line, remedy_in
 from .places import CACHE_REMEDY, check_cache, check_quotable, reason_of
 
 INSTALL = "apt install build-essential"
@@ -31,15 +31,15 @@ VERSION_S = 10.0
 def find_program(purpose, variable, names):
     """The path of the compiler that `variable` names, else of the first of `names`. Raises SetupError where there is none."""
     named = os.environ.get(variable)
-    candidates = names if named is None else [named]
-    for candidate in candidates:
-        found = shutil.which(candidate)
-        if found:
-            return found
-    other = shutil.which("clang++" if "+" in candidates[0] else "clang")
-    advice = f"set {variable}={other}" if other else f"install one: {INSTALL}"
-    if named is not None:
-        advice = f"set {variable} to the path of one, without options, or unset it; {advice}"
+    candidates = [named] if named else names
+    found = next(filter(None, map(shutil.which, candidates)), None)
+    if found:
+        return found
+    if named and any(map(shutil.which, names)):
+        advice = f"unset {variable}, or set it to the path of one, without wrapper or options"
+    else:
+        other = shutil.which("clang++" if "+" in names[0] else "clang")
+        advice = f"set {variable}={other}" if other else f"install one: {INSTALL}"
     raise SetupError(
         f"torch.compile needs {purpose}, and {' and '.join(map(repr, candidates))} cannot be found; {advice}"
     )
@@ -112,7 +112,7 @@ def build(command, folder):
     if result.returncode:
         said = result.stdout.decode("utf-8", "replace")
         reason = one_line(decisive_line(said) or said or "no message", 160)
-        advice = CACHE_REMEDY if "No space left" in said else INSTALL
+        advice = CACHE_REMEDY if FULL_DISK.search(said) else remedy_in(said) or INSTALL
         raise SetupError(f"{command[0]} cannot build a C++ library with OpenMP: {reason}; {advice}")
 
 
