@@ -247,7 +247,7 @@ def test_a_disk_that_fills_while_it_is_measured_loses_nothing(tmp_path):
         assert result.returncode == 1
         line = result.stderr.splitlines()[-1]
         assert line.startswith(f"error: {folder}/out: cannot be written: No space left on device; make room; ")
-        kept = Path(re.search("move the files of (.*) there", line).group(1))
+        kept = Path(re.search("move the files there from (.*)$", line).group(1))
         (row,) = rows_of(kept)
         assert row["status"] == "ok" and (kept / "outputs/stage-1.npy").is_file()
         shutil.rmtree(kept)

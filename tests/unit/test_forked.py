@@ -331,6 +331,23 @@ def test_a_run_works_in_its_own_folder_wherever_the_workflow_works(workflow, tmp
     assert own != other and template == same
 
 
+def test_a_template_leaves_nothing_among_temporary_files_and_its_runs_have_their_own_caches(workflow_with):
+    workflow = workflow_with("global named; named = os.environ['TORCHINDUCTOR_CACHE_DIR']")
+    code = "print(named, os.environ['TORCHINDUCTOR_CACHE_DIR'])"
+    assert workflow.result(code, TORCHINDUCTOR_CACHE_DIR="/of/the/cell")[1].split() == [
+        str(folder_of(workflow)),
+        "/of/the/cell",
+    ]
+
+
+def test_a_machine_that_does_not_tell_its_memory_costs_no_run(workflow, monkeypatch):
+    def tell():
+        raise KeyError(b"MemTotal:")
+
+    monkeypatch.setattr(forked.psutil, "virtual_memory", tell)
+    assert workflow.result("print('forked')") == (0, "forked\n")
+
+
 def test_many_environments_do_not_fill_the_memory(workflow, monkeypatch):
     monkeypatch.setattr(forked, "MOST_MEMORY", 0.0)
     monkeypatch.setattr(forked, "LEAST_KEPT", 2)

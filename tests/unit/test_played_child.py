@@ -125,7 +125,7 @@ def test_what_cannot_be_put_into_the_output_folder_is_kept_elsewhere(run, tmp_pa
         run(1, events_of(0, 3))
     output, kept = folders
     reason = f"{output}: cannot be written: No space left on device; make room"
-    assert str(caught.value) == f"{reason}; the measurement is kept: move the files of {kept} there"
+    assert str(caught.value) == f"{reason}; the measurement is kept: move the files there from {kept}"
     (found,) = rows_of(kept)
     assert (found["status"], found["iterations_per_second"]) == ("ok", "4")
     assert sorted(path.name for path in kept.iterdir()) == ["calls.csv", "outputs", "run.csv"]

@@ -167,7 +167,7 @@ def put_or_keep(output, files, folders):
         except SetupError:
             shutil.rmtree(kept, ignore_errors=True)
             raise error from None
-        raise SetupError(f"{error}; the measurement is kept: move the files of {kept} there") from None
+        raise SetupError(f"{error}; the measurement is kept: move the files there from {kept}") from None
 
 
 def supervise(arguments, gpu_entry, definition, identity, folder):

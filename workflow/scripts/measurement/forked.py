@@ -152,7 +152,13 @@ class Template:
             listener.listen()
             started = subprocess.Popen(
                 [sys.executable, str(PROGRAM), "--serve", str(listener.fileno()), str(self.owner.pid)],
-                env={**environment, NVML_CHECK: "1", "TORCH_WARM_POOL": "0"},
+                # torch makes its folder of caches as it is imported, whether or not anything is compiled
+                env={
+                    **environment,
+                    NVML_CHECK: "1",
+                    "TORCH_WARM_POOL": "0",
+                    "TORCHINDUCTOR_CACHE_DIR": str(path.parent),
+                },
                 cwd=NO_FOLDER,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -174,7 +180,8 @@ class Template:
                     other.unlink()
                 elif int(owner) == self.owner.pid and other.is_socket():
                     own[other] = other.stat().st_mtime
-        kept = max(LEAST_KEPT, int(psutil.virtual_memory().total / 2**20 * MOST_MEMORY / TEMPLATE_MIB))
+        memory_mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+        kept = max(LEAST_KEPT, int(memory_mib * MOST_MEMORY / TEMPLATE_MIB))
         for other in sorted(own, key=own.get, reverse=True)[kept - 1 :]:
             with suppress(OSError):
                 other.unlink()
