@@ -388,6 +388,12 @@ def measure(*arguments, pipeline="sd-txt2img", batch_size=1, output="out", varia
     return provoke
 
 
+def open_cache(case):
+    (case.folder / "open").mkdir()
+    (case.folder / "open").chmod(0o777)
+    measure("--cache-folder", "open")(case)
+
+
 def no_cores(case):
     case.run([sys.executable, "-m", "snakemake"])
 
@@ -421,6 +427,7 @@ PROVOKE = {
     "no C++ compiler": no_compiler,
     "weights neither here nor reachable": no_weights,
     "compiled code cannot be used from the cache's folder": measure("--cache-folder", "a b", variant="compile"),
+    "others can write to the cache's folder": open_cache,
     "Slurm asked to measure `auto`": slurm_auto,
     "Slurm not installed": no_slurm,
     "results cannot be written": file_in_place,
