@@ -72,16 +72,23 @@ def test_a_signal_interrupts_the_work(tmp_path, capsys, number):
     assert capsys.readouterr().err == (tmp_path / "log").read_text() == "interrupted: nothing was written\n"
 
 
+def test_an_interrupted_job_says_so_in_its_log(tmp_path, capsys):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    assert run_program(lambda: os.kill(os.getpid(), signal.SIGINT), tmp_path / "log") == 130
+    assert (tmp_path / "log").read_text() == "interrupted: nothing was written\n"
+    assert capsys.readouterr().err == ""
+
+
 def test_under_nohup_a_hangup_does_not_end_the_work(capsys):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     assert run_program(lambda: [os.kill(os.getpid(), signal.SIGHUP)] and ["done"]) == 0
     assert capsys.readouterr().err == "done\n"
 
 
-def started_with(folder, program, yaml):
+def started_with(folder, program, yaml, *arguments):
     """How a program ends whose import of `yaml` runs this code."""
     (folder / "yaml.py").write_text(yaml)
-    command = [sys.executable, SCRIPTS / f"{program}.py", "--help"]
+    command = [sys.executable, SCRIPTS / f"{program}.py", "--help", *arguments]
     return subprocess.run(
         command,
         capture_output=True,
@@ -97,6 +104,13 @@ def test_an_interrupt_while_a_program_imports_is_one_line(tmp_path, program, num
     code = f"import os, time\nos.kill(os.getpid(), {number:d})\ntime.sleep(60)\n"
     result = started_with(tmp_path, program, code)
     assert (result.returncode, result.stdout, result.stderr) == (128 + number, "", "interrupted: nothing was written\n")
+
+
+def test_an_interrupt_while_a_job_imports_is_silent(tmp_path):
+    """Snakemake prints the line."""
+    code = f"import os, time\nos.kill(os.getpid(), {signal.SIGINT:d})\ntime.sleep(60)\n"
+    result = started_with(tmp_path, "measure", code, "--log", "log")
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("program", ["measure", "ceiling", "weights"])

@@ -27,16 +27,21 @@ def run_program(work, log=None):
         caches = f"; compiler caches are in {default_folder()}: {CLEAN}" if number_of(error) in FULL else ""
         return tell(f"error: {where}: {reason_of(error)}; {remedy_of(error)}{caches}", log)
     except KeyboardInterrupt as error:
-        tell(INTERRUPTED, log)
+        note(INTERRUPTED, log)
         return exit_code(*error.args or [signal.SIGINT])
     for line in lines:
-        if not log or not add_line(log, line):
-            say(line)
+        note(line, log)
     return 0
 
 
+def note(text, log):
+    """Add a line to the log, which is what a job of the workflow has; print it where there is none."""
+    if not log or not add_line(log, text):
+        say(text)
+
+
 def tell(text, log):
-    """Print why a program ends, and add it to the log. Returns exit code 1."""
+    """Print what the user can fix, and add it to the log. Returns exit code 1."""
     say(text)
     add_line(log or os.devnull, text)
     return 1
