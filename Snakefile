@@ -51,6 +51,8 @@ ENDING = ending.watch(
     main=workflow.is_main_process or workflow.remote_exec,
     rules=lambda: [rule.name for rule in workflow.rules],
 )
+if workflow.is_main_process:
+    ending.interruptible()
 
 from checking import check_config_file
 from measurement.environment_variables import PYTHON_BREAKS

@@ -31,6 +31,7 @@ MARKED = "<!-- diffbench:begin table dataset={} gpu=A100 batch_size=1 -->\nold\n
 END = "<!-- diffbench:end -->\n"
 LOG = re.compile(r" \(log: [^()]+\)$")
 PLAN = [sys.executable, "-m", "snakemake", "--cores", "1", "-n"]
+TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 SNAKEMAKE = "What Snakemake says itself"
 WITHOUT = [
     "which",
@@ -86,8 +87,8 @@ class Case(Project):
         process = subprocess.Popen(
             self.command(*arguments), cwd=self.folder, env={**os.environ, "NO_COLOR": "1"}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            # a shell that starts the tests in the background has them ignore what Ctrl-C sends
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            # a shell that starts the tests in the background has them ignore what a terminal sends
+            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in TERMINAL],
         )  # fmt: skip
         seen = []
         for line in process.stdout:
@@ -286,11 +287,13 @@ def locked(case):
         process.communicate()
 
 
-def interrupt(case):
+def interrupt(case, *signals):
     case.tiny()
     process, seen = case.begin(RUN, until="speed-up")
     time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)
+    for number in signals or [signal.SIGINT]:
+        os.killpg(process.pid, number)
+        time.sleep(0.1)
     case.finish(process, seen)
 
 
@@ -495,3 +498,12 @@ def test_the_last_line_says_why(kind, planned, tmp_path):
         logs = re.findall(LOG, last) if kind != "disk full" else []  # that disk is gone
         assert all((case.folder / log[len(" (log: ") : -1]).is_file() for log in logs)
     assert "Error in rule" not in case.output and "Complete log" not in case.output
+
+
+@pytest.mark.parametrize("signals", ["HUP", "QUIT", "TERM", "INT INT INT"])
+def test_a_signal_ends_all_in_one_line_and_leaves_no_lock(signals, planned, tmp_path):
+    case = Case(planned.copy(tmp_path / "project").folder)
+    interrupt(case, *(signal.Signals[f"SIG{name}"] for name in signals.split()))
+    said = [line for line in case.output.splitlines() if re.search("interrupted|Traceback|rror|exit", line)]
+    assert said == case.output.splitlines()[-1:] == ["interrupted: 0 of 1 runs are measured; start again to go on"]
+    assert not list(case.folder.glob(".snakemake/locks/*"))

@@ -6,12 +6,14 @@ Snakemake's blocks about what failed are not printed, unless with --verbose; its
 import logging
 import os
 import sys
+import threading
 import time
 import warnings
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from measurement.printing import lossy
+from measurement.starting import handle
 from reasons import ERROR, LENGTH, describe_exception, describe_program, describe_submitted, last_line, with_log
 
 HIDDEN = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
@@ -19,6 +21,7 @@ HIDDEN_TEXTS = (  # of messages without event
     "Exiting because a job execution failed",
     "Shutting down, this might take some time",
     "Terminating processes on user request",
+    "Will exit after finishing currently running jobs",
     "Removing output files of failed job",
 )
 HIDDEN_AT_THE_END = ("Complete log(s): ", "Elapsed time: ")  # unless all went well
@@ -26,6 +29,7 @@ STOPPED = ("Terminating processes on user request", "Will exit after finishing c
 UNFINISHED = "At least one job did not complete successfully"
 CALLED = "CalledProcessError"
 INTERRUPTED = "interrupted; start again to go on"
+PATIENCE_S = 10  # for which an interrupt that is repeated does nothing
 SEVERAL = "{count} jobs failed, for the reasons above"
 
 
@@ -160,6 +164,25 @@ def hide_interrupt(kind, error, traceback):
         print(INTERRUPTED, file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
+
+
+class Interrupts:
+    """A handler of signals: each interrupts Snakemake, which then removes its lock. What a terminal sends the jobs get, too. What
+    is sent again while they end would interrupt the end itself: for a while it does nothing."""
+
+    def __init__(self):
+        self.since_s = None  # of the last one that did something
+
+    def __call__(self, number, frame):
+        if self.since_s is None or time.monotonic() >= self.since_s + PATIENCE_S:
+            self.since_s = time.monotonic()
+            raise KeyboardInterrupt
+
+
+def interruptible():
+    """Have a signal that asks Snakemake to end, such as that of a terminal that closes, interrupt it as Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():  # no other may handle signals
+        handle(Interrupts())
 
 
 def watch(logger, verbose, main, rules):
