@@ -507,3 +507,11 @@ def test_a_signal_ends_all_in_one_line_and_leaves_no_lock(signals, planned, tmp_
     said = [line for line in case.output.splitlines() if re.search("interrupted|Traceback|rror|exit", line)]
     assert said == case.output.splitlines()[-1:] == ["interrupted: 0 of 1 runs are measured; start again to go on"]
     assert not list(case.folder.glob(".snakemake/locks/*"))
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "0<&- >&- 2>&-"])
+def test_streams_that_are_closed_stop_no_run(streams, planned, tmp_path):
+    case = Case(planned.copy(tmp_path / "project").folder)
+    case.tiny()
+    case.run(["bash", "-c", f'"$@" {streams}', "bash", *case.command(RUN)])
+    assert case.code == 0 and (case.folder / RUN).is_file(), case.output

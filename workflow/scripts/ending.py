@@ -190,7 +190,7 @@ def watch(logger, verbose, main, rules):
     sys.excepthook = hide_interrupt
     for handler in list(logger.handlers):
         if handler.name == "DefaultStreamHandler":
-            handler.stream = lossy(handler.stream)
+            handler.stream = lossy(handler.stream or sys.stderr)  # none: it was closed when Snakemake started
             ending = Ending(logger, handler, verbose, main, rules)
             logger.addHandler(ending)
             return ending
