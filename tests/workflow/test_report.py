@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 import zipfile
 
 import pytest
@@ -82,3 +84,19 @@ def test_it_is_read_without_network(reported, visit):
     figure.wait_for()
     top, height = figure.bounding_box()["y"], figure.bounding_box()["height"]
     assert height > 900 and top >= 0  # the top of a tall figure can be reached
+
+
+@pytest.mark.parametrize("option", ["--directory", "--snakefile"])
+def test_a_report_of_another_folder_has_the_stylesheet(reported, tmp_path, option):
+    """Asked for from the project's folder, or from the other one."""
+    project = reported.copy(tmp_path / "project")
+    other = tmp_path / "other"
+    for part in ("config", "results", ".snakemake"):
+        shutil.copytree(project.folder / part, other / part)
+    report = ("published", "--report", other / "report.html")
+    if option == "--directory":
+        project.snakemake(*report, option, other)
+    else:
+        command = project.command(*report, option, project.folder / "Snakefile")
+        subprocess.run(command, cwd=other, check=True, capture_output=True)
+    assert "safe center" in (other / "report.html").read_text(encoding="utf-8")
