@@ -1,5 +1,8 @@
 """One line for what Snakemake says in many: its own exceptions, as it prints them."""
 
+import getpass
+from pathlib import Path
+
 import pytest
 from snakemake.exceptions import (
     CreateCondaEnvironmentException,
@@ -21,7 +24,7 @@ def described(error, linemaps=None):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (LockException(), "another snakemake works in "),
+        (LockException(), "another snakemake works here: "),
         (
             MissingRuleException("figurs"),
             "figurs: no rule and no file that a rule makes has this name; did you mean figures? ",
@@ -56,6 +59,50 @@ def test_an_exception_that_nobody_raises_on_purpose_is_a_fault_with_its_place():
         text = described(error)
     assert text.startswith("test_reasons.py, line ")
     assert text.endswith("KeyError: 'gpu'; this is a fault of diffbench: report it with the log")
+
+
+@pytest.mark.parametrize("file", ["{stdlib}/getpass.py", "/b/site-packages/snakemake/cli.py", "<frozen runpy>"])
+def test_an_exception_without_a_place_that_is_ours_is_no_fault_of_diffbench(file):
+    path = file.format(stdlib=Path(getpass.__file__).parent)
+    trace = f'Traceback (most recent call last):\n\n  File "{path}", line 7, in f\n    x\n\nKeyError: 3\n'
+    place = f"{Path(path).name}, line 7"
+    cause = f"{place}: KeyError: 3; no code of diffbench raised it, look for the cause in the log"
+    assert describe_exception("KeyError", trace) == cause
+    ours = trace.replace("KeyError", '  File "/a/matrix.py", line 8, in g\n    y\n\nKeyError')
+    assert describe_exception("KeyError", ours).startswith(
+        "matrix.py, line 8: KeyError: 3; this is a fault of diffbench"
+    )
+
+
+def test_a_user_without_a_name_is_told_to_set_one(monkeypatch):
+    """In a container, as Snakemake asks for the name."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)
+    try:
+        getpass.getuser()
+    except (KeyError, OSError) as error:  # OSError: from Python 3.13
+        text = described(error)
+    assert text == "this user, 2147483643, has no name on this machine; set one: `export USER=me`"
+
+
+def test_a_lock_names_the_folder_for_unlocking(tmp_path, monkeypatch):
+    (tmp_path / "a b").mkdir()
+    monkeypatch.chdir(tmp_path / "a b")
+    assert f"`snakemake --unlock --directory '{tmp_path}/a b'`" in described(LockException())
+
+
+@pytest.mark.parametrize(("path", "folder"), [("results/q/runs/round~1/run.csv", "results"), ("/a/b c.csv", "/a")])
+def test_a_file_of_the_future_is_named_with_a_remedy(path, folder):
+    """As Snakemake 9.27 says it."""
+    text = (
+        'WorkflowError in rule measurements in file "/a/report.smk", line 68:\n'
+        f"Output results/q/measurements.csv has older modification time (2026-11-28 00:10:00) than input {path} "
+        "(2026-11-28 01:10:00). This could indicate a clock skew problem in your network and would trigger a rerun of this "
+        "job in the next execution and should therefore be fixed on system level. System time: 2026-11-28 00:10:01"
+    )
+    remedy = f"set the clock right, or run `find {folder} -newermt now -exec touch {{}} +`"
+    assert describe_exception("WorkflowError", text) == f"time in the future: {path}; {remedy}"
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,31 @@
 import builtins
 import difflib
 import re
+import shlex
 import signal
+import sysconfig
 from pathlib import Path
 
 LENGTH = 200  # of the last line, without the path of a log
 CLOCK_SLACK_S = 2  # a file's time is in ticks of the kernel, or of a file server whose clock is late
 ERROR = "error: "
-LOCKED = "another snakemake works in {folder}: wait until it ends; if none does, `snakemake --unlock` removes its lock"
+LOCKED = (
+    "another snakemake works here: wait until it ends; if none does, "
+    "`snakemake --unlock --directory {folder}` removes its lock"
+)
 UNKNOWN = "{name}: no rule and no file that a rule makes has this name;{near} `snakemake --list-target-rules` prints the rules"
 MISSING = "{file}: this input of rule {rule} is missing{more}; restore it"
+FUTURE = "time in the future: {file}; set the clock right, or run `find {folder} -newermt now -exec touch {{}} +`"
+NO_USER = "this user, {number}, has no name on this machine; set one: `export USER=me`"
+FOREIGN = "{what}; no code of diffbench raised it, look for the cause in the log"
 FAULT = "{what}; this is a fault of diffbench: report it with the log"
 SYSTEM = "{file}: cannot be read or written: {reason}"
 CRASHED = "rule {rule}: its program was ended by {signal}"
 FAILED = "rule {rule}: its program failed with exit code {code}"
-CONDA = "conda: found no such command; install conda, or start without --use-conda or --sdm conda"
+CONDA = "conda: found no such command; install conda, or start without --use-conda, --sdm conda or --archive"
 ENVIRONMENT = "{file}: conda cannot make this environment: {reason}"
 PIP = "ERROR: "
+PACKAGES = {"site-packages", "dist-packages"}  # folders of what is installed
 OWN = re.compile(r"\b(?:DiffbenchError|ReportError|SetupError): *(.+)")
 
 
@@ -83,7 +92,7 @@ def describe_exception(name, text, rules=()):
     if block:  # the exception of a rule's `run:` block
         name, text = block[1], text.partition("\n")[2]
     if name == "LockException":
-        return LOCKED.format(folder=Path.cwd())
+        return LOCKED.format(folder=shlex.quote(str(Path.cwd())))
     unknown = re.search(r"No rule to produce (\S+) \(|There is no rule named (\S+)\.", text)
     if unknown:
         target = unknown[1] or unknown[2]
@@ -94,6 +103,12 @@ def describe_exception(name, text, rules=()):
         files = missing[2].split("\n")
         more = f", and {len(files) - 1} more" if len(files) > 1 else ""
         return MISSING.format(rule=missing[1], file=files[0].strip(), more=more)
+    future = re.search(r"Output .+ has older modification time \(.+?\) than input (.+?) \(\d", text)
+    if future:
+        return FUTURE.format(file=future[1], folder=shlex.quote(str(folder_of_all(Path(future[1])))))
+    nameless = re.search(r"getpwuid\(\): uid not found: (\d+)", text)
+    if nameless:
+        return NO_USER.format(number=nameless[1])
     if "Error running conda info" in text:
         return CONDA
     environment = re.search(r"Could not create conda environment from (\S+):\n.*Output:\n(.*)", text, re.DOTALL)
@@ -103,7 +118,12 @@ def describe_exception(name, text, rules=()):
     kind = getattr(builtins, name, None)
     if system and isinstance(kind, type) and issubclass(kind, OSError):
         return SYSTEM.format(file=system[2] or "a file", reason=system[1])
-    return FAULT.format(what=describe_fault(name, text)) if kind else describe_other(text)
+    return describe_fault(name, text) if kind else describe_other(text)
+
+
+def folder_of_all(path):
+    """The folder that holds a file and its like: results/ of one in it, else the file's own."""
+    return path.parent if path.is_absolute() else path.parts[0]
 
 
 def describe_installer(output):
@@ -113,10 +133,17 @@ def describe_installer(output):
 
 
 def describe_fault(name, text):
-    """`plan.smk, line 12: KeyError: 'gpu'`, of an exception that no code of ours was meant to raise."""
-    place = re.search(r'in file "([^"]+)", line (\d+)', text) or re.search(r'File "([^"]+)", line (\d+)', text)
-    where = f"{Path(place[1]).name}, line {place[2]}: " if place else ""
-    return f"{where}{name}: {describe_other(text)}".removesuffix(": ")
+    """`plan.smk, line 12: KeyError: 'gpu'; …`, of an exception that nobody raises on purpose; the place is the last of ours."""
+    places = re.findall(r'\b[Ff]ile "([^"]+)", line (\d+)', text)
+    own = [place for place in places if not is_library(place[0])]
+    where = "".join(f"{Path(path).name}, line {line}: " for path, line in (own or places)[-1:])
+    what = f"{where}{name}: {describe_other(text)}".removesuffix(": ")
+    return (FAULT if own or not places else FOREIGN).format(what=what)
+
+
+def is_library(path):
+    """Whether a file of a traceback is part of Python or of an installed package."""
+    return path.startswith(("<", sysconfig.get_path("stdlib"))) or not PACKAGES.isdisjoint(Path(path).parts)
 
 
 def describe_other(text):
