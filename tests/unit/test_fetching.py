@@ -45,7 +45,6 @@ def test_what_keeps_weights_from_being_fetched_is_one_short_line(tmp_path, envir
         ("HF_TOKEN", "hf_a", True),
         ("HF_TOKEN", "", False),
         ("HUGGING_FACE_HUB_TOKEN", "hf_a", True),
-        ("HOME", "", False),
     ],
 )
 def test_a_token_counts_wherever_the_hub_looks_for_it(tmp_path, name, value, found):
