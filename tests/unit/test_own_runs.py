@@ -11,7 +11,8 @@ from columns import CALL_COLUMNS, COLUMNS
 from measurement.row import to_csv
 from reporting.errors import ReportError
 from reporting.outputs import read_runs
-from reporting.read import read_files
+from reporting.own_runs import check_calls
+from reporting.read import read_calls, read_files
 
 PLACE = "runs/gpu~T4/torch~2.1/pipeline~sd-txt2img{size}/batch_size~4/variant~{variant}/round~{round}/run.csv"
 ROW = {"gpu": "T4", "torch": "2.1", "batch_size": 4, "definition": "0123456789ab"}
@@ -36,10 +37,10 @@ def write(tmp_path, make_row):
     return write
 
 
-def start(folder, paths, definition):
-    """Start rule `measurements` of a plan of one cell."""
+def start(folder, paths, definition, rows=(), calls=()):
+    """Start rule `measurements` of a plan of one cell; `rows` and `calls` are files of another machine."""
     output = SimpleNamespace(rows=folder / "measurements.csv", calls=folder / "calls.csv")
-    found = SimpleNamespace(runs=list(map(str, paths)), rows=[], calls=[])
+    found = SimpleNamespace(runs=list(map(str, paths)), rows=list(rows), calls=list(calls))
     params = SimpleNamespace(cells=[[*CELL, definition]])
     collect.main(SimpleNamespace(input=found, output=output, params=params))
     return output
@@ -147,3 +148,16 @@ def test_calls_without_a_row_are_told(write, tmp_path):
         f"{calls}: calls of sd-txt2img, batch size 4, eager, stage 2, round 1, which has no row in run.csv; "
         "delete the run.csv beside it and its run is measured again"
     )
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("calls", [True, False])
+def test_rows_of_another_machine_are_collected_with_calls_and_without(write, tmp_path, own, calls):
+    other = write({"round": 2}, round_number=2)
+    beside = [other.with_name("calls.csv")] if calls else []
+    output = start(tmp_path, [write({})] if own else [], ROW["definition"], [other], beside)
+    columns, counts = read_files([output.rows])
+    assert counts == [1 + own]
+    found = read_calls([output.calls])
+    assert len(found) == 6 * (own + calls)
+    check_calls([output.rows], columns, counts, found, "", complete=False)

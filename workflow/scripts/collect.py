@@ -24,9 +24,10 @@ def main(snakemake):
         for row in span
     )
     check_stages(own, AGAIN)
-    calls = read_calls([*(Path(path).with_name("calls.csv") for path in found.runs), *found.calls])
+    calls = read_calls([Path(path).with_name("calls.csv") for path in found.runs])
     check_calls(found.runs, rows, counts, calls, AGAIN_BESIDE)
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
+    calls = pd.concat([calls, read_calls(found.calls)], ignore_index=True) if found.calls else calls
     calls.to_csv(snakemake.output.calls, index=False, lineterminator="\n")
 
 

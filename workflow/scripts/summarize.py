@@ -24,7 +24,7 @@ def main(snakemake):
     measurements = to_frame(columns)
     evidence = read_evidence(listed(found.calls), listed(found.fidelity), listed(found.ceilings), found.gpus)
     if evidence.calls is not None:
-        check_calls([found.rows], columns, counts, evidence.calls, remedy_of(found.rows))
+        check_calls([found.rows], columns, counts, evidence.calls, remedy_of(found.rows), complete=False)
     planned = snakemake.params.get("cells")
     cells = pd.DataFrame(planned, columns=CELL) if planned else measurements[CELL].drop_duplicates()
     write_summary(summarize(measurements, cells, snakemake.params.baseline, evidence), snakemake.output[0])

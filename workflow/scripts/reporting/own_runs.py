@@ -76,10 +76,10 @@ def listed(stages):
     return f"stage{'s' * (len(stages) > 1)} {', '.join(map(str, stages))}"
 
 
-def check_calls(paths, columns, counts, calls, remedy):
+def check_calls(paths, columns, counts, calls, remedy, complete=True):
     """Raises ReportError for a CSV whose rows and the calls in the calls.csv next to it are not of each other: a row that is ok
     with other calls, by their number or the median of their latencies, or calls without a row. `calls`: all of them, a
-    DataFrame."""
+    DataFrame; `complete`: a row that is ok must have some."""
     calls = calls.astype(dict.fromkeys(KEY_OF_CALLS, str))
     groups = calls[calls["kind"] == "call"].groupby(KEY_OF_CALLS)["latency_s"].agg(["size", "median"])
     found = dict(zip(groups.index, groups.itertuples(index=False, name=None)))
@@ -90,9 +90,8 @@ def check_calls(paths, columns, counts, calls, remedy):
             key = tuple(columns[axis][row] for axis in KEY_OF_CALLS)
             known.add(key)
             runs[without_stage(key)] = path
-            if (
-                columns["status"][row] != "ok" or not columns["calls"][row]
-            ):  # rows of an older release may lack their number
+            is_counted = columns["status"][row] == "ok" and columns["calls"][row]  # older rows lack the number
+            if not is_counted or not (complete or key in found):
                 continue
             number, median_s = found.get(key, (0, np.nan))
             for what, value, expected, is_other in (
