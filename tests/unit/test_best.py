@@ -176,9 +176,9 @@ def test_lines_that_differ_between_batch_sizes_and_devices_stand_for_each(make_r
     blocks = dict(blocks_of(best([row for place in places for row in rows_of(make_row, rates, **place)])))
     name = "SD - txt2img: compile, float16"
     assert list(blocks) == [
-        f"{name}, device cuda, batch size 1",
-        f"{name}, device cuda, batch size 4",
-        f"{name}, device cpu, batch size 1",
+        f"{name} (device cuda, batch size 1)",
+        f"{name} (device cuda, batch size 4)",
+        f"{name} (device cpu, batch size 1)",
     ]
     first, four, cpu = blocks.values()
     assert "num_images_per_prompt=4" in four and "num_images_per_prompt" not in first + cpu
@@ -193,8 +193,8 @@ def test_lines_that_differ_between_releases_of_diffusers_stand_for_each(make_row
         for row in rows_of(make_row, rates, torch=torch, diffusers_version=diffusers)
     ]
     blocks = dict(blocks_of(best(rows)))
-    old, new = "Diffusers 0.30.3, 0.31.0", "Diffusers 0.42.1"
-    assert list(blocks) == [f"SD - txt2img: compile, float16, {release}" for release in (old, new)]
+    old, new = "Diffusers 0.30.3 and 0.31.0", "Diffusers 0.42.1"
+    assert list(blocks) == [f"SD - txt2img: compile, float16 ({release})" for release in (old, new)]
     assert [re.findall(r"(\w+)=torch.float16", code) for code in blocks.values()] == [["torch_dtype"], ["dtype"]]
 
 

@@ -1,6 +1,7 @@
 """Measurements of other machines: what is joined, and what is refused because it cannot be told which counts."""
 
 import copy
+import csv
 import os
 
 import pytest
@@ -90,8 +91,8 @@ def test_one_measurement_from_two_sources_is_refused(write):
         plan(write("a.csv"), write("b.csv"))
     first, other = (str(write(name)) for name in ("a.csv", "b.csv"))
     assert str(error.value) == (
-        f"config: external: {other}:2: is also in {first}:2: T4, 2.1, sd-txt2img, batch size 4, eager, stage 1, round 1; "
-        "keep one of them"
+        f"config: external: {other}:2: the same measurement as in {first}:2 (T4, 2.1, sd-txt2img, batch size 4, eager, stage 1, "
+        "round 1); keep one of them"
     )
 
 
@@ -111,12 +112,12 @@ def test_a_run_that_this_config_has_too_is_refused(write):
 def test_another_definition_is_refused(write):
     with pytest.raises(DiffbenchError) as error:
         plan(write("a.csv", definition="0123456789ab"))
-    told = "a.csv:2: is of another definition: `measurement`, `weights`, `scale` or a catalogue was another; "
+    told = "a.csv:2: is of another definition: `measurement`, `weights`, `scale`, `cache` or a catalogue was another; "
     assert str(error.value).endswith(f"{told}take those it came with, or leave it out")
     path = write("mine/measurements.csv")
     path.with_name("config.yaml").write_text("name: mine\n", encoding="utf-8")
     with pytest.raises(
-        DiffbenchError, match=f"was another; put its own first: --configfile {path.parent}/config.yaml …"
+        DiffbenchError, match=f"was another; name its own config first: --configfile {path.parent}/config.yaml …"
     ):
         plan(path.parent, measurement={**CONFIG["measurement"], "max_calls": 31})
 
@@ -292,7 +293,7 @@ def test_what_is_said_of_cells_that_were_not_measured_is_refused(write, name, co
     assert str(error.value).endswith("is not in measurements.csv; have it sent again, or leave it out")
 
 
-@pytest.mark.parametrize("count", [0, CALLS - 1, CALLS + 1])
+@pytest.mark.parametrize("count", [CALLS - 1, CALLS + 1])
 def test_calls_beside_the_rows_are_as_many_as_the_rows_say(write, count):
     rows = write("one/measurements.csv")
     write_file(rows.with_name("calls.csv"), CALL_COLUMNS, [{**CALL, "kind": "warmup"}, *[CALL] * count])
@@ -302,3 +303,23 @@ def test_calls_beside_the_rows_are_as_many_as_the_rows_say(write, count):
         f"config: external: {rows.with_name('calls.csv')}: found {count} calls of sd-txt2img, batch size 4, eager, stage 1, "
         "round 1, expected 5 as in measurements.csv; have it sent again, or leave it out"
     )
+
+
+def test_a_row_may_come_without_calls_beside_others_that_have_some(write):
+    """As a machine has them that has collected what another one sent without calls."""
+    rows = write("one/measurements.csv")
+    own = rows.read_text(encoding="utf-8")
+    other = write("two/measurements.csv", round=2).read_text(encoding="utf-8").splitlines(keepends=True)[1]
+    rows.write_text(own + other, encoding="utf-8")
+    write_file(rows.with_name("calls.csv"), CALL_COLUMNS, [CALL] * CALLS)
+    assert len(plan(rows.parent).sources) == 1
+
+
+def test_a_newer_run_of_an_older_release_is_found_in_a_collection(write):
+    """Its CSV has fewer columns."""
+    collected, run = write("results/measurements.csv"), write("results/runs/round~1/run.csv")
+    (row,) = csv.DictReader(run.read_text(encoding="utf-8").splitlines())
+    del row["step_mib"]
+    run.write_text(to_csv([row], list(row)), encoding="utf-8")
+    os.utime(collected, (1, 1))
+    assert len(plan(collected.parent).sources) == 1

@@ -77,7 +77,6 @@ def test_a_bad_batch_size_is_refused(tmp_path, value):
         ),
         (["--output", ""], "argument --output: found '', expected the path of a file or folder"),
         (["--calls", "5", "--max-calls", "3"], "--max-calls: found 3, fewer than the 5 of --calls; raise it"),
-        (["--round", "4", "--rounds", "3"], "--round: found 4, expected 3 at most, as --rounds says"),
         (["--max-warmup-calls", "2"], "--max-warmup-calls: found 2, fewer than the 3 of --warmup-calls; raise it"),
         (["--target-percent", "0"], "argument --target-percent: found '0', expected a number above 0"),
         (["--target-percent", "101"], "expected a number above 0 and of 100 at most, or none"),

@@ -61,7 +61,7 @@ def test_a_token_counts_wherever_the_hub_looks_for_it(tmp_path, name, value, fou
 def test_a_gated_model_without_a_token_is_one_line(monkeypatch):
     monkeypatch.setattr(weights, "has_token", lambda: False)
     weights.check_token([{"hub_id": "open/one"}])
-    with pytest.raises(SetupError, match="gated/one is gated: .* set HF_TOKEN .* or `hf auth login`"):
+    with pytest.raises(SetupError, match="gated/one is gated: .* set HF_TOKEN .* or run `hf auth login`"):
         weights.check_token([{"hub_id": "open/one"}, {"hub_id": "gated/one", "gated": True}])
     monkeypatch.setattr(weights, "has_token", lambda: True)
     weights.check_token([{"hub_id": "gated/one", "gated": True}])

@@ -125,7 +125,10 @@ def test_exclude_takes_lists_of_values():
         ({"gpus": ["rtx4090"]}, "did you mean 'RTX-4090'?"),
         ({"variants": ["eager", "regional-compile"]}, "did you mean 'regional'?"),
         ({"torch": ["2.16"]}, "known are: installed, nightly-current, nightly, 2.15-current, 2.15, 2.14"),
-        ({"exclude": [{"pipeline": "sd-txt2im"}]}, "'sd-txt2im' is outside the matrix; did you mean 'sd-txt2img'?"),
+        (
+            {"exclude": [{"pipeline": "sd-txt2im"}]},
+            "'sd-txt2im' is outside the matrix (did you mean 'sd-txt2img'?); correct",
+        ),
         ({"pipelines": ["if", "if"]}, "different names"),
         ({"variants": ["turbo"]}, "variants: unknown name 'turbo'"),
         ({"gpus": ["A1000"]}, "gpus: unknown gpu 'A1000'"),

@@ -54,18 +54,18 @@ def test_rows_of_another_definition_are_not_collected(write, tmp_path):
     assert start(tmp_path, paths[:1], ROW["definition"]).rows.is_file()
     with pytest.raises(ReportError) as error:
         start(tmp_path, paths, "0123456789ad")
-    assert str(error.value) == f"{paths[0]}: is of another definition, like 1 more{AGAIN}"
+    assert str(error.value) == f"{paths[0]}: is of another definition, as are 1 more{AGAIN}"
 
 
 @pytest.mark.parametrize(
     ("place", "keys", "message"),
     [
-        ({"variant": "contiguous"}, {}, "holds variant 'eager'"),
-        ({"round_number": 2}, {}, "holds round '1'"),
-        ({"size": "@512x512"}, {}, "holds pipeline 'sd-txt2img'"),
-        ({}, {"batch_size": 1}, "holds batch_size '1'"),
-        ({}, {"gpu": "A100"}, "holds gpu 'A100'"),
-        ({}, {"torch": "2.2"}, "holds torch '2.2'"),
+        ({"variant": "contiguous"}, {}, "holds variant 'eager', its folder is of another"),
+        ({"round_number": 2}, {}, "holds round '1', its folder is of another"),
+        ({"size": "@512x512"}, {}, "holds pipeline 'sd-txt2img', its folder is of another"),
+        ({}, {"batch_size": 1}, "holds batch_size '1', its folder is of another"),
+        ({}, {"gpu": "A100"}, "holds gpu 'A100', its folder is of another"),
+        ({}, {"torch": "2.2"}, "holds torch '2.2', its folder is of another"),
     ],
 )
 @pytest.mark.parametrize("read", [read_files, read_runs])

@@ -66,7 +66,7 @@ def test_an_exception_without_a_place_that_is_ours_is_no_fault_of_diffbench(file
     path = file.format(stdlib=Path(getpass.__file__).parent)
     trace = f'Traceback (most recent call last):\n\n  File "{path}", line 7, in f\n    x\n\nKeyError: 3\n'
     place = f"{Path(path).name}, line 7"
-    cause = f"{place}: KeyError: 3; no code of diffbench raised it, look for the cause in the log"
+    cause = f"{place}: KeyError: 3; diffbench's own code did not raise it: look for the cause in the log"
     assert describe_exception("KeyError", trace) == cause
     ours = trace.replace("KeyError", '  File "/a/matrix.py", line 8, in g\n    y\n\nKeyError')
     assert describe_exception("KeyError", ours).startswith(
@@ -102,7 +102,7 @@ def test_a_file_of_the_future_is_named_with_a_remedy(path, folder):
         "job in the next execution and should therefore be fixed on system level. System time: 2026-11-28 00:10:01"
     )
     remedy = f"set the clock right, or run `find {folder} -newermt now -exec touch {{}} +`"
-    assert describe_exception("WorkflowError", text) == f"time in the future: {path}; {remedy}"
+    assert describe_exception("WorkflowError", text) == f"{path}: its time is in the future; {remedy}"
 
 
 @pytest.mark.parametrize(

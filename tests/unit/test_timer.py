@@ -52,6 +52,26 @@ def test_of_loops_inside_one_another_the_outer_one_is_timed_and_the_inner_one_co
     assert (recorder.iterations, recorder.loop_s) == (12, 10)
 
 
+def test_an_outer_loop_that_counts_before_its_inner_one_begins_gives_way():
+    recorder, pipeline = recorder_of()
+    with pipeline.progress_bar(total=2) as outer:
+        outer.update()
+        for _ in pipeline.progress_bar(range(4)):
+            pass
+        outer.update()
+    assert recorder.iterations == 4
+
+
+def test_a_loop_that_a_call_has_left_in_the_middle_does_not_disturb_the_next_call():
+    recorder, pipeline = recorder_of()
+    left = iter(pipeline.progress_bar(range(3)))
+    next(left)
+    recorder.reset()
+    iteration(pipeline, 2)
+    left.close()
+    assert (recorder.iterations, recorder.entered) == (2, [])
+
+
 def test_an_update_may_be_several_steps():
     recorder, pipeline = recorder_of()
     with pipeline.progress_bar(total=4) as bar:

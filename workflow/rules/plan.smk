@@ -1,7 +1,7 @@
 """
 The plan: the config, checked and resolved, the matrix of cells and the paths of its runs.
 
-Makes no file. PLAN, RESULTS and RUNS are what the other rules use.
+PLAN, RESULTS and RUNS are what the other rules use.
 """
 
 import inspect
@@ -49,8 +49,8 @@ RUNS = Paramspace(PLAN.paths, filename_params=[])
 STARTED = time.time()
 CELLS = RESULTS / "cells.csv"
 try:
-    if CELLS.is_file() and not workflow.remote_exec:
-        PLAN.write_cells(CELLS)
+    if CELLS.is_file() and not workflow.remote_exec and not workflow.output_settings.dryrun:
+        PLAN.write_cells(CELLS)  # see rule cells
 except DiffbenchError as error:
     sys.exit(f"error: {error}")
 ENVIRONMENT_RECORD = str(RESULTS / "environments/torch-{torch}.{pins}.txt")

@@ -167,8 +167,8 @@ def hide_interrupt(kind, error, traceback):
 
 
 class Interrupts:
-    """A handler of signals: each interrupts Snakemake, which then removes its lock. What a terminal sends the jobs get, too. What
-    is sent again while they end would interrupt the end itself: for a while it does nothing."""
+    """A handler of signals: each interrupts Snakemake, which then removes its lock. A terminal sends its signals to the jobs as
+    well. One that is sent again while they end would interrupt the end itself: for a while it does nothing."""
 
     def __init__(self):
         self.since_s = None  # of the last one that did something
@@ -180,7 +180,8 @@ class Interrupts:
 
 
 def interruptible():
-    """Have a signal that asks Snakemake to end, such as that of a terminal that closes, interrupt it as Ctrl-C does."""
+    """Have a signal that asks Snakemake to end, such as that of a terminal that closes, interrupt it as Ctrl-C does. SIGTERM does
+    so only until jobs start: from then on Snakemake lets those that run finish."""
     if threading.current_thread() is threading.main_thread():  # no other may handle signals
         handle(Interrupts())
 

@@ -1,7 +1,7 @@
 """Measurements of other machines: what `external` of a config names, held against the config, nothing merged silently."""
 
+import csv
 import glob
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ from reporting.own_runs import describe as describe_row
 from reporting.read import read_calls, read_rows
 from reporting.texts import line_of
 
-COMPARED = [*IDENTITY, "definition", "status", "calls", "latency_s"]  # with the calls of a row
+COMPARED = [*IDENTITY, "definition", "status", "calls", "latency_s"]  # of a row, with its calls
+TOLD = [*(column for column in IDENTITY if column != "size"), "definition", "started_at", "status", "latency_s"]
 DEFINED = ["scale", "weights"]  # columns that the definition settles
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
 
@@ -80,7 +81,8 @@ def sources_in(folder):
     collected = files_in(folder.rglob("measurements.csv"))
     for path in collected:
         newer = [run for run in files_in(path.parent.rglob("run.csv")) if run.stat().st_mtime > path.stat().st_mtime]
-        missing = next((run for run in newer if not rows_of(run) <= rows_of(path)), None)  # a copy may have any times
+        known = read_told(path) if newer else set()
+        missing = next((run for run in newer if not read_told(run) <= known), None)  # a copy may have any times
         if missing:
             raise DiffbenchError(
                 f"config: external: {path}: lacks what is in {missing}; finish there (`snakemake --cores 1`), or pack a bundle"
@@ -91,10 +93,10 @@ def sources_in(folder):
     return found
 
 
-@lru_cache(maxsize=1)  # a file of the rows of many runs is asked for once for each
-def rows_of(path):
-    """The rows of a CSV as the lines that they are written in."""
-    return frozenset(path.read_bytes().splitlines()[1:])
+def read_told(path):
+    """What tells the rows of a CSV of measurements from each other, in columns that every release has; empty for another file."""
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        return {tuple(row.get(column, "") for column in TOLD) for row in csv.DictReader(file)}
 
 
 def source_of(rows):
@@ -125,7 +127,7 @@ def read_sources(sources):
                 calls = read_calls([path], remedy=SENT)
                 check_measured(path, calls, [*IDENTITY, "definition"], source.rows, found)
                 columns = {column: [row[column] for row in found] for column in COMPARED}
-                check_calls([source.rows], columns, [len(found)], calls, SENT)
+                check_calls([source.rows], columns, [len(found)], calls, SENT, complete=False)
             for path in source.fidelity:
                 check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
         except ReportError as error:
@@ -138,7 +140,7 @@ def read_sources(sources):
     if len(again):
         first, other = again.loc[(again[IDENTITY] == again.iloc[0][IDENTITY]).all(axis=1), "place"][:2]
         raise DiffbenchError(
-            f"config: external: {other}: is also in {first}: {describe(again.iloc[0])}; keep one of them"
+            f"config: external: {other}: the same measurement as in {first} ({describe(again.iloc[0])}); keep one of them"
         )
     return frame
 
@@ -174,22 +176,22 @@ def check_definitions(frame, config, root):
         if row["definition"] != definitions[key]:
             own = Path(row["place"].rpartition(":")[0]).with_name("config.yaml")
             remedy = (
-                f"put its own first: --configfile {own} …"
+                f"name its own config first: --configfile {own} …"
                 if own.is_file()
                 else "take those it came with, or leave it out"
             )
             raise DiffbenchError(
-                f"config: external: {row['place']}: is of another definition: `measurement`, `weights`, `scale` or a catalogue "
-                f"was another; {remedy}"
+                f"config: external: {row['place']}: is of another definition: `measurement`, `weights`, `scale`, `cache` or a "
+                f"catalogue was another; {remedy}"
             )
         for column in DEFINED:
-            if row[column] != config[column]:
+            if row[column] not in ("", config[column]):
                 raise DiffbenchError(
                     f"config: external: {row['place']}: {column}: found {row[column]!r}, but its definition is that of "
                     f"{config[column]!r}; {SENT}"
                 )
     try:
-        check_stages(zip(frame["place"], frame[IDENTITY].astype(str).itertuples(index=False, name=None)), SENT)
+        check_stages(zip(frame["place"], frame[IDENTITY].astype(str).itertuples(index=False, name=None)), SENT, root)
     except ReportError as error:
         raise DiffbenchError(f"config: external: {error}") from None
 

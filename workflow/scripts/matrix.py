@@ -132,9 +132,12 @@ def expand(config):
         for axis, values in partial.items():
             for value in values:
                 if value not in config[AXES[axis]]:
-                    near = find_near(str(value), map(str, config[AXES[axis]]))
-                    remedy = f"did you mean {near!r}?" if near else "remove it, or all of `exclude`"
-                    raise DiffbenchError(f"config: exclude[{number}].{axis}: {value!r} is outside the matrix; {remedy}")
+                    near = None if isinstance(value, int) else find_near(value, config[AXES[axis]])
+                    hint = f" (did you mean {near!r}?)" if near else ""
+                    raise DiffbenchError(
+                        f"config: exclude[{number}].{axis}: {value!r} is outside the matrix{hint}; correct it, or remove it "
+                        "or all of `exclude`"
+                    )
             hit &= cells[axis].isin(values)
         cells = cells[~hit]
     if cells.empty and config["gpus"]:
@@ -225,7 +228,7 @@ class Plan:
         return pd.concat([self.cells, self.external_cells], ignore_index=True)
 
     def write_cells(self, path):
-        """Write all cells with their definitions as CSV, unless the file has them already."""
+        """Write all cells with their definitions as CSV, unless the file has them already. Raises DiffbenchError."""
         text = self.all_cells().to_csv(index=False, lineterminator="\n")
         path = Path(path)
         if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:

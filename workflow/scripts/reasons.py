@@ -5,7 +5,6 @@ import difflib
 import re
 import shlex
 import signal
-import sysconfig
 from pathlib import Path
 
 LENGTH = 200  # of the last line, without the path of a log
@@ -17,9 +16,11 @@ LOCKED = (
 )
 UNKNOWN = "{name}: no rule and no file that a rule makes has this name;{near} `snakemake --list-target-rules` prints the rules"
 MISSING = "{file}: this input of rule {rule} is missing{more}; restore it"
-FUTURE = "time in the future: {file}; set the clock right, or run `find {folder} -newermt now -exec touch {{}} +`"
+FUTURE = (
+    "{file}: its time is in the future; set the clock right, or run `find {folder} -newermt now -exec touch {{}} +`"
+)
 NO_USER = "this user, {number}, has no name on this machine; set one: `export USER=me`"
-FOREIGN = "{what}; no code of diffbench raised it, look for the cause in the log"
+FOREIGN = "{what}; diffbench's own code did not raise it: look for the cause in the log"
 FAULT = "{what}; this is a fault of diffbench: report it with the log"
 SYSTEM = "{file}: cannot be read or written: {reason}"
 CRASHED = "rule {rule}: its program was ended by {signal}"
@@ -28,6 +29,7 @@ CONDA = "conda: found no such command; install conda, or start without --use-con
 ENVIRONMENT = "{file}: conda cannot make this environment: {reason}"
 PIP = "ERROR: "
 PACKAGES = {"site-packages", "dist-packages"}  # folders of what is installed
+LIBRARY = re.compile(r"/lib/python3\.\d+/")  # of whatever Python: jobs have others than Snakemake
 OWN = re.compile(r"\b(?:DiffbenchError|ReportError|SetupError): *(.+)")
 
 
@@ -143,7 +145,7 @@ def describe_fault(name, text):
 
 def is_library(path):
     """Whether a file of a traceback is part of Python or of an installed package."""
-    return path.startswith(("<", sysconfig.get_path("stdlib"))) or not PACKAGES.isdisjoint(Path(path).parts)
+    return path.startswith("<") or bool(LIBRARY.search(path)) or not PACKAGES.isdisjoint(Path(path).parts)
 
 
 def describe_other(text):

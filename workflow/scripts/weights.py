@@ -48,7 +48,7 @@ def check_token(sources):
     if gated and not has_token():
         raise SetupError(
             f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it, or "
-            "`hf auth login`"
+            "run `hf auth login`"
         )
 
 

@@ -3,7 +3,7 @@
 import difflib
 import traceback
 
-SHORTEST = 4  # letters of a name that the start of another one stands for
+SHORTEST = 4  # letters that a known name must have to be suggested for a longer one that begins with it
 PACKAGES = {"yaml": "PyYAML"}  # of modules that have another name than their package
 
 
@@ -47,7 +47,7 @@ def one_line(text, limit=300):
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def list_known(known, name=None, limit=100):
+def list_known(known, name, limit=100):
     """The names that there are, as many as fit, with the one that is most like a `name` that there is not."""
     near = find_near(str(name), known)
     hint = f"; did you mean {near!r}?" if near else ""
@@ -56,13 +56,17 @@ def list_known(known, name=None, limit=100):
 
 def find_near(name, known):
     """The known name that is most like one that there is not: the same but for case and punctuation, one that begins with it, one
-    that it begins with, or one with few other letters; None if there is none."""
+    that it begins with, or one with few other letters; None if there is none. A release, `2.1`, is like no other."""
     plain = {plain_of(one): one for one in reversed(list(known))}  # the first of those that are alike
     asked = plain_of(name)
-    longer = [one for one in plain if asked and one.startswith(asked)]
+    if asked in plain:
+        return plain[asked]
+    if not any(map(str.isalpha, asked)):
+        return None
+    longer = [one for one in plain if one.startswith(asked)]
     shorter = [one for one in plain if len(one) >= SHORTEST and asked.startswith(one)]
     near = longer[-1:] or sorted(shorter, key=len)[-1:] or difflib.get_close_matches(asked, plain, n=1)
-    return plain[asked] if asked in plain else plain[near[0]] if near else None
+    return plain[near[0]] if near else None
 
 
 def plain_of(name):

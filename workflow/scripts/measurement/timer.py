@@ -63,21 +63,28 @@ class TimedLoop(tqdm):
 
     def __init__(self, recorder, iterable, total):
         super().__init__(iterable, total=total, disable=True)
-        self.recorder, self.has_inner = recorder, False
+        self.recorder, self.has_inner, self.counted = recorder, False, 0
 
     def __enter__(self):
         self.recorder.mark_step()
         if self.recorder.entered:
-            self.recorder.entered[-1].has_inner = True
+            self.recorder.entered[-1].give_way()
         else:
             self.start_s = clock_s(self.recorder.device)
         self.recorder.entered.append(self)
         return self
 
     def __exit__(self, *exception):
-        self.recorder.entered.pop()
-        if not self.recorder.entered:
+        others = [loop for loop in self.recorder.entered if loop is not self]  # tqdm has an == of its own
+        was_entered = len(others) < len(self.recorder.entered)  # else a call before has left it in the middle
+        self.recorder.entered = others
+        if was_entered and not others:
             self.recorder.loop_s += clock_s(self.recorder.device) - self.start_s
+
+    def give_way(self):
+        """A loop inside this one begins, whose iterations count: those of this one do not."""
+        self.recorder.iterations -= self.counted
+        self.has_inner, self.counted = True, 0
 
     def __iter__(self):
         with self:
@@ -86,5 +93,7 @@ class TimedLoop(tqdm):
                 self.update()
 
     def update(self, n=1):
-        self.recorder.iterations += 0 if self.has_inner else n
+        if not self.has_inner:
+            self.counted += n
+            self.recorder.iterations += n
         self.recorder.mark_step()

@@ -10,7 +10,7 @@ from .texts import check_all, check_numbers, read_table
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
 BOUNDS_OF = {
     "psnr_db": "not negative or inf",
-    "ssim": "share",
+    "ssim": "-1 to 1",
     "latents_difference": "not negative",
     "latents_scale": "not negative",
 }

@@ -7,7 +7,7 @@ import numpy as np
 
 from columns import CELL, IDENTITY
 from consistency import differ
-from measurement.definition import stage_numbers
+from measurement.definition import ROOT, stage_numbers
 from sizes import name_at
 
 from .errors import ReportError
@@ -36,7 +36,7 @@ def check_folder(path, columns, rows, remedy):
         found["pipeline"] = name_at(found["pipeline"], columns["size"][row])
         for axis in AXES:
             if found[axis] != said[axis]:
-                raise ReportError(f"{path}: holds {axis} {found[axis]!r}; {remedy}")
+                raise ReportError(f"{path}: holds {axis} {found[axis]!r}, its folder is of another; {remedy}")
 
 
 def check_definitions(paths, columns, counts, cells, remedy):
@@ -50,34 +50,33 @@ def check_definitions(paths, columns, counts, cells, remedy):
         if any(columns["definition"][row] != expected.get(keys[row]) for row in rows)
     ]
     if other:
-        more = f", like {len(other) - 1} more" if len(other) > 1 else ""
+        more = f", as are {len(other) - 1} more" if len(other) > 1 else ""
         raise ReportError(f"{other[0]}: is of another definition{more}; {remedy}")
 
 
-def check_stages(rows, remedy):
+def check_stages(rows, remedy, root=ROOT):
     """Raises ReportError where rows lack a stage that their run measures, or have one that it does not. `rows`: where each row is
-    (a file, or a file with its line) and its IDENTITY as text."""
+    (a file, or a file with its line) and its IDENTITY as text; `root`: the folder that holds config/."""
     runs = {}
     for place, key in rows:
         stage = int(key[IDENTITY.index("stage")])
         runs.setdefault(without_stage(key), (place, key, set()))[2].add(stage)
     for place, key, found in runs.values():
         row = dict(zip(IDENTITY, key))
-        expected = stage_numbers(row["pipeline"], int(row["batch_size"]))
+        expected = stage_numbers(row["pipeline"], int(row["batch_size"]), root)
         if found != set(expected):
-            said = (
-                f"found rows of {listed(sorted(found))} of {describe(without_stage(key))}, expected {listed(expected)}"
-            )
+            run = describe(without_stage(key))
+            said = f"found rows of {name_stages(sorted(found))} of {run}, expected {name_stages(expected)}"
             raise ReportError(f"{place}: {said}; {remedy}")
 
 
-def listed(stages):
+def name_stages(stages):
     """`stage 1`, `stages 1, 2, 3`."""
     return f"stage{'s' * (len(stages) > 1)} {', '.join(map(str, stages))}"
 
 
 def check_calls(paths, columns, counts, calls, remedy, complete=True):
-    """Raises ReportError for a CSV whose rows and the calls in the calls.csv next to it are not of each other: a row that is ok
+    """Raises ReportError for a CSV whose rows and the calls in the calls.csv next to it do not belong together: a row that is ok
     with other calls, by their number or the median of their latencies, or calls without a row. `calls`: all of them, a
     DataFrame; `complete`: a row that is ok must have some."""
     calls = calls.astype(dict.fromkeys(KEY_OF_CALLS, str))

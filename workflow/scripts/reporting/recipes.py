@@ -9,10 +9,11 @@ from .labels import escape, label_of
 from .recipe import write_recipe
 
 ASPECTS = (
-    "device {}",
-    "batch size {}",
-    "Diffusers {}",
-)  # in which the lines for one pipeline, variant and dtype differ
+    "device",
+    "batch size",
+    "Diffusers",
+    "transformers",
+)  # in which the lines for one variant of a pipeline differ
 
 
 def write_recipes(chosen, labels):
@@ -29,7 +30,7 @@ def write_recipes(chosen, labels):
             heading = "#### " + escape(f"{names[0]}: {', '.join(names[1:])}")
             releases = (row["diffusers_version"], row["transformers_version"])
             block = block_of(pipeline, batch_size, whole.variant, dtype, device, *releases)
-            known.setdefault(heading, {}).setdefault(block, []).append((device, batch_size, releases[0]))
+            known.setdefault(heading, {}).setdefault(block, []).append((device, batch_size, *releases))
     return [text for heading, blocks in known.items() for text in print_blocks(heading, blocks)]
 
 
@@ -47,5 +48,6 @@ def print_blocks(heading, blocks):
     aspects = [[list(dict.fromkeys(values)) for values in zip(*cells)] for cells in blocks.values()]
     differing = [number for number, _ in enumerate(ASPECTS) if len({str(of[number]) for of in aspects}) > 1]
     for block, of in zip(blocks, aspects):
-        names = [ASPECTS[number].format(", ".join(map(str, of[number]))) for number in differing]
-        yield f"{', '.join([heading, *names])}\n\n{block}\n"
+        names = [f"{ASPECTS[number]} {' and '.join(map(str, of[number]))}" for number in differing]
+        where = f" ({', '.join(names)})" if names else ""
+        yield f"{heading}{where}\n\n{block}\n"

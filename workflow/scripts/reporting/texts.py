@@ -16,7 +16,7 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 BOUNDS = {
     "any or inf": ("a number or inf", lambda numbers: numbers > -np.inf),
     "not negative or inf": ("a number of 0 or more, or inf", lambda numbers: numbers >= 0),
-    "share": ("a number from -1 to 1", lambda numbers: np.abs(numbers) <= 1),
+    "-1 to 1": ("a number from -1 to 1", lambda numbers: np.abs(numbers) <= 1),
     "not negative": ("a number of 0 or more", lambda numbers: np.isfinite(numbers) & (numbers >= 0)),
     "positive": ("a number above 0, or none", lambda numbers: np.isfinite(numbers) & (numbers > 0)),
 }
