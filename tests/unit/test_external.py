@@ -305,6 +305,11 @@ def test_calls_beside_the_rows_are_as_many_as_the_rows_say(write, count):
     )
 
 
+def test_a_gpu_that_is_excluded_where_none_is_measured_is_no_error(write):
+    """As in the config of a bundle, below `gpus: []`."""
+    assert plan(write("a.csv"), gpus=[], exclude=[{"gpu": "A100"}]).runs.empty
+
+
 def test_a_row_may_come_without_calls_beside_others_that_have_some(write):
     """As a machine has them that has collected what another one sent without calls."""
     rows = write("one/measurements.csv")

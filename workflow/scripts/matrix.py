@@ -130,9 +130,10 @@ def expand(config):
     for number, partial in enumerate(config["exclude"]):
         hit = pd.Series(True, index=cells.index)
         for axis, values in partial.items():
-            for value in values:
-                if value not in config[AXES[axis]]:
-                    near = None if isinstance(value, int) else find_near(value, config[AXES[axis]])
+            known = config[AXES[axis]]
+            for value in values if known else []:  # without a GPU there is no matrix to be outside of
+                if value not in known:
+                    near = None if isinstance(value, int) else find_near(value, known)
                     hint = f" (did you mean {near!r}?)" if near else ""
                     raise DiffbenchError(
                         f"config: exclude[{number}].{axis}: {value!r} is outside the matrix{hint}; correct it, or remove it "
