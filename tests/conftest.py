@@ -61,6 +61,26 @@ def progress_rows(output):
     return [line.split() for line in output.splitlines() if re.match(r" *\d+/\d+ ", line)]
 
 
+def hide_packages(*names):
+    """Code that makes packages look as if they were not installed; the Python that imports it first sees them no more."""
+    return f"""
+import importlib.util
+from importlib import metadata
+
+version, find_spec = metadata.version, importlib.util.find_spec
+
+
+def hidden_version(name):
+    if name in {names}:
+        raise metadata.PackageNotFoundError(name)
+    return version(name)
+
+
+metadata.version = hidden_version
+importlib.util.find_spec = lambda name, *more: None if name in {names} else find_spec(name, *more)
+"""
+
+
 class Project:
     """A copy of the project in a folder of its own, with a config to run."""
 

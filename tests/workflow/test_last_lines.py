@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import QUICK, ROOT, Project
+from conftest import QUICK, ROOT, Project, hide_packages
 from measurement.row import to_csv
 from reasons import LENGTH
 
@@ -129,24 +129,6 @@ class Case(Project):
         return {"PATH": str(folder)}
 
 
-def hide(*names):
-    """Code that makes packages look as if they were not installed."""
-    return f"""
-from importlib import metadata
-
-version = metadata.version
-
-
-def hide(name):
-    if name in {names}:
-        raise metadata.PackageNotFoundError(name)
-    return version(name)
-
-
-metadata.version = hide
-"""
-
-
 def configured(*arguments, **keys):
     """A kind that a key of the config provokes."""
 
@@ -209,11 +191,11 @@ def no_pandas(case):
 
 def no_torch(case):
     case.tiny()
-    case.start(environment=case.without(hide("torch", "diffusers", "transformers")))
+    case.start(environment=case.without(hide_packages("torch", "diffusers", "transformers")))
 
 
 def no_scipy(case):
-    case.start("published", environment=case.without(hide("scipy")))
+    case.start("published", environment=case.without(hide_packages("scipy")))
 
 
 def no_conda(case):

@@ -4,28 +4,14 @@ import re
 import shlex
 import sys
 
-from conftest import QUICK
+from conftest import QUICK, hide_packages
 from measure import parse_arguments
-
-HIDDEN = """
-from importlib import metadata
-
-version = metadata.version
-
-
-def hide(name):
-    if name in ("torch", "diffusers", "transformers"):
-        raise metadata.PackageNotFoundError(name)
-    return version(name)
-
-
-metadata.version = hide
-"""
 
 
 def test_a_start_without_torch_is_refused_before_any_job(project, tmp_path):
     (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden/sitecustomize.py").write_text(HIDDEN, encoding="utf-8")
+    code = hide_packages("torch", "diffusers", "transformers")
+    (tmp_path / "hidden/sitecustomize.py").write_text(code, encoding="utf-8")
     environment = {"PYTHONPATH": str(tmp_path / "hidden")}
     project.configure(pipelines=["sd-txt2img"], batch_sizes=[1], rounds=1, measurement=QUICK)
     planned = project.snakemake("-n", "--printshellcmds", environment=environment).output
