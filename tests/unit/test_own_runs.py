@@ -60,12 +60,12 @@ def test_rows_of_another_definition_are_not_collected(write, tmp_path):
 @pytest.mark.parametrize(
     ("place", "keys", "message"),
     [
-        ({"variant": "contiguous"}, {}, "holds variant 'eager', its folder is of another"),
-        ({"round_number": 2}, {}, "holds round '1', its folder is of another"),
-        ({"size": "@512x512"}, {}, "holds pipeline 'sd-txt2img', its folder is of another"),
-        ({}, {"batch_size": 1}, "holds batch_size '1', its folder is of another"),
-        ({}, {"gpu": "A100"}, "holds gpu 'A100', its folder is of another"),
-        ({}, {"torch": "2.2"}, "holds torch '2.2', its folder is of another"),
+        ({"variant": "contiguous"}, {}, "is of variant 'eager', unlike its folder"),
+        ({"round_number": 2}, {}, "is of round '1', unlike its folder"),
+        ({"size": "@512x512"}, {}, "is of pipeline 'sd-txt2img', unlike its folder"),
+        ({}, {"batch_size": 1}, "is of batch_size '1', unlike its folder"),
+        ({}, {"gpu": "A100"}, "is of gpu 'A100', unlike its folder"),
+        ({}, {"torch": "2.2"}, "is of torch '2.2', unlike its folder"),
     ],
 )
 @pytest.mark.parametrize("read", [read_files, read_runs])

@@ -36,7 +36,7 @@ def check_folder(path, columns, rows, remedy):
         found["pipeline"] = name_at(found["pipeline"], columns["size"][row])
         for axis in AXES:
             if found[axis] != said[axis]:
-                raise ReportError(f"{path}: holds {axis} {found[axis]!r}, its folder is of another; {remedy}")
+                raise ReportError(f"{path}: is of {axis} {found[axis]!r}, unlike its folder; {remedy}")
 
 
 def check_definitions(paths, columns, counts, cells, remedy):
