@@ -112,8 +112,10 @@ def test_a_run_that_this_config_has_too_is_refused(write):
 def test_another_definition_is_refused(write):
     with pytest.raises(DiffbenchError) as error:
         plan(write("a.csv", definition="0123456789ab"))
-    told = "a.csv:2: is of another definition: `measurement`, `weights`, `scale`, `cache` or a catalogue was another; "
-    assert str(error.value).endswith(f"{told}take those it came with, or leave it out")
+    expected = (
+        "a.csv:2: is of another definition: `measurement`, `weights`, `scale`, `cache` or a catalogue was another; "
+    )
+    assert str(error.value).endswith(f"{expected}take those it came with, or leave it out")
     path = write("mine/measurements.csv")
     path.with_name("config.yaml").write_text("name: mine\n", encoding="utf-8")
     with pytest.raises(

@@ -136,8 +136,8 @@ def test_the_values_of_each_group_are_joined_in_their_order():
 @pytest.mark.parametrize("column", SAME)
 def test_rounds_that_differ_in_a_release_are_refused_and_an_unknown_one_differs_in_nothing(make_row, column):
     rows = [make_row(**{column: make_row()[column] or "1.0"}), make_row(round=2, **{column: OTHER.get(column, "9.9")})]
-    told = f"^cell A100, 2.0, sd-txt2img, batch size 1, eager: round 1 has {column} "
-    with pytest.raises(ReportError, match=told):
+    expected = f"^cell A100, 2.0, sd-txt2img, batch size 1, eager: round 1 has {column} "
+    with pytest.raises(ReportError, match=expected):
         summary_of(rows)
     assert len(summary_of([rows[0], {**rows[1], "variant": "compile"}])) == 2, "cells of their own"
     if column not in ("definition", "threads"):

@@ -66,8 +66,8 @@ localrules:
 
 
 rule cells:
-    """Write the cells of the matrix. Planning writes them anew where they have changed (plan.smk): then the rows are collected again,
-    and held against their definitions, even where Snakemake's records of what it made are lost."""
+    """Write the cells of the matrix. Planning updates the file when they change (plan.smk). The rows are then collected and their
+    definitions checked again, even if Snakemake has lost its records of what it made."""
     output:
         CELLS,
     log:
@@ -81,7 +81,7 @@ rule cells:
 rule measurements:
     """Put the rows of all runs, and those of other machines, into one file, and their calls into another."""
     input:
-        cells=CELLS,
+        cells=CELLS,  # not read: newer than the rows once cells have changed
         # calls.csv and outputs/ of a run are next to its run.csv, which is written last: each file is an input to plan
         runs=lambda wildcards: run_files("run.csv"),
         rows=external_files("rows"),

@@ -53,7 +53,7 @@ def page_files(dataset, kind):
 def measured_again(dataset):
     """What page.py makes a cell's command of: the pattern of its runs' files, the cells that have such runs (None: all), how many
     rounds (0: as many as were measured), the arguments of Snakemake, the settings of a run where Snakemake has none, and whether the
-    config has to be told the threads.
+    command sets `threads`.
     """
     how = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": [], "threads": dataset in MEASURED}
     if dataset in MEASURED:

@@ -8,22 +8,18 @@ import pandas as pd
 
 from columns import IDENTITY
 from reporting.errors import AGAIN, AGAIN_BESIDE
-from reporting.own_runs import check_calls, check_definitions, check_stages, spans
+from reporting.own_runs import check_calls, check_definitions, check_stages
 from reporting.read import read_calls, read_files
 
 
 def main(snakemake):
     """`input.runs` are the run.csv of the dataset, each with its calls.csv beside it; `rows` and `calls` come from elsewhere,
-    and were held against their definitions when planned."""
+    and their definitions were checked when planned."""
     found = snakemake.input
     rows, counts = read_files([*found.runs, *found.rows])
     check_definitions(found.runs, rows, counts, snakemake.params.cells, AGAIN)
-    own = (
-        (path, tuple(rows[axis][row] for axis in IDENTITY))
-        for path, span in zip(found.runs, spans(counts))
-        for row in span
-    )
-    check_stages(own, AGAIN)
+    places = [path for path, count in zip(found.runs, counts) for _ in range(count)]
+    check_stages(zip(places, zip(*(rows[axis] for axis in IDENTITY))), AGAIN)
     calls = read_calls([Path(path).with_name("calls.csv") for path in found.runs])
     check_calls(found.runs, rows, counts, calls, AGAIN_BESIDE)
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Measurements of other machines: what `external` of a config names, held against the config, nothing merged silently."""
+"""Measurements of other machines: what `external` of a config names, checked against the config, nothing merged silently."""
 
 import csv
 import glob
@@ -10,16 +10,15 @@ import pandas as pd
 from columns import CELL, IDENTITY
 from measurement.definition import planned_digest
 from measurement.errors import DiffbenchError
+from reporting import own_runs
 from reporting.ceilings import read_ceilings
 from reporting.errors import SENT, ReportError
 from reporting.fidelity_csv import read_fidelity
-from reporting.own_runs import check_calls, check_stages
-from reporting.own_runs import describe as describe_row
 from reporting.read import read_calls, read_rows
 from reporting.texts import line_of
 
-COMPARED = [*IDENTITY, "definition", "status", "calls", "latency_s"]  # of a row, with its calls
-TOLD = [*(column for column in IDENTITY if column != "size"), "definition", "started_at", "status", "latency_s"]
+COMPARED = [*own_runs.KEY_OF_CALLS, "status", "calls", "latency_s"]  # of a row, with its calls
+ROW_KEY = [*(column for column in IDENTITY if column != "size"), "definition", "started_at", "status", "latency_s"]
 DEFINED = ["scale", "weights"]  # columns that the definition settles
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
 
@@ -37,7 +36,8 @@ def find_sources(patterns, own):
     """The Sources that `patterns` (CSVs, folders, globs) name, each file once.
 
     Raises DiffbenchError for a pattern that names none, for a path with braces, which Snakemake takes for a wildcard, for a
-    file below `own`, the folder of this config's results, and for a collected file that is older than a run beside it.
+    file below `own`, the folder of this config's results, and for a
+    collected file that lacks a run in its folder.
     """
     sources = {}
     for pattern in patterns:
@@ -81,8 +81,8 @@ def sources_in(folder):
     collected = files_in(folder.rglob("measurements.csv"))
     for path in collected:
         newer = [run for run in files_in(path.parent.rglob("run.csv")) if run.stat().st_mtime > path.stat().st_mtime]
-        known = read_told(path) if newer else set()
-        missing = next((run for run in newer if not read_told(run) <= known), None)  # a copy may have any times
+        known = read_row_keys(path) if newer else set()
+        missing = next((run for run in newer if not read_row_keys(run) <= known), None)  # a copy may have any times
         if missing:
             raise DiffbenchError(
                 f"config: external: {path}: lacks what is in {missing}; finish there (`snakemake --cores 1`), or pack a bundle"
@@ -93,10 +93,10 @@ def sources_in(folder):
     return found
 
 
-def read_told(path):
-    """What tells the rows of a CSV of measurements from each other, in columns that every release has; empty for another file."""
+def read_row_keys(path):
+    """The values that identify each row of a CSV of measurements, in columns that every release has; empty for another file."""
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        return {tuple(row.get(column, "") for column in TOLD) for row in csv.DictReader(file)}
+        return {tuple(row.get(column, "") for column in ROW_KEY) for row in csv.DictReader(file)}
 
 
 def source_of(rows):
@@ -125,9 +125,9 @@ def read_sources(sources):
             read_ceilings(source.ceilings, remedy=SENT)
             for path in source.calls:
                 calls = read_calls([path], remedy=SENT)
-                check_measured(path, calls, [*IDENTITY, "definition"], source.rows, found)
+                check_measured(path, calls, own_runs.KEY_OF_CALLS, source.rows, found)
                 columns = {column: [row[column] for row in found] for column in COMPARED}
-                check_calls([source.rows], columns, [len(found)], calls, SENT, complete=False)
+                own_runs.check_calls([source.rows], columns, [len(found)], calls, SENT, complete=False)
             for path in source.fidelity:
                 check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
         except ReportError as error:
@@ -159,7 +159,7 @@ def check_measured(path, frame, columns, place, rows):
 
 def describe(row):
     """`A100, 2.0, if, batch size 4, eager, stage 1, round 2`."""
-    return f"{row['gpu']}, {row['torch']}, {describe_row([row[axis] for axis in IDENTITY])}"
+    return f"{row['gpu']}, {row['torch']}, {own_runs.describe([row[axis] for axis in IDENTITY])}"
 
 
 def check_definitions(frame, config, root):
@@ -191,7 +191,9 @@ def check_definitions(frame, config, root):
                     f"{config[column]!r}; {SENT}"
                 )
     try:
-        check_stages(zip(frame["place"], frame[IDENTITY].astype(str).itertuples(index=False, name=None)), SENT, root)
+        own_runs.check_stages(
+            zip(frame["place"], frame[IDENTITY].astype(str).itertuples(index=False, name=None)), SENT, root
+        )
     except ReportError as error:
         raise DiffbenchError(f"config: external: {error}") from None
 

@@ -47,7 +47,7 @@ def read_strips(folder, summary):
 
 def commands_of(summary, how):
     """{cell: the command that measures it again}. `how` has the `pattern` of its runs' files, the `cells` that have some (None:
-    all), the number of `rounds`, the `arguments` of Snakemake, and whether the config has to be told the `threads`; any other
+    all), the number of `rounds`, the `arguments` of Snakemake, and whether the command sets `threads`; any other
     cell is measured by the program itself, with its `settings`."""
     commands = {}
     for row in records(summary):

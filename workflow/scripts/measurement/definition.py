@@ -116,25 +116,24 @@ def check_limits(settings, place="", spell=str):
             )
 
 
-def stage_numbers(pipeline, batch_size, root=ROOT):
-    """The numbers of the stages that are measured at a batch size: above 1, those with `batched: false` are left out."""
+def measured_stages(pipeline, batch_size, root=ROOT):
+    """{number: entry} of the stages that are measured at a batch size: above 1, those with `batched: false` are left out."""
     stages = enumerate(entry("pipelines", pipeline, root)["stages"], start=1)
-    return [number for number, stage in stages if batch_size == 1 or stage.get("batched", True)]
+    return {number: stage for number, stage in stages if batch_size == 1 or stage.get("batched", True)}
 
 
 def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE, cache=SHARED):
     """Everything that decides what a run measures, as plain data.
 
     Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
-    `variant` and the settings. Labels are no part of it; a
-    `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the pipelines' own, and so is a `cache` (caches.py) that
-    is not the default, of a variant that compiles. `settings` has the keys of SETTINGS, and may have others, which are no part
-    of it either.
+    `variant` and the settings. Labels are no part of it; a `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the
+    pipelines' own, and so is a `cache` (caches.py) that is not the default, of a variant that compiles. `settings` has the keys
+    of SETTINGS, and may have others, which are no part of it either.
     """
     stages, target = [], settings["target_percent"]
     recipe = recipe_of(variant, root)
-    for number in stage_numbers(pipeline, batch_size, root):
-        stage = copy.deepcopy(entry("pipelines", pipeline, root)["stages"][number - 1])
+    for number, stage in measured_stages(pipeline, batch_size, root).items():
+        stage = copy.deepcopy(stage)
         for source in [stage, *stage.get("components", {}).values()]:
             source.pop("gated", None)  # who may fetch it, no part of what is measured
             if weights == "random":

@@ -4,6 +4,7 @@ from measurement.errors import DiffbenchError
 
 AGAIN = "delete it and its run is measured again"
 AGAIN_BESIDE = "delete the run.csv beside it and its run is measured again"
+AGAIN_FOLDER = "delete its run's folder to measure it again"
 REMADE = "delete it and it is made again"
 SENT = "have it sent again, or leave it out"
 

@@ -5,7 +5,7 @@ import numpy as np
 from columns import CELL
 
 from .errors import REMADE
-from .texts import check_all, check_numbers, read_table
+from .texts import POSITIVE_INTEGER, check_all, check_numbers, read_table
 
 MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
 BOUNDS_OF = {
@@ -38,9 +38,7 @@ def read_fidelity(path, remedy=REMADE):
     for column, bound in BOUNDS_OF.items():
         frame = check_numbers(path, frame, [column], remedy, bound)
     for column in WHOLE:
-        check_all(
-            path, frame[column], frame[column].str.fullmatch("[1-9][0-9]{0,8}"), "an integer of 1 or more", remedy
-        )
+        check_all(path, frame[column], frame[column].str.fullmatch(POSITIVE_INTEGER), "an integer of 1 or more", remedy)
     check_all(path, frame["identical"], frame["identical"].isin(BOOLEANS), "True or False", remedy)
     identical = frame["identical"].map(BOOLEANS).astype(bool)
     check_all(

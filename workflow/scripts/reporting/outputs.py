@@ -13,11 +13,10 @@ from PIL import Image
 from columns import CELL
 from measurement.errors import one_line
 
-from .errors import ReportError
+from .errors import AGAIN_FOLDER, ReportError
 from .read import read_files, to_frame
 
 FOLDER = "outputs"  # beside a run.csv
-AGAIN = "delete its run's folder to measure it again"
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -72,14 +71,16 @@ def read_latents(path):
         with open(path, "rb") as file:
             read_header = HEADERS.get(np.lib.format.read_magic(file))
             if read_header is None:
-                raise ReportError(f"{path}: not a NumPy array: unknown version; {AGAIN}")
+                raise ReportError(f"{path}: not a NumPy array: unknown version; {AGAIN_FOLDER}")
             shape, _, dtype = read_header(file)
             size = file.tell() + math.prod(shape) * dtype.itemsize
             if dtype.kind not in KINDS or min(shape, default=0) < 0:
-                raise ReportError(f"{path}: not a NumPy array of numbers: found shape {shape}, type {dtype}; {AGAIN}")
+                raise ReportError(
+                    f"{path}: not a NumPy array of numbers: found shape {shape}, type {dtype}; {AGAIN_FOLDER}"
+                )
             if size != os.fstat(file.fileno()).st_size:
                 raise ReportError(
-                    f"{path}: found a file of {os.fstat(file.fileno()).st_size} bytes, expected {size}; {AGAIN}"
+                    f"{path}: found a file of {os.fstat(file.fileno()).st_size} bytes, expected {size}; {AGAIN_FOLDER}"
                 )
             file.seek(0)
             latents = np.lib.format.read_array(file, allow_pickle=False).astype(np.float32)
@@ -93,9 +94,9 @@ def read_latents(path):
         RecursionError,
         tokenize.TokenError,
     ) as error:
-        raise ReportError(f"{path}: not a NumPy array: {one_line(error, 60)}; {AGAIN}") from None
+        raise ReportError(f"{path}: not a NumPy array: {one_line(error, 60)}; {AGAIN_FOLDER}") from None
     if not latents.size:
-        raise ReportError(f"{path}: an array without a number; {AGAIN}")
+        raise ReportError(f"{path}: an array without a number; {AGAIN_FOLDER}")
     return latents
 
 
@@ -104,7 +105,7 @@ def read_image(path):
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # PIL raises each of them for a bad PNG
-        raise ReportError(f"{path}: not an image; {AGAIN}") from None
+        raise ReportError(f"{path}: not an image; {AGAIN_FOLDER}") from None
 
 
 def pixels_of(latents):

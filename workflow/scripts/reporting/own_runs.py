@@ -1,4 +1,4 @@
-"""The rows of run.csv files, held against the folder that each is in, against the plan and against the calls beside them."""
+"""Rows compared with the folder that their run.csv is in, with the plan, and with the calls next to them."""
 
 from itertools import accumulate
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from columns import CELL, IDENTITY
 from consistency import differ
-from measurement.definition import ROOT, stage_numbers
+from measurement.definition import ROOT, measured_stages
 from sizes import name_at
 
 from .errors import ReportError
@@ -63,8 +63,8 @@ def check_stages(rows, remedy, root=ROOT):
         runs.setdefault(without_stage(key), (place, key, set()))[2].add(stage)
     for place, key, found in runs.values():
         row = dict(zip(IDENTITY, key))
-        expected = stage_numbers(row["pipeline"], int(row["batch_size"]), root)
-        if found != set(expected):
+        expected = measured_stages(row["pipeline"], int(row["batch_size"]), root)
+        if found != expected.keys():
             run = describe(without_stage(key))
             said = f"found rows of {name_stages(sorted(found))} of {run}, expected {name_stages(expected)}"
             raise ReportError(f"{place}: {said}; {remedy}")
@@ -82,11 +82,12 @@ def check_calls(paths, columns, counts, calls, remedy, complete=True):
     calls = calls.astype(dict.fromkeys(KEY_OF_CALLS, str))
     groups = calls[calls["kind"] == "call"].groupby(KEY_OF_CALLS)["latency_s"].agg(["size", "median"])
     found = dict(zip(groups.index, groups.itertuples(index=False, name=None)))
+    keys = list(zip(*(columns[axis] for axis in KEY_OF_CALLS)))
     known, runs = set(), {}  # {a row without its stage: the file that it is in}
     for path, rows in zip(paths, spans(counts)):
         beside = Path(path).with_name("calls.csv")
         for row in rows:
-            key = tuple(columns[axis][row] for axis in KEY_OF_CALLS)
+            key = keys[row]
             known.add(key)
             runs[without_stage(key)] = path
             is_counted = columns["status"][row] == "ok" and columns["calls"][row]  # older rows lack the number

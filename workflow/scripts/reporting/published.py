@@ -11,10 +11,9 @@ from sizes import sized
 from .errors import ReportError
 from .speedup import ITERATIONS, KEY, speedups
 from .summary import COLUMNS, NUMBERS
-from .texts import check_all, check_numbers, line_of, read_table
+from .texts import POSITIVE_INTEGER, check_all, check_numbers, line_of, read_table
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
-WHOLE = "[1-9][0-9]{0,8}"
 ABOUT = ("title", "source", "baseline")
 
 
@@ -40,7 +39,7 @@ def read_published(path):
     remedy = "copy the page's facts again"
     facts = read_table(path, "published facts", FACTS, remedy)
     for column in ("batch_size", "stage"):
-        check_all(path, facts[column], facts[column].str.fullmatch(WHOLE), "a whole number above 0", remedy)
+        check_all(path, facts[column], facts[column].str.fullmatch(POSITIVE_INTEGER), "a whole number above 0", remedy)
     rates = check_numbers(path, facts, ["iterations_per_second"], remedy, "positive")["iterations_per_second"]
     printed = pd.to_numeric(facts["text"], errors="coerce")
     check_all(path, facts["text"], printed.isna() | (printed == rates), "the number of iterations_per_second", remedy)

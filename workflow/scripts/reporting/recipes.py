@@ -1,6 +1,6 @@
 """The lines of Python for every cell that was chosen, each once."""
 
-from functools import lru_cache
+from functools import cache
 
 from measurement.definition import catalogue
 from measurement.errors import DiffbenchError
@@ -8,19 +8,14 @@ from measurement.errors import DiffbenchError
 from .labels import escape, label_of
 from .recipe import write_recipe
 
-ASPECTS = (
-    "device",
-    "batch size",
-    "Diffusers",
-    "transformers",
-)  # in which the lines for one variant of a pipeline differ
+# in which the lines for one variant of a pipeline differ
+ASPECTS = ("device", "batch size", "Diffusers", "transformers")
 
 
 def write_recipes(chosen, labels):
     """A heading and a fenced block of Python for each pipeline, variant and dtype that was chosen, one for each device, batch
     size and release of Diffusers that need other lines. `chosen`: {(gpu, torch, pipeline, batch size): Wholes (best.py)}."""
     known, gpus = {}, catalogue("gpus")  # {heading: {block: the ASPECTS of each cell that it is for}}
-    block_of = lru_cache(maxsize=None)(write_block)
     for (gpu, _, pipeline, batch_size), wholes in chosen.items():
         device = gpus.get(gpu, {}).get("device", "cuda")
         for whole in wholes:
@@ -29,11 +24,12 @@ def write_recipes(chosen, labels):
             names = [label_of(labels, "pipelines", pipeline), label_of(labels, "variants", whole.variant), dtype]
             heading = "#### " + escape(f"{names[0]}: {', '.join(names[1:])}")
             releases = (row["diffusers_version"], row["transformers_version"])
-            block = block_of(pipeline, batch_size, whole.variant, dtype, device, *releases)
+            block = write_block(pipeline, batch_size, whole.variant, dtype, device, *releases)
             known.setdefault(heading, {}).setdefault(block, []).append((device, batch_size, *releases))
     return [text for heading, blocks in known.items() for text in print_blocks(heading, blocks)]
 
 
+@cache
 def write_block(pipeline, batch_size, variant, dtype, device, diffusers_version, transformers_version):
     """The lines for a cell as a fenced block, or why there are none."""
     releases = {"diffusers_version": diffusers_version, "transformers_version": transformers_version}

@@ -20,6 +20,7 @@ BOUNDS = {
     "not negative": ("a number of 0 or more", lambda numbers: np.isfinite(numbers) & (numbers >= 0)),
     "positive": ("a number above 0, or none", lambda numbers: np.isfinite(numbers) & (numbers > 0)),
 }
+POSITIVE_INTEGER = "[1-9][0-9]{0,8}"  # a pattern
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
