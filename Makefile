@@ -27,7 +27,7 @@ test-all: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake documents_check --cores 1 --quiet all
 
@@ -50,17 +50,17 @@ $(MUTATION)/.installed: Makefile $(VENV)/.installed
 
 # write envs/*.yaml from envs/releases.yaml; `make nightly` first takes the newest nightly
 environments: setup
-	$(BIN)/python workflow/scripts/lock.py
+	$(BIN)/python workflow/scripts/pin_environments.py
 
 nightly: setup
-	$(BIN)/python workflow/scripts/lock.py --nightly
+	$(BIN)/python workflow/scripts/pin_environments.py --nightly
 
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than 3.11: name a newer one, as in make PYTHON=python3.12" >&2; exit 1; }
-	@PYTHONPATH=workflow/scripts $(PYTHON) -m measurement.toolchain
+	@PYTHONPATH=workflow/scripts $(PYTHON) -m diffbench.measurement.toolchain
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "error: $(PYTHON) cannot make environments: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -36,7 +36,7 @@ LONGEST = (  # files of tests that take minutes
     "test_weights",
     "test_report",
     "test_pipelines",
-    "test_caches",
+    "test_compiler_caches",
 )
 QUICK = {  # of a config's `measurement`: the fewest calls that make a row
     "warmup_calls": 1,
@@ -256,7 +256,7 @@ def agreeing(keys):
 @pytest.fixture
 def make_row():
     """A measurement row as text; keys replace its columns."""
-    from columns import COLUMNS
+    from diffbench.vocabulary.columns import COLUMNS
 
     def make(**keys):
         row = dict.fromkeys(COLUMNS, "")

@@ -112,7 +112,7 @@ class Driver:
 
     def install(self, monkeypatch, visible=None):
         """Have this process find the library; `visible` is CUDA_VISIBLE_DEVICES (None: it is not set)."""
-        from measurement import nvml
+        from diffbench.system import nvml
 
         monkeypatch.setattr(nvml, "LIBRARIES", (str(self.library),))
         monkeypatch.setattr(nvml, "PAUSE_S", 0)

@@ -2,8 +2,8 @@
 
 import csv
 
-from columns import COLUMNS
-from progress import Progress, key_of
+from diffbench.terminal.progress import Progress, key_of
+from diffbench.vocabulary.columns import COLUMNS
 
 BASELINE = {"variant": "eager"}
 

@@ -4,15 +4,15 @@ import numpy as np
 from PIL import Image
 from test_summary import cells_of
 
-from columns import COLUMNS
 from conftest import ROOT
-from measurement.row import to_csv
-from reporting.fidelity import badges, compare_runs
-from reporting.figure_strips import Images, draw_strip
-from reporting.labels import read_labels
-from reporting.outputs import read_runs
-from reporting.read import to_frame
-from reporting.summary import summarize
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import to_frame
+from diffbench.data.outputs import read_runs
+from diffbench.figures.strips import Images, draw_strip
+from diffbench.statistics.fidelity import badges, compare_runs
+from diffbench.statistics.summary import summarize
+from diffbench.system.files import to_csv
+from diffbench.vocabulary.columns import COLUMNS
 
 BASELINE = {"variant": "eager"}
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])

@@ -22,45 +22,45 @@ OWN = ("tests", "pyproject.toml", "results", "gpu")  # not linked: copied, writt
 # module: patterns of its tests in tests/unit (without `test_`); all of them run in one process. Never measurement/session, which
 # kills processes: a change of whom it kills takes everything else on the machine
 TESTS = {
-    "consistency": ["consistency"],
-    "reporting/best": ["best_values", "best"],
-    "reporting/breakeven": ["breakeven", "start"],
-    "reporting/ceilings": ["ceilings"],
-    "reporting/cells": ["cells"],
-    "reporting/conditions": ["differences"],
-    "reporting/fidelity": ["fidelity"],
-    "reporting/fidelity_csv": ["fidelity"],
-    "reporting/flags": ["flag_limits"],
-    "reporting/intervals": ["compare", "intervals"],
-    "reporting/peaks": ["peaks"],
-    "reporting/ratios": ["ratio_values"],
-    "reporting/speeds": ["speeds"],
-    "reporting/speedup": ["compare"],
-    "reporting/start": ["start", "breakeven"],
-    "reporting/summary": ["summary_values", "summary", "conditions"],
+    "catalogue/definition": ["definition", "matrix", "sizes"],
+    "data/consistency": ["consistency"],
+    "data/fidelity_csv": ["fidelity"],
+    "libraries/failure": ["failure", "starved", "refusal", "causes"],
+    "libraries/refusal": ["failure", "starved", "refusal", "causes"],
+    "libraries/releases": ["release"],
+    "libraries/versions": ["versions"],
     "measurement/allocation": ["allocation", "gpus"],
-    "measurement/caches": ["cache_folders", "caches"],
-    "measurement/checks": ["checks"],
-    "measurement/compiler_cache": ["compiler_cache"],
-    "measurement/definition": ["definition", "matrix", "sizes"],
-    "measurement/digest": ["digest"],
-    "measurement/environment_variables": ["environment_*"],
-    "measurement/failure": ["failure", "starved", "refusal", "causes"],
+    "measurement/cache_hits": ["compiler_cache"],
+    "measurement/evidence_checks": ["evidence_checks"],
     "measurement/garbage": ["garbage"],
-    "measurement/host": ["machine_columns", "monitor"],
-    "measurement/libraries": ["libraries"],
+    "measurement/host_counters": ["machine_columns", "monitor"],
     "measurement/memory": ["stage_order"],
     "measurement/monitor": ["machine_columns", "gpu_processes", "monitor", "nvml"],
-    "measurement/outputs": ["outputs", "checks"],
-    "measurement/precision": ["precision"],
-    "measurement/refusal": ["failure", "starved", "refusal", "causes"],
-    "measurement/release": ["release"],
-    "measurement/row": ["read", "row"],
+    "measurement/outputs": ["outputs", "evidence_checks"],
     "measurement/stage": ["rates"],
     "measurement/stopping": ["stopping"],
-    "measurement/supervise": ["parent"],
-    "measurement/threads": ["threads"],
+    "measurement/supervisor": ["parent"],
     "measurement/timer": ["timer"],
+    "measurement/weights_digest": ["weights_digest"],
+    "mechanisms/dtype": ["dtype"],
+    "statistics/breakeven": ["breakeven", "startup"],
+    "statistics/ceilings": ["ceilings"],
+    "statistics/conditions": ["differences"],
+    "statistics/fidelity": ["fidelity"],
+    "statistics/flags": ["flag_limits"],
+    "statistics/intervals": ["compare", "intervals"],
+    "statistics/peak_memory": ["peak_memory"],
+    "statistics/ratios": ["ratio_values"],
+    "statistics/speedup": ["compare"],
+    "statistics/startup": ["startup", "breakeven"],
+    "statistics/summary": ["summary_values", "summary", "conditions"],
+    "statistics/two_speeds": ["two_speeds"],
+    "system/compiler_caches": ["cache_folders", "compiler_caches"],
+    "system/environment_variables": ["environment_*"],
+    "system/files": ["measurements", "files"],
+    "system/threads": ["threads"],
+    "tables/best": ["best_values", "best"],
+    "tables/cell_text": ["cell_text"],
 }
 LEFT_OUT = "not slow"
 NO_PROCESS = """
@@ -73,7 +73,7 @@ def measure(*arguments, **keys):
 SETTINGS = """\
 [tool.mutmut]
 source_paths = ["src"]
-only_mutate = ["src/{module}.py"]
+only_mutate = ["src/diffbench/{module}.py"]
 do_not_mutate_patterns = ["raise [A-Z]"]
 pytest_add_cli_args = ["-m", "{left_out}", "-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
@@ -160,7 +160,7 @@ def describe(folder, module, name, starts):
         number += not row.startswith("+")
     offset = before[0][0] if before else 0
     change = shortened(" ".join(row for _, row in before), " ".join(after))
-    return f"workflow/scripts/{module}.py:{line + offset}: {change}"
+    return f"workflow/scripts/diffbench/{module}.py:{line + offset}: {change}"
 
 
 def try_module(module, children):
@@ -175,7 +175,7 @@ def try_module(module, children):
         return 0, 0, [f"mutmut failed; see {folder / 'mutmut.log'}", *printed.strip().splitlines()[-3:]]
     _, listed = mutmut(folder, "results", "--all", "true")
     results = re.findall(r"^ +(\S+): (.+)$", listed, re.MULTILINE)
-    starts = first_lines(ROOT / "workflow/scripts" / f"{module}.py")
+    starts = first_lines(ROOT / "workflow/scripts/diffbench" / f"{module}.py")
     missed = [(name, status) for name, status in results if status not in ("killed", "timeout", "skipped")]
     lines = [f"{describe(folder, module, name, starts)}  [{status}]" for name, status in missed]
     tried = sum(status != "skipped" for _, status in results)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from conftest import QUICK
-from measurement.definition import SETTINGS, resolve
+from diffbench.catalogue.definition import SETTINGS, resolve
 
 FEWEST = {**{key: QUICK[key] for key in SETTINGS}, "calls": 1, "max_calls": 1}
 
@@ -54,9 +54,9 @@ def run_stages(
     """
     import torch
 
-    from measurement.definition import compiles
-    from measurement.failure import classify
-    from measurement.stage import measure_stage, release
+    from diffbench.catalogue.definition import compiles
+    from diffbench.libraries.failure import classify
+    from diffbench.measurement.stage import measure_stage, release
 
     device = device or torch.device("cpu")
     definition = resolve(pipeline, batch_size, variant, "random", scale, {**FEWEST, **dict(settings)}, **options)

@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from measurement.definition import resolve  # noqa: E402
-from measurement.load import load_pipeline  # noqa: E402
-from measurement.precision import choose_dtype  # noqa: E402
-from measurement.provenance import read_device  # noqa: E402
-from measurement.stage import SEED, Stage, release  # noqa: E402
+from diffbench.catalogue.definition import resolve  # noqa: E402
+from diffbench.measurement.load import load_pipeline  # noqa: E402
+from diffbench.measurement.provenance import read_device  # noqa: E402
+from diffbench.measurement.stage import SEED, Stage, release  # noqa: E402
+from diffbench.mechanisms.dtype import choose_dtype  # noqa: E402
 
 PUBLISHED = ["sd-txt2img", "sd-img2img", "sd-inpaint", "sd-controlnet", "if", "sdxl-txt2img"]
 COMPILE = {

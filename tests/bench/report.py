@@ -18,19 +18,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from columns import CALL_COLUMNS, CELL, COLUMNS  # noqa: E402
+from diffbench.catalogue.labels import read_labels  # noqa: E402
+from diffbench.data.measurements import read_calls, read_measurements  # noqa: E402
+from diffbench.page.page import build_page  # noqa: E402
+from diffbench.page.page_data import read_details  # noqa: E402
+from diffbench.statistics.summary import summarize  # noqa: E402
+from diffbench.statistics.summary_inputs import Evidence  # noqa: E402
+from diffbench.tables.best import render_best  # noqa: E402
+from diffbench.tables.extended import build_all_extended  # noqa: E402
+from diffbench.tables.formats import to_markdown  # noqa: E402
+from diffbench.tables.ladder import render_ladders  # noqa: E402
+from diffbench.tables.tables import render_tables  # noqa: E402
+from diffbench.vocabulary.columns import CALL_COLUMNS, CELL, COLUMNS  # noqa: E402
 from page import commands_of  # noqa: E402
-from reporting.best import render_best  # noqa: E402
-from reporting.evidence import Evidence  # noqa: E402
-from reporting.extended import build_all_extended  # noqa: E402
-from reporting.formats import to_markdown  # noqa: E402
-from reporting.labels import read_labels  # noqa: E402
-from reporting.ladder import render_ladders  # noqa: E402
-from reporting.page import build_page  # noqa: E402
-from reporting.page_data import read_details  # noqa: E402
-from reporting.read import read_calls, read_measurements  # noqa: E402
-from reporting.summary import summarize  # noqa: E402
-from reporting.tables import render_tables  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BASELINE = {"variant": "eager"}

@@ -20,7 +20,7 @@ NOTHING = """
 import argparse, csv
 from pathlib import Path
 
-from columns import IDENTITY, {columns}
+from diffbench.vocabulary.columns import IDENTITY, {columns}
 
 parser = argparse.ArgumentParser(allow_abbrev=False)
 for name in ["output", "definition", *IDENTITY]:
@@ -41,7 +41,7 @@ ROW = (
 )
 CEILING_ROW = 'matmul_tflops="1", copy_gib_per_second="1", dtype="none", started_at="2026-01-01T00:00:00Z"'
 BEFORE = """
-from columns import CALL_COLUMNS
+from diffbench.vocabulary.columns import CALL_COLUMNS
 (output / "outputs").mkdir(parents=True, exist_ok=True)
 (output / "calls.csv").write_text(",".join(CALL_COLUMNS) + "\\n", encoding="utf-8")
 output = output / "run.csv"

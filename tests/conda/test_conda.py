@@ -9,7 +9,7 @@ import pytest
 from base import make_conda
 
 from conftest import PLAIN, QUICK, ROOT, Project, pins
-from environments import newest_current, read_environment
+from diffbench.catalogue.environments import newest_current, read_environment
 from running import rows_of
 
 pytestmark = pytest.mark.slow
@@ -101,8 +101,10 @@ def test_conda_made_the_environments_and_the_runs_were_measured_in_them(measured
 def test_the_report_was_made_without_the_packages_of_the_caller(measured):
     assert (measured.folder / "results/conda/figures/speedup.png").is_file()
     python = conda_environments(measured)["report"] / "bin/python"
-    modules = [f"reporting.{path.stem}" for path in (ROOT / "workflow/scripts/reporting").glob("[a-z]*.py")]
-    imports = f"import render, {', '.join(modules)}"
+    package = ROOT / "workflow/scripts/diffbench"
+    folders = ("data", "statistics", "tables", "figures", "page", "documents")
+    modules = [f"diffbench.{folder}.{path.stem}" for folder in folders for path in (package / folder).glob("[a-z]*.py")]
+    imports = f"import {', '.join(modules)}"
     environment = {"PYTHONPATH": str(ROOT / "workflow/scripts"), "PATH": os.environ["PATH"]}
     result = subprocess.run([python, "-c", imports], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -23,7 +23,7 @@ class Comparing:
 
     def compare(self):
         """Compare what waits and has a baseline. Whatever goes wrong is printed: it must not end the session."""
-        importlib.import_module("reporting.fidelity")  # takes seconds: the first run starts meanwhile
+        importlib.import_module("diffbench.statistics.fidelity")  # takes seconds: the first run starts meanwhile
         later = []
         for step, folder in self.waiting:
             bases = [path for other, path in self.runs if other.variant == self.variant and other[1:4] == step[1:4]]
@@ -39,9 +39,9 @@ class Comparing:
 
 def rows_of(step, folders, baseline):
     """The rows of fidelity.csv of a run, which is in one of the folders; the baseline's runs are in the others."""
-    from reporting.fidelity import compare_runs
-    from reporting.fidelity_csv import write_fidelity
-    from reporting.outputs import read_runs
+    from diffbench.data.fidelity_csv import write_fidelity
+    from diffbench.data.outputs import read_runs
+    from diffbench.statistics.fidelity import compare_runs
 
     found = compare_runs(read_runs([folder / "run.csv" for folder in folders]), baseline)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as file:

@@ -5,10 +5,10 @@ import io
 import zipfile
 from pathlib import Path
 
-from columns import CALL_COLUMNS, CEILING_COLUMNS, CELL, COLUMNS, MINUTE_COLUMNS
-from measurement.errors import DiffbenchError
-from measurement.row import to_csv, write_whole
-from sizes import NATIVE
+from diffbench.system.files import to_csv, write_whole
+from diffbench.vocabulary.columns import CALL_COLUMNS, CEILING_COLUMNS, CELL, COLUMNS, MINUTE_COLUMNS
+from diffbench.vocabulary.errors import DiffbenchError
+from diffbench.vocabulary.sizes import NATIVE
 
 RUN = [*CELL, "round"]
 TABLES = {  # of a dataset's files, the columns that name what its rows belong to

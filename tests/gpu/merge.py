@@ -18,18 +18,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 
 from datasets import RUN, TABLES, key_of, name_of, read_archive, read_folder  # noqa: E402
 
-from measurement.definition import ROOT, planned_digest  # noqa: E402
-from measurement.errors import DiffbenchError  # noqa: E402
-from measurement.printing import print_anywhere  # noqa: E402
-from measurement.row import write_whole  # noqa: E402
-from measurement.yaml_file import read_yaml  # noqa: E402
-from reporting.ceilings import read_ceilings  # noqa: E402
-from reporting.errors import ReportError  # noqa: E402
-from reporting.fidelity_csv import read_fidelity  # noqa: E402
-from reporting.minutes import read_minutes  # noqa: E402
-from reporting.notes import listed  # noqa: E402
-from reporting.read import read_calls, read_rows  # noqa: E402
-from sizes import NATIVE, name_at  # noqa: E402
+from diffbench.catalogue.definition import ROOT, planned_digest  # noqa: E402
+from diffbench.catalogue.yaml_file import read_yaml  # noqa: E402
+from diffbench.data.ceilings import read_ceilings
+from diffbench.data.errors import ReportError  # noqa: E402
+from diffbench.data.fidelity_csv import read_fidelity  # noqa: E402
+from diffbench.data.measurements import read_calls, read_rows  # noqa: E402
+from diffbench.system.files import write_whole  # noqa: E402
+from diffbench.system.printing import print_anywhere  # noqa: E402
+from diffbench.tables.minutes import read_minutes  # noqa: E402
+from diffbench.tables.notes import listed  # noqa: E402
+from diffbench.vocabulary.errors import DiffbenchError  # noqa: E402
+from diffbench.vocabulary.sizes import NATIVE, name_at  # noqa: E402
 
 READERS = {
     "measurements.csv": read_rows,

@@ -2,7 +2,7 @@
 
 import json
 
-from columns import PHASES
+from diffbench.vocabulary.columns import PHASES
 
 OF_PHASE = {
     "load": "load",

@@ -8,8 +8,8 @@ import time
 
 from wheels import SITE
 
-from measurement.definition import ROOT
-from measurement.session import die_with_parent
+from diffbench.catalogue.definition import ROOT
+from diffbench.measurement.session import die_with_parent
 
 STOP_S = 8  # from the request to end until it is enforced
 POLL_S = 0.05

@@ -26,9 +26,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT / "workflow/scrip
 from packaging.utils import canonicalize_name  # noqa: E402
 from wheels import PACKAGES, SITE  # noqa: E402
 
-from measurement.arguments import Parser, path, positive_number  # noqa: E402
-from measurement.printing import print_anywhere  # noqa: E402
-from measurement.starting import end, interrupt  # noqa: E402
+from diffbench.system.arguments import Parser, path, positive_number  # noqa: E402
+from diffbench.system.printing import print_anywhere  # noqa: E402
+from diffbench.system.program_start import end, interrupt  # noqa: E402
 
 sys.path.append(str(SITE))
 
@@ -71,8 +71,8 @@ def lacking(rehearse):
         return (
             f"{names} cannot be imported; put the wheels into a folder (tests/gpu/wheels.py) and name it with --wheels"
         )
-    from measurement.errors import SetupError
-    from measurement.toolchain import check_toolchain
+    from diffbench.measurement.toolchain import check_toolchain
+    from diffbench.vocabulary.errors import SetupError
 
     try:
         check_toolchain()
@@ -98,9 +98,9 @@ def main():
     import worklist
     from session import Session
 
-    from measurement.device import resolve_auto
-    from measurement.errors import DiffbenchError
-    from measurement.places import check_output
+    from diffbench.catalogue.devices import resolve_auto
+    from diffbench.system.folders import check_output
+    from diffbench.vocabulary.errors import DiffbenchError
 
     try:
         gpu = (arguments.plan and arguments.gpu) or resolve_auto()

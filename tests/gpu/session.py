@@ -14,9 +14,9 @@ from comparing import Comparing
 from datasets import CHECKS, PASSED, RUN, Dataset, key_of, name_of, read_archive, read_folder, rows_in, write_archive
 from processes import start, wait
 
-from measurement.definition import ROOT
-from measurement.errors import DiffbenchError
-from measurement.forked import OWNER
+from diffbench.catalogue.definition import ROOT
+from diffbench.measurement.forked import OWNER
+from diffbench.vocabulary.errors import DiffbenchError
 
 ENDING_S = 15  # of the minutes, kept for stopping what runs and for the comparison of the last images
 LOG_CHARACTERS = 20000  # of a run that failed, the last

@@ -15,18 +15,18 @@ import pytest
 import torch
 
 from conftest import VISIBLE, visible_gpus
-from measurement import ceiling, memory
-from measurement.definition import catalogue, resolve
-from measurement.device import check_device, find_device, label_device
-from measurement.digest import weights_digest
-from measurement.errors import SetupError
-from measurement.load import load_pipeline
-from measurement.locking import lock_path
-from measurement.monitor import Monitor
-from measurement.nvml import visible_gpu
-from measurement.random_weights import Draw, Uniform
-from measurement.stage import Stage, release
-from measurement.timer import TimedLoop, clock_s
+from diffbench.catalogue.definition import catalogue, resolve
+from diffbench.catalogue.devices import check_device, find_device, label_device
+from diffbench.measurement import ceiling, memory
+from diffbench.measurement.load import load_pipeline
+from diffbench.measurement.locking import lock_path
+from diffbench.measurement.monitor import Monitor
+from diffbench.measurement.random_weights import Draw, Uniform
+from diffbench.measurement.stage import Stage, release
+from diffbench.measurement.timer import TimedLoop, clock_s
+from diffbench.measurement.weights_digest import weights_digest
+from diffbench.system.nvml import visible_gpu
+from diffbench.vocabulary.errors import SetupError
 from running import measure, rows_of
 from stages import Report, run_stages
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from datasets import key_of
 
-from measurement.definition import ROOT, compiles, entry, planned_digest, recipe_of
-from measurement.errors import DiffbenchError
-from measurement.yaml_file import read_yaml
-from sizes import NATIVE, name_at
+from diffbench.catalogue.definition import ROOT, compiles, entry, planned_digest, recipe_of
+from diffbench.catalogue.yaml_file import read_yaml
+from diffbench.vocabulary.errors import DiffbenchError
+from diffbench.vocabulary.sizes import NATIVE, name_at
 
 LIST = ROOT / "config/gpu-sessions.yaml"
 INSTALLED = "installed"

@@ -41,7 +41,7 @@ class ClusterProject(Project):
     def __init__(self, folder, **config):
         super().__init__(folder)
         self.edit("config/gpus.yaml", self.stand_in)
-        device = self.folder / "workflow/scripts/measurement/device.py"
+        device = self.folder / "workflow/scripts/diffbench/catalogue/devices.py"
         device.write_text(device.read_text(encoding="utf-8") + STAND_IN, encoding="utf-8")
         which = self.folder / "bin/which"
         which.parent.mkdir()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from measurement.allocation import limits
-from measurement.errors import SetupError
+from diffbench.measurement.allocation import limits
+from diffbench.vocabulary.errors import SetupError
 
 
 def test_half_of_the_time_may_go_into_waiting_and_no_more():

@@ -5,9 +5,9 @@ from functools import cache
 import pytest
 import torch
 
-from checking import read_catalogue
-from measurement.definition import architecture
-from measurement.load import create_module
+from diffbench.catalogue.definition import architecture
+from diffbench.catalogue.schema_checks import read_catalogue
+from diffbench.measurement.load import create_module
 
 PUBLISHED = {
     ("stable-diffusion-v1-5", "unet"): 859_520_964,

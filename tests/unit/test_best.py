@@ -9,9 +9,9 @@ from test_summary import summary_of
 from test_tables import LABELS, cells_in
 
 from conftest import ROOT
-from reporting.best import LEVELS, render_best
-from reporting.published import read_published
-from reporting.read import to_frame
+from diffbench.data.measurements import to_frame
+from diffbench.statistics.published import read_published
+from diffbench.tables.best import LEVELS, render_best
 
 BASELINE = {"variant": "eager"}
 NEVER = 1e-9  # relative, between rounds: an interval of next to nothing

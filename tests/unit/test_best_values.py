@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from test_summary import summary_of
 
-from reporting.best import Comparison, choose, values_of, whole_rounds, wholes_of
-from reporting.read import to_frame
+from diffbench.data.measurements import to_frame
+from diffbench.tables.best import Comparison, choose, values_of, whole_rounds, wholes_of
 
 BASELINE = {"variant": "eager"}
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import qmc
 
-from reporting import breakeven
-from reporting.breakeven import DRAWS, MEANS, breakeven_images, breakeven_interval, draw_latencies, draw_mean
+from diffbench.statistics import breakeven
+from diffbench.statistics.breakeven import DRAWS, MEANS, breakeven_images, breakeven_interval, draw_latencies, draw_mean
 
 
 def test_break_even_is_where_the_two_lines_cross():

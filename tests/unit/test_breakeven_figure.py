@@ -6,10 +6,10 @@ from matplotlib.container import ErrorbarContainer
 from test_figures import BASELINE, LABELS, beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
 
 from conftest import ROOT
-from reporting.figure_ladder import draw_ladder
-from reporting.figures import save_figure
-from reporting.published import read_published
-from thresholds import WIDEST_INTERVAL
+from diffbench.figures.figures import save_figure
+from diffbench.figures.ladder import draw_ladder
+from diffbench.statistics.published import read_published
+from diffbench.vocabulary.thresholds import WIDEST_INTERVAL
 
 
 def segments_of(axes):

@@ -1,4 +1,4 @@
-"""Where compiler caches are, whose they are, and what is deleted; test_caches.py has their states."""
+"""Where compiler caches are, whose they are, and what is deleted; test_compiler_caches.py has their states."""
 
 import os
 import tempfile
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from measurement import caches
-from measurement.caches import (
+from diffbench.measurement.setup_checks import check_compiler
+from diffbench.system import compiler_caches
+from diffbench.system.compiler_caches import (
     COLD,
     SHARED,
     TAG,
@@ -20,8 +21,7 @@ from measurement.caches import (
     is_ours,
     private_folder,
 )
-from measurement.errors import SetupError
-from measurement.setup import check_compiler
+from diffbench.vocabulary.errors import SetupError
 from mounts import mounted
 
 
@@ -58,7 +58,7 @@ def test_a_link_and_anothers_folder_are_refused(tmp_path, monkeypatch):
     with pytest.raises(SetupError, match="link: is a link; remove it"):
         private_folder(tmp_path / "link")
     uid = os.getuid()
-    monkeypatch.setattr(caches.os, "getuid", lambda: uid + 1)
+    monkeypatch.setattr(compiler_caches.os, "getuid", lambda: uid + 1)
     with pytest.raises(SetupError, match="mine: is another user's"):
         private_folder(tmp_path / "mine")
 
@@ -120,7 +120,7 @@ def test_emptying_deletes_links_and_not_what_they_lead_to(tmp_path):
 
 def test_in_the_default_place_all_folders_are_ours(tmp_path, monkeypatch):
     monkeypatch.delenv("DIFFBENCH_CACHE", raising=False)
-    monkeypatch.setattr(caches, "default_folder", lambda: tmp_path)
+    monkeypatch.setattr(compiler_caches, "default_folder", lambda: tmp_path)
     (tmp_path / "cell").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "cell")
@@ -135,7 +135,7 @@ def test_a_tag_of_another_program_is_not_ours(tmp_path, monkeypatch):
     (tmp_path / "cell").mkdir()
     (tmp_path / "cell" / TAG).write_bytes(b"\xff\xff")
     assert not is_ours(tmp_path / "cell", tmp_path)
-    (tmp_path / "cell" / TAG).write_text(caches.TAG_TEXT)
+    (tmp_path / "cell" / TAG).write_text(compiler_caches.TAG_TEXT)
     assert is_ours(tmp_path / "cell", tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_a_cache_that_cannot_be_deleted_is_not_counted_as_deleted(tmp_path, monk
     with mounted(base / in_the_way, "size=1m"):
         for name in ("cell", "other"):
             (base / name).mkdir(exist_ok=True)
-            (base / name / TAG).write_text(caches.TAG_TEXT)
+            (base / name / TAG).write_text(compiler_caches.TAG_TEXT)
         with pytest.raises(SetupError) as error:
             describe_cleaning(base)
         assert str(error.value) == (

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from measurement.caching import count_hits
-from measurement.errors import Invalid
+from diffbench.mechanisms.caching import count_hits
+from diffbench.vocabulary.errors import Invalid
 
 
 class Denoiser(torch.nn.Module):

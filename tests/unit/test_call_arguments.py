@@ -4,10 +4,10 @@ import diffusers
 import pytest
 import transformers
 
-from measurement.call_arguments import check_call, check_config, check_settings
-from measurement.classes import find_class
-from measurement.definition import SCALES, architecture, catalogue, resolve
-from measurement.errors import DiffbenchError, SetupError, Unsupported
+from diffbench.catalogue.call_arguments import check_call, check_config, check_settings
+from diffbench.catalogue.definition import SCALES, architecture, catalogue, resolve
+from diffbench.libraries.classes import find_class
+from diffbench.vocabulary.errors import DiffbenchError, SetupError, Unsupported
 from running import measure
 
 

@@ -8,10 +8,10 @@ import torch
 from test_failure import HANDLE, INTERNAL, device_with
 from test_refusal import BITSANDBYTES, TORCHAO, raise_in
 
-from measurement import failure
-from measurement.errors import DiffbenchError, Invalid, SetupError, Unsupported
-from measurement.failure import chain, classify, fault_of, forget_failures, is_out_of_memory, refusing
-from measurement.refusal import refusals, refusing_mechanism
+from diffbench.libraries import failure
+from diffbench.libraries.failure import chain, classify, fault_of, forget_failures, is_out_of_memory, refusing
+from diffbench.libraries.refusal import refusals, refusing_mechanism
+from diffbench.vocabulary.errors import DiffbenchError, Invalid, SetupError, Unsupported
 
 
 def is_full_disk(error):

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from test_ceilings import ceiling_row, summary_of, write
 
-from columns import CEILING_COLUMNS
 from conftest import ROOT, WHOLE_CONFIG
-from matrix import Plan
-from measurement.definition import dtype_of, recipe_of, resolve
-from measurement.errors import SetupError
-from reporting.ceilings import ceiling_columns, read_ceilings
-from reporting.recipe import write_recipe
+from diffbench.catalogue.definition import dtype_of, recipe_of, resolve
+from diffbench.data.ceilings import read_ceilings
+from diffbench.plan.matrix import Plan
+from diffbench.statistics.ceilings import ceiling_columns
+from diffbench.tables.recipe import write_recipe
+from diffbench.vocabulary.columns import CEILING_COLUMNS
+from diffbench.vocabulary.errors import SetupError
 from running import rows_of
 
 
@@ -111,7 +112,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_measured
 
 
 def test_a_measurement_that_dies_is_a_failed_setup(tmp_path, monkeypatch):
-    import ceiling
+    from diffbench.commands import ceiling
 
     monkeypatch.setattr(ceiling, "TIME_LIMIT_S", 0.0)
     with pytest.raises(SetupError, match="the ceilings of gpu CPU: stopped at the time limit of 0 s"):
@@ -122,11 +123,11 @@ def test_a_measurement_that_dies_is_a_failed_setup(tmp_path, monkeypatch):
 @pytest.fixture
 def ceiling(monkeypatch):
     """The module, on matrices and copies that take no time."""
-    import measurement.ceiling
+    from diffbench.measurement import ceiling
 
-    monkeypatch.setattr(measurement.ceiling, "SIZES", {"cpu": (4, 8)})
-    monkeypatch.setattr(measurement.ceiling, "COPY_BYTES", {"cpu": 2**20})
-    return measurement.ceiling
+    monkeypatch.setattr(ceiling, "SIZES", {"cpu": (4, 8)})
+    monkeypatch.setattr(ceiling, "COPY_BYTES", {"cpu": 2**20})
+    return ceiling
 
 
 def test_a_product_counts_as_torch_counts_it(ceiling):
@@ -173,7 +174,7 @@ def test_what_a_device_cannot_do_is_no_ceiling_and_stops_nothing(monkeypatch, tm
     """As where a torch build has no kernel for the GPU: its cells say so themselves."""
     import torch
 
-    from measurement import ceiling
+    from diffbench.measurement import ceiling
 
     def refuse(*arguments):
         raise RuntimeError("no kernel image is available for execution on the device")

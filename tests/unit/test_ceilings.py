@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from columns import CEILING_COLUMNS
-from measurement.row import to_csv
-from reporting.ceilings import DEVICE, LIMITS, ceiling_columns, read_ceilings
-from reporting.errors import ReportError
+from diffbench.data.ceilings import DEVICE, LIMITS, read_ceilings
+from diffbench.data.errors import ReportError
+from diffbench.statistics.ceilings import ceiling_columns
+from diffbench.system.files import to_csv
+from diffbench.vocabulary.columns import CEILING_COLUMNS
 
 
 def ceiling_row(**keys):

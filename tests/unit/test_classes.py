@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from measurement import classes
-from measurement.errors import SetupError, Unsupported
+from diffbench.libraries import classes
+from diffbench.vocabulary.errors import SetupError, Unsupported
 
 PACKAGE = """import importlib, sys, types
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from reporting.intervals import half_width, rounds_needed, share_variances, verdicts, welch_interval
-from reporting.read import to_frame
-from reporting.speedup import KEY, RATES, compare, is_baseline, round_rates
-from thresholds import MOST_ROUNDS, SHARED_CELLS
+from diffbench.data.measurements import to_frame
+from diffbench.statistics.intervals import half_width, rounds_needed, share_variances, verdicts, welch_interval
+from diffbench.statistics.speedup import KEY, RATES, compare, is_baseline, round_rates
+from diffbench.vocabulary.thresholds import MOST_ROUNDS, SHARED_CELLS
 
 BASELINE = {"variant": "eager"}
 EAGER = [20.0, 19.0, 20.8]

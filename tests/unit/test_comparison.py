@@ -5,13 +5,13 @@ from test_summary import cells_of
 from test_tables import LABELS, cells_in
 
 from conftest import ROOT
-from reporting.comparison import render_comparison
-from reporting.documents import update
-from reporting.errors import ReportError
-from reporting.marked import Renderer
-from reporting.published import read_published
-from reporting.read import to_frame
-from reporting.summary import summarize
+from diffbench.data.errors import ReportError
+from diffbench.data.measurements import to_frame
+from diffbench.documents.directives import Renderer
+from diffbench.documents.markers import update
+from diffbench.statistics.published import read_published
+from diffbench.statistics.summary import summarize
+from diffbench.tables.comparison import render_comparison
 
 PUBLISHED = read_published(ROOT / "resources/published/pytorch2.csv")
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch._dynamo import utils
 
-from measurement import compiler_cache
-from measurement.compiler_cache import CompilerCache
+from diffbench.measurement import cache_hits
+from diffbench.measurement.cache_hits import CompilerCache
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def counted(monkeypatch):
         monkeypatch.setattr(utils, "counters", found)
 
     set_counters()
-    monkeypatch.setattr(compiler_cache, "has_counters", lambda: True)
+    monkeypatch.setattr(cache_hits, "has_counters", lambda: True)
     return set_counters
 
 
@@ -65,7 +65,7 @@ def test_what_only_one_layer_counted_before_the_stage_is_no_part_of_it(counted):
 
 
 def test_a_torch_that_does_not_count_leaves_the_columns_empty(counted, monkeypatch):
-    monkeypatch.setattr(compiler_cache, "has_counters", lambda: False)
+    monkeypatch.setattr(cache_hits, "has_counters", lambda: False)
     assert CompilerCache().columns() == {}
 
 
@@ -75,4 +75,4 @@ def test_a_cache_that_is_turned_off_counts_nothing(monkeypatch, on):
     if not hasattr(config, "fx_graph_cache"):
         pytest.skip(f"torch {torch.__version__} has no such cache")
     with config.patch(fx_graph_cache=on):
-        assert compiler_cache.has_counters() is on
+        assert cache_hits.has_counters() is on

@@ -5,11 +5,11 @@ from test_comparison import PUBLISHED, comparison
 from test_summary import cells_of, summary_of
 from test_tables import LABELS, tables_of
 
-from reporting.conditions import NAMES
-from reporting.errors import ReportError
-from reporting.page_data import baselines_of, read_details, speedups_of
-from reporting.read import to_frame
-from reporting.summary import summarize
+from diffbench.data.errors import ReportError
+from diffbench.data.measurements import to_frame
+from diffbench.page.page_data import baselines_of, read_details, speedups_of
+from diffbench.statistics.conditions import NAMES
+from diffbench.statistics.summary import summarize
 
 VALUES = {  # column: (of the cell, of its baseline, what is said)
     "device_name": (

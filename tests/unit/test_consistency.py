@@ -2,11 +2,11 @@
 
 import pytest
 
-from columns import COLUMNS
 from conftest import ROOT
-from measurement.row import to_csv
-from reporting.errors import ReportError
-from reporting.read import read_measurements, read_rows
+from diffbench.data.errors import ReportError
+from diffbench.data.measurements import read_measurements, read_rows
+from diffbench.system.files import to_csv
+from diffbench.vocabulary.columns import COLUMNS
 
 CELL = {"gpu": "T4", "torch": "2.1", "batch_size": 4}
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from measurement.definition import (
+from diffbench.catalogue.definition import (
     SETTINGS,
     architecture,
     check_limits,
@@ -17,7 +17,7 @@ from measurement.definition import (
     recipe_of,
     resolve,
 )
-from measurement.errors import DiffbenchError
+from diffbench.vocabulary.errors import DiffbenchError
 
 FROM_HUB = {"class": "P", "hub_id": "owner/name", "revision": "1" * 40, "modules": ["unet"], "steps": 50, "call": {}}
 OF_ARCHITECTURE = {

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from reporting.conditions import COLUMNS, differences_between, differences_from, parts_of
-from reporting.speedup import KEY
+from diffbench.statistics.conditions import COLUMNS, differences_between, differences_from, parts_of
+from diffbench.statistics.speedup import KEY
 
 PLACE = {"torch": "2.0", "gpu": "A100"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from measurement.environment_variables import (
+from diffbench.system.environment_variables import (
     check_refused,
     describe_ignored,
     ignored,
@@ -12,7 +12,7 @@ from measurement.environment_variables import (
     packages,
     recorded,
 )
-from measurement.errors import SetupError
+from diffbench.vocabulary.errors import SetupError
 
 REFUSED = {
     "CUDA_LAUNCH_BLOCKING": "kernel",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from measurement.child import child_environment
-from measurement.environment_variables import PACKAGES, check_refused, describe_ignored, packages, recorded
-from measurement.errors import SetupError
+from diffbench.measurement.child_environment import child_environment
+from diffbench.system.environment_variables import PACKAGES, check_refused, describe_ignored, packages, recorded
+from diffbench.vocabulary.errors import SetupError
 from running import measure, rows_of
 
 CHANGE_A_VARIANT = [

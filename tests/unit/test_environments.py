@@ -11,20 +11,20 @@ import zipfile
 import pytest
 import yaml
 
-import build
-from build import check_installed
 from built import make_index, use_index, write_environment
 from conftest import ROOT, Project
-from environments import (
+from diffbench.catalogue.environments import (
     environment_names,
     newest_current,
     nightly_date,
     normalized,
     read_environment,
 )
-from lock import is_of_cuda, refresh_nightly, resolve
-from measurement.errors import DiffbenchError
-from measurement.yaml_file import read_yaml
+from diffbench.catalogue.yaml_file import read_yaml
+from diffbench.commands import environment as command
+from diffbench.commands.environment import check_installed
+from diffbench.commands.pin_environments import is_of_cuda, refresh_nightly, resolve
+from diffbench.vocabulary.errors import DiffbenchError
 
 NAMES = environment_names(ROOT)
 SOURCE = read_yaml(ROOT / "envs/releases.yaml")
@@ -86,7 +86,7 @@ def test_the_report_environment_has_the_versions_of_the_requirements_and_all_tha
     assert not any(package == "torch" or is_of_cuda(package) for package in pins)
     for package in SOURCE["report"]["packages"]:
         assert pins[package.lower()] == REQUIREMENTS[package]
-    paths = [*ROOT.glob("workflow/scripts/reporting/*.py")]
+    paths = [*ROOT.glob("workflow/scripts/diffbench/*/*.py")]
     imported = {
         name for path in paths for name in re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE)
     }
@@ -265,7 +265,7 @@ def mine(tmp_path, monkeypatch):
 
 def look_at(folder, conda=False):
     """What a job does first; with conda it runs in the environment. Returns its exit code and what it printed."""
-    command = [ROOT / "workflow/scripts/build.py", "mine", "--root", folder.parent]
+    command = [ROOT / "workflow/scripts/environment.py", "mine", "--root", folder.parent]
     command = [folder / "bin/python", *command] if conda else [sys.executable, *command, "--folder", folder]
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     return result.returncode, result.stderr
@@ -275,11 +275,11 @@ def test_an_environment_is_built_once_and_what_an_interrupted_build_left_is_repl
     environment, folder = mine
     (folder / "lib").mkdir(parents=True)
     (folder / "left").touch()
-    held = build.make(environment, folder)
+    held = command.make(environment, folder)
     assert "extra==1.0\n" in held and not (folder / "left").exists()
     assert look_at(folder) == look_at(folder, conda=True) == (0, "")
     (folder / "mark").touch()
-    assert build.make(environment, folder) == held and (folder / "mark").exists(), "jobs may run in it"
+    assert command.make(environment, folder) == held and (folder / "mark").exists(), "jobs may run in it"
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_an_environment_is_built_once_and_what_an_interrupted_build_left_is_repl
 )
 def test_a_job_changes_nothing_in_a_broken_environment_and_says_what_to_do(mine, damage, message):
     environment, folder = mine
-    build.make(environment, folder)
+    command.make(environment, folder)
     (broken,) = folder.glob(damage) if damage else [folder]
     shutil.rmtree(broken) if broken.is_dir() else broken.unlink()
     before = sorted(folder.rglob("*"))
@@ -303,18 +303,18 @@ def test_a_job_changes_nothing_in_a_broken_environment_and_says_what_to_do(mine,
     assert sorted(folder.rglob("*")) == before
     if (folder / ".complete").is_file():
         with pytest.raises(DiffbenchError, match=f"remove {folder} and start"):
-            build.make(environment, folder)
+            command.make(environment, folder)
         assert sorted(folder.rglob("*")) == before, "a builder does not replace it under jobs that run"
 
 
 def test_a_package_that_cannot_be_had_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_NO_CACHE", "1")
-    text = FILE.replace("3.11.7", ".".join(map(str, build.sys.version_info[:3])))
+    text = FILE.replace("3.11.7", ".".join(map(str, command.sys.version_info[:3])))
     (tmp_path / "envs").mkdir()
     (tmp_path / "envs/torch-2.1.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(DiffbenchError) as error:
-        build.make_environment(read_environment("2.1", tmp_path), tmp_path / "made")
+        command.make_environment(read_environment("2.1", tmp_path), tmp_path / "made")
     assert re.match(r"envs/torch-2.1.yaml: [a-z=.0-9]+ is not available: ", str(error.value)), error.value
 
 

@@ -8,12 +8,12 @@ from test_breakeven_figure import rows_of
 from test_summary import summary_of
 from test_tables import LABELS
 
-from reporting.evidence import Evidence, read_prices
-from reporting.extended import build_all_extended, print_ceiling, print_images
-from reporting.formats import to_csv, to_html, to_markdown
-from reporting.options import TableOptions
-from reporting.published import read_published
-from reporting.tables import render_tables
+from diffbench.statistics.published import read_published
+from diffbench.statistics.summary_inputs import Evidence, read_prices
+from diffbench.tables.extended import build_all_extended, print_ceiling, print_images
+from diffbench.tables.formats import to_csv, to_html, to_markdown
+from diffbench.tables.table_options import TableOptions
+from diffbench.tables.tables import render_tables
 
 
 def columns_of(table):
@@ -101,8 +101,8 @@ def test_price_of_a_thousand_images(make_row, tmp_path):
     assert prices == {"A100": 3.6}
     from test_summary import cells_of
 
-    from reporting.read import to_frame
-    from reporting.summary import summarize
+    from diffbench.data.measurements import to_frame
+    from diffbench.statistics.summary import summarize
 
     rows = [make_row(images_per_second=0.5)]
     summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"}, Evidence(prices_usd=prices))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from measure import measure as run_measurement
-from measure import parse_arguments
-from measurement.program import run_program
+from diffbench.commands.measure import measure as run_measurement
+from diffbench.commands.measure import parse_arguments
+from diffbench.system.program_end import run_program
 from mounts import mounted
 from running import (
     MEASURE,

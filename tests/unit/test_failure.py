@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from measurement.failure import classify, fault_of, refusing, text_of
+from diffbench.libraries.failure import classify, fault_of, refusing, text_of
 
 NO_ENGINE = "GET was unable to find an engine to execute this computation"
 HANDLE = "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"

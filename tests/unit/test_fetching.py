@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-import weights
 from conftest import ROOT
-from measurement.errors import SetupError
+from diffbench.commands import fetch_weights
+from diffbench.vocabulary.errors import SetupError
 
 FAILED = "weights of stable-diffusion-v1-5/stable-diffusion-v1-5 at revision 451f4fe16113 cannot be fetched: "
 
@@ -30,7 +30,7 @@ FAILED = "weights of stable-diffusion-v1-5/stable-diffusion-v1-5 at revision 451
     ],
 )
 def test_what_keeps_weights_from_being_fetched_is_one_short_line(tmp_path, environment, start, end):
-    command = [sys.executable, ROOT / "workflow/scripts/weights.py", "sd-txt2img"]
+    command = [sys.executable, ROOT / "workflow/scripts/fetch_weights.py", "sd-txt2img"]
     environment = {**os.environ, "HF_HOME": str(tmp_path), **environment}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     last = result.stderr.splitlines()[-1]
@@ -50,7 +50,7 @@ def test_what_keeps_weights_from_being_fetched_is_one_short_line(tmp_path, envir
 def test_a_token_counts_wherever_the_hub_looks_for_it(tmp_path, name, value, found):
     environment = {key: text for key, text in os.environ.items() if not key.startswith(("HF_", "HUGGING_FACE_"))}
     environment.update({"HF_HOME": str(tmp_path), name: value})
-    code = "import weights; print(weights.has_token())"
+    code = "import weights; print(fetch_weights.has_token())"
     command = [sys.executable, "-c", code]
     for expected in (found, True):
         result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT / "workflow/scripts")
@@ -59,9 +59,9 @@ def test_a_token_counts_wherever_the_hub_looks_for_it(tmp_path, name, value, fou
 
 
 def test_a_gated_model_without_a_token_is_one_line(monkeypatch):
-    monkeypatch.setattr(weights, "has_token", lambda: False)
-    weights.check_token([{"hub_id": "open/one"}])
+    monkeypatch.setattr(fetch_weights, "has_token", lambda: False)
+    fetch_weights.check_token([{"hub_id": "open/one"}])
     with pytest.raises(SetupError, match="gated/one is gated: .* set HF_TOKEN .* or run `hf auth login`"):
-        weights.check_token([{"hub_id": "open/one"}, {"hub_id": "gated/one", "gated": True}])
-    monkeypatch.setattr(weights, "has_token", lambda: True)
-    weights.check_token([{"hub_id": "gated/one", "gated": True}])
+        fetch_weights.check_token([{"hub_id": "open/one"}, {"hub_id": "gated/one", "gated": True}])
+    monkeypatch.setattr(fetch_weights, "has_token", lambda: True)
+    fetch_weights.check_token([{"hub_id": "gated/one", "gated": True}])

@@ -7,12 +7,12 @@ import pytest
 from matplotlib.text import Text
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from diffbench.data.errors import ReportError
+from diffbench.data.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
+from diffbench.data.fidelity_csv import read_fidelity, write_fidelity
+from diffbench.data.outputs import read_output, read_runs
+from diffbench.statistics.fidelity import badge_of, badges, compare_images, compare_runs
 from kept import BASELINE, LATENTS, picture, shifted
-from reporting.errors import ReportError
-from reporting.fidelity import badge_of, badges, compare_images, compare_runs
-from reporting.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
-from reporting.fidelity_csv import read_fidelity, write_fidelity
-from reporting.outputs import read_output, read_runs
 
 
 @pytest.mark.parametrize("levels", [1, 3, 12])

@@ -11,11 +11,11 @@ from matplotlib.text import Text
 from test_summary import cells_of
 
 from conftest import ROOT
-from reporting.figures import FIGURES, figure_paths, save_figure, write_figures
-from reporting.labels import read_labels
-from reporting.published import read_about, read_published
-from reporting.read import to_frame
-from reporting.summary import summarize
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import to_frame
+from diffbench.figures.figures import FIGURES, figure_paths, save_figure, write_figures
+from diffbench.statistics.published import read_about, read_published
+from diffbench.statistics.summary import summarize
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 BASELINE = {"variant": "eager"}
@@ -298,8 +298,8 @@ def test_the_same_data_give_the_same_files(make_row, tmp_path):
 DRAW = """
 import sys
 import scripting
-from reporting.figures import FIGURES, save_figure
-from reporting.published import read_published
+from diffbench.figures.figures import FIGURES, save_figure
+from diffbench.statistics.published import read_published
 save_figure(FIGURES["speedup"](read_published(sys.argv[1]), {}, {"variant": "eager"}), sys.argv[2:])
 """
 HOSTILE = """

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 from test_flags import flags_of_run
 
-from reporting.flags import REMEDIES, RUN, flag_baselines, flag_cells, flag_rows, kinds_of
-from reporting.read import to_frame
-from reporting.speedup import KEY
+from diffbench.data.measurements import to_frame
+from diffbench.statistics.flags import REMEDIES, RUN, flag_baselines, flag_cells, flag_rows, kinds_of
+from diffbench.statistics.speedup import KEY
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from test_summary import summary_of
 
-from columns import CALL_COLUMNS, CELL
-from measurement.stopping import half_width
-from reporting.evidence import Evidence
-from reporting.flags import REMEDIES, flag_calls, kinds_of
-from reporting.read import to_frame
-from reporting.summary import summarize
+from diffbench.data.measurements import to_frame
+from diffbench.measurement.stopping import half_width
+from diffbench.statistics.flags import REMEDIES, flag_calls, kinds_of
+from diffbench.statistics.summary import summarize
+from diffbench.statistics.summary_inputs import Evidence
+from diffbench.vocabulary.columns import CALL_COLUMNS, CELL
 
 QUIET = [1.0, 1.004, 0.998, 1.002, 0.996, 1.003, 0.999, 1.001]
 

@@ -16,12 +16,11 @@ from tempfile import mkdtemp
 import psutil
 import pytest
 
-from measurement import forked, session, supervise
-from measurement.allocation import Limits
-from measurement.errors import TemplateKilled
-from measurement.forked import or_spawned, owner_of, send, template_of
-from measurement.monitor import Monitor
-from measurement.session import (
+from diffbench.measurement import forked, session, supervisor
+from diffbench.measurement.allocation import Limits
+from diffbench.measurement.forked import or_spawned, owner_of, send, template_of
+from diffbench.measurement.monitor import Monitor
+from diffbench.measurement.session import (
     FORKSERVER,
     SPAWN,
     is_dead,
@@ -31,17 +30,18 @@ from measurement.session import (
     session_pids,
     total_mib,
 )
+from diffbench.vocabulary.errors import TemplateKilled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
-SCRIPTS = Path(session.__file__).parents[1]
+SCRIPTS = Path(session.__file__).parents[2]
 SERVER = """
 import json, os, sys
 sys.path.insert(0, {scripts!r})
-from measurement import __main__, forkserver
+from diffbench.measurement import forkserver, process
 def main(spec_path, start_method):
     exec(json.load(open(spec_path))["code"])
     return 0
-__main__.main = main
+process.main = main
 def preload(spec, compiler):
     {preload}
 forkserver.preload = preload
@@ -411,7 +411,7 @@ def test_a_run_ends_with_its_workflow(workflow):
     owner = psutil.Process(workflow.process.pid)
     threading.Timer(1, workflow.process.kill).start()
     with pytest.raises(KeyboardInterrupt):
-        supervise.watch(process, Limits(60, None), Monitor(), time.monotonic(), owner)
+        supervisor.watch(process, Limits(60, None), Monitor(), time.monotonic(), owner)
     kill_session(process)
 
 

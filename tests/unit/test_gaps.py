@@ -6,9 +6,9 @@ import pytest
 import torch
 from gaps import busy_and_gaps, describe, traced_call
 
-from measurement.definition import resolve
-from measurement.stage import Stage
-from measurement.timer import TimedLoop
+from diffbench.catalogue.definition import resolve
+from diffbench.measurement.stage import Stage
+from diffbench.measurement.timer import TimedLoop
 
 
 @pytest.mark.parametrize(

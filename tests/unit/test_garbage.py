@@ -9,10 +9,10 @@ import psutil
 import pytest
 import torch
 
-from measurement.definition import resolve
-from measurement.garbage import importing
-from measurement.stage import Stage, measure_calls, release
-from measurement.stopping import Stopping
+from diffbench.catalogue.definition import resolve
+from diffbench.measurement.garbage import importing
+from diffbench.measurement.stage import Stage, measure_calls, release
+from diffbench.measurement.stopping import Stopping
 from stages import FEWEST, Report
 
 CALLS = 20

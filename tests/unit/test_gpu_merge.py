@@ -9,8 +9,8 @@ from merge import merge_into
 from worklist import missing, read_list
 
 from conftest import ROOT
+from diffbench.vocabulary.errors import DiffbenchError
 from gpu_steps import dataset, first_steps, row_of
-from measurement.errors import DiffbenchError
 
 CONFIG, _ = read_list()
 

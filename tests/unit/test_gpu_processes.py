@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from test_monitor import Nvml, watched
 
-from measurement import monitor
-from measurement.monitor import MIB, Gpu, Monitor, Own, split_users
+from diffbench.measurement import monitor
+from diffbench.measurement.monitor import MIB, Gpu, Monitor, Own, split_users
 
 
 def users(**held):

@@ -6,9 +6,9 @@ import worklist
 from datasets import RUN, Dataset
 from worklist import Run, all_steps, missing, read_list
 
+from diffbench.catalogue.definition import planned_digest
+from diffbench.vocabulary.errors import DiffbenchError
 from gpu_steps import dataset, first_steps, row_of, steps_of
-from measurement.definition import planned_digest
-from measurement.errors import DiffbenchError
 
 CONFIG, ENTRIES = read_list()
 STEPS = all_steps(ENTRIES, CONFIG)
@@ -37,7 +37,7 @@ def test_the_most_valuable_comes_first():
 
 
 def test_flux_has_the_steps_and_size_and_dtype_that_others_measure():
-    from measurement.definition import resolve
+    from diffbench.catalogue.definition import resolve
 
     (stage,) = resolve("flux.1-dev", 1, "eager", "random", "full")["stages"]
     assert (stage["steps"], stage["dtype"], stage["call"]["height"], stage["call"]["width"]) == (

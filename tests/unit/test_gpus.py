@@ -5,17 +5,17 @@ import re
 import pytest
 import yaml
 
-from checking import check, read_catalogue
-from columns import CELL
 from conftest import ROOT
-from jobs import check_cluster, job_of, requests
-from measurement.allocation import ORIGIN, limits
-from measurement.device import check_device, label_device
-from measurement.errors import DiffbenchError, SetupError
-from reporting.labels import read_labels
-from reporting.read import to_frame
-from reporting.summary import summarize
-from reporting.tables import render_tables
+from diffbench.catalogue.devices import check_device, label_device
+from diffbench.catalogue.labels import read_labels
+from diffbench.catalogue.schema_checks import check, read_catalogue
+from diffbench.data.measurements import to_frame
+from diffbench.measurement.allocation import ORIGIN, limits
+from diffbench.plan.cluster import check_cluster, job_of, requests
+from diffbench.statistics.summary import summarize
+from diffbench.tables.tables import render_tables
+from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.errors import DiffbenchError, SetupError
 
 GPUS = read_catalogue("gpus")
 NAMES = {  # as NVML and torch report them: the entry that `auto` takes

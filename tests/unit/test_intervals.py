@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reporting.intervals import is_useful, rate_interval, rounds_needed, verdicts, welch_interval
+from diffbench.statistics.intervals import is_useful, rate_interval, rounds_needed, verdicts, welch_interval
 
 REPETITIONS = 20_000
 ERROR = 0.005  # three standard errors of a share of 5% among so many

@@ -10,10 +10,10 @@ from test_summary import summary_of
 from test_tables import LABELS, cells_in
 
 from conftest import ROOT
-from reporting.figure_ladder import FALL, FIRST, RISE, STYLES, draw_ladder
-from reporting.figures import save_figure
-from reporting.ladder import render_ladders
-from reporting.published import read_published
+from diffbench.figures.figures import save_figure
+from diffbench.figures.ladder import FALL, FIRST, RISE, STYLES, draw_ladder
+from diffbench.statistics.published import read_published
+from diffbench.tables.ladder import render_ladders
 
 FP32 = "fp32, attention written out"
 STEPS = ["ladder-1-fp32", "ladder-2-half", "ladder-3-sdpa", "ladder-5-fused", "ladder-6-compile", "ladder-7-regional"]

@@ -8,8 +8,8 @@ from test_figures import LABELS, panels_of, summary_of
 from test_ladder import BASELINE as LADDER_BASELINE
 from test_ladder import step_rows
 
-from reporting.figure_ladder import FALL, FIRST, RISE, draw_ladder
-from reporting.figures import FIGURES
+from diffbench.figures.figures import FIGURES
+from diffbench.figures.ladder import FALL, FIRST, RISE, draw_ladder
 
 BASELINE = {"variant": "eager"}
 PIPELINES = {"sd-txt2img": "SD - txt2img", "sd-img2img": "SD - img2img", "sdxl-txt2img": "SDXL - txt2img"}

@@ -9,8 +9,8 @@ def test_pretrained_weights_load_from_a_folder_as_safetensors_only(tmp_path):
     import torch
     import yaml
 
-    from measurement.definition import resolve
-    from measurement.load import load_pipeline
+    from diffbench.catalogue.definition import resolve
+    from diffbench.measurement.load import load_pipeline
 
     stage = resolve("sd-txt2img", 1, "eager", "random", "tiny")["stages"][0]
     saved = tmp_path / "saved"
@@ -41,8 +41,8 @@ def test_pretrained_weights_load_from_a_folder_as_safetensors_only(tmp_path):
 def test_components_do_not_depend_on_each_other_and_controlnet_has_an_effect():
     import torch
 
-    from measurement.definition import resolve
-    from measurement.load import load_pipeline
+    from diffbench.catalogue.definition import resolve
+    from diffbench.measurement.load import load_pipeline
 
     def load(pipeline):
         stage = resolve(pipeline, 1, "eager", "random", "tiny")["stages"][0]

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from measurement import host
-from measurement.monitor import MIB, Edges, Monitor
+from diffbench.measurement import host_counters
+from diffbench.measurement.monitor import MIB, Edges, Monitor
 
 
 def monitor_of(*samples, largest_mhz=1000):
@@ -123,26 +123,26 @@ def test_a_machine_without_counters_has_no_such_columns():
     ],
 )
 def test_waiting_for_a_disk_is_idle_and_a_guests_time_counts_once(monkeypatch, counters, idle_s, total_s):
-    monkeypatch.setattr(host.psutil, "cpu_times", lambda: namedtuple("times", counters)(**counters))
-    monkeypatch.setattr(host, "clock_mhz", lambda files: 2000.0)
-    monkeypatch.setattr(host.os, "getsid", lambda pid: pid)
-    watching = host.Host()
+    monkeypatch.setattr(host_counters.psutil, "cpu_times", lambda: namedtuple("times", counters)(**counters))
+    monkeypatch.setattr(host_counters, "clock_mhz", lambda files: 2000.0)
+    monkeypatch.setattr(host_counters.os, "getsid", lambda pid: pid)
+    watching = host_counters.Host()
     monkeypatch.setattr(watching, "own_s", {7: 5.0}.get)
     assert watching.sample(7) == {"own_s": 5.0, "idle_s": idle_s, "total_s": total_s, "cpu_clock_mhz": 2000.0}
 
 
 def test_own_time_is_user_and_system_time_of_all_processes(monkeypatch):
     times = {1: SimpleNamespace(user=2.0, system=0.5), 2: SimpleNamespace(user=10.0, system=1.0)}
-    monkeypatch.setattr(host, "session_pids", lambda session: [1, 2])
+    monkeypatch.setattr(host_counters, "session_pids", lambda session: [1, 2])
 
     class Process(int):
         def cpu_times(self):
             if self not in times:
-                raise host.psutil.NoSuchProcess(int(self))
+                raise host_counters.psutil.NoSuchProcess(int(self))
             return times[self]
 
-    monkeypatch.setattr(host.psutil, "Process", Process)
-    watching = host.Host()
+    monkeypatch.setattr(host_counters.psutil, "Process", Process)
+    watching = host_counters.Host()
     assert watching.own_s(1) == 13.5
     del times[1]
     times[2].user = 12.0
@@ -154,24 +154,24 @@ def test_own_time_is_user_and_system_time_of_all_processes(monkeypatch):
     [(4, [0, 1, 2, 3]), (8, [0, 1, 2, 3, 4, 5, 6, 7]), (9, [0, 2, 4, 6, 8]), (128, list(range(0, 128, 16)))],
 )
 def test_clocks_are_read_from_at_most_8_cpus_spread_over_all(monkeypatch, cpus, chosen):
-    monkeypatch.setattr(host.os, "sched_getaffinity", lambda pid: set(range(cpus)))
-    monkeypatch.setattr(host.Path, "is_file", lambda path: True)
+    monkeypatch.setattr(host_counters.os, "sched_getaffinity", lambda pid: set(range(cpus)))
+    monkeypatch.setattr(host_counters.Path, "is_file", lambda path: True)
     expected = [f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq" for cpu in chosen]
-    assert list(map(str, host.clock_files())) == expected
+    assert list(map(str, host_counters.clock_files())) == expected
 
 
 def test_without_such_files_the_clock_is_that_of_all_cpus(monkeypatch):
-    monkeypatch.setattr(host.psutil, "cpu_freq", lambda: SimpleNamespace(current=2345.0))
-    assert host.clock_mhz([]) == 2345.0
+    monkeypatch.setattr(host_counters.psutil, "cpu_freq", lambda: SimpleNamespace(current=2345.0))
+    assert host_counters.clock_mhz([]) == 2345.0
 
 
 @pytest.mark.parametrize(("took_s", "wait_s"), [(0.0, 1.0), (0.0005, 1.0), (0.005, 5.0)])
 def test_the_host_is_due_again_after_a_thousand_times_what_a_sample_takes_and_a_second_at_least(
     monkeypatch, took_s, wait_s
 ):
-    watching, clock = host.Host(), [100.0]
-    monkeypatch.setattr(host.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(host.os, "getsid", lambda pid: clock.__setitem__(0, clock[0] + took_s))
+    watching, clock = host_counters.Host(), [100.0]
+    monkeypatch.setattr(host_counters.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(host_counters.os, "getsid", lambda pid: clock.__setitem__(0, clock[0] + took_s))
     monkeypatch.setattr(watching, "own_s", lambda session: 0.0)
     assert watching.is_due()
     watching.sample(1)

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from measurement import __main__ as program
-from measurement import stage
+from diffbench.measurement import process as program
+from diffbench.measurement import stage
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 from test_documents import BLOCK, CELL, END, TABLE, fails, render
 
-from reporting.documents import parse, update
-from reporting.errors import ReportError
+from diffbench.data.errors import ReportError
+from diffbench.documents.markers import parse, update
 
 
 def test_what_a_marker_says():

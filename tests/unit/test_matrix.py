@@ -7,12 +7,12 @@ import sys
 import pytest
 import yaml
 
-from columns import CELL
 from conftest import DEFAULT_CONFIG as CONFIG
 from conftest import ROOT, WHOLE_CONFIG
-from matrix import Plan, check_installed, expand, expand_rounds, resolve_config
-from measurement.errors import DiffbenchError, SetupError
-from measurement.threads import default_threads
+from diffbench.plan.matrix import Plan, check_installed, expand, expand_rounds, resolve_config
+from diffbench.system.threads import default_threads
+from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.errors import DiffbenchError, SetupError
 
 
 def changed(**keys):
@@ -218,8 +218,8 @@ def test_what_a_random_run_does_not_use_is_no_part_of_its_definition(tmp_path):
 
 
 def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a_point():
-    from measure import parse_arguments
-    from measurement.definition import SETTINGS, digest, resolve
+    from diffbench.catalogue.definition import SETTINGS, digest, resolve
+    from diffbench.commands.measure import parse_arguments
 
     settings = {**CONFIG["measurement"], "target_percent": 1}
     plan = Plan(changed(measurement=settings))

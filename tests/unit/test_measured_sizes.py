@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from measurement.definition import planned_digest, resolve
-from measurement.errors import Unsupported
+from diffbench.catalogue.definition import planned_digest, resolve
+from diffbench.vocabulary.errors import Unsupported
 from running import measure, rows_of
 
 
@@ -22,7 +22,7 @@ from running import measure, rows_of
     ],
 )
 def test_what_a_call_takes_of_a_size(pipeline, stage, size, arguments):
-    from measurement.size import size_arguments
+    from diffbench.measurement.call_size import size_arguments
 
     description = resolve(pipeline, 1, "eager", "random", "tiny", size=size)["stages"][stage]
     if isinstance(arguments, dict):
@@ -33,7 +33,7 @@ def test_what_a_call_takes_of_a_size(pipeline, stage, size, arguments):
 
 
 def test_an_image_of_its_own_size_sizes_nothing_and_one_in_a_list_does():
-    from measurement.size import size_arguments
+    from diffbench.measurement.call_size import size_arguments
 
     description = {"class": "StableDiffusionUpscalePipeline", "call": {"prompt": "x", "noise_level": 1}}
     for value in (None, {"make": "image", "size": 64}, {"make": "normal", "shape": [1, 3, 8, 8]}):
@@ -48,7 +48,7 @@ def test_an_image_of_its_own_size_sizes_nothing_and_one_in_a_list_does():
 
 def test_frames_are_asked_of_a_pipeline_that_makes_them():
     diffusers = pytest.importorskip("diffusers")
-    from measurement.size import size_arguments
+    from diffbench.measurement.call_size import size_arguments
 
     if not hasattr(diffusers, "TextToVideoSDPipeline"):
         pytest.skip("this release has no such pipeline")
@@ -60,7 +60,7 @@ def test_frames_are_asked_of_a_pipeline_that_makes_them():
 def test_what_was_made_at_another_size_is_told():
     import torch
 
-    from measurement.size import check_size
+    from diffbench.measurement.call_size import check_size
 
     image, frames = Image.new("RGB", (16, 32)), [Image.new("RGB", (16, 32))] * 8
     tensor, video, latents = torch.zeros(3, 32, 16), torch.zeros(8, 3, 32, 16), torch.zeros(4, 9, 9)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from measurement.stage import startup_columns
+from diffbench.measurement.stage import startup_columns
 from running import measure, rows_of
 
 

@@ -5,12 +5,13 @@ import re
 import pytest
 import yaml
 
-import thresholds
-from columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 from conftest import ROOT
-from measurement.environment_variables import REFUSED, is_needed, is_removed, recorded
-from measurement.monitor import LIMITS
-from reporting import fidelity_csv, flags, speedup, summary
+from diffbench.data import fidelity_csv
+from diffbench.measurement.monitor import LIMITS
+from diffbench.statistics import flags, speedup, summary
+from diffbench.system.environment_variables import REFUSED, is_needed, is_removed, recorded
+from diffbench.vocabulary import thresholds
+from diffbench.vocabulary.columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
 
 PAGE = (ROOT / "docs/method.md").read_text(encoding="utf-8")
 ROW = yaml.safe_load((ROOT / "workflow/schemas/measurement.schema.yaml").read_text(encoding="utf-8"))["properties"]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from columns import MINUTE_COLUMNS, PHASES
-from reporting.documents import update
-from reporting.errors import ReportError
-from reporting.marked import Renderer
+from diffbench.data.errors import ReportError
+from diffbench.documents.directives import Renderer
+from diffbench.documents.markers import update
+from diffbench.vocabulary.columns import MINUTE_COLUMNS, PHASES
 
 MARKER = "<!-- diffbench:begin minutes dataset=ours -->\n<!-- diffbench:end -->\n"
 

@@ -7,7 +7,7 @@ import venv
 import pytest
 
 from conftest import ROOT
-from measurement.errors import describe_missing
+from diffbench.vocabulary.errors import describe_missing
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def bare(tmp_path_factory):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], []])
-@pytest.mark.parametrize("program", ["measure", "ceiling", "weights"])
+@pytest.mark.parametrize("program", ["measure", "ceiling", "fetch_weights"])
 def test_a_bare_python_is_told_in_one_line(bare, program, arguments):
     command = [bare, ROOT / f"workflow/scripts/{program}.py", *arguments]
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True)

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from measurement import host
-from measurement.monitor import MIB, Gpu, Monitor
-from measurement.session import is_dead, kill_session, session_pids
-from measurement.supervise import machine_columns
+from diffbench.measurement import host_counters
+from diffbench.measurement.monitor import MIB, Gpu, Monitor
+from diffbench.measurement.session import is_dead, kill_session, session_pids
+from diffbench.measurement.supervisor import machine_columns
 
 SLEEP = "import time; time.sleep(60)"
 SPIN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
@@ -173,7 +173,7 @@ def test_a_clock_that_cannot_be_read_loses_nothing_else(monkeypatch, run):
         raise NotImplementedError("can't find current frequency file")
 
     monkeypatch.setattr(psutil, "cpu_freq", refuse)
-    monkeypatch.setattr(host, "clock_files", list)
+    monkeypatch.setattr(host_counters, "clock_files", list)
     monitor = Monitor()
     monitor.sample(run.pid, 1.0)
     (sample,) = monitor.samples
@@ -185,8 +185,8 @@ def test_the_clock_is_read_from_a_few_cpus(tmp_path):
     files = [tmp_path / str(cpu) for cpu in range(2)]
     for file, khz in zip(files, (2_000_000, 3_000_000)):
         file.write_text(f"{khz}\n")
-    assert host.clock_mhz(files) == 2500
-    assert len(host.clock_files()) <= host.MOST_CLOCKS
+    assert host_counters.clock_mhz(files) == 2500
+    assert len(host_counters.clock_files()) <= host_counters.MOST_CLOCKS
 
 
 def test_what_the_driver_does_not_tell_is_left_empty():
@@ -217,7 +217,7 @@ def test_the_time_of_what_a_run_has_started_is_its_own():
     child = SPIN.format(seconds=60)
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}], process_group=0); {SLEEP}"
     run = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    watching = host.Host()
+    watching = host_counters.Host()
     try:
         while len(session_pids(run.pid)) < 2:
             time.sleep(0.05)
@@ -231,7 +231,7 @@ def test_the_time_of_what_a_run_has_started_is_its_own():
 
 
 def test_the_own_time_never_shrinks_when_a_worker_ends(run):
-    watching = host.Host()
+    watching = host_counters.Host()
     (child,) = set(session_pids(run.pid)) - {run.pid}
     watching.used_s = {psutil.Process(child): 50.0, psutil.Process(run.pid): 1.0}
     os.kill(child, signal.SIGKILL)
@@ -268,7 +268,7 @@ def test_the_host_is_sampled_at_the_edges_of_the_window_and_rarely_between(tmp_p
 
 def test_sampling_takes_a_small_share_of_the_time(monkeypatch, run):
     """Where a sample takes 5 ms, as on a large machine, the next one comes after 5 s."""
-    watching, slow = host.Host(), host.clock_mhz
-    monkeypatch.setattr(host, "clock_mhz", lambda files: time.sleep(0.005) or slow(files))
+    watching, slow = host_counters.Host(), host_counters.clock_mhz
+    monkeypatch.setattr(host_counters, "clock_mhz", lambda files: time.sleep(0.005) or slow(files))
     watching.sample(run.pid)
     assert watching.next_s - time.monotonic() > 4

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from conftest import ROOT
+from diffbench.catalogue import devices
+from diffbench.catalogue.devices import describe_gpu, describe_passed_over, find_device, resolve_auto
+from diffbench.measurement.child_environment import pad
+from diffbench.measurement.forkserver import asking_nvml
+from diffbench.measurement.locking import lock_path
+from diffbench.system import nvml
+from diffbench.vocabulary.errors import SetupError
 from drivers import A100, OTHER_A100, T4, Driver
-from measurement import device, nvml
-from measurement.child import pad
-from measurement.device import describe_gpu, describe_passed_over, find_device, resolve_auto
-from measurement.errors import SetupError
-from measurement.forkserver import asking_nvml
-from measurement.locking import lock_path
 from running import measure, rows_of
 
 SLICE = (20096, "MIG-11112222-0000", "NVIDIA A100-SXM4-40GB MIG 3g.20gb", True)
@@ -173,7 +174,7 @@ def test_two_devices_have_two_ids_that_name_none(monkeypatch, tmp_path):
 def test_the_monitor_opens_the_gpu_by_its_uuid(monkeypatch, tmp_path):
     """In a process of its own: pynvml keeps the library that it has loaded."""
     code = (
-        "from measurement.monitor import Monitor\n"
+        "from diffbench.measurement.monitor import Monitor\n"
         f"print(Monitor('{OTHER_A100[1]}').gpu.read('nvmlDeviceGetName'), Monitor('GPU-0').gpu)"
     )
     environment = {
@@ -227,7 +228,7 @@ def machine(monkeypatch, tmp_path):
     """A machine without NVIDIA's driver that has the files that a test adds; nothing is hidden."""
     files = set()
     without_driver(monkeypatch, tmp_path)
-    monkeypatch.setattr(device, "PCI", tmp_path / "pci")
+    monkeypatch.setattr(devices, "PCI", tmp_path / "pci")
     exists = Path.exists
     monkeypatch.setattr(
         Path, "exists", lambda path: str(path) in files if str(path).startswith("/dev/") else exists(path)

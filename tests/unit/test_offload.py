@@ -4,8 +4,8 @@ import pytest
 import torch
 from test_starved import variant_of
 
-from measurement.errors import Invalid
-from measurement.options import offload
+from diffbench.mechanisms.options import offload
+from diffbench.vocabulary.errors import Invalid
 
 
 class Offloaded(torch.nn.Module):

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from measurement.errors import Invalid
-from measurement.outputs import OutputRecorder, check_output, picture_of, save_output
+from diffbench.measurement.outputs import OutputRecorder, check_output, picture_of, save_output
+from diffbench.vocabulary.errors import Invalid
 
 GRADIENT = np.linspace(0, 1, 4 * 6 * 3).reshape(4, 6, 3)
 IMAGE = Image.fromarray((GRADIENT * 255).astype(np.uint8))

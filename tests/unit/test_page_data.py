@@ -10,12 +10,12 @@ from test_summary import cells_of as matrix_of
 from test_summary import summary_of
 from test_tables import LABELS
 
-from columns import CALL_COLUMNS
 from conftest import ROOT
-from reporting.headline import WORDS, failures_item
-from reporting.page_data import baselines_of, cells_of, read_details
-from reporting.read import to_frame
-from reporting.summary import NUMBERS, OPEN
+from diffbench.data.measurements import to_frame
+from diffbench.page.headline import WORDS, failures_item
+from diffbench.page.page_data import baselines_of, cells_of, read_details
+from diffbench.statistics.summary import NUMBERS, OPEN
+from diffbench.vocabulary.columns import CALL_COLUMNS
 
 BASELINE = {"variant": "eager"}
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/measurement.schema.yaml").read_text(encoding="utf-8"))

@@ -5,8 +5,8 @@ import pytest
 from test_intervals import ERROR, moments, rounds_of
 from test_summary import rounds_with, summary_of
 
-from reporting.intervals import half_width, rate_interval, share_variances, verdicts, welch_interval
-from thresholds import SHARED_CELLS
+from diffbench.statistics.intervals import half_width, rate_interval, share_variances, verdicts, welch_interval
+from diffbench.vocabulary.thresholds import SHARED_CELLS
 
 NOISE = 0.02  # standard deviation of a round's logarithm
 

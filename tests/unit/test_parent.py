@@ -8,12 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from columns import RATE
-from measurement import session, supervise
-from measurement.allocation import Limits
-from measurement.errors import SetupError
-from measurement.session import proportional_kib, resident_kib, total_mib
-from measurement.supervise import (
+from diffbench.measurement import session, supervisor
+from diffbench.measurement.allocation import Limits
+from diffbench.measurement.session import proportional_kib, resident_kib, total_mib
+from diffbench.measurement.supervisor import (
     FAULT,
     assemble,
     check_begun,
@@ -24,6 +22,8 @@ from measurement.supervise import (
     read_events,
     with_stuck,
 )
+from diffbench.vocabulary.columns import RATE
+from diffbench.vocabulary.errors import SetupError
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ class Alone:
 
 def run_program(folder, monkeypatch, code, time_s=20.0):
     """What running this code as the measuring process gives, and what it printed."""
-    monkeypatch.setattr(supervise, "PROGRAM", folder / "program.py")
+    monkeypatch.setattr(supervisor, "PROGRAM", folder / "program.py")
     (folder / "program.py").write_text(code)
     lock = session.os.open(folder / "lock", session.os.O_RDWR | session.os.O_CREAT)
     session.os.set_inheritable(lock, False)
     try:
         with open(folder / "log", "wb") as log:
             spec, environment = {"events": "\u00e9", "lock": lock}, {"OF_THE_CHILD": "1"}
-            ended = supervise.run_child(spec, folder / "spec", environment, log, lock, Limits(time_s, None), Alone())
+            ended = supervisor.run_child(spec, folder / "spec", environment, log, lock, Limits(time_s, None), Alone())
         return ended, (folder / "log").read_text(), session.os.pread(lock, 100, 0).decode()
     finally:
         session.os.close(lock)
@@ -138,17 +138,17 @@ class Running:
 )
 def test_a_limit_is_named_with_where_it_comes_from_and_what_still_lives(monkeypatch, limits, expected):
     sampled = []
-    monkeypatch.setattr(supervise, "kill_session", lambda process: f"{process.pid} lives")
-    monkeypatch.setattr(supervise, "total_mib", lambda leader, kib_of, template: 300 if leader == 77 else 0)
+    monkeypatch.setattr(supervisor, "kill_session", lambda process: f"{process.pid} lives")
+    monkeypatch.setattr(supervisor, "total_mib", lambda leader, kib_of, template: 300 if leader == 77 else 0)
     monitor = SimpleNamespace(sample=lambda pid, at_s: sampled.append(pid))
-    assert supervise.watch(Running(), limits, monitor, time.monotonic()) == expected
+    assert supervisor.watch(Running(), limits, monitor, time.monotonic()) == expected
     assert set(sampled) == {77}
 
 
 def test_only_what_the_kernel_killed_during_the_run_counts(tmp_path, monkeypatch):
     code, kill = "import os; os.kill(os.getpid(), 9)", "killed by signal 9 (SIGKILL)"
     kills = iter([5, 5, 5, 6])
-    monkeypatch.setattr(supervise, "kernel_oom_kills", lambda: next(kills))
+    monkeypatch.setattr(supervisor, "kernel_oom_kills", lambda: next(kills))
     assert run_program(tmp_path, monkeypatch, code)[0] == ("crashed", kill)
     assert run_program(tmp_path, monkeypatch, code)[0][0] == "oom"
 
@@ -156,10 +156,10 @@ def test_only_what_the_kernel_killed_during_the_run_counts(tmp_path, monkeypatch
 def test_a_child_that_used_up_its_cpu_time_is_the_users_fault(tmp_path, monkeypatch):
     burn = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass"
     assert run_program(tmp_path, monkeypatch, burn)[0] == ("crashed", "killed by signal 9 (SIGKILL)"), "no limit here"
-    monkeypatch.setattr(supervise.resource, "getrlimit", lambda kind: (1, 1))
+    monkeypatch.setattr(supervisor.resource, "getrlimit", lambda kind: (1, 1))
     line = "killed by signal 9 (SIGKILL) under a limit of 1 s of CPU time; raise `ulimit -t`"
     assert run_program(tmp_path, monkeypatch, burn)[0] == (FAULT, line)
-    monkeypatch.setattr(supervise.resource, "getrlimit", lambda kind: (9999, 9999))
+    monkeypatch.setattr(supervisor.resource, "getrlimit", lambda kind: (9999, 9999))
     assert run_program(tmp_path, monkeypatch, burn)[0][0] == "crashed", "nothing can have reached it so early"
 
 
@@ -170,7 +170,7 @@ def test_an_interrupt_kills_the_child(tmp_path, monkeypatch):
         found.append(process.pid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(supervise, "watch", interrupt)
+    monkeypatch.setattr(supervisor, "watch", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_program(tmp_path, monkeypatch, "import time; time.sleep(60)")
     assert session.is_dead(found[0])
@@ -252,10 +252,10 @@ def test_a_process_is_dead_although_its_entry_waits_for_its_parent(monkeypatch, 
 )
 def test_memory_is_above_its_limit_where_what_is_not_shared_is(monkeypatch, resident, proportional, exceeded):
     held = {resident_kib: resident, proportional_kib: proportional}
-    monkeypatch.setattr(supervise, "total_mib", lambda leader, kib_of, template: held[kib_of])
-    limit = supervise.MemoryLimit(1, 200)
+    monkeypatch.setattr(supervisor, "total_mib", lambda leader, kib_of, template: held[kib_of])
+    limit = supervisor.MemoryLimit(1, 200)
     assert [limit.is_exceeded() for _ in range(5)] == [False] * 4 + [exceeded], "every fifth time"
-    assert not any(supervise.MemoryLimit(1, None).is_exceeded() for _ in range(5)), "there is no limit"
+    assert not any(supervisor.MemoryLimit(1, None).is_exceeded() for _ in range(5)), "there is no limit"
 
 
 def test_events_are_read_up_to_the_line_that_a_death_cut_off(tmp_path):

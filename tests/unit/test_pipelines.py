@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from measurement.definition import catalogue
+from diffbench.catalogue.definition import catalogue
 from stages import run_stages
 
 pytestmark = pytest.mark.slow

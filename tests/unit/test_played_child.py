@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
-import measure
-from measurement import locking, row, setup
-from measurement.errors import SetupError
+from diffbench.commands import measure
+from diffbench.measurement import locking, setup_checks
+from diffbench.system import files
+from diffbench.vocabulary.errors import SetupError
 from running import rows_of
 
 CRASH = ("crashed", "killed by signal 11 (SIGSEGV)")
@@ -30,7 +31,7 @@ def events_of(hits=None, misses=None, **outcome):
 def run(tmp_path, monkeypatch):
     """Measures a round of a cell whose child reports these events and dies so; returns its row."""
     monkeypatch.setenv(locking.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(setup, "check_toolchain", lambda *arguments: None)
+    monkeypatch.setattr(setup_checks, "check_toolchain", lambda *arguments: None)
     (tmp_path / "caches").mkdir(mode=0o700)
 
     def run(number, events, death=None, variant="compile", *options):
@@ -112,7 +113,7 @@ def test_a_child_that_did_not_begin_leaves_no_row_and_the_output_folder_as_it_wa
 
 
 def test_what_cannot_be_put_into_the_output_folder_is_kept_elsewhere(run, tmp_path, monkeypatch):
-    put, folders = row.put, []
+    put, folders = files.put, []
 
     def put_elsewhere(folder, files, outputs):
         folders.append(folder)
@@ -120,7 +121,7 @@ def test_what_cannot_be_put_into_the_output_folder_is_kept_elsewhere(run, tmp_pa
             raise SetupError(f"{folder}: cannot be written: No space left on device; make room")
         put(folder, files, outputs)
 
-    monkeypatch.setattr(row, "put", put_elsewhere)
+    monkeypatch.setattr(files, "put", put_elsewhere)
     with pytest.raises(SetupError) as caught:
         run(1, events_of(0, 3))
     output, kept = folders

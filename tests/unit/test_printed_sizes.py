@@ -8,22 +8,22 @@ from test_figures import BASELINE, FIGURES, LABELS, summary_of, texts_of
 from test_sizes import changed
 from test_tables import cells_in
 
-from columns import CALL_COLUMNS, COLUMNS
 from conftest import WHOLE_CONFIG as CONFIG
+from diffbench.catalogue.labels import label_of, notes_on
+from diffbench.data.errors import ReportError
+from diffbench.data.measurements import read_calls, read_measurements, read_rows
+from diffbench.data.outputs import read_runs
+from diffbench.documents.directives import Renderer
+from diffbench.figures.strips import write_strips
+from diffbench.plan.matrix import Plan
+from diffbench.statistics.summary import read_summary
+from diffbench.system.files import to_csv
+from diffbench.tables.extended import build_all_extended
+from diffbench.tables.tables import render_tables
+from diffbench.vocabulary.columns import CALL_COLUMNS, COLUMNS
+from diffbench.vocabulary.errors import DiffbenchError
+from diffbench.vocabulary.sizes import name_at, split_name
 from kept import LATENTS, picture, shifted
-from matrix import Plan
-from measurement.errors import DiffbenchError
-from measurement.row import to_csv
-from reporting.errors import ReportError
-from reporting.extended import build_all_extended
-from reporting.figure_strips import write_strips
-from reporting.labels import label_of, notes_on
-from reporting.marked import Renderer
-from reporting.outputs import read_runs
-from reporting.read import read_calls, read_measurements, read_rows
-from reporting.summary import read_summary
-from reporting.tables import render_tables
-from sizes import name_at, split_name
 
 
 def without_size(text):
@@ -103,7 +103,7 @@ def test_a_size_is_a_row_of_its_own_in_the_tables_with_speedups_over_the_same_si
 
 
 def test_a_summary_is_written_with_names_and_sizes_and_read_back(make_row, tmp_path):
-    from render import write_summary
+    from diffbench.documents.render import write_summary
 
     summary = summary_of(sized_rows(make_row))
     write_summary(summary, tmp_path / "summary.csv")

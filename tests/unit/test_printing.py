@@ -11,7 +11,7 @@ from conftest import ROOT
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from measurement.printing import print_anywhere
+from diffbench.system.printing import print_anywhere
 print_anywhere()
 print("x" * 100000, file=getattr(sys, sys.argv[2]))
 getattr(sys, sys.argv[2]).flush()

@@ -2,8 +2,8 @@
 
 import pytest
 
+from diffbench.terminal.progress import Estimate, clock
 from filling import run_of
-from progress import Estimate, clock
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import re
 import pytest
 
 from conftest import ROOT
-from render import write_tables
-from reporting.errors import ReportError
-from reporting.labels import read_labels
-from reporting.options import TableOptions
-from reporting.published import read_about, read_published
-from reporting.tables import render_tables
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.errors import ReportError
+from diffbench.documents.render import write_tables
+from diffbench.statistics.published import read_about, read_published
+from diffbench.tables.table_options import TableOptions
+from diffbench.tables.tables import render_tables
 
 FACTS = ROOT / "resources/published/pytorch2.csv"
 

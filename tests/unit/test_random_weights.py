@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from checking import read_catalogue
-from measurement import random_weights
-from measurement.definition import RANDOM_WEIGHTS, architecture, resolve
-from measurement.digest import weights_digest
-from measurement.load import cast, create_component, create_module, load_pipeline
-from measurement.random_weights import Draw, Normal, RandomWeights, Uniform
-from reporting.fidelity import compare_outputs
-from reporting.outputs import read_output
+from diffbench.catalogue.definition import RANDOM_WEIGHTS, architecture, resolve
+from diffbench.catalogue.schema_checks import read_catalogue
+from diffbench.data.outputs import read_output
+from diffbench.measurement import random_weights
+from diffbench.measurement.load import cast, create_component, create_module, load_pipeline
+from diffbench.measurement.random_weights import Draw, Normal, RandomWeights, Uniform
+from diffbench.measurement.weights_digest import weights_digest
+from diffbench.statistics.fidelity import compare_outputs
 from stages import run_stages
 
 pytestmark = pytest.mark.slow

@@ -4,9 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from measurement import stage
-from measurement.errors import Invalid, SetupError
-from measurement.stage import (
+from diffbench.measurement import stage
+from diffbench.measurement.stage import (
     check_description,
     image_size,
     measure_calls,
@@ -15,7 +14,8 @@ from measurement.stage import (
     summarize_calls,
     warm_up,
 )
-from measurement.stopping import Stopping
+from diffbench.measurement.stopping import Stopping
+from diffbench.vocabulary.errors import Invalid, SetupError
 from stages import FEWEST, Report
 
 

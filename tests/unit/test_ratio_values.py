@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reporting.ratios import (
+from diffbench.statistics.ratios import (
     base_rate,
     common_pipelines,
     mean_rows,

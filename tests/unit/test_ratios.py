@@ -7,14 +7,14 @@ from test_figures import beside_bars, caption_of, panels_of, texts_of
 from test_summary import summary_of
 from test_tables import LABELS, cells_in
 
-from reporting.extended import build_extended
-from reporting.figure_ladder import draw_ladder
-from reporting.figures import FIGURES
-from reporting.formats import to_markdown
-from reporting.headline import headline_of
-from reporting.ladder import render_ladders
-from reporting.options import TableOptions
-from reporting.tables import build_table
+from diffbench.figures.figures import FIGURES
+from diffbench.figures.ladder import draw_ladder
+from diffbench.page.headline import headline_of
+from diffbench.tables.extended import build_extended
+from diffbench.tables.formats import to_markdown
+from diffbench.tables.ladder import render_ladders
+from diffbench.tables.table_options import TableOptions
+from diffbench.tables.tables import build_table
 
 BASELINE = {"variant": "eager"}
 OPTIONS = TableOptions(speedups=True)

@@ -12,7 +12,7 @@ from snakemake.exceptions import (
     format_exception_to_string,
 )
 
-from reasons import LENGTH, describe_exception, describe_program, last_line, shorten, with_log
+from diffbench.terminal.reasons import LENGTH, describe_exception, describe_program, last_line, shorten, with_log
 
 RULES = ["all", "tables", "figures"]
 

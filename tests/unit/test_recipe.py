@@ -12,16 +12,16 @@ import torch
 import yaml
 
 from conftest import ROOT
-from measurement.definition import catalogue, resolve
-from measurement.errors import Unsupported
-from measurement.inputs import make_image
-from measurement.load import load_pipeline
-from measurement.precision import choose_dtype
-from measurement.stage import Stage
-from measurement.variant import MECHANISMS as MEASURED
-from measurement.variant import ON_LOADING
-from reporting.mechanisms import MECHANISMS, TIMED
-from reporting.recipe import PROMPT, write_recipe
+from diffbench.catalogue.definition import catalogue, resolve
+from diffbench.measurement.inputs import make_image
+from diffbench.measurement.load import load_pipeline
+from diffbench.measurement.stage import Stage
+from diffbench.measurement.variant import MECHANISMS as MEASURED
+from diffbench.measurement.variant import ON_LOADING
+from diffbench.mechanisms.dtype import choose_dtype
+from diffbench.tables.mechanisms import MECHANISMS, TIMED
+from diffbench.tables.recipe import PROMPT, write_recipe
+from diffbench.vocabulary.errors import Unsupported
 
 CPU = torch.device("cpu")
 EAGER = ["contiguous", "no-sdpa", "fused", "sdpa-math", "bf16", "inference-mode", "int8-weight-only", "dpm-20"]
@@ -253,7 +253,7 @@ def test_what_only_a_gpu_does():
     assert 'pipe.to("cuda")' not in write_recipe("sd-txt2img", 1, "offload-model")
     assert "allow_tf32 = True" in write_recipe("sd-txt2img", 1, "tf32", "float32")
     assert "Linear4bit(layer.in_features" in write_recipe("sd-txt2img", 1, "bitsandbytes-nf4")
-    assert "from measurement.cudagraph import capture_graphs" in write_recipe("sd-txt2img", 1, "cuda-graph")
+    assert "from diffbench.mechanisms.cuda_graph import capture_graphs" in write_recipe("sd-txt2img", 1, "cuda-graph")
 
 
 def test_a_batch_is_asked_for():

@@ -13,10 +13,10 @@ import pytest
 import torch
 import yaml
 
-import measure
 from conftest import ROOT
-from measurement import memory
-from measurement.monitor import Monitor
+from diffbench.commands import measure
+from diffbench.measurement import memory
+from diffbench.measurement.monitor import Monitor
 from running import rows_of
 
 MIB = 2**20

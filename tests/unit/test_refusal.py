@@ -4,10 +4,10 @@ import pytest
 import torch
 from test_failure import HANDLE
 
-from measurement.attention import sdpa_context, within
-from measurement.errors import Unsupported
-from measurement.failure import classify
-from measurement.refusal import refusals
+from diffbench.libraries.failure import classify
+from diffbench.libraries.refusal import refusals
+from diffbench.mechanisms.attention import sdpa_context, within
+from diffbench.vocabulary.errors import Unsupported
 from stages import run_stages
 
 FLASH, SAGE, DISPATCH = "flash_attn.flash_attn_interface", "sageattention.core", "diffusers.models.attention_dispatch"

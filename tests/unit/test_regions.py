@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from measurement.errors import Invalid
-from measurement.regions import REGION, SHOWS_COMPILED_CODE, check_blocks, judge
+from diffbench.mechanisms.regions import REGION, SHOWS_COMPILED_CODE, check_blocks, judge
+from diffbench.vocabulary.errors import Invalid
 
 pytestmark = pytest.mark.skipif(not SHOWS_COMPILED_CODE, reason="this torch does not show compiled code in a profile")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from measurement.release import same_release
+from diffbench.libraries.releases import same_release
 
 
 @pytest.mark.parametrize(

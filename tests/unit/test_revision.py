@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from measurement import revision
-from measurement.revision import code_revision
+from diffbench.measurement import revision
+from diffbench.measurement.revision import code_revision
 
 OWNER = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
 

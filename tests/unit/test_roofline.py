@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from test_figures import BASELINE, FACTS, LABELS, caption_of, odd_labels, panels_of, summary_of, texts_of
 
-from reporting.figure_roofline import draw_roofline, roof
-from reporting.figures import save_figure
-from reporting.published import read_published
+from diffbench.figures.figures import save_figure
+from diffbench.figures.roofline import draw_roofline, roof
+from diffbench.statistics.published import read_published
 
 PIPELINES = [
     "sd-txt2img",

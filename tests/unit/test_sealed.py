@@ -129,7 +129,7 @@ def test_the_folder_and_pythonpath_hide_no_module_of_python(hostile_folder, tmp_
 
 def test_what_pythonpath_adds_is_found_by_a_measuring_process(tmp_path, monkeypatch):
     """The user's packages come before the installed ones, and after Python's own; what Python runs when it starts does not."""
-    from measurement.child import child_environment
+    from diffbench.measurement.child_environment import child_environment
 
     for name in ("added", "yaml", "random", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(3)\n" if name == "sitecustomize" else "")

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import WHOLE_CONFIG as CONFIG
-from matrix import Plan
-from measurement.definition import planned_digest, resolve
-from measurement.errors import DiffbenchError
+from diffbench.catalogue.definition import planned_digest, resolve
+from diffbench.plan.matrix import Plan
+from diffbench.vocabulary.errors import DiffbenchError
+from diffbench.vocabulary.sizes import SIZE
 from running import measure
-from sizes import SIZE
 
 
 def changed(**keys):

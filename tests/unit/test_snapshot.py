@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from measurement.definition import PRETRAINED_KEYS, digest, resolve
-from measurement.errors import SetupError, Unsupported
-from measurement.load import create_from_folder, create_pipeline, load_pipeline
+from diffbench.catalogue.definition import PRETRAINED_KEYS, digest, resolve
+from diffbench.measurement.load import create_from_folder, create_pipeline, load_pipeline
+from diffbench.vocabulary.errors import SetupError, Unsupported
 
 CPU = torch.device("cpu")
 

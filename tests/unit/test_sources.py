@@ -2,12 +2,12 @@
 
 import pytest
 
-from measurement.definition import resolve
-from measurement.digest import identity_of
-from measurement.errors import DiffbenchError, SetupError
-from measurement.load import download_options
-from measurement.snapshot import find_folder
-from measurement.sources import folder_of, located
+from diffbench.catalogue.definition import resolve
+from diffbench.catalogue.sources import folder_of, located
+from diffbench.measurement.load import download_options
+from diffbench.measurement.snapshot import find_folder
+from diffbench.measurement.weights_digest import identity_of
+from diffbench.vocabulary.errors import DiffbenchError, SetupError
 from running import measure
 
 COMMIT = "1" * 40

@@ -7,7 +7,7 @@ import psutil
 import pytest
 import torch
 
-from measurement import memory, stage
+from diffbench.measurement import memory, stage
 from stages import Report, run_stages
 
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from test_failure import HANDLE, NO_ENGINE
 
-from measurement import cudagraph, load
-from measurement.attention import set_attention, set_attention_backend
-from measurement.caching import enable_caching
-from measurement.compilation import compile_by_accelerate, compile_by_diffusers
-from measurement.errors import Unsupported
-from measurement.failure import classify
-from measurement.options import offload
+from diffbench.libraries.failure import classify
+from diffbench.measurement import load
+from diffbench.mechanisms import cuda_graph
+from diffbench.mechanisms.attention import set_attention, set_attention_backend
+from diffbench.mechanisms.caching import enable_caching
+from diffbench.mechanisms.compilation import compile_by_accelerate, compile_by_diffusers
+from diffbench.mechanisms.options import offload
+from diffbench.vocabulary.errors import Unsupported
 
 STARVED = [RuntimeError("CUDA driver error: out of memory"), RuntimeError(HANDLE), ValueError("CUDA out of memory")]
 
@@ -92,7 +93,7 @@ def test_memory_that_runs_out_while_weights_are_mapped_is_oom_and_no_setup_error
 
 
 def test_memory_that_runs_out_in_a_quantization_is_oom(monkeypatch):
-    from measurement import quantization
+    from diffbench.mechanisms import quantization
 
     monkeypatch.setattr(quantization.importlib, "import_module", lambda name: None)
     monkeypatch.setitem(quantization.LIBRARIES, "torchao", starve(RuntimeError(NO_ENGINE)))
@@ -120,7 +121,7 @@ def test_memory_that_runs_out_while_a_graph_is_captured_is_oom(monkeypatch, firs
         finally:
             raise RuntimeError(last)  # as torch.cuda.graph does when it ends the capture
 
-    monkeypatch.setattr(cudagraph, "Graph", graph)
+    monkeypatch.setattr(cuda_graph, "Graph", graph)
     with pytest.raises((RuntimeError, Unsupported)) as caught:
-        cudagraph.record(None, [], None, None)
+        cuda_graph.record(None, [], None, None)
     assert classify(caught.value, False)[0] == status

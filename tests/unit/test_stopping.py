@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from measurement.definition import SETTINGS
-from measurement.stopping import Stopping, half_width, median_interval, spread_of
+from diffbench.catalogue.definition import SETTINGS
+from diffbench.measurement.stopping import Stopping, half_width, median_interval, spread_of
 
 LIMITS = {"warmup_calls": 3, "max_warmup_calls": 8, "calls": 6, "max_calls": 12, "max_seconds": 10, "target_percent": 1}
 

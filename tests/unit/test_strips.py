@@ -6,11 +6,11 @@ from PIL import Image
 from test_figures import odd_labels, texts_of
 from test_summary import cells_of
 
+from diffbench.data.outputs import read_runs
+from diffbench.figures.images import ALARM, AMPLIFIED
+from diffbench.figures.strips import Images, write_strips
+from diffbench.statistics.speedup import KEY
 from kept import BASELINE, LATENTS, PLACE, picture, shifted
-from reporting.figure_images import ALARM, AMPLIFIED
-from reporting.figure_strips import Images, write_strips
-from reporting.outputs import read_runs
-from reporting.speedup import KEY
 
 
 def panels_of(figure, row=0):

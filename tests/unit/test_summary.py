@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from columns import CELL
-from reporting.errors import ReportError
-from reporting.read import to_frame
-from reporting.summary import summarize
+from diffbench.data.errors import ReportError
+from diffbench.data.measurements import to_frame
+from diffbench.statistics.summary import summarize
+from diffbench.vocabulary.columns import CELL
 
 BASELINE = {"variant": "eager"}
 

@@ -6,12 +6,12 @@ import pytest
 from scipy import stats
 from test_summary import cells_of, summary_of
 
-from reporting.errors import ReportError
-from reporting.evidence import Evidence
-from reporting.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
-from reporting.groups import join_different
-from reporting.read import to_frame
-from reporting.summary import COLUMNS, MEDIANS, NUMBERS, SAME, read_summary, summarize
+from diffbench.data.errors import ReportError
+from diffbench.data.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
+from diffbench.data.groups import join_different
+from diffbench.data.measurements import to_frame
+from diffbench.statistics.summary import COLUMNS, MEDIANS, NUMBERS, SAME, read_summary, summarize
+from diffbench.statistics.summary_inputs import Evidence
 
 BASELINE = {"variant": "eager"}
 OTHER = {"definition": "ba9876543210", "threads": "9"}

@@ -4,9 +4,9 @@ import pytest
 from test_summary import summary_of
 from test_tables import LABELS, cells_in, tables_of
 
-from reporting.extended import build_extended
-from reporting.formats import to_markdown
-from reporting.tables import footnotes_of
+from diffbench.tables.extended import build_extended
+from diffbench.tables.formats import to_markdown
+from diffbench.tables.tables import footnotes_of
 
 
 def test_failures_are_explained_below_the_table(make_row):

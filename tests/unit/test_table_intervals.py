@@ -6,9 +6,10 @@ import pytest
 from test_summary import summary_of
 from test_tables import LABELS, tables_of
 
-from reporting.extended import print_rate
-from reporting.options import UNITS, TableOptions
-from reporting.tables import render_tables
+from diffbench.tables.extended import print_rate
+from diffbench.tables.table_options import TableOptions
+from diffbench.tables.tables import render_tables
+from diffbench.vocabulary.units import UNITS
 
 
 @pytest.mark.parametrize(

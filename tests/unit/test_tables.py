@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_summary import cells_of
 
-from columns import CELL
 from conftest import ROOT
-from measurement.errors import one_line
-from reporting.formats import Cell, Table, to_csv, to_html, to_markdown
-from reporting.labels import read_labels
-from reporting.options import TableOptions
-from reporting.read import to_frame
-from reporting.summary import summarize
-from reporting.tables import build_table, render_tables
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import to_frame
+from diffbench.statistics.summary import summarize
+from diffbench.tables.formats import Cell, Table, to_csv, to_html, to_markdown
+from diffbench.tables.table_options import TableOptions
+from diffbench.tables.tables import build_table, render_tables
+from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.errors import one_line
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from measurement import threads
-from measurement.errors import SetupError
-from measurement.threads import check_threads, count_cores, cpu_quota, default_threads, usable_cpus
+from diffbench.system import threads
+from diffbench.system.threads import check_threads, count_cores, cpu_quota, default_threads, usable_cpus
+from diffbench.vocabulary.errors import SetupError
 from running import measure
 
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from measurement import timer
-from measurement.timer import LoopRecorder, clock_s, synchronize
+from diffbench.measurement import timer
+from diffbench.measurement.timer import LoopRecorder, clock_s, synchronize
 
 
 @pytest.fixture

@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from measurement import toolchain
-from measurement.environment_variables import inherited
-from measurement.errors import SetupError
-from measurement.toolchain import check_toolchain, compiler_version, find_c_compiler, find_compiler, torch_libraries
+from diffbench.measurement import toolchain
+from diffbench.measurement.toolchain import (
+    check_toolchain,
+    compiler_version,
+    find_c_compiler,
+    find_compiler,
+    torch_libraries,
+)
+from diffbench.system.environment_variables import inherited
+from diffbench.vocabulary.errors import SetupError
 from mounts import mounted
 
 
@@ -170,7 +176,7 @@ def test_headers_that_are_missing_are_named_with_their_package(tmp_path, monkeyp
 
 def test_it_is_a_program_that_needs_no_package(tmp_path):
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
-    command = [python, "-S", "-m", "measurement.toolchain"]
+    command = [python, "-S", "-m", "diffbench.measurement.toolchain"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts"), "DIFFBENCH_CACHE": str(tmp_path / "a b")}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     (line,) = result.stderr.splitlines()

@@ -7,8 +7,8 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from measurement.definition import catalogue, recipe_of
-from measurement.errors import DiffbenchError
+from diffbench.catalogue.definition import catalogue, recipe_of
+from diffbench.vocabulary.errors import DiffbenchError
 from running import measure, rows_of
 from stages import run_stages
 
@@ -86,7 +86,7 @@ def test_another_attention_is_another_computation_of_the_same(tmp_path, eager, v
 
 
 def test_kernels_are_told_by_their_names_in_a_profile():
-    from measurement.attention import kernels_of
+    from diffbench.mechanisms.attention import kernels_of
 
     flash, math = "aten::_scaled_dot_product_flash_attention", "aten::_scaled_dot_product_attention_math"
     assert kernels_of({"aten::mm": 3, flash: 8}) == {"flash": 8}
@@ -158,7 +158,7 @@ def test_the_row_has_the_dtype_of_the_weights(tmp_path, variant, dtype):
 def test_half_is_what_the_catalogue_says_of_the_pipeline_also_on_a_cpu():
     import torch
 
-    from measurement.precision import choose_dtype
+    from diffbench.mechanisms.dtype import choose_dtype
 
     cpu = torch.device("cpu")
     assert choose_dtype({}, {}, cpu) is torch.float32
@@ -245,7 +245,7 @@ def test_bases_that_lead_back_are_one_line(project):
 def test_weights_of_convolutions_over_frames_have_a_layout_of_their_own():
     import torch
 
-    from measurement.options import set_memory_format
+    from diffbench.mechanisms.options import set_memory_format
 
     class Pipeline:
         unet = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.Conv2d(4, 4, 3), torch.nn.Linear(4, 4))
@@ -275,8 +275,8 @@ def test_weights_are_cast_as_from_pretrained_casts_them():
     """What a class keeps in float32 stays so, and so do buffers that are no weights."""
     import torch
 
-    from measurement.load import cast
-    from measurement.random_weights import RandomWeights
+    from diffbench.measurement.load import cast
+    from diffbench.measurement.random_weights import RandomWeights
 
     class Model(torch.nn.Module):
         _keep_in_fp32_modules = ["norm"]

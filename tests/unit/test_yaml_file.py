@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from conftest import ROOT
-from measurement.errors import DiffbenchError
-from measurement.yaml_file import find_value, parse_yaml, read_yaml
+from diffbench.catalogue.yaml_file import find_value, parse_yaml, read_yaml
+from diffbench.vocabulary.errors import DiffbenchError
 
 ALIASES = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefg", "bcdefgh")
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_catalogue_is_refused_with_its_line(tmp_path, text, me
 def test_a_deeply_nested_file_is_refused_before_the_parser_crashes(tmp_path, text):
     path = tmp_path / "deep.yaml"
     path.write_text(text)
-    code = f"from measurement.yaml_file import read_yaml; read_yaml({str(path)!r})"
+    code = f"from diffbench.catalogue.yaml_file import read_yaml; read_yaml({str(path)!r})"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow/scripts", capture_output=True, text=True)
     assert found.returncode == 1
     assert found.stderr.endswith(f"{path}:1: values are nested more than 100 levels deep; flatten them\n")

@@ -64,7 +64,7 @@ def jobs(project, *arguments):
 
 
 def touch_reporting(project):
-    script = project.folder / "workflow/scripts/write_html.py"
+    script = project.folder / "workflow/scripts/report_pages.py"
     script.write_text(script.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import QUICK, ROOT, Project, hide_packages
-from measurement.row import to_csv
-from reasons import LENGTH
+from diffbench.system.files import to_csv
+from diffbench.terminal.reasons import LENGTH
 
 TINY = {
     "name": "tiny",
@@ -354,7 +354,7 @@ def several(case):
 
 def fault_in_script(case):
     fault = 'def read_published(path):\n    {}["gpu"]\n\n\ndef other('
-    case.replace("workflow/scripts/reporting/published.py", "def read_published(", fault)
+    case.replace("workflow/scripts/diffbench/statistics/published.py", "def read_published(", fault)
     case.start("results/pytorch2/summary.csv")
     assert "Traceback" in (case.folder / "results/pytorch2/logs/summary.log").read_text()
 

@@ -5,7 +5,7 @@ import shlex
 import sys
 
 from conftest import QUICK, hide_packages
-from measure import parse_arguments
+from diffbench.commands.measure import parse_arguments
 
 
 def test_a_start_without_torch_is_refused_before_any_job(project, tmp_path):

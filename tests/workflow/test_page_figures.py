@@ -4,15 +4,15 @@ import pandas as pd
 import pytest
 from test_page import choose
 
-from columns import CELL
 from conftest import ROOT
-from reporting.labels import read_labels
-from reporting.page import build_page
-from reporting.page_data import read_details
-from reporting.published import read_published
-from reporting.read import to_frame
-from reporting.speedup import KEY
-from reporting.summary import summarize
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import to_frame
+from diffbench.page.page import build_page
+from diffbench.page.page_data import read_details
+from diffbench.statistics.published import read_published
+from diffbench.statistics.speedup import KEY
+from diffbench.statistics.summary import summarize
+from diffbench.vocabulary.columns import CELL
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ import pytest
 from test_page import close_cell, copied
 
 from conftest import ROOT
-from reporting import page_data
-from reporting.headline import cell_key
-from reporting.page import build_page
-from reporting.page_data import read_details
-from reporting.published import read_about, read_published
-from sizes import split_name
+from diffbench.page import page_data
+from diffbench.page.headline import cell_key
+from diffbench.page.page import build_page
+from diffbench.page.page_data import read_details
+from diffbench.statistics.published import read_about, read_published
+from diffbench.vocabulary.sizes import split_name
 
 pytestmark = pytest.mark.slow
 

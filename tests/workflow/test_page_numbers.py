@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from test_page import cells_in, close_cell, facts_of
 
-from columns import CELL
 from conftest import ROOT
-from render import write_summary
-from reporting.intervals import rate_interval
-from reporting.labels import read_labels
-from reporting.options import UNITS
-from reporting.page import build_page
-from reporting.page_data import CALL_KINDS, read_details
-from reporting.peaks import KINDS
-from reporting.read import to_frame
-from reporting.summary import read_summary, summarize
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import to_frame
+from diffbench.documents.render import write_summary
+from diffbench.page.page import build_page
+from diffbench.page.page_data import CALL_KINDS, read_details
+from diffbench.statistics.intervals import rate_interval
+from diffbench.statistics.peak_memory import KINDS
+from diffbench.statistics.summary import read_summary, summarize
+from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.units import UNITS
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ import pytest
 from test_page import cells_in, choose, copied, facts_of
 from test_page_figures import page_of
 
-from columns import PROVENANCE
-from reporting.speedup import KEY
+from diffbench.statistics.speedup import KEY
+from diffbench.vocabulary.columns import PROVENANCE
 
 pytestmark = pytest.mark.slow
 

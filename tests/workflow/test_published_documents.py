@@ -2,7 +2,7 @@
 
 import pytest
 
-from reporting.figures import FIGURES
+from diffbench.figures.figures import FIGURES
 
 pytestmark = pytest.mark.slow
 

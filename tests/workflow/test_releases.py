@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from build import find_uv, make_environment, python_of
 from conftest import PLAIN, QUICK, ROOT, Project, pins
-from environments import newest_current, read_environment
-from measurement.errors import DiffbenchError
+from diffbench.catalogue.environments import newest_current, read_environment
+from diffbench.commands.environment import find_uv, make_environment, python_of
+from diffbench.vocabulary.errors import DiffbenchError
 from running import measure, rows_of
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from reporting.figures import FIGURES
+from diffbench.figures.figures import FIGURES
 
 pytestmark = pytest.mark.slow
 

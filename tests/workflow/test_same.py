@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from conftest import QUICK, Project
-from reporting.intervals import rate_interval, verdicts
-from reporting.read import read_measurements
-from reporting.summary import read_summary
+from diffbench.data.measurements import read_measurements
+from diffbench.statistics.intervals import rate_interval, verdicts
+from diffbench.statistics.summary import read_summary
 
 ROUNDS = 10
 REPETITIONS = 4000

@@ -16,8 +16,8 @@ def hub(tmp_path_factory):
     """A hub with a miniature pipeline, its ControlNet in a repository of its own, and files that nobody needs."""
     import torch
 
-    from measurement.definition import resolve
-    from measurement.load import create_pipeline
+    from diffbench.catalogue.definition import resolve
+    from diffbench.measurement.load import create_pipeline
 
     folder = tmp_path_factory.mktemp("hub")
     (stage,) = resolve("sd-controlnet", 1, "eager", "random", "tiny")["stages"]

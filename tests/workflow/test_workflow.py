@@ -11,8 +11,8 @@ import time
 import pytest
 
 from conftest import QUICK, Project, progress_rows
-from measurement.caches import cell_cache
-from measurement.threads import default_threads, usable_cpus
+from diffbench.system.compiler_caches import cell_cache
+from diffbench.system.threads import default_threads, usable_cpus
 from running import rows_of
 
 SMALL = {

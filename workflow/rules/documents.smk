@@ -15,7 +15,7 @@ MAKES:
 
 localrules:
     catalogue,
-    compare,
+    comparison_table,
     documents,
     documents_check,
 
@@ -26,7 +26,7 @@ rule comparison:
         expand(RESULTS / "comparison" / "{dataset}.md", dataset=PUBLISHED),
 
 
-rule compare:
+rule comparison_table:
     """Put a published dataset's tables and the config's measured dataset side by side, with the ratio where both have a number."""
     input:
         measured=RESULTS / "summary.csv",
@@ -43,7 +43,7 @@ rule compare:
     message:
         "Compare with {wildcards.dataset}: {output}"
     script:
-        "../scripts/compare.py"
+        "../scripts/comparison_table.py"
 
 
 rule documents:
@@ -67,7 +67,7 @@ rule documents:
     message:
         "Fill the documents: {params.documents}"
     script:
-        "../scripts/document.py"
+        "../scripts/documents.py"
 
 
 use rule documents as documents_check with:

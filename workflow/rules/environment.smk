@@ -15,7 +15,7 @@ Pinned weights and configuration files of the hub are fetched here too, because 
 
 localrules:
     environment,
-    fetch,
+    fetch_weights,
 
 
 rule environment:
@@ -45,7 +45,7 @@ rule weights:
         f"All that {PLAN.config['weights']} weights need is there"
 
 
-rule fetch:
+rule fetch_weights:
     """Fetch it with a torch build's own Diffusers, which knows what it will load."""
     output:
         # not kept: the hub's cache says what is there
@@ -56,7 +56,7 @@ rule fetch:
         lambda wildcards: environment_file(wildcards.torch)
     resources:
         python=lambda wildcards: python_of(wildcards.torch),
-        script=str(BASE / "workflow/scripts/weights.py"),
+        script=str(BASE / "workflow/scripts/fetch_weights.py"),
     params:
         pipelines=PLAN.config["pipelines"],
         weights=PLAN.config["weights"],

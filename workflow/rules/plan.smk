@@ -13,23 +13,23 @@ import shlex
 import time
 from functools import cache
 
-from measurement.caches import SHARED
-from measurement.definition import SETTINGS as STOPPING, entry, needs_files
-from measurement.device import describe_passed_over
-from measurement.environment_variables import describe_ignored
-from measurement.yaml_file import read_yaml
+from diffbench.system.compiler_caches import SHARED
+from diffbench.catalogue.definition import SETTINGS as STOPPING, entry, needs_files
+from diffbench.catalogue.devices import describe_passed_over
+from diffbench.system.environment_variables import describe_ignored
+from diffbench.catalogue.yaml_file import read_yaml
 
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import update_config
 
-from checking import with_types
-from columns import CELL
-from dataset_names import find_datasets
-from environments import environment_path
-from jobs import check_cluster, job_of, requests
-from matrix import AXES, INSTALLED, NAME_PATTERN, Plan
-from reporting.documents import named_datasets
-from sizes import DIMENSIONS, split_name
+from diffbench.catalogue.schema_checks import with_types
+from diffbench.vocabulary.columns import CELL
+from diffbench.catalogue.datasets import find_datasets
+from diffbench.catalogue.environments import environment_path
+from diffbench.plan.cluster import check_cluster, job_of, requests
+from diffbench.plan.matrix import AXES, INSTALLED, NAME_PATTERN, Plan
+from diffbench.documents.markers import named_datasets
+from diffbench.vocabulary.sizes import DIMENSIONS, split_name
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 OWN = workflow.config_settings.overwrite_config  # what --config and --configfile say

@@ -4,8 +4,8 @@ Progress: what is printed while jobs run, instead of Snakemake's block for each.
 
 from snakemake.settings.enums import Quietness
 
-import terminal
-from progress import Progress
+from diffbench.terminal import job_lines
+from diffbench.terminal.progress import Progress
 
 
 def run_path(run):
@@ -32,6 +32,6 @@ def show_progress():
         needed = [dict(job.wildcards.items()) for job in workflow.dag.needrun_jobs() if job.rule.name == "measure"]
         total = sum(job.rule.name == "measure" for job in workflow.dag.jobs)
         progress = Progress(PLAN.config, needed, total - len(needed), run_path, time.monotonic()) if needed else None
-        shown = terminal.show(logger, progress, describe_table(len(needed), total) if needed else [])
+        shown = job_lines.show(logger, progress, describe_table(len(needed), total) if needed else [])
     if ENDING:
         ENDING.attach(shown, at_once=workflow.execution_settings.keep_going)

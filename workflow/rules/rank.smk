@@ -15,13 +15,13 @@ MAKES:
 
 
 localrules:
-    ladder_of,
+    ladder_table,
     ladder,
-    best_of,
+    best_table,
     best,
 
 
-rule ladder_of:
+rule ladder_table:
     """Print and draw the variants of a dataset as steps, in the order of its matrix."""
     input:
         summary="results/{dataset}/summary.csv",
@@ -40,10 +40,10 @@ rule ladder_of:
     message:
         "Climb the ladder: {output.table}"
     script:
-        "../scripts/ladder.py"
+        "../scripts/ladder_table.py"
 
 
-rule best_of:
+rule best_table:
     """Choose the fastest variant of each pipeline at each level of fidelity, and write the Python that makes it."""
     input:
         summary="results/{dataset}/summary.csv",
@@ -62,7 +62,7 @@ rule best_of:
     message:
         "Choose the best: {output}"
     script:
-        "../scripts/best.py"
+        "../scripts/best_table.py"
 
 
 rule ladder:

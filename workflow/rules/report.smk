@@ -20,34 +20,16 @@ MAKES:
     results/<name>/<name>.zip              the rows and calls of what has been measured so far, for another machine
 """
 
+REPORTING_FOLDERS = ("vocabulary", "catalogue", "data", "statistics", "tables", "figures", "page", "documents")
 REPORT_ENVIRONMENT = str(BASE / "envs" / "report.yaml")
 CATALOGUES = [BASE / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")]
 # an edited script makes its tables and figures anew; the rule's own code is no trigger (profiles/default)
-REPORTING = (
-    sorted(BASE.glob("workflow/scripts/reporting/*.py"))
-    + [
-        BASE / "workflow/scripts" / f"{name}.py"
-        for name in (
-            "best",
-            "collect",
-            "columns",
-            "compare",
-            "draw",
-            "fidelity",
-            "ladder",
-            "page",
-            "publish",
-            "render",
-            "sizes",
-            "strips",
-            "summarize",
-            "thresholds",
-            "write_html",
-            "write_tables",
-        )
-    ]
-    + [BASE / "envs/report.yaml"]
-)
+REPORTING = [
+    *sorted(
+        path for path in (BASE / "workflow/scripts/diffbench").rglob("*.py") if path.parent.name in REPORTING_FOLDERS
+    ),
+    BASE / "envs/report.yaml",
+]
 
 
 # on a cluster too: they take seconds, and a queue takes longer
@@ -98,7 +80,7 @@ rule measurements:
     message:
         "Collect the rows of all runs in {output.rows}"
     script:
-        "../scripts/collect.py"
+        "../scripts/measurements.py"
 
 
 rule fidelity:
@@ -142,7 +124,7 @@ rule summary:
     message:
         "Summarize: {output}"
     script:
-        "../scripts/summarize.py"
+        "../scripts/summary.py"
 
 
 rule published_summary:
@@ -162,7 +144,7 @@ rule published_summary:
     message:
         "Read the published dataset {wildcards.dataset}"
     script:
-        "../scripts/publish.py"
+        "../scripts/published_summary.py"
 
 
 rule measured_summary:
@@ -188,7 +170,7 @@ rule measured_summary:
     message:
         "Summarize the committed dataset {wildcards.dataset}"
     script:
-        "../scripts/summarize.py"
+        "../scripts/summary.py"
 
 
 rule tables:
@@ -211,7 +193,7 @@ rule tables:
     message:
         "Print the tables: {output.all}"
     script:
-        "../scripts/write_tables.py"
+        "../scripts/tables.py"
 
 
 rule figures:
@@ -232,7 +214,7 @@ rule figures:
     message:
         "Draw the figures of {wildcards.dataset}"
     script:
-        "../scripts/draw.py"
+        "../scripts/figures.py"
 
 
 rule strips:

@@ -1,6 +1,6 @@
 """Rule `bundle`: what has been measured so far in one archive, with the config and what the environments hold."""
 
-from scripting import run_script
+from diffbench.terminal.rule_script import run_script
 
 import io
 import zipfile
@@ -9,16 +9,16 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from columns import CELL
-from measurement.row import write_whole
-from reporting.ceilings import read_ceilings
-from reporting.errors import AGAIN_BESIDE, ReportError
-from reporting.fidelity import compare_runs
-from reporting.fidelity_csv import write_fidelity
-from reporting.notes import listed
-from reporting.outputs import current_runs, read_runs
-from reporting.own_runs import check_calls
-from reporting.read import read_calls, read_files
+from diffbench.data.ceilings import read_ceilings
+from diffbench.data.errors import AGAIN_BESIDE, ReportError
+from diffbench.data.fidelity_csv import write_fidelity
+from diffbench.data.measurements import read_calls, read_files
+from diffbench.data.outputs import current_runs, read_runs
+from diffbench.data.run_checks import check_calls
+from diffbench.statistics.fidelity import compare_runs
+from diffbench.system.files import write_whole
+from diffbench.tables.notes import listed
+from diffbench.vocabulary.columns import CELL
 
 LOCAL = ("external", "documents")  # keys of the config that name files of this machine
 COMMAND = "snakemake --cores 1 --configfile config.yaml"

@@ -1,13 +1,13 @@
 """Rule `catalogue`: print which pipeline runs with which variant, by the committed measurements and this config's own runs."""
 
-from scripting import run_script
+from diffbench.terminal.rule_script import run_script
 
 from pathlib import Path
 
-from reporting.catalogue import build_catalogue
-from reporting.formats import to_markdown
-from reporting.labels import read_labels
-from reporting.read import read_measurements
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import read_measurements
+from diffbench.tables.formats import to_markdown
+from diffbench.tables.support import build_catalogue
 
 
 def main(snakemake):

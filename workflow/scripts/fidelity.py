@@ -1,10 +1,10 @@
 """Rule `fidelity`: what every run made, held against what the baseline made of the same seed."""
 
-from scripting import run_script
+from diffbench.terminal.rule_script import run_script
 
-from reporting.fidelity import compare_runs
-from reporting.fidelity_csv import write_fidelity
-from reporting.outputs import read_runs
+from diffbench.data.fidelity_csv import write_fidelity
+from diffbench.data.outputs import read_runs
+from diffbench.statistics.fidelity import compare_runs
 
 
 def main(snakemake):

@@ -1,24 +1,26 @@
 """Starts the process that measures: `measuring_process.py SPEC`, or the one that such are forked from: `--serve` (forkserver.py).
 
-A script and not `python -m measurement`, which would look for modules in the working folder first, before the standard library.
+A script and not `python -m`, which would look for modules in the working folder first, before the standard library.
 """
 
 import os
-import runpy
 import sys
 
 sys.path.insert(0, __file__.rpartition(os.sep)[0])
 
-import search_path
-from measurement.environment_variables import PACKAGES
+from diffbench.system import search_path
+from diffbench.system.environment_variables import PACKAGES
 
 NAMED = filter(None, os.environ.get(PACKAGES, "").split(os.pathsep))
 sys.path[search_path.LIBRARY_END : search_path.LIBRARY_END] = NAMED
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
-        from measurement import forkserver
+        from diffbench.measurement import forkserver
 
         forkserver.main(*sys.argv[2:])
     else:
-        runpy.run_module("measurement", run_name="__main__", alter_sys=True)
+        from diffbench.measurement.process import run
+        from diffbench.measurement.session import SPAWN
+
+        run(sys.argv[1], SPAWN)

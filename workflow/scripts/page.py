@@ -1,6 +1,6 @@
 """Rule `page`: the reader's page of a dataset, one HTML file."""
 
-from scripting import run_script
+from diffbench.terminal.rule_script import run_script
 
 import base64
 import io
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from reporting.headline import cell_key
-from reporting.labels import read_labels
-from reporting.page import build_page
-from reporting.page_data import read_details
-from reporting.published import read_about
-from reporting.read import read_calls, read_measurements
-from reporting.rows import records
-from reporting.summary import read_summary
-from sizes import split_name
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import read_calls, read_measurements
+from diffbench.data.rows import records
+from diffbench.page.headline import cell_key
+from diffbench.page.page import build_page
+from diffbench.page.page_data import read_details
+from diffbench.statistics.published import read_about
+from diffbench.statistics.summary import read_summary
+from diffbench.vocabulary.sizes import split_name
 
 MOST_STRIPS_BYTES = 2_500_000  # of all images in a page
 STRIP_WIDTH = 1200  # pixels

@@ -1,21 +1,21 @@
 """Rule `so_far`: tables and figures of what is on disk; cells without a row of their present definition print `…`."""
 
-from scripting import run_script
+from diffbench.terminal.rule_script import run_script
 
 from pathlib import Path
 
 import pandas as pd
 
-from columns import CELL
-from render import write_all
-from reporting.evidence import read_evidence
-from reporting.fidelity import compare_runs
-from reporting.figure_strips import write_strips
-from reporting.labels import read_labels
-from reporting.options import read_options
-from reporting.outputs import current_runs, read_runs
-from reporting.read import read_measurements
-from reporting.summary import summarize
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.measurements import read_measurements
+from diffbench.data.outputs import current_runs, read_runs
+from diffbench.documents.render import write_all
+from diffbench.figures.strips import write_strips
+from diffbench.statistics.fidelity import compare_runs
+from diffbench.statistics.summary import summarize
+from diffbench.statistics.summary_inputs import read_evidence
+from diffbench.tables.table_options import read_options
+from diffbench.vocabulary.columns import CELL
 
 
 def main(snakemake):

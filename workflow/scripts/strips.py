@@ -1,12 +1,12 @@
 """Rule `strips`: the images of each pipeline side by side, one PNG a GPU, torch build, pipeline and batch size."""
 
-from scripting import run_script
+from diffbench.terminal.rule_script import run_script
 
-from reporting.fidelity_csv import read_fidelity
-from reporting.figure_strips import write_strips
-from reporting.labels import read_labels
-from reporting.outputs import read_runs
-from reporting.summary import read_summary
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.fidelity_csv import read_fidelity
+from diffbench.data.outputs import read_runs
+from diffbench.figures.strips import write_strips
+from diffbench.statistics.summary import read_summary
 
 
 def main(snakemake):

@@ -1,0 +1,207 @@
+"""What is measured: a cell resolved from the catalogues into one plain dictionary, and its hash.
+
+Shared with the workflow, which must know the definition before a run starts, so it imports neither torch nor diffusers.
+"""
+
+import copy
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from diffbench.system.compiler_caches import SHARED
+from diffbench.vocabulary.errors import DiffbenchError, list_known
+from diffbench.vocabulary.sizes import NATIVE
+
+from .call_arguments import check_call
+from .sources import ROOT, folder_of
+from .yaml_file import read_yaml, shared_yaml
+
+SCALES = ("tiny", "full")
+WEIGHTS = ("random", "pretrained")
+RANDOM_WEIGHTS = 2  # which numbers random weights are: to be raised where random_weights.py comes to draw others
+COMPILING = ("compile", "regional", "compile_vae", "compile_text_encoder")  # the mechanisms of a variant that compile
+APART = (  # what would undo or hide the other
+    ("compile", "regional"),
+    ("cuda_graph", "compile"),
+    ("cuda_graph", "regional"),
+    ("cuda_graph", "offload"),
+    ("cuda_graph", "caching"),
+    ("cuda_graph", "sdpa_backend"),
+    ("compile", "sdpa_backend"),
+    ("regional", "sdpa_backend"),
+)
+TF32 = "tf32"  # the dtype of a variant with float32 weights that are multiplied in TF32
+HALF = "half"  # the dtype of a variant that takes each pipeline's own, also on a CPU
+PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
+PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
+SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
+    "warmup_calls": 3,
+    "max_warmup_calls": 10,
+    "calls": 6,
+    "max_calls": 50,
+    "max_seconds": 60,
+    "target_percent": None,
+}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+def catalogue(kind, root=ROOT):
+    """The catalogue config/<kind>.yaml: `pipelines`, `variants` or `gpus`."""
+    return read_yaml(catalogue_path(kind, root))
+
+
+def catalogue_path(kind, root=ROOT):
+    """Where a catalogue is."""
+    return Path(root) / "config" / f"{kind}.yaml"
+
+
+def entry(kind, name, root=ROOT):
+    """One entry of a catalogue. Raises DiffbenchError that lists the known names."""
+    entries = shared_yaml(catalogue_path(kind, root))
+    if name not in entries:
+        raise DiffbenchError(f"unknown {kind[:-1]} {name!r}; config/{kind}.yaml has: {list_known(entries, name)}")
+    return copy.deepcopy(entries[name])
+
+
+def architecture(name, scale, root=ROOT):
+    """An architecture's description with its `base` merged in: components replace those of the base one by one."""
+    own = read_yaml(Path(root) / "resources" / "architectures" / scale / f"{name}.yaml")
+    base = own.pop("base", None)
+    if base is None:
+        return own
+    merged = architecture(base, scale, root)
+    for key, value in own.items():
+        if isinstance(value, dict) and key != "parameters":
+            merged[key] = {**merged.get(key, {}), **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def recipe_of(variant, root=ROOT):
+    """What a variant applies: its entry merged over the one that it names as `base`, less what it sets to null and what is only
+    printed. Raises DiffbenchError for a base that is unknown or leads back to the variant."""
+    merged, seen = {}, []
+    while variant is not None:
+        if variant in seen:
+            raise DiffbenchError(
+                f"config/variants.yaml: {seen[0]}: its bases lead back to {variant}; end them in one without base"
+            )
+        seen.append(variant)
+        own = entry("variants", variant, root)
+        merged = {**own, **merged, "base": own.get("base")}
+        variant = own.get("base")
+    recipe = {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
+    for one, other in APART:
+        if one in recipe and other in recipe:
+            raise DiffbenchError(
+                f"config/variants.yaml: {seen[0]}: {one} and {other} do not go together; name one of them"
+            )
+    return recipe
+
+
+def option(key):
+    """The name of a setting on the command line."""
+    return f"--{key.replace('_', '-')}"
+
+
+def check_limits(settings, place="", spell=str):
+    """Raises DiffbenchError where a maximum is below its minimum. `place` is where the user has set them, `spell(key)` how."""
+    for key in ("warmup_calls", "calls"):
+        minimum, maximum = settings[key], settings[f"max_{key}"]
+        if maximum < minimum:
+            raise DiffbenchError(
+                f"{place}{spell(f'max_{key}')}: found {maximum}, fewer than the {minimum} of {spell(key)}; raise it"
+            )
+
+
+def measured_stages(pipeline, batch_size, root=ROOT):
+    """{number: entry} of the stages that are measured at a batch size: above 1, those with `batched: false` are left out."""
+    stages = enumerate(entry("pipelines", pipeline, root)["stages"], start=1)
+    return {number: stage for number, stage in stages if batch_size == 1 or stage.get("batched", True)}
+
+
+def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE, cache=SHARED):
+    """Everything that decides what a run measures, as plain data.
+
+    Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
+    `variant` and the settings. Labels are no part of it; a `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the
+    pipelines' own, and so is a `cache` that is not the default, of a variant that compiles. `settings` has the keys
+    of SETTINGS, and may have others, which are no part of it either.
+    """
+    stages, target = [], settings["target_percent"]
+    recipe = recipe_of(variant, root)
+    for number, stage in measured_stages(pipeline, batch_size, root).items():
+        stage = copy.deepcopy(stage)
+        for source in [stage, *stage.get("components", {}).values()]:
+            source.pop("gated", None)  # who may fetch it, no part of what is measured
+            if weights == "random":
+                source.pop("fp16_variant", None)
+        if "regional" not in recipe:
+            stage.pop("blocks", None)
+        if size == NATIVE:
+            stage.pop("fixed_size", None)
+        stage["number"] = number
+        name = stage.pop("architecture", None)
+        if weights == "random" and name is not None:
+            stage = {key: value for key, value in stage.items() if key not in PRETRAINED_KEYS}
+            stage["architecture"] = architecture(name, scale, root)
+            stage["architecture"].pop("parameters", None)
+            stage["steps"] = stage["architecture"].pop("steps", stage["steps"])
+            stage["call"].update(stage["architecture"].pop("call", {}))
+        elif scale == "tiny" and not folder_of(stage, root):
+            what = "pretrained weights" if weights == "pretrained" else f"{pipeline} has no architecture, and the files"
+            raise DiffbenchError(f"weights: {what} of {stage['hub_id']} are no miniature: set 'scale: full'")
+        check_call(stage["call"], stage.get("batch_argument"), f"config/pipelines.yaml: {pipeline}")
+        stage["steps"] = min(stage["steps"], recipe.get("scheduler", {}).get("steps", stage["steps"]))
+        stages.append(stage)
+    return {
+        "batch_size": batch_size,
+        "scale": scale,
+        "weights": weights,
+        **({"random_weights": RANDOM_WEIGHTS} if weights == "random" else {}),
+        **({} if size == NATIVE else {"size": size}),
+        **({"cache": cache} if cache != SHARED and compiles(recipe) else {}),
+        "stages": stages,
+        "variant": recipe,
+        "measurement": {
+            **{key: settings[key] for key in SETTINGS},
+            "target_percent": None if target is None else float(target),
+        },
+    }
+
+
+def own_dtype(stage):
+    """The dtype that a stage is measured in on a GPU, by its name."""
+    return stage.get("dtype", "float16")
+
+
+def dtype_of(stage, recipe, is_cpu):
+    """The name of the dtype that a stage is measured in under a variant's recipe: the variant's, else the stage's own on a GPU
+    and float32 on a CPU; `tf32` is one of them."""
+    own = own_dtype(stage)
+    asked = recipe.get("dtype")
+    return {None: "float32" if is_cpu else own, HALF: own}.get(asked, asked)
+
+
+def needs_files(stage, weights):
+    """Whether a stage of the catalogue is made from files of its hub id: its weights, or its configuration."""
+    return weights == "pretrained" or "architecture" not in stage
+
+
+def planned_digest(config, pipeline, batch_size, size, variant, root=ROOT):
+    """The definition hash that a config gives to a cell's pipeline, batch size, size and variant. Raises DiffbenchError."""
+    settings = config["weights"], config["scale"], config["measurement"]
+    return digest(resolve(pipeline, batch_size, variant, *settings, root, size, config.get("cache", SHARED)))
+
+
+def compiles(recipe):
+    """Whether a variant's recipe compiles anything."""
+    return any(mechanism in recipe for mechanism in COMPILING)
+
+
+def digest(definition):
+    """The first 12 hexadecimal digits of the SHA-256 of the definition."""
+    canonical = json.dumps(definition, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -1,0 +1,174 @@
+"""Which device a run is on and its label. Imports no torch: the device's lock (locking.py) is taken before torch is."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from diffbench.system.nvml import HIDDEN, visible_gpu
+from diffbench.system.threads import usable_cpus
+from diffbench.vocabulary.errors import DiffbenchError, SetupError, list_known
+
+from .definition import NAME, ROOT, catalogue
+
+PCI = Path("/sys/bus/pci/devices")
+NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # of PCI: the vendor, and the classes of GPUs
+MEMORY_RANGE = (0.83, 1.02)  # of what is sold: drivers and ECC keep some of it (T4: 14.6 of 16 GiB)
+
+
+def cpu_name():
+    """The processor's name as Linux or macOS gives it (Apple's chips, whose GPU has no other), or the machine's architecture."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        name = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        name = ""
+    return name or os.uname().machine
+
+
+class Device(NamedTuple):
+    """The device of a run, as its parent has read it once: `kind` is torch's name (cuda, cpu, mps), `identity` is what differs
+    between the devices of a machine: an NVIDIA GPU's UUID, else the kind."""
+
+    kind: str
+    identity: str
+    driver_version: Optional[str] = None
+
+    @property
+    def gpu_uuid(self):
+        """The UUID of an NVIDIA GPU; None for another device."""
+        return self.identity if self.identity.startswith(("GPU-", "MIG-")) else None
+
+    @property
+    def id(self):
+        """Eight hexadecimal digits that differ between devices, also between those of two machines, and name none."""
+        identity = self.gpu_uuid or f"{os.uname().nodename} {self.identity}"
+        return hashlib.sha256(identity.encode()).hexdigest()[:8]
+
+    def environment(self):
+        """Variables that leave the measuring process this device alone, so that what is locked is what is measured."""
+        return {"CUDA_VISIBLE_DEVICES": self.gpu_uuid} if self.gpu_uuid else {}
+
+    def columns(self):
+        """The columns of a row that say which device and which host measured."""
+        return {
+            "host_cpu": cpu_name(),
+            "host_cores": len(usable_cpus()),
+            "device_id": self.id,
+            "driver_version": self.driver_version,
+        }
+
+
+def find_device(name, entry):
+    """The Device that a run for gpu `name`, with such an entry in the catalogue, will use. Raises SetupError where a GPU is
+    not there, or cannot be read: its lock would get another name, and two runs would measure side by side."""
+    kind = entry.get("device", "cuda")
+    if kind != "cuda":
+        return Device(kind, kind)
+    gpu = visible_gpu()
+    if gpu is not None:
+        return Device(kind, gpu.uuid, gpu.driver_version)
+    if Path("/dev/kfd").exists():  # AMD's, which torch calls cuda, too; one lock for all of them
+        return Device(kind, kind)
+    hidden = "" if os.environ.get("CUDA_VISIBLE_DEVICES") is None else ", or none that CUDA_VISIBLE_DEVICES leaves"
+    raise SetupError(
+        f"the run is for gpu {name}, but this machine has no NVIDIA GPU{hidden}; run it where there is one"
+    )
+
+
+def has_memory(entry, memory_mib):
+    """Whether a device with so much memory (None: unknown) is what the entry says."""
+    least, most = (share * 1024 * entry.get("memory_gib", 0) for share in MEMORY_RANGE)
+    return memory_mib is None or not most or least <= memory_mib <= most
+
+
+def label_device(device_name, gpus, memory_mib=None):
+    """The first name in config/gpus.yaml whose pattern and memory fit the device, or a name made from the device's own."""
+    for name, entry in gpus.items():
+        if "pattern" in entry and re.search(entry["pattern"], device_name) and has_memory(entry, memory_mib):
+            return name
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", re.sub(r"^NVIDIA (GeForce )?", "", device_name)).strip("-.")
+    return slug if NAME.match(slug) else "GPU"
+
+
+def resolve_auto(root=ROOT):
+    """The name of this machine's device: of its first visible NVIDIA GPU, else CPU.
+
+    Raises SetupError where there is a GPU that cannot be read: it must not be taken for a CPU.
+    """
+    gpu = visible_gpu()
+    return label_device(gpu.name, catalogue("gpus", root), gpu.memory_mib) if gpu else "CPU"
+
+
+def has_nvidia_card():
+    """Whether an NVIDIA GPU is on the PCI bus, with a driver or without."""
+    for folder in PCI.glob("*"):
+        try:
+            vendor, kind = ((folder / name).read_text(encoding="utf-8").strip() for name in ("vendor", "class"))
+        except OSError:
+            continue
+        if vendor == NVIDIA and kind.startswith(DISPLAYS):
+            return True
+    return False
+
+
+def is_hidden(maker):
+    """Whether a variable says that no GPU is to be used: CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES."""
+    return os.environ.get(f"{maker}_VISIBLE_DEVICES", "0").split(",")[0].strip() in HIDDEN
+
+
+def passed_over():
+    """(a GPU that this machine has or may have although `auto` is the CPU, what to do), or None. A GPU that variables hide is
+    none."""
+    if is_hidden("CUDA"):
+        return None
+    if Path("/dev/kfd").exists() and not is_hidden("HIP") and not is_hidden("ROCR"):
+        return "an AMD GPU (/dev/kfd)", "name it, as config/gpus.yaml does"
+    if sys.platform == "darwin" and os.uname().machine == "arm64":
+        return "Apple's GPU", "name it, as config/gpus.yaml does"
+    if has_nvidia_card():
+        return "an NVIDIA GPU without a driver", "install one, or give the container the GPU"
+    if Path("/dev/dxg").exists():
+        return "a GPU of Windows (/dev/dxg) that is not NVIDIA's", "start outside of WSL"
+    return None
+
+
+def describe_passed_over(name):
+    """One line about a GPU that is not measured where `auto` is the device `name`; None if there is none."""
+    found = passed_over() if name == "CPU" else None
+    return f"auto: found {found[0]}, but measures the CPU; to measure the GPU: {found[1]}" if found else None
+
+
+def describe_gpu(name, root=ROOT):
+    """The catalogue's entry for a name; a name without entry stands for a GPU that is labelled by its own name."""
+    gpus = catalogue("gpus", root)
+    if name in gpus:
+        return gpus[name]
+    gpu = visible_gpu()
+    if gpu and label_device(gpu.name, gpus, gpu.memory_mib) == name:
+        return {"label": gpu.name, "pattern": re.escape(gpu.name)}
+    raise DiffbenchError(
+        f"unknown gpu {name!r}; auto is this machine's, and config/gpus.yaml has: {list_known(gpus, name)}"
+    )
+
+
+def check_device(name, entry, device_name, memory_mib=None):
+    """Refuse a device that is not the one named. Raises SetupError with what was found."""
+    pattern = entry.get("pattern")
+    if pattern and not re.search(pattern, device_name):
+        raise SetupError(f"the run is for gpu {name}, but this device is {device_name!r}; run it where a {name} is")
+    if not has_memory(entry, memory_mib):
+        found = f"{memory_mib / 1024:.1f} GiB, expected {entry['memory_gib']:g} GB as config/gpus.yaml says"
+        raise SetupError(f"the run is for gpu {name}, but this {device_name!r} has {found}; run it where a {name} is")

@@ -1,0 +1,70 @@
+"""The printed names of GPUs, pipelines, variants and torch builds."""
+
+import re
+from pathlib import Path
+
+from diffbench.vocabulary.sizes import NATIVE, split_name
+
+from .yaml_file import shared_yaml
+
+# what begins a heading, a list or a rule at the start of a line of Markdown, up to the character to escape
+BLOCK = re.compile(r"(?=(#{1,6}|[-+])( |\Z))|(?=[-=][-= ]*\Z)|[0-9]{1,9}(?=[.)]( |\Z))")
+NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
+
+
+def read_labels(paths):
+    """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), the pipelines' notes, the variants' groups and
+    the GPUs that are `untested`."""
+    labels = {"notes": {}, "groups": {}, "untested": set()}
+    for path in map(Path, paths):
+        entries = shared_yaml(path)
+        labels[path.stem] = {name: entry["label"] for name, entry in entries.items()}
+        labels["untested"] |= {name for name, entry in entries.items() if entry.get("untested")}
+        if path.stem == "variants":
+            labels["groups"] = {name: entry.get("group", "other") for name, entry in entries.items()}
+        if path.stem == "pipelines":
+            labels["notes"] = {name: entry["note"] for name, entry in entries.items() if "note" in entry}
+    return labels
+
+
+def escape(text):
+    """Text that cannot end a cell, start a tag or a link, or change the font in Markdown or in HTML."""
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    for character in "\\`*_[]|~$":
+        text = text.replace(character, "\\" + character)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def escape_line(text):
+    """Text at the start of a line, escaped, that begins no heading, list or rule there."""
+    text = escape(text)
+    begins = BLOCK.match(text)
+    return f"{begins.group()}\\{text[begins.end() :]}" if begins else text
+
+
+def label_of(labels, kind, name, fallback=None):
+    """The catalogue's label for a name, else the fallback, else the name itself; as it is, not escaped. That of a pipeline at
+    another size than its own ends with it: `SD - txt2img, 480 x 832, 81 frames`."""
+    name, size = split_name(name)
+    label = labels.get(kind, {}).get(name) or fallback or name
+    if size == NATIVE:
+        return label
+    height, width, *frames = size.split("x")
+    return ", ".join([label, f"{height} x {width}", *(f"{count} frames" for count in frames)])
+
+
+def notes_on(labels, pipelines):
+    """The catalogue's different notes on some pipelines, at whatever sizes."""
+    names = dict.fromkeys(split_name(name)[0] for name in pipelines)
+    return [labels["notes"][name] for name in names if name in labels.get("notes", {})]
+
+
+def torch_label(summary, torch):
+    """`2.13.0` for the build that runs Snakemake, whose name says nothing, `nightly 2026-11-20` for a nightly build; the name
+    of any other."""
+    versions = [version for version in summary.loc[summary["torch"] == torch, "torch_version"].unique() if version]
+    if torch == "installed":
+        label = " and ".join(version.split("+")[0] for version in versions) or torch
+        return f"{label} (installed)" if label in set(summary["torch"]) - {torch} else label
+    dates = [f"{year}-{month}-{day}" for version in versions for year, month, day in NIGHTLY.findall(version)]
+    return " ".join([torch, " and ".join(dates)]).strip()

@@ -1,0 +1,218 @@
+"""Checking configs and catalogues against their JSON schemas, with messages that a user can act on.
+
+What measures checks its catalogues too. Its environment may lack jsonschema: it then checks all but the schemas.
+"""
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from diffbench.vocabulary.errors import DiffbenchError, list_known, one_line
+
+from .definition import ROOT, catalogue_path, recipe_of
+from .yaml_file import find_value, read_yaml, shared_yaml
+
+SCHEMAS = ROOT / "workflow" / "schemas"
+CATALOGUES = ("gpus", "pipelines", "variants")
+CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)  # of a regular expression: an escape or a class
+NEW_SYNTAX = re.compile(r"[*+?}]\+|\(\?>")  # what Python 3.11 brought: possessive quantifiers and atomic groups
+LITERALS = {"true": True, "false": False, "null": None, "none": None, "": None}
+
+
+@lru_cache(maxsize=None)
+def validator(schema_name):
+    """The validator of workflow/schemas/<schema_name>.schema.yaml; None where jsonschema is not installed. An integer is written
+    as one: 4.0 would name other files than 4."""
+    try:
+        import jsonschema
+    except ImportError:
+        return None
+    kind = jsonschema.Draft202012Validator
+    types = kind.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    return jsonschema.validators.extend(kind, type_checker=types)(read_yaml(schema_path(schema_name)))
+
+
+def schema_path(schema_name):
+    """Where a schema is."""
+    return SCHEMAS / f"{schema_name}.schema.yaml"
+
+
+def spell_keys(keys):
+    """Where a value is, as a user writes it: `measurement.calls`, `batch_sizes[0]`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+
+
+def keys_of(error):
+    """The keys and indices that lead to what a jsonschema error is about; a key itself, where that is at fault."""
+    keys = list(error.absolute_path)
+    if error.validator == "additionalProperties" and unknown_keys(error):
+        return [*keys, unknown_keys(error)[0]]
+    return [*keys, error.instance] if "propertyNames" in error.absolute_schema_path else keys
+
+
+def unknown_keys(error):
+    """The keys that a schema does not know, of an error of `additionalProperties`."""
+    return [key for key in error.instance if key not in error.schema.get("properties", {})]
+
+
+def explain(error, text=None):
+    """One line for a jsonschema error: what was found, and what was expected. `text` is the value as its file has it."""
+    if error.validator == "additionalProperties":
+        unknown = unknown_keys(error)
+        known = list_known(error.schema.get("properties", {}), unknown[0])
+        return f"unknown key {', '.join(map(str, unknown))}; expected one of: {known}"
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"missing key {', '.join(missing)}; add it"
+    if error.validator in ("maximum", "maxLength"):
+        unit = " characters" if error.validator == "maxLength" else ""
+        return f"found {describe(error.instance)}, expected {error.validator_value}{unit} at most"
+    expected = error.schema.get("expected", one_line(error.message, 120))
+    if isinstance(error.instance, (bool, int, float)):
+        written = str(error.instance) if text is None else text
+        if takes_text(error.schema, written):
+            kind = "a boolean" if isinstance(error.instance, bool) else "a number"
+            return f"found {written}, which YAML reads as {kind}: put what you wrote in quotes; expected {expected}"
+    if text == "" and error.instance is None:
+        return f"found no value, expected {expected}"
+    return f"found {describe(error.instance)}, expected {expected}"
+
+
+def takes_text(rule, text):
+    """Whether a rule of a schema, which refuses a value, takes it as text."""
+    if "enum" in rule:
+        return text in rule["enum"]
+    return "string" in as_list(rule.get("type", [])) and bool(re.search(rule.get("pattern", ""), text))
+
+
+def describe(value):
+    """A value in a message, shortened."""
+    return one_line(repr(value), 80)
+
+
+def as_list(found):
+    """A value, or the values of a list, as a list."""
+    return found if isinstance(found, list) else [found]
+
+
+def check(content, schema_name, source, path=None, is_part=False):
+    """Check `content` against workflow/schemas/<schema_name>.schema.yaml; `is_part`: no key of its mappings is required.
+
+    Raises DiffbenchError for the first fault, in one line that begins with `source`, the line in its file, if that is given as
+    `path`, and the key at fault.
+    """
+    found = validator(schema_name)
+    errors = [
+        error
+        for error in (found.iter_errors(content) if found else [])
+        if not (
+            is_part and error.validator == "required" and not any(isinstance(key, int) for key in error.absolute_path)
+        )
+    ]
+    for error in sorted(errors, key=lambda error: (len(error.absolute_path), str(error.absolute_path))):
+        line, text = find_value(path, keys_of(error)) if path else (None, None)
+        where = f"{source}:{line}" if line else str(source)
+        raise DiffbenchError(": ".join(filter(None, [where, spell_keys(error.absolute_path), explain(error, text)])))
+
+
+def check_config_file(path):
+    """Check a config's file, which may have any part of the keys. Raises DiffbenchError with the file and the line at fault."""
+    shown = shorten(path)
+    content = read_yaml(shown)
+    if "__use_yte__" not in content:  # a template of Snakemake: its keys are not yet those of a config
+        check(content, "config", shown, path, is_part=True)
+
+
+def shorten(path):
+    """The path relative to the working folder, where it is inside."""
+    try:
+        return Path(os.path.abspath(path)).relative_to(Path.cwd())  # noqa: PTH100  # symbolic links stay as they are
+    except ValueError:
+        return path
+
+
+def with_types(value, schema_name="config"):
+    """What `--config` says, with the types of the schema: Snakemake makes text of all that is nested."""
+    schema = shared_yaml(schema_path(schema_name))
+    return typed(value, schema, schema)
+
+
+def typed(value, rule, schema):
+    """A value of text in the type that a rule of the schema wants; unchanged where the rule takes text or it does not fit."""
+    if "$ref" in rule:
+        rule = {**schema["$defs"][rule["$ref"].rpartition("/")[2]], **rule}
+    types = as_list(rule.get("type", "string"))
+    if isinstance(value, dict):
+        return {key: typed(item, rule.get("properties", {}).get(key, {}), schema) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item, rule.get("items", {}), schema) for item in value]
+    if not isinstance(value, str) or "string" in types:
+        return value
+    if {"integer", "number"} & set(types) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    if "number" in types and re.fullmatch(r"-?[0-9]*\.?[0-9]+", value):
+        return float(value)
+    literal = LITERALS.get(value.lower(), value)
+    wanted = "boolean" if isinstance(literal, bool) else "null"
+    return literal if wanted in types else value
+
+
+def read_catalogue(kind, root=ROOT):
+    """A catalogue of config/, checked: against its schema, where jsonschema is installed, and for what a schema cannot say."""
+    path = catalogue_path(kind, root)
+    content = read_yaml(path)
+    shown = f"config/{kind}.yaml"
+    check(content, kind, shown, path)
+    for name, entry in content.items():
+        if not isinstance(entry, dict):
+            raise DiffbenchError(f"{shown}: {name}: found {describe(entry)}, expected a mapping of keys to values")
+        if kind == "gpus":
+            check_pattern(name, entry, shown, path)
+        if kind == "variants":
+            recipe_of(name, root)
+    check_labels(content, shown, path)
+    return content
+
+
+def check_catalogues(root=ROOT):
+    """Check all catalogues of config/. Raises DiffbenchError for the first fault."""
+    for kind in CATALOGUES:
+        read_catalogue(kind, root)
+
+
+def check_labels(content, source, path):
+    """Raises DiffbenchError where two entries of a catalogue have one label: tables print labels, not names."""
+    names = {}
+    for name, entry in content.items():
+        label = " ".join(str(entry.get("label", name)).split())  # as it is printed
+        if label in names:
+            line, _ = find_value(path, [name, "label"])
+            raise DiffbenchError(
+                f"{source}:{line}: {name}.label: found {describe(label)}, also the label of {names[label]}, expected another; "
+                "change one of them"
+            )
+        names[label] = name
+
+
+def check_pattern(name, entry, source, path):
+    """Raises DiffbenchError where a GPU's pattern is no regular expression of Python 3.8, or fits every device."""
+    pattern = entry.get("pattern")
+    problem = find_problem(pattern) if isinstance(pattern, str) else None
+    if problem:
+        line, _ = find_value(path, [name, "pattern"])
+        raise DiffbenchError(
+            f"{source}:{line}: {name}.pattern: found {describe(pattern)}, {problem}; expected a regular expression, as in "
+            "'A100.*80GB'"
+        )
+
+
+def find_problem(pattern):
+    """What is wrong with a GPU's pattern; None where it is a regular expression that does not fit every device."""
+    try:
+        found = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"which does not compile: {error}"
+    if NEW_SYNTAX.search(CLASS.sub("x", pattern)):
+        return "whose possessive quantifier or atomic group needs Python 3.11"
+    return "which fits every device" if found.search("") else None

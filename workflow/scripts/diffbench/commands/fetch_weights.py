@@ -1,0 +1,165 @@
+"""Fetch what pipelines are made of, at its pinned revision, into the cache of the Hugging Face hub, for runs that are offline.
+
+Only what a run loads is fetched: safetensors, in the dtype's variant, without the components that are left out; for random
+weights the configuration and tokenizer files of stages without an architecture. A gated model needs a token.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from diffbench.catalogue.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
+from diffbench.catalogue.sources import folder_of
+from diffbench.libraries.failure import fault_of, text_of
+from diffbench.measurement.snapshot import download
+from diffbench.system.arguments import Parser
+from diffbench.system.printing import print_anywhere, say
+from diffbench.system.program_end import run_program
+from diffbench.vocabulary.errors import SetupError, Unsupported, one_line
+
+LONGEST = 190  # characters of a line
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+DTYPES = (HALF, "float16", "bfloat16", "float32")
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pipelines", nargs="+", help="names of config/pipelines.yaml")
+    parser.add_argument("--weights", default="pretrained", choices=WEIGHTS)
+    parser.add_argument("--dtypes", nargs="+", default=[HALF], choices=DTYPES, help="half: each pipeline's own")
+    return parser.parse_args(arguments)
+
+
+def check_token(sources):
+    """Raises SetupError where a model is gated and there is no token."""
+    gated = [source["hub_id"] for source in sources if source.get("gated") and not folder_of(source)]
+    if gated and not has_token():
+        raise SetupError(
+            f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it, or "
+            "run `hf auth login`"
+        )
+
+
+def has_token():
+    """Whether the hub's library finds a token: in a variable, or in the file that a login leaves."""
+    with importing("huggingface_hub"):
+        import huggingface_hub
+    if hasattr(huggingface_hub, "get_token"):
+        return bool(huggingface_hub.get_token())
+    return bool(huggingface_hub.HfFolder.get_token())  # of older releases
+
+
+def sources_of(stage):
+    """Where the parts of a stage come from: other repositories for some of its components, and its own; folders left out."""
+    return [source for source in [*stage.get("components", {}).values(), stage] if not folder_of(source)]
+
+
+@contextlib.contextmanager
+def telling(what, source):
+    """Turn whatever the hub, the network or a disk raises into one line."""
+    try:
+        yield
+    except (SetupError, Unsupported):
+        raise
+    except Exception as error:
+        where = f"{what} of {source['hub_id']} at revision {source['revision'][:12]}"
+        raise SetupError(one_line(f"{where} cannot be fetched: {reason_of(error)}", LONGEST)) from None
+
+
+def reason_of(error):
+    """Why something could not be fetched, with what to do where that is known."""
+    set_offline = [name for name in OFFLINE if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
+    if set_offline:
+        return f"not on this machine; unset {set_offline[0]}"
+    if isinstance(error, (NotADirectoryError, FileExistsError, PermissionError)):
+        return f"{error.filename}: {error.strerror}; set HF_HOME to a folder that you can write"
+    return fault_of(error) or text_of(error)
+
+
+@contextlib.contextmanager
+def importing(library):
+    """Turn whatever the import of a library of the hub raises into one line."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        said = one_line(f"{type(error).__name__}: {error}", 80)
+        raise SetupError(
+            f"{library} cannot be imported: {said}; unset variables HF_* that are wrong, or install it again"
+        ) from None
+
+
+def fetch_stage(stage, dtype):
+    """Fetch a stage's pipeline and the components that come from elsewhere. Raises SetupError where one cannot be had."""
+    with importing("diffusers"):
+        import diffusers  # noqa: F401
+        import torch
+
+        from diffbench.libraries.classes import find_class
+        from diffbench.measurement.load import download_options, dropped_components
+
+    for source in sources_of(stage):
+        if Path(source["hub_id"]).is_dir():  # Diffusers would take it for the weights
+            raise SetupError(
+                f"{source['hub_id']}: a folder of this name is here; start in another folder, or rename it"
+            )
+        # refuses what has no pinned revision
+        options = download_options(source["class"], source, getattr(torch, dtype), fetch=True)
+        try:
+            with telling("weights", source):
+                if source is stage:
+                    without = dict.fromkeys([*stage.get("components", {}), *dropped_components(stage)])
+                    find_class(stage["class"]).download(source["hub_id"], **options, **without)
+                else:
+                    find_class(source["class"]).from_pretrained(source["hub_id"], **options)
+        except Unsupported as error:
+            yield f"{source['hub_id']}: nothing to fetch: {error}"
+            return
+        yield f"{source['hub_id']}, {dtype}: fetched"
+
+
+def fetch_configuration(stage):
+    """Fetch the configuration files of the same, and no weights. Raises SetupError where they cannot be had."""
+    with importing("huggingface_hub"):
+        import huggingface_hub  # noqa: F401
+    for source in sources_of(stage):
+        with telling("configuration files", source):
+            download(source)
+        yield f"{source['hub_id']}, configuration files: fetched"
+
+
+def fetch(arguments):
+    """Fetch all that the pipelines need, and say so for each repository; what cannot be had is told at the end.
+
+    Raises SetupError where something could not be had.
+    """
+    stages = [stage for name in arguments.pipelines for stage in entry("pipelines", name)["stages"]]
+    stages = [stage for stage in stages if needs_files(stage, arguments.weights)]
+    check_token([source for stage in stages for source in [stage, *stage.get("components", {}).values()]])
+    if arguments.weights == "pretrained":
+        works = [
+            fetch_stage(stage, own_dtype(stage) if dtype == HALF else dtype)
+            for dtype in arguments.dtypes
+            for stage in stages
+        ]
+    else:
+        works = [fetch_configuration(stage) for stage in stages]
+    problems = {}
+    for work in works:
+        try:
+            for line in work:
+                say(line, sys.stdout)
+        except SetupError as error:
+            problems[str(error)] = error
+    for problem in list(problems)[:-1]:
+        say(f"error: {problem}")
+    if problems:
+        raise list(problems.values())[-1]
+    return []
+
+
+def main():
+    print_anywhere()
+    arguments = parse_arguments()
+    return run_program(lambda: fetch(arguments))

@@ -1,0 +1,196 @@
+"""Write the environment files of envs/ from envs/releases.yaml: every package pinned, resolved by uv for Linux x86-64.
+
+A package that the torch wheel itself pins exactly (CUDA's libraries, Triton) is left to the wheel, so that the same file
+also takes a CPU build; one that it leaves open is pinned here.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from diffbench.catalogue.definition import ROOT
+from diffbench.catalogue.environments import (
+    CUDA_VARIABLE,
+    PINNED,
+    environment_names,
+    environment_path,
+    nightly_date,
+    read_environment,
+)
+from diffbench.catalogue.yaml_file import read_yaml
+from diffbench.system.printing import print_anywhere
+from diffbench.vocabulary.errors import DiffbenchError, one_line
+
+from .environment import find_uv
+
+PIP = "25.0.1"
+OF_CUDA = ("nvidia-", "cuda-", "triton")
+# what the measuring program itself imports, besides the stack
+ALWAYS = ("safetensors", "tqdm", "pyyaml", "psutil", "nvidia-ml-py")
+HEADER = "# torch {torch} (the build for CUDA {cuda}){dated} with the {stack}: Diffusers {diffusers}.\n"
+
+
+def resolve(requirements, python, folder, *options, prefer=()):
+    """{package: version} that uv resolves the requirements to, the pins of `prefer` where they will do.
+
+    Raises DiffbenchError with uv's reason.
+    """
+    resolved = folder / "resolved.txt"
+    resolved.write_text("\n".join(prefer), encoding="utf-8")
+    command = [find_uv(), "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--python-version", python]
+    command += ["--python-platform", "x86_64-unknown-linux-gnu", "--output-file", str(resolved), *options]
+    result = subprocess.run(
+        command,
+        input="\n".join(requirements),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if result.returncode:
+        raise DiffbenchError(f"{requirements[0]}: cannot be resolved: {one_line(result.stderr)}")
+    pins = [line.partition(" ;")[0] for line in resolved.read_text(encoding="utf-8").splitlines()]
+    return dict(pin.split("==") for pin in pins)
+
+
+def is_of_cuda(package):
+    """Whether a package belongs to torch's CUDA build; the bindings of NVIDIA's management library do not."""
+    return package.startswith(OF_CUDA) and package != "nvidia-ml-py"
+
+
+def pin(torch, python, stack, prefer, folder):
+    """The sorted pip lines of an environment: torch, the stack and all that they need."""
+    requirements = [f"torch=={torch}", *ALWAYS, *(f"{package}=={version}" for package, version in stack.items())]
+    newest = resolve(requirements, python, folder, prefer=prefer)
+    generic = folder / "generic.txt"
+    pins = {package: version for package, version in newest.items() if not is_of_cuda(package)}
+    pinned = [f"{package}=={version}\n" for package, version in pins.items() if package != "torch"]
+    generic.write_text("".join(pinned), encoding="utf-8")
+    oldest = resolve(requirements, python, folder, "--resolution", "lowest", "--constraint", str(generic))
+    lines = []
+    for package, version in newest.items():
+        if package in pins:
+            lines.append(f"{package}=={version}")
+        elif oldest.get(package) != version:
+            lines.append(f"{package}=={version} ; sys_platform == 'linux'")
+    return sorted(lines, key=lambda line: (not line.startswith("torch=="), line))
+
+
+def preferences(name, root):
+    """The pins that the environment of this name has, else the newest release's with the same suffix: what need not
+    change does not."""
+    suffix = name.partition("-")[2]
+    others = [other for other in environment_names(root) if other.partition("-")[2] == suffix and other != name]
+    for candidate in [name, *reversed(others)]:
+        if environment_path(candidate, root).is_file():
+            lines = read_environment(candidate, root).requirements
+            return [line.split(" ")[0] for line in lines if PINNED.match(line) and not line.startswith("torch==")]
+    return []
+
+
+def render(header, python, lines, variables=""):
+    """The text of an environment file; `lines` are pip's."""
+    pip = "".join(f'      - "{line}"\n' if ";" in line else f"      - {line}\n" for line in lines)
+    return (
+        f"{header}# Written by `make environments` from envs/releases.yaml; resolved for Linux x86-64.\n"
+        f"channels: [conda-forge, nodefaults]\ndependencies:\n  - python={python}\n  - pip={PIP}\n  - pip:\n{pip}{variables}"
+    )
+
+
+def write_report(report, folder, root):
+    """Write the environment file of the reporting rules, with the versions of requirements.txt."""
+    lines = [
+        line for line in (root / "requirements.txt").read_text(encoding="utf-8").splitlines() if PINNED.match(line)
+    ]
+    wanted = [line for line in lines if line.split("==")[0] in report["packages"]]
+    path = root / "envs" / "report.yaml"
+    before = read_yaml(path)["dependencies"][-1]["pip"] if path.is_file() else []
+    pins = [
+        f"{package}=={version}" for package, version in resolve(wanted, report["python"], folder, prefer=before).items()
+    ]
+    header = (
+        "# The environment of the reporting rules under --use-conda: the pins of requirements.txt, without torch.\n"
+    )
+    path.write_text(render(header, report["python"], pins), encoding="utf-8")
+
+
+def write_release(name, release, stacks, folder, root):
+    """Write every environment file of a release."""
+    suffixes = {
+        "": "control",
+        "-current": release["current"],
+        **{f"-{extra}": extra for extra in release.get("also", [])},
+    }
+    for suffix, stack_name in suffixes.items():
+        stack = stacks[stack_name]
+        prefer = preferences(name + suffix, root)
+        lines = pin(release.get("like", release["torch"]), release["python"], stack, prefer, folder)
+        if "like" in release:
+            lines = [line for line in lines[1:] if not is_of_cuda(line.split("==")[0])]
+            lines.insert(0, f"torch=={release['torch']}")
+        header = HEADER.format(
+            torch=release["torch"],
+            cuda=release["cuda"],
+            dated=f", built {nightly_date(release['torch'])}," if nightly_date(release["torch"]) else "",
+            stack="newest stack that it takes" if suffix == "-current" else f"{stack_name} stack",
+            diffusers=stack["diffusers"],
+        )
+        options = ["--pre", f"--extra-index-url {release['index']}"] if "index" in release else []
+        text = render(
+            header, release["python"], [*options, *lines], f'variables:\n  {CUDA_VARIABLE}: "{release["cuda"]}"\n'
+        )
+        environment_path(name + suffix, root).write_text(text, encoding="utf-8")
+
+
+def newest_nightly(release, folder):
+    """The version of the newest nightly at the release's index."""
+    options = ["--prerelease", "allow", "--default-index", release["index"], "--no-deps"]
+    return resolve(["torch>=2.0.dev0"], release["python"], folder, *options)["torch"]
+
+
+def refresh_nightly(path, release, folder):
+    """Put the newest nightly into the file of releases, and into `release`."""
+    version = newest_nightly(release, folder)
+    if nightly_date(version) is None:
+        raise DiffbenchError(f"{release['index']}: found torch {version}, expected a nightly; mend the index")
+    tag = re.search(r"\+cu(\d+)(\d)\Z", version)
+    if tag and ".".join(tag.groups()) != release["cuda"]:
+        raise DiffbenchError(f"{release['index']}: found torch {version}, expected a build for CUDA {release['cuda']}")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(f"torch: {release['torch']}\n", f"torch: {version}\n"), encoding="utf-8")
+    release["torch"] = version
+
+
+def main():
+    print_anywhere()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("releases", nargs="*", help="which releases; all of them by default")
+    parser.add_argument(
+        "--nightly", action="store_true", help="take the newest nightly from its index, and write its files"
+    )
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds envs/")
+    arguments = parser.parse_args()
+    path = arguments.root / "envs" / "releases.yaml"
+    try:
+        content = read_yaml(path)
+        releases = content["releases"]
+        names = arguments.releases or ([] if arguments.nightly else list(releases))
+        names += ["nightly"] if arguments.nightly and "nightly" not in names else []
+        unknown = [name for name in names if name not in releases]
+        if unknown:
+            raise DiffbenchError(f"{unknown[0]}: unknown release; {path} has: {', '.join(releases)}")
+        with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
+            if arguments.nightly:
+                refresh_nightly(path, releases["nightly"], Path(folder))
+            for name in names:
+                write_release(name, releases[name], content["stacks"], Path(folder), arguments.root)
+                print(f"torch {releases[name]['torch']}: envs/torch-{name}*.yaml")
+            if set(names) == set(releases):
+                write_report(content["report"], Path(folder), arguments.root)
+    except DiffbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

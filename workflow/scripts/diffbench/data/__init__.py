@@ -1,0 +1,1 @@
+"""Reading the CSV files that measuring writes, and checking them. pandas, never torch."""

@@ -1,0 +1,49 @@
+"""The file fidelity.csv: how it is written, and how one is read and checked. Planning reads it too, with pandas alone."""
+
+import numpy as np
+
+from diffbench.vocabulary.columns import CELL
+
+from .csv_text import POSITIVE_INTEGER, check_all, check_numbers, read_table
+from .errors import REMADE
+
+MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
+BOUNDS_OF = {
+    "psnr_db": "not negative or inf",
+    "ssim": "-1 to 1",
+    "latents_difference": "not negative",
+    "latents_scale": "not negative",
+}
+WHOLE = ["batch_size", "stage", "round", "baseline_round"]
+COLUMNS = [*CELL, "stage", "round", "baseline_round", *MEASURES, "identical", "note"]
+TYPES = {**dict.fromkeys(WHOLE, int), **dict.fromkeys(MEASURES, float)}
+BOOLEANS = {
+    "True": True,
+    "TRUE": True,
+    "true": True,
+    "False": False,
+    "FALSE": False,
+    "false": False,
+}  # as spreadsheets save them
+
+
+def write_fidelity(fidelity, path):
+    """Write what compare_runs gave as CSV, numbers with six significant digits; `inf` is the PSNR of equal images."""
+    fidelity.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
+
+
+def read_fidelity(path, remedy=REMADE):
+    """A fidelity.csv as it was written. Raises ReportError where it is none."""
+    frame = read_table(path, "comparisons of outputs", COLUMNS, remedy)
+    for column, bound in BOUNDS_OF.items():
+        frame = check_numbers(path, frame, [column], remedy, bound)
+    for column in WHOLE:
+        check_all(path, frame[column], frame[column].str.fullmatch(POSITIVE_INTEGER), "an integer of 1 or more", remedy)
+    check_all(path, frame["identical"], frame["identical"].isin(BOOLEANS), "True or False", remedy)
+    identical = frame["identical"].map(BOOLEANS).astype(bool)
+    check_all(
+        path, frame["identical"], ~(identical & np.isfinite(frame["psnr_db"])), "False, for psnr_db is finite", remedy
+    )
+    twice = frame.duplicated([*CELL, "stage", "round"])
+    check_all(path, frame["round"], ~twice, "another round: this one is there twice", remedy)
+    return frame.assign(identical=identical).astype(TYPES)

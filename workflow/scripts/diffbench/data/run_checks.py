@@ -1,0 +1,121 @@
+"""Rows compared with the folder that their run.csv is in, with the plan, and with the calls next to them."""
+
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from diffbench.catalogue.definition import ROOT, measured_stages
+from diffbench.vocabulary.columns import CELL, IDENTITY
+from diffbench.vocabulary.sizes import name_at
+
+from .consistency import differ
+from .errors import ReportError
+
+KEY_OF_CALLS = [*IDENTITY, "definition"]
+AXES = ("gpu", "torch", "pipeline", "batch_size", "variant", "round")  # of a run's folder, in this order
+
+
+def spans(counts):
+    """The numbers of the rows of each file, as a range; `counts`: how many rows each has."""
+    return [range(end - count, end) for count, end in zip(counts, accumulate(counts))]
+
+
+def place_of(path):
+    """{axis: value} that the folder of a run.csv says: `…/gpu~A100/torch~2.0/…/round~1/run.csv`; nothing for other folders."""
+    pairs = [part.split("~", 1) for part in Path(path).parent.parts[-len(AXES) :]]
+    return dict(pairs) if [pair[0] for pair in pairs] == list(AXES) and all(map(len, pairs)) else {}
+
+
+def check_folder(path, columns, rows, remedy):
+    """Raises ReportError where one of the `rows` (their numbers) of a run.csv is of another run than its folder says; `columns`:
+    {column: texts}."""
+    said = place_of(path)
+    for row in rows if said else ():
+        found = {axis: columns[axis][row] for axis in AXES}
+        found["pipeline"] = name_at(found["pipeline"], columns["size"][row])
+        for axis in AXES:
+            if found[axis] != said[axis]:
+                raise ReportError(f"{path}: is of {axis} {found[axis]!r}, unlike its folder; {remedy}")
+
+
+def check_definitions(paths, columns, counts, cells, remedy):
+    """Raises ReportError for a run.csv with a row that was measured under another definition than its cell has in `cells`, the
+    values of CELL and the definition of each. `counts`: how many rows each file has."""
+    expected = {tuple(map(str, cell)): definition for *cell, definition in cells}
+    keys = list(zip(*(columns[axis] for axis in CELL)))
+    other = [
+        path
+        for path, rows in zip(paths, spans(counts))
+        if any(columns["definition"][row] != expected.get(keys[row]) for row in rows)
+    ]
+    if other:
+        more = f", as are {len(other) - 1} more" if len(other) > 1 else ""
+        raise ReportError(f"{other[0]}: is of another definition{more}; {remedy}")
+
+
+def check_stages(rows, remedy, root=ROOT):
+    """Raises ReportError where rows lack a stage that their run measures, or have one that it does not. `rows`: where each row is
+    (a file, or a file with its line) and its IDENTITY as text; `root`: the folder that holds config/."""
+    runs = {}
+    for place, key in rows:
+        stage = int(key[IDENTITY.index("stage")])
+        runs.setdefault(without_stage(key), (place, key, set()))[2].add(stage)
+    for place, key, found in runs.values():
+        row = dict(zip(IDENTITY, key))
+        expected = measured_stages(row["pipeline"], int(row["batch_size"]), root)
+        if found != expected.keys():
+            run = describe(without_stage(key))
+            said = f"found rows of {name_stages(sorted(found))} of {run}, expected {name_stages(expected)}"
+            raise ReportError(f"{place}: {said}; {remedy}")
+
+
+def name_stages(stages):
+    """`stage 1`, `stages 1, 2, 3`."""
+    return f"stage{'s' * (len(stages) > 1)} {', '.join(map(str, stages))}"
+
+
+def check_calls(paths, columns, counts, calls, remedy, complete=True):
+    """Raises ReportError for a CSV whose rows and the calls in the calls.csv next to it do not belong together: a row that is ok
+    with other calls, by their number or the median of their latencies, or calls without a row. `calls`: all of them, a
+    DataFrame; `complete`: a row that is ok must have some."""
+    calls = calls.astype(dict.fromkeys(KEY_OF_CALLS, str))
+    groups = calls[calls["kind"] == "call"].groupby(KEY_OF_CALLS)["latency_s"].agg(["size", "median"])
+    found = dict(zip(groups.index, groups.itertuples(index=False, name=None)))
+    keys = list(zip(*(columns[axis] for axis in KEY_OF_CALLS)))
+    known, runs = set(), {}  # {a row without its stage: the file that it is in}
+    for path, rows in zip(paths, spans(counts)):
+        beside = Path(path).with_name("calls.csv")
+        for row in rows:
+            key = keys[row]
+            known.add(key)
+            runs[without_stage(key)] = path
+            is_counted = columns["status"][row] == "ok" and columns["calls"][row]  # older rows lack the number
+            if not is_counted or not (complete or key in found):
+                continue
+            number, median_s = found.get(key, (0, np.nan))
+            for what, value, expected, is_other in (
+                ("calls", number, columns["calls"][row], columns["calls"][row] != str(number)),
+                ("s", median_s, columns["latency_s"][row], differ(median_s, float(columns["latency_s"][row]))),
+            ):
+                if is_other:
+                    said = f"found {value:g} {what} of {describe(key)}, expected {expected} as in {Path(path).name}"
+                    raise ReportError(f"{beside}: {said}; {remedy}")
+    for key in calls[KEY_OF_CALLS].drop_duplicates().itertuples(index=False, name=None):
+        if key not in known:
+            path = Path(runs.get(without_stage(key), paths[0]))
+            said = f"calls of {describe(key)}, which has no row in {path.name}"
+            raise ReportError(f"{path.with_name('calls.csv')}: {said}; {remedy}")
+
+
+def without_stage(key):
+    """A row's IDENTITY, perhaps with its definition, with 0 for its stage."""
+    return tuple("0" if axis == "stage" else value for axis, value in zip(KEY_OF_CALLS, key))
+
+
+def describe(key):
+    """`sd-txt2img, batch size 4, eager, stage 1, round 2`, of a row's IDENTITY; no stage where it is 0."""
+    row = dict(zip(KEY_OF_CALLS, key))
+    stage = "" if row["stage"] == "0" else f"stage {row['stage']}, "
+    name = name_at(row["pipeline"], row["size"])
+    return f"{name}, batch size {row['batch_size']}, {row['variant']}, {stage}round {row['round']}"

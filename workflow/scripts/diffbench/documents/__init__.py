@@ -1,0 +1,1 @@
+"""The marked sections of Markdown files, filled from the data. Never torch."""

@@ -1,0 +1,140 @@
+"""What stands in a document's marked space: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
+it, the dataset beside a published one, or how long its runs took."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from diffbench.catalogue.labels import escape, label_of
+from diffbench.data.errors import ReportError
+from diffbench.data.rows import records
+from diffbench.tables.cell_text import merge_stages, print_stage
+from diffbench.tables.comparison import NOTHING, render_comparison
+from diffbench.tables.extended import build_extended
+from diffbench.tables.formats import to_markdown
+from diffbench.tables.minutes import build_minutes, read_minutes
+from diffbench.tables.notes import provenance_of
+from diffbench.tables.support import build_catalogue
+from diffbench.tables.tables import build_table, render_tables, table_keys
+from diffbench.vocabulary.errors import find_near
+from diffbench.vocabulary.sizes import NATIVE, unsized
+from diffbench.vocabulary.statuses import OUTSIDE
+
+OPTIONS = {  # kind: (options it needs, options it may have)
+    "table": ({"dataset", "gpu", "batch_size"}, {"heading"}),
+    "extended": ({"dataset", "gpu", "batch_size"}, {"heading"}),
+    "tables": ({"dataset"}, set()),
+    "figure": ({"dataset", "name"}, set()),
+    "catalogue": ({"dataset"}, set()),
+    "comparison": ({"dataset", "with"}, {"gpu", "torch", "batch_size"}),
+    "minutes": ({"dataset"}, set()),
+    "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage"}),
+}
+
+
+def nearest(value, known, what):
+    """Raises ReportError where `value` is not among `known`, with those that are."""
+    if value not in known:
+        near = find_near(value, known)
+        hint = f"did you mean {near!r}? " if near else ""
+        raise ReportError(f"unknown {what} {value!r}; {hint}known are: {', '.join(known)}")
+    return value
+
+
+def check_options(marker):
+    """Raises ReportError where an option is missing or unknown."""
+    needed, allowed = OPTIONS[marker.kind]
+    missing, unknown = needed - set(marker.options), set(marker.options) - needed - allowed
+    if missing:
+        raise ReportError(f"{marker.kind} lacks the option {', '.join(sorted(missing))}; add it")
+    if unknown:
+        raise ReportError(
+            f"{marker.kind} has no option {', '.join(sorted(unknown))}; expected {', '.join(needed | allowed)}"
+        )
+
+
+class Renderer:
+    """Renders markers. `datasets` maps a name to (summary, labels), the labels with `source` where it has one; `figures` to the
+    folder of its figures, `minutes` to its minutes.csv where it has one."""
+
+    def __init__(self, datasets, figures, minutes=None):
+        self.datasets, self.figures, self.minutes_files = datasets, figures, minutes or {}
+
+    def __call__(self, marker):
+        check_options(marker)
+        name = nearest(marker.options["dataset"], list(self.datasets), "dataset")
+        return getattr(self, marker.kind)(marker, *self.datasets[name])
+
+    def gpu(self, marker, summary, labels):
+        """The GPU's name, from its name or its label."""
+        names = list(summary["gpu"].unique())
+        by_label = {label_of(labels, "gpus", name): name for name in names}
+        return nearest(by_label.get(marker.options["gpu"], marker.options["gpu"]), names, "gpu")
+
+    def batch_size(self, marker, summary):
+        sizes = [str(size) for size in summary["batch_size"].unique()]
+        return int(nearest(marker.options["batch_size"], sizes, "batch size"))
+
+    def table(self, marker, summary, labels, build=build_table):
+        key = (self.gpu(marker, summary, labels), self.batch_size(marker, summary))
+        if key not in table_keys(summary):
+            raise ReportError(f"the dataset has no table of {key[0]} at batch size {key[1]}")
+        text = to_markdown(build(summary, *key, labels))
+        return text if marker.options.get("heading", "yes") == "yes" else text.split("\n", 2)[2]
+
+    def extended(self, marker, summary, labels):
+        """The table with everything that is known of a cell."""
+        return self.table(marker, summary, labels, build_extended)
+
+    def tables(self, marker, summary, labels):
+        return "\n".join(render_tables(summary, labels).values())
+
+    def catalogue(self, marker, summary, labels):
+        return "\n".join(map(to_markdown, build_catalogue(summary, labels)))
+
+    def comparison(self, marker, summary, labels):
+        """The dataset's numbers beside those of a published one, with their ratio; `gpu`, `torch` and `batch_size` are its."""
+        published, theirs = self.datasets[nearest(marker.options["with"], list(self.datasets), "dataset")]
+        chosen = published
+        if "gpu" in marker.options:
+            chosen = chosen[chosen["gpu"] == self.gpu(marker, published, theirs)]
+        if "torch" in marker.options:
+            chosen = chosen[
+                chosen["torch"] == nearest(marker.options["torch"], list(published["torch"].unique()), "torch")
+            ]
+        if "batch_size" in marker.options:
+            chosen = chosen[chosen["batch_size"] == self.batch_size(marker, published)]
+        text = render_comparison(chosen, summary, labels, theirs.get("source", marker.options["with"]))
+        if not text:
+            raise ReportError(f"{NOTHING[0].lower()}{NOTHING[1:-1]}; choose another dataset, gpu, torch or batch_size")
+        return text
+
+    def minutes(self, marker, summary, labels):
+        """How long each phase of its runs took."""
+        name = marker.options["dataset"]
+        if name not in self.minutes_files:
+            raise ReportError(f"the dataset {name} has no minutes.csv; choose one that a session on a GPU measured")
+        return to_markdown(build_minutes(read_minutes(self.minutes_files[name]), labels)).split("\n", 2)[2]
+
+    def figure(self, marker, summary, labels):
+        """An image link, relative to the document, with what it shows as alternative text."""
+        folder = Path(self.figures[marker.options["dataset"]])
+        name = nearest(marker.options["name"], sorted(path.stem for path in folder.glob("*.svg")), "figure")
+        link = quote(os.path.relpath(folder / f"{name}.svg", Path(marker.path).resolve().parent))
+        measured = summary[summary["device_name"].astype(bool)]
+        origin = provenance_of(measured) if len(measured) else f"Dataset {marker.options['dataset']}."
+        return f"![{escape(name.replace('-', ' '))}. {escape(origin)}]({link})"
+
+    def cell(self, marker, summary, labels):
+        """One number inside a sentence, as it prints in the table."""
+        summary, options = unsized(summary), {"size": NATIVE, **marker.options}
+        part = summary[(summary["gpu"] == self.gpu(marker, summary, labels))]
+        part = part[part["batch_size"] == self.batch_size(marker, summary)]
+        for axis in ("pipeline", "size", "torch", "variant"):
+            nearest(options[axis], list(summary[axis].unique()), axis)
+            part = part[part[axis] == options[axis]]
+        if "stage" in options:
+            part = part[part["stage"].astype(str) == options["stage"]]
+        if part.empty:
+            raise ReportError(f"the dataset has no such cell (its table prints '{OUTSIDE}')")
+        return " / ".join(merge_stages([print_stage(row) for row in records(part)]))

@@ -1,0 +1,1 @@
+"""Figures of a summary, drawn with matplotlib and seaborn. Never torch."""

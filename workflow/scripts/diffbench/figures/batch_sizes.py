@@ -1,0 +1,141 @@
+"""Against batch size: speed-ups, denoising throughput and images per second, a line a pipeline, a panel a GPU and column."""
+
+from diffbench.catalogue.labels import label_of
+from diffbench.tables.cells import ALL, Cells, describe_origin, is_number, joined
+from diffbench.tables.tables import columns_of
+from diffbench.vocabulary.statuses import OUTSIDE
+
+from .bars import PER_ROW, base_of, compared_columns, title_of
+from .lines import Panel, draw_lines, marks_of
+from .marks import Mark, describe_rounds, label_speedup, mark_rate, mark_speedup
+from .style import blank, styled
+
+THROUGHPUT = "denoising throughput\n(batch size × iterations/s)"
+IMAGES = "images per second\n(whole calls)"
+
+
+def panel_lines(cells, gpu, column, mark_of, several):
+    """{(pipeline, stage): {batch size: Mark}} of a panel, without the cells outside the matrix; the stage of a pipeline that
+    has several is `several`, of any other 1."""
+    lines = {}
+    for pipeline in cells.unique("pipeline"):
+        group = (pipeline, several if pipeline in cells.staged else 1)
+        marks = {
+            size: mark_of(gpu, size, group, column) for size in cells.unique("batch_size", gpu=gpu, pipeline=pipeline)
+        }
+        points = {size: mark for size, mark in marks.items() if mark and mark.text != OUTSIDE}
+        if points:
+            lines[group] = points
+    return lines
+
+
+def panel_rows(cells, gpus, columns, mark_of, label, several=1):
+    """Rows of panels, each GPU's columns on rows of their own; of several stages the first, or ALL."""
+    rows = []
+    for gpu in gpus:
+        panels = [
+            Panel(f"{cells.name_gpu(gpu)}: {cells.name_column(column)}", lines, label)
+            for column in columns
+            if (lines := panel_lines(cells, gpu, column, mark_of, several))
+        ]
+        rows += [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
+    return rows
+
+
+@styled
+def draw_speedups_by_batch_size(summary, labels, baseline):
+    """Speed-up against batch size: a panel a GPU and column, a line a pipeline; of several stages the first."""
+    title = f"{title_of(summary, labels, baseline)}, by batch size"
+    if not len(summary):
+        return blank(title, "no data")
+    cells = Cells(summary, labels)
+
+    def mark_of(gpu, size, group, column):
+        row = cells.get(gpu, size, group, column)
+        speedup = row["speedup"] if row is not None and is_number(row["speedup"]) else None
+        return mark_speedup(row, cells.get(gpu, size, group, base_of(column, baseline)), speedup)
+
+    def caption(marks):
+        spread = describe_rounds(summary, marks)
+        return [*filter(None, [" ".join(spread)]), *describe_origin(summary, cells)]
+
+    rows = panel_rows(cells, cells.unique("gpu"), compared_columns(summary, baseline), mark_of, "")
+    label = label_speedup([mark for row in rows for panel in row for mark in marks_of(panel)]).replace(" (", "\n(")
+    rows = [[panel._replace(ylabel=label) for panel in row] for row in rows]
+    return draw_lines(title, caption, cells, rows, 1)
+
+
+@styled
+def draw_throughput(summary, labels, baseline):
+    """Batch size × iterations per second against batch size, of several stages the first; images per second below, of all
+    stages, where whole calls were measured."""
+    title = "Denoising throughput by batch size"
+    if not len(summary):
+        return blank(title, "no data")
+    cells = Cells(summary, labels)
+
+    def mark_of(gpu, size, group, column):
+        return mark_rate(cells.get(gpu, size, group, column), size)
+
+    def images_of(gpu, size, group, column):
+        return mark_images(cells, gpu, size, group[0], column)
+
+    gpus, columns = cells.unique("gpu"), columns_of(summary)
+    rows = panel_rows(cells, gpus, columns, mark_of, THROUGHPUT)
+    images = panel_rows(cells, gpus, columns, images_of, IMAGES, ALL)
+    notes = []
+    if any(mark.value is not None for row in images for panel in row for mark in marks_of(panel)):
+        title, rows = "Denoising throughput and images per second by batch size", rows + images
+        notes = ["Images per second: of several stages, all one after the other."] * bool(cells.staged)
+        notes += describe_absent(cells, gpus, columns)
+
+    def caption(marks):
+        sentences = [*describe_rounds(summary, marks), *notes]
+        return [*filter(None, [" ".join(sentences)]), *describe_origin(summary, cells)]
+
+    return draw_lines(title, caption, cells, rows)
+
+
+def rows_of_stages(cells, gpu, batch_size, pipeline, column):
+    """The rows of a cell's stages, None for each that the pipeline has elsewhere and that was not measured here."""
+    return [cells.get(gpu, batch_size, group, column) for group in cells.groups(pipeline=pipeline)]
+
+
+def mark_images(cells, gpu, batch_size, pipeline, column):
+    """The Mark of a cell's images per second, all its stages one after the other; None where only some were measured."""
+    rows = rows_of_stages(cells, gpu, batch_size, pipeline, column)
+    failed = [row for row in rows if row is not None and not is_number(row["iterations_per_second"])]
+    if failed:
+        return Mark(None, None, None, mark_rate(failed[0]).text)
+    rates = [None if row is None else row["images_per_second"] for row in rows]
+    if not all(is_number(rate) and rate > 0 for rate in rates):
+        return None
+    return Mark(1 / sum(1 / rate for rate in rates), None, None, "")
+
+
+def describe_absent(cells, gpus, columns):
+    """Sentences for the caption: where a cell with a rate has neither images per second nor a failure, and why."""
+    absent = {}
+    for gpu in gpus:
+        for pipeline in cells.unique("pipeline"):
+            for size in cells.unique("batch_size", gpu=gpu, pipeline=pipeline):
+                for column in columns:
+                    why = why_absent(rows_of_stages(cells, gpu, size, pipeline, column))
+                    if why:
+                        absent.setdefault((label_of(cells.labels, "pipelines", pipeline), why), set()).add(size)
+    for (name, why), sizes in absent.items():
+        many = "s" * (len(sizes) > 1)
+        yield f"Where nothing stands for {name} at batch size{many} {joined(map(str, sorted(sizes)))}, {why}."
+
+
+def why_absent(rows):
+    """Why the rows of a cell's stages make no images per second; None where they do, failed or are outside the matrix."""
+    measured = [row for row in rows if row is not None]
+    if not measured or not all(is_number(row["iterations_per_second"]) for row in measured):
+        return None
+    if len(measured) < len(rows):
+        stages = joined(str(row["stage"]) for row in measured)
+        return f"only stage {stages} was measured, out of which comes no finished image"
+    if not all(is_number(row["images_per_second"]) and row["images_per_second"] > 0 for row in measured):
+        return "whole calls were not measured"
+    return None

@@ -1,0 +1,182 @@
+"""When compiling pays: time against the number of images, start-up included, the baseline's line and each variant's."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from diffbench.statistics.breakeven import NEVER, count_images
+from diffbench.statistics.startup import STATES
+from diffbench.tables.cells import SIGN, Cells, describe_origin, is_number, name_baseline
+
+from .bars import PER_ROW, base_of, compared_columns
+from .marks import describe_rounds
+from .style import SMALL, blank, colour_of, finish, grid_of, shown, styled, text_width
+
+WIDTH, HEIGHT = 2.0, 1.35  # inches of a panel
+STYLES = {"cold": "--", "warm": ":"}
+BEYOND = 1.6  # how far a panel goes, in the largest break-even that it shows
+FEWEST_CALLS = 10  # how far it goes at the least
+LINE = 1.3 * SMALL / (HEIGHT * 72)  # the height of a line of words, in panels
+EDGE = 0.03  # between words and the edge of a panel, in panels
+NOTHING_COMPILES = "no variant that compiles has been measured against its baseline"
+NEGATIVE = "Where a line begins right of 0, its start-up is less than 0 s: the first calls were faster than later ones."
+UNKNOWN = "the start-ups are not known, so neither is when compiling pays"
+
+
+def line_of(row, state):
+    """(start-up in s, seconds an image) of a row; None where it has not been measured so."""
+    if row is None or not is_number(row[f"startup_{state}_s"]) or not is_number(row["images_per_second"]):
+        return None
+    return row[f"startup_{state}_s"], 1 / row["images_per_second"]
+
+
+def print_breakeven(row, state):
+    """`cold: 124 images`, `warm: at once`, `cold: never`; None where it is not known."""
+    images = row[f"breakeven_{state}_images"]
+    if not is_number(images):
+        return None
+    sign = f"{SIGN} other image, " if row.get("fidelity") == "different" else ""
+    unit = " images" if 0 < images < NEVER else ""
+    return f"{sign}{state}: {count_images(images)}{unit}"
+
+
+def panels_of(cells, baseline):
+    """(title, baseline's row, {column: row}) of every panel: a GPU, torch build, batch size and pipeline with a variant that
+    has a break-even."""
+    columns = compared_columns(cells.summary, baseline)
+    for gpu in cells.unique("gpu"):
+        for size in sorted(cells.unique("batch_size", gpu=gpu)):
+            for group in cells.groups(gpu=gpu, batch_size=size):
+                for reference in dict.fromkeys(base_of(column, baseline) for column in columns):
+                    rows = {
+                        column: cells.get(gpu, size, group, column)
+                        for column in columns
+                        if base_of(column, baseline) == reference
+                    }
+                    rows = {
+                        column: row
+                        for column, row in rows.items()
+                        if row is not None and any(is_number(row[f"breakeven_{state}_images"]) for state in STATES)
+                    }
+                    if rows:
+                        torch = f"\ntorch {reference[0]}" if len(cells.builds) > 1 else ""
+                        title = f"{cells.name_gpu(gpu)}, batch size {size}{torch}\n{cells.name_group(group)}"
+                        yield title, cells.get(gpu, size, group, reference), rows
+
+
+def why_empty(cells, baseline):
+    """Why there is no panel: a published page does not give its start-ups."""
+    columns = compared_columns(cells.summary, baseline)
+    compared = [
+        row
+        for row in cells.rows.values()
+        if row["status"] == "ok" and (column := (row["torch"], row["variant"])) in columns
+        if base_of(column, baseline) != column
+    ]
+    unknown = [row for row in compared if not any(is_number(row[f"startup_{state}_s"]) for state in STATES)]
+    return UNKNOWN if unknown else NOTHING_COMPILES
+
+
+def ends_of(line, size, end):
+    """((images, images), (seconds, seconds)) of a line's two ends: it begins before the first call or, with a start-up below
+    0 s, at the first call after which its time is above 0 s."""
+    startup_s, image_s = line
+    start = 0 if startup_s >= 0 else size * max(1, int(-startup_s // (image_s * size)) + 1)
+    images = (start, max(start, end))
+    return images, tuple(startup_s + image_s * count for count in images)
+
+
+def place_words(text, lines, end, top):
+    """(x, y) of the lower right corner of a text where no line crosses it, in panels; at the lower right if there is no such
+    place. `lines` are ((images, images), (seconds, seconds)); the axes reach from 0 to `end` and `top`."""
+    width, height = text_width(text) / (WIDTH * 72), (1 + text.count("\n")) * LINE
+    rights = [1 - EDGE, width + 3 * EDGE]
+    heights = np.arange(2 * EDGE, 1 - height, EDGE)
+    for right in rights:
+        spans = []
+        for images, times_s in lines:
+            reached = np.interp([right - width - EDGE, right + EDGE], np.divide(images, end), np.divide(times_s, top))
+            spans.append((min(reached) - EDGE, max(reached) + EDGE))
+        for low in heights:
+            if all(below > low + height or above < low for below, above in spans):
+                return right, low
+    return rights[0], heights[0]
+
+
+def draw_panel(axes, base, rows, colours):
+    """The lines of one panel, a dot where they cross, and the numbers of images in words, in their variant's colour where there
+    are several. Returns whether a start-up is below 0 s."""
+    size = base["batch_size"]
+    finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
+    finite = [images for images in finite if is_number(images) and images < NEVER]
+    end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
+    own = {state: line_of(base, state) for state in STATES}
+    drawn, negative, words = [], False, {}
+    for state, line in own.items():
+        if line is not None:
+            style = "-" if len(set(own.values())) == 1 else STYLES[state]
+            drawn.append(ends_of(line, size, end))
+            negative |= line[0] < 0
+            axes.plot(*drawn[-1], color="black", linewidth=1, linestyle=style)
+    for column, row in rows.items():
+        for state in STATES:
+            line = line_of(row, state)
+            if line is None:
+                continue
+            drawn.append(ends_of(line, size, end))
+            negative |= line[0] < 0
+            axes.plot(*drawn[-1], color=colours[column], linestyle=STYLES[state], linewidth=1.4)
+            images = row[f"breakeven_{state}_images"]
+            if is_number(images) and 0 < images < NEVER:
+                axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
+            if text := print_breakeven(row, state):
+                words.setdefault(colours[column] if len(rows) > 1 else "black", []).append(text)
+    top = 1.05 * max(times_s[1] for _, times_s in drawn)
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    right, low = place_words("\n".join(text for texts in words.values() for text in texts), drawn, end, top)
+    style = {"transform": axes.transAxes, "ha": "right", "fontsize": SMALL, "zorder": 6, "bbox": ground}
+    for colour, texts in reversed(words.items()):
+        axes.text(right, low, "\n".join(texts), color=colour, **style)
+        low += len(texts) * LINE
+    axes.set_xlim(0, end)
+    axes.set_ylim(0, top)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return negative
+
+
+@styled
+def draw_breakeven(summary, labels, baseline):
+    """Time against the number of images: a panel a GPU, batch size and pipeline; black the baseline, dashed what starts from a
+    cold compiler cache, dotted from a warm one; a dot where it has paid for itself."""
+    title = f"When compiling pays, against {name_baseline(baseline, labels)}"
+    cells = Cells(summary, labels) if len(summary) else None
+    panels = list(panels_of(cells, baseline)) if cells else []
+    if not panels:
+        return blank(title, why_empty(cells, baseline) if cells else NOTHING_COMPILES)
+    rows = [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
+    figure, grid = grid_of([WIDTH] * len(rows[0]), [HEIGHT + 0.25] * len(rows))
+    columns = compared_columns(summary, baseline)
+    colours = {column: colour_of(index) for index, column in enumerate(columns)}
+    negative = False
+    for row, row_axes in zip(rows, grid):
+        for axes in row_axes[len(row) :]:
+            axes.set_visible(False)
+        for (name, base, of_column), axes in zip(row, row_axes):
+            negative |= draw_panel(axes, base, of_column, colours)
+            axes.set_title("\n".join(shown(line, 38) for line in name.split("\n")), fontsize=7)
+            axes.set_xlabel("images")
+        row_axes[0].set_ylabel("seconds")
+    handles = [(Line2D([], [], color="black", linewidth=1), name_baseline(baseline, labels))]
+    handles += [
+        (Line2D([], [], color=colours[column], linestyle=style), f"{cells.name_column(column)}, {state} cache")
+        for column in columns
+        for state, style in STYLES.items()
+        if any(line_of(of_column.get(column), state) for _, _, of_column in panels)
+    ]
+    sentence = (
+        "Start-up: what the first call and the warm-up took beyond as many warm calls; loading is left out. "
+        "Cold: with an empty compiler cache; warm: with the one that an earlier round left. "
+        "Whole calls, text encoder and VAE included."
+    )
+    sentences = [sentence, *[NEGATIVE] * negative, *describe_rounds(summary, [])]
+    return finish(figure, title, [" ".join(sentences), *describe_origin(summary, cells)], handles)

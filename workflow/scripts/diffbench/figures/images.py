@@ -1,0 +1,65 @@
+"""One image of a strip: the image or why there is none, what stands below it, and its amplified difference."""
+
+import numpy as np
+
+from diffbench.tables.cells import print_failure
+from diffbench.vocabulary.statuses import OUTSIDE
+
+from .style import shown
+
+AMPLIFIED = 10  # the same in every strip, so that they compare
+ALARM = "#c00000"
+
+
+def describe_badge(badge, own):
+    """What stands below an image: badge and measures; `own` where it is the baseline's, which is held against itself."""
+    if badge is None:
+        return "not compared: the baseline has no image"
+    name = badge["fidelity"] or (f"not compared: {badge['note']}" if badge["note"] else "")
+    lines = [f"⚠ {name}" if name == "different" else name]
+    if own:
+        lines = [f"baseline, its other rounds: {lines[0]}" if name else "baseline"]
+    if not np.isnan(badge["psnr_db"]):
+        psnr = "∞" if np.isinf(badge["psnr_db"]) else f"{badge['psnr_db']:.2f} dB"
+        lines.append(f"PSNR {psnr}, SSIM {badge['ssim']:.4f}")
+    if not badge["identical"] and not np.isnan(badge["latents_difference"]):
+        lines.append(f"latents differ by {badge['latents_difference']:.2g} of {badge['latents_scale']:.3g}")
+    return "\n".join(lines)
+
+
+def draw_panel(axes, image, text, alarm=False):
+    """An image, or the words that take its place, with a text below; an alarm is large, bold, red and framed."""
+    if isinstance(image, str):
+        axes.text(0.5, 0.5, shown(image, 24, 6), ha="center", va="center", fontsize=9, transform=axes.transAxes)
+        axes.set(facecolor="0.94", box_aspect=1)
+    else:
+        axes.imshow(image, interpolation="none")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=ALARM if alarm else "0.6", linewidth=4 if alarm else 0.6)
+    style = {"color": ALARM, "fontweight": "bold", "fontsize": 10} if alarm else {"fontsize": 8}
+    axes.set_xlabel("\n".join(shown(line, 40, 3) for line in text.split("\n")), **style)
+
+
+def difference_of(image, base):
+    """The absolute difference of two images, integers from 0 to 255; None where there are no two of one shape."""
+    if image is None or base is None or image.shape != base.shape:
+        return None
+    return np.abs(image.astype(int) - base)
+
+
+def draw_difference(axes, difference):
+    """A difference, amplified; nothing where there is none to show."""
+    if difference is None or not difference.any():
+        axes.set_axis_off()
+        text = "" if difference is None else "no difference in the image"
+        axes.text(0.5, 1, text, ha="center", va="top", fontsize=8, transform=axes.transAxes)
+        return
+    text = f"difference × {AMPLIFIED}, largest: {difference.max()} of 255"
+    draw_panel(axes, np.minimum(difference * AMPLIFIED, 255).astype(np.uint8), text)
+
+
+def words_for(row):
+    """What takes the place of an image that is not there; `row` is None outside the matrix."""
+    if row is None:
+        return OUTSIDE
+    return "no image kept" if row["status"] == "ok" else print_failure(row)

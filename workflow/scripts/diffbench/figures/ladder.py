@@ -1,0 +1,109 @@
+"""The ladder as a waterfall: each step a bar from the rate of the step before to its own; a panel a ladder."""
+
+from typing import NamedTuple
+
+from matplotlib.patches import Patch
+
+from diffbench.catalogue.labels import label_of
+from diffbench.statistics.ratios import PER_IMAGE, rate_in
+from diffbench.tables.cells import SIGN, Cells, describe_origin, print_failure
+from diffbench.tables.ladder import Step, ladders, name_place, unit_of_ladder
+from diffbench.vocabulary.statuses import OUTSIDE
+
+from .bars import BESIDE_STYLE, PANEL, PER_ROW, limit_of
+from .marks import Mark, describe_rounds, mark_in
+from .style import blank, colour_of, finish, grid_of, shown, styled
+
+HEIGHT, THICK = 0.22, 0.62  # inches of a step, and the share of them that its bar takes
+TITLE = "Ladder: speed, step by step"
+FIRST, RISE, FALL = "first step", "faster than the step before", "slower than the step before"
+STYLES = {  # told apart in black and white by the hatch
+    FIRST: {"facecolor": "0.6", "edgecolor": "white", "linewidth": 0},
+    RISE: {"facecolor": colour_of(0), "edgecolor": "white", "linewidth": 0},
+    FALL: {"facecolor": colour_of(1), "hatch": "////", "edgecolor": "white", "linewidth": 0},
+}
+
+
+class Bar(NamedTuple):
+    """A step in the unit of its ladder: its own rate, that of the last step before with one, and that of the first; None each
+    where there is none."""
+
+    step: Step
+    rate: float | None
+    before: float | None
+    first: float | None
+
+
+def bars_of(steps, unit):
+    """The Bars of a ladder."""
+    return [Bar(step, *(rate_in(row, unit) for row in (step.row, step.before, step.first))) for step in steps]
+
+
+def mark_bar(bar, unit):
+    """The Mark of a Bar: its value is where the bar ends furthest, its text the rate and what it is of the first step's."""
+    row = bar.step.row
+    if bar.rate is None:
+        return Mark(bar.before, None, None, OUTSIDE if row is None else print_failure(row))
+    mark = mark_in(row, unit)
+    of_first = f" ({bar.rate / bar.first:.2f}x)" if bar.first else ""
+    sign = f"{SIGN} " if row["fidelity"] == "different" else ""
+    return mark._replace(value=max(bar.rate, bar.before or 0), text=f"{sign}{mark.text}{of_first}")
+
+
+def kind_of(bar):
+    """FIRST, RISE or FALL; the first step that has a number begins."""
+    if bar.before is None:
+        return FIRST
+    return RISE if bar.rate >= bar.before else FALL
+
+
+def draw_bars(axes, bars, marks, limit):
+    """The Bars of one ladder from top to bottom, joined by lines where the next one begins."""
+    for place, (bar, mark) in enumerate(zip(bars, marks)):
+        end, level = mark.value or 0, bar.rate if bar.rate is not None else bar.before
+        if bar.rate is not None:
+            start = bar.before or 0
+            axes.barh(place, bar.rate - start, THICK, left=start, zorder=3, **STYLES[kind_of(bar)])
+            if mark.low is not None:
+                spread = [[bar.rate - mark.low], [mark.high - bar.rate]]
+                axes.errorbar(bar.rate, place, xerr=spread, color="black", linewidth=0.7, capsize=1.5, zorder=4)
+                end = max(end, mark.high)
+        if level is not None and place + 1 < len(bars):
+            axes.plot([level, level], [place, place + 1], color="0.4", linewidth=0.7, zorder=2)
+        axes.annotate(mark.text, (end, place), (3, 0), va="center_baseline", **BESIDE_STYLE)
+    axes.set_ylim(len(bars) - 0.45, -0.55)
+    axes.set_xlim(0, limit)
+    axes.set_yticks(range(len(bars)), [])
+    axes.tick_params(axis="y", length=0)
+
+
+@styled
+def draw_ladder(summary, labels, baseline):
+    """Every ladder of a dataset, a panel each; signs are of images that are not the baseline's."""
+    if not len(summary):
+        return blank(TITLE, "no data")
+    cells = Cells(summary, labels)
+    found = list(ladders(cells).items())
+    rows = [found[start : start + PER_ROW] for start in range(0, len(found), PER_ROW)]
+    names = [shown(label_of(labels, "variants", variant), 28, 1) for variant in cells.unique("variant")]
+    figure, grid = grid_of([PANEL] * len(rows[0]), [len(names) * HEIGHT + 0.1] * len(rows))
+    every, kinds, units = [], set(), set()
+    for row, row_axes in zip(rows, grid):
+        for axes in row_axes[len(row) :]:
+            axes.set_visible(False)
+        for (place, steps), axes in zip(row, row_axes):
+            unit = unit_of_ladder(steps)
+            bars = bars_of(steps, unit)
+            marks = [mark_bar(bar, unit) for bar in bars]
+            draw_bars(axes, bars, marks, limit_of(marks))
+            axes.set_title(shown(name_place(cells, place), 38))
+            axes.set_xlabel("images per second" if unit == PER_IMAGE else "iterations per second")
+            every += marks
+            units.add(unit)
+            kinds |= {kind_of(bar) for bar in bars if bar.rate is not None}
+        row_axes[0].set_yticklabels(names)
+    told = ["Beside a bar: the step's rate (over the first step's).", *describe_rounds(summary, every)]
+    told += ["Images per second (of whole calls) where step counts differ."] * (PER_IMAGE in units)
+    told += [f"{SIGN}: another image."] * any(mark.text.startswith(SIGN) for mark in every)
+    caption = [" ".join(told), *describe_origin(summary, cells)]
+    return finish(figure, TITLE, caption, [(Patch(**STYLES[kind]), kind) for kind in STYLES if kind in kinds])

@@ -1,0 +1,161 @@
+"""Strips: the images of a pipeline side by side, the baseline's first, each with its badge and its difference from it."""
+
+from pathlib import Path
+
+from diffbench.catalogue.labels import label_of, torch_label
+from diffbench.data.outputs import kept_runs, read_output
+from diffbench.data.rows import records
+from diffbench.statistics.fidelity import OTHER_WEIGHTS, UNKNOWN_WEIGHTS, badges
+from diffbench.statistics.speedup import KEY, is_baseline
+from diffbench.tables.cells import Cells, describe_origin
+from diffbench.vocabulary.sizes import sized, split_name
+from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
+
+from .bars import base_of
+from .figures import DOTS_PER_INCH, save_figure
+from .images import AMPLIFIED, describe_badge, difference_of, draw_difference, draw_panel, words_for
+from .style import finish, grid_of, shown, styled
+
+PLACE = ["gpu", "torch", "pipeline", "batch_size"]  # of a strip
+SMALLEST, LARGEST = 2.0, 3.4  # inches: the side of an image
+GAP, SHALLOW = 0.4, 0.1  # inches: beside and below it, and of a row of differences that holds none
+MEANINGS = (
+    "identical: latents and image are the same bit for bit. "
+    f"equivalent: PSNR of {EQUIVALENT_PSNR_DB:g} dB or more, or no less than between the baseline's own rounds. "
+    f"close: PSNR of {CLOSE_PSNR_DB:g} dB and SSIM of {CLOSE_SSIM:g} or more. different: less, so its speed is no speed-up."
+)
+
+
+def shown_runs(runs, fidelity, baseline):
+    """{KEY: folder} of the run whose image stands for a cell and stage: of the baseline the round that all are held against,
+    of any other cell the round that differs most from it."""
+    columns = [*KEY, "round", "baseline_round", "psnr_db"]
+    kept = kept_runs(runs).merge(fidelity[columns], on=[*KEY, "round"], how="left")
+    reference = is_baseline(kept, baseline) & (kept["round"] == kept["baseline_round"])
+    order = kept["psnr_db"].fillna(-1).where(~reference, -2)
+    first = kept.assign(order=order).sort_values(["order", "round"], kind="stable").drop_duplicates(KEY)
+    return dict(zip(first[KEY].itertuples(index=False, name=None), first["outputs"]))
+
+
+class Images:
+    """The images of a dataset and their badges (see fidelity.badges), by the values of KEY."""
+
+    def __init__(self, runs, fidelity, baseline):
+        runs, fidelity = sized(runs), sized(fidelity)
+        self.folders = shown_runs(runs, fidelity, baseline)
+        rows = records(badges(fidelity, baseline))
+        self.badges = {tuple(row[column] for column in KEY): row for row in rows}
+
+    def read(self, key):
+        """uint8, height x width x 3; None where the cell and stage has none."""
+        return read_output(self.folders[key], key[-1]).image if key in self.folders else None
+
+
+def columns_of_strip(part, torch, baseline):
+    """(torch, variant) of each column: the torch build's variants, the baseline that one is held against before it.
+
+    `part`: the summary's rows of one GPU, pipeline and batch size.
+    """
+    present = set(zip(part["torch"], part["variant"]))
+    own = [(torch, variant) for variant in part.loc[part["torch"] == torch, "variant"].unique()]
+    columns = dict.fromkeys(column for pair in own for column in (base_of(pair, baseline), pair))
+    return [column for column in columns if column in present]
+
+
+class Strip:
+    """The images of one GPU, torch build, pipeline and batch size by (stage, column), a column being (torch, variant)."""
+
+    def __init__(self, summary, images, labels, baseline, place):
+        self.gpu, self.torch, self.pipeline, self.batch_size = place
+        rows = summary[(summary["gpu"] == self.gpu) & (summary["pipeline"] == self.pipeline)]
+        rows = rows[rows["batch_size"] == self.batch_size]
+        self.columns = columns_of_strip(rows, self.torch, baseline)
+        self.rows = rows[[column in self.columns for column in zip(rows["torch"], rows["variant"])]]
+        self.stages = sorted(self.rows["stage"].unique().tolist())
+        self.cells = Cells(self.rows, labels)
+        self.bases = {column: base_of(column, baseline) for column in self.columns}
+        self.compared = any(base != column for column, base in self.bases.items())  # else the baseline is alone
+        self.pixels, self.badges = {}, {}
+        for stage in self.stages:
+            for torch, variant in self.columns:
+                key = (self.gpu, torch, self.pipeline, self.batch_size, split_name(self.pipeline)[1], variant, stage)
+                self.pixels[stage, (torch, variant)] = images.read(key)
+                self.badges[stage, (torch, variant)] = images.badges.get(key)
+        self.differences = {
+            (stage, column): difference_of(image, self.pixels.get((stage, self.bases[column])))
+            for (stage, column), image in self.pixels.items()
+            if column != self.bases[column] and self.is_compared(stage, column)
+        }
+
+    def is_compared(self, stage, column):
+        """Whether a cell's image may be held against the baseline's: not where fidelity.compare_runs refused to."""
+        badge = self.badges[stage, column]
+        return badge is None or OTHER_WEIGHTS not in badge["note"] and UNKNOWN_WEIGHTS not in badge["note"]
+
+    def draw_cell(self, axes, stage, column):
+        """An image in the first of the axes and, where there is a second, its difference from the baseline's."""
+        image, badge, base = self.pixels[stage, column], self.badges[stage, column], self.bases[column]
+        text = describe_badge(badge, column == base) if badge or image is not None else ""
+        if image is None:
+            image = words_for(self.cells.get(self.gpu, self.batch_size, (self.pipeline, stage), column))
+        draw_panel(axes[0], image, text, badge is not None and badge["fidelity"] == "different")
+        axes[0].set_title(shown(self.cells.name_column(column), 34, 3))
+        if len(axes) > 1:
+            draw_difference(axes[1], self.differences.get((stage, column)))
+
+    def heights(self, stage, side):
+        """Inches of a stage's rows: its images, and its differences where there is something to compare."""
+        seen = [self.differences.get((stage, column)) for column in self.columns]
+        below = side / 2 + GAP if any(value is not None and value.any() for value in seen) else SHALLOW
+        return [side + GAP, below] if self.compared else [side + GAP]
+
+    def draw(self):
+        """A Figure with a row a stage and a column a variant."""
+        largest = max((max(image.shape) for image in self.pixels.values() if image is not None), default=0)
+        side = min(max(largest / DOTS_PER_INCH, SMALLEST), LARGEST)
+        heights = [self.heights(stage, side) for stage in self.stages]
+        figure, grid = grid_of([side + GAP] * len(self.columns), sum(heights, []))
+        figure.get_layout_engine().set(h_pad=0.07)
+        for number, stage in enumerate(self.stages):
+            rows = grid[number * len(heights[0]) : (number + 1) * len(heights[0])]
+            for place, column in enumerate(self.columns):
+                self.draw_cell(rows[:, place], stage, column)
+            if self.cells.staged:
+                rows[0, 0].set_ylabel(f"stage {stage}")
+        return finish(figure, self.title(), self.caption())
+
+    def title(self):
+        pipeline = label_of(self.cells.labels, "pipelines", self.pipeline)
+        build = torch_label(self.rows, self.torch)
+        return f"{pipeline}, batch size {self.batch_size}, {self.cells.name_gpu(self.gpu)}, torch {build}"
+
+    def caption(self):
+        """Sentences: what is seen, what the badges mean, where it comes from."""
+        sentences = [
+            "The first image of a call with a fixed seed; of several rounds, the one furthest from the baseline."
+        ]
+        if self.rows["weights"].str.contains("random").any():
+            sentences.append("The weights are random, so the images show nothing but whether they are alike.")
+        if self.compared:
+            sentences += [f"Below an image: its absolute difference from the baseline's, × {AMPLIFIED}.", MEANINGS]
+        return [*sentences, *describe_origin(self.rows, self.cells)]
+
+
+@styled
+def draw_strip(summary, images, labels, baseline, place):
+    """The Figure of one strip; `place` holds the values of PLACE, `images` are Images."""
+    return Strip(summary, images, labels, baseline, place).draw()
+
+
+def write_strips(summary, runs, fidelity, labels, baseline, folder):
+    """Write <gpu>-<torch>-<pipeline>-batch-<n>.png for every such part of the summary into the folder.
+
+    `runs`: outputs.read_runs; `fidelity`: fidelity.compare_runs or read_fidelity. Raises ReportError where a file is damaged.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    images = Images(runs, fidelity, baseline)
+    for place in summary[PLACE].drop_duplicates().itertuples(index=False, name=None):
+        gpu, torch, pipeline, batch_size = place
+        figure = draw_strip(summary, images, labels, baseline, place)
+        save_figure(figure, [folder / f"{gpu}-{torch}-{pipeline}-batch-{batch_size}.png"])

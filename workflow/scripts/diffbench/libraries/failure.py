@@ -1,0 +1,209 @@
+"""From what went wrong to a row's status and one line of detail."""
+
+import contextlib
+import errno
+import re
+import sys
+
+from diffbench.vocabulary.errors import DiffbenchError, Invalid, Unsupported, one_line
+
+# "static TLS block": the loader's complaint about a library, which no memory would help
+MEMORY_MESSAGES = re.compile(
+    r"out[ _]?of[ _]?memory(?!.*static TLS block)|(?:can't|cannot|failed to) allocate memory(?!.*static TLS block)"
+    r"|not enough memory|Invalid buffer size|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation"
+    r"|Killed signal terminated program",  # gcc, of the compiler proper that the kernel has killed
+    re.I,
+)
+# The machine's or the user's fault, and no outcome of a cell: what a message says, and what to do. It may be in the words of a
+# compiler, or of a worker process that has only a text to send.
+FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded|\[Errno (28|122)\]")
+FAULTS = {
+    FULL_DISK: "a disk is full: make room",
+    re.compile(r"Read-only file system"): "a file system is read-only: name folders that you can write",
+    re.compile(r"Stale (NFS )?file handle|Input/output error|Transport endpoint is not connected"): (
+        "a file system fails: look at `dmesg` and `mount`"
+    ),
+    re.compile(r"Too many open files"): "too few files may be open: raise `ulimit -n`",
+    re.compile(r"File (too large|size limit exceeded)"): "files may not be so large: raise `ulimit -f`",
+    re.compile(r"Resource temporarily unavailable|can't start new thread|Cannot fork"): (
+        "too few processes or threads may be started: raise `ulimit -u` or `ulimit -v`, or end others"
+    ),
+    re.compile(r"No usable temporary directory"): "there is no folder for temporary files: set TMPDIR to one",
+    re.compile(
+        r"GPU is lost|GPU (has )?fallen off the bus|uncorrectable ECC error|ECC_UNCORRECTABLE|NVLink error"
+        r"|device(s|\(s\)) (is/)?are busy or unavailable|no CUDA-capable device|driver version is insufficient"
+        r"|system not yet initialized|(driver/library|unsupported display driver).* mismatch|driver shutting down"
+        r"|hardware stack error|requires reset|cudaErrorDevicesUnavailable|CUDA unknown error",
+        re.I,
+    ): "the GPU or its driver fails: look at `nvidia-smi` and `dmesg` (Xid)",
+}
+NUMBERS = {  # of an OSError whose text is in the user's language
+    errno.ENOSPC: "No space left on device",
+    errno.EDQUOT: "Disk quota exceeded",
+    errno.EROFS: "Read-only file system",
+    errno.EIO: "Input/output error",
+    errno.ESTALE: "Stale file handle",
+    errno.ENOTCONN: "Transport endpoint is not connected",
+    errno.EMFILE: "Too many open files",
+    errno.ENFILE: "Too many open files",
+    errno.EFBIG: "File too large",
+    errno.EAGAIN: "Resource temporarily unavailable",
+}
+DECISIVE = re.compile(r"\b(fatal )?error *:|\bfatal *:|\bld: ")  # gcc, clang, nvcc, ptxas; the linker
+LINKER_ENDS = re.compile(r"^collect2: error|linker command failed")  # it says no more than that
+# Libraries that report a lack of memory in words of their own. cuDNN tries one engine after the other and takes a failed
+# allocation for a failed engine; creating a handle of cuBLAS or cuDNN fails where its workspace does not fit.
+NO_ENGINE = re.compile(r"unable to find an engine|unable to find a valid cuDNN algorithm", re.I)
+LIKELY_MEMORY = re.compile(NO_ENGINE.pattern + r"|CU(?:BLAS|DNN)_STATUS_NOT_INITIALIZED", re.I)
+# these have many causes: memory only where the device is known to be full
+PERHAPS_MEMORY = re.compile(r"CU(?:BLAS|DNN)_STATUS_(?:INTERNAL_ERROR|EXECUTION_FAILED)")
+FULL_BELOW_MIB = 512  # the handles and kernels that a library loads on its own take up to some hundred MiB
+MISSING_KERNEL = re.compile(r"not implemented for '")  # `"addmm_impl_cpu_" not implemented for 'Half'`
+COMPILER_MODULES = ("torch._dynamo", "torch._inductor", "torch._functorch", "triton")
+COMPILER_FUNCTIONS = ("_compile", "call_user_compiler", "compile_fx", "compile_fx_inner")
+PLAIN = (ValueError, ImportError, RuntimeError, AssertionError)  # their text says enough without the type's name
+
+
+def chain(error):
+    """The error and those it came from, the outermost first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def device_is_full():
+    """Whether the GPU's memory is used up, or torch's allocator has failed since `forget_failures`; None where unknown."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    try:
+        if torch.cuda.memory_stats().get("num_ooms", 0):
+            return True
+        free_bytes, _ = torch.cuda.mem_get_info()
+    except Exception:  # a device that no longer answers
+        return None
+    return free_bytes < FULL_BELOW_MIB * 2**20
+
+
+def forget_failures(device):
+    """Have torch's allocator count its failures from here on."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_accumulated_memory_stats(device)
+
+
+def lacks_memory(error):
+    """Whether this very error says that device or host memory ran out."""
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or MEMORY_MESSAGES.search(text):
+        return True
+    if LIKELY_MEMORY.search(text):
+        return device_is_full() is not False
+    return bool(PERHAPS_MEMORY.search(text)) and device_is_full() is True
+
+
+def is_out_of_memory(error):
+    """Whether device or host memory ran out: the error, or one that it came from, says so."""
+    return any(map(lacks_memory, chain(error)))
+
+
+def says(pattern, error):
+    """Whether this very error is, or says, what the pattern of a message means."""
+    number = NUMBERS.get(error.errno, "") if isinstance(error, OSError) else ""
+    return bool(pattern.search(number) or pattern.search(str(error)))
+
+
+def fault_of(error, own=()):
+    """What the machine or the user is at fault for, in one line that ends with what to do; None for an outcome of the cell. `own`
+    are folders of the run: what may not be written there is a fault, too."""
+    for cause in chain(error):
+        for pattern, meaning in FAULTS.items():
+            if says(pattern, cause):
+                return f"{meaning}: {text_of(cause, 160)}"
+        if isinstance(cause, PermissionError) and str(cause.filename).startswith(tuple(map(str, own))):
+            return f"a folder may not be written: change its permissions: {text_of(cause, 160)}"
+    return None
+
+
+def remedy_in(text):
+    """What the machine or the user is at fault for, and what to do, from the output of another program; None where that does not
+    say."""
+    if MEMORY_MESSAGES.search(text):
+        return "too little memory is free: raise `ulimit -v`, or end other programs"
+    return next((meaning for pattern, meaning in FAULTS.items() if pattern.search(text)), None)
+
+
+def decisive_line(text):
+    """The line in the output of a compiler that says what is wrong; None if there is none."""
+    lines = [line for line in text.splitlines() if DECISIVE.search(line) and not LINKER_ENDS.search(line)]
+    return lines[0].strip() if lines else None
+
+
+def text_of(error, limit=300):
+    """Type and text of an error in one line. Of a compiler's output, which begins with its command, the line that decides."""
+    text = str(error)
+    line = decisive_line(text)
+    if line and len(one_line(text, limit + 1)) > limit:
+        begin = next(filter(None, map(str.strip, text.splitlines())), "")
+        text = line if begin == line else f"{one_line(begin, 80)}: {line}"
+    return one_line(f"{type(error).__name__}: {text}", limit)
+
+
+@contextlib.contextmanager
+def refusing(reason, *kinds):
+    """Exceptions of these kinds within it mean that the variant is not possible here: Unsupported, with `reason` and their text.
+    Not so where memory ran out or the machine is at fault, and what is decided already stays."""
+    try:
+        yield
+    except kinds as error:
+        if isinstance(error, (Unsupported, Invalid, DiffbenchError)) or is_out_of_memory(error) or fault_of(error):
+            raise
+        name = "" if isinstance(error, PLAIN) else f"{type(error).__name__}: "
+        raise Unsupported(f"{reason}: {name}{one_line(error, 160)}") from None
+
+
+def modules_of(error):
+    """The names of the modules whose code was running as the error was raised, the outermost first."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        yield traceback.tb_frame.f_globals.get("__name__", "")
+        traceback = traceback.tb_next
+
+
+def is_from_compiler(error):
+    """Whether dynamo, inductor or Triton raised it, or it was raised inside them."""
+    if type(error).__module__.startswith(COMPILER_MODULES):
+        return True
+    traceback = error.__traceback__
+    while traceback is not None:
+        module = traceback.tb_frame.f_globals.get("__name__", "")
+        if module.startswith(COMPILER_MODULES) and traceback.tb_frame.f_code.co_name in COMPILER_FUNCTIONS:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def is_from_cache(error):
+    """Whether Diffusers' hooks for caching raised it themselves: they were not made for this model."""
+    return next(iter(reversed(list(modules_of(error)))), "").startswith("diffusers.hooks")
+
+
+def classify(error, compiled):
+    """(status, detail) for an exception that a stage raised; `compiled` says whether the variant compiles."""
+    errors = list(chain(error))
+    if isinstance(error, Unsupported):
+        return "unsupported", one_line(error)
+    if isinstance(error, Invalid):
+        return "invalid", one_line(error)
+    for cause in errors:
+        if lacks_memory(cause):
+            return "oom", text_of(cause)
+    detail = text_of(error)
+    if compiled and any(is_from_compiler(cause) for cause in errors):
+        return "compile-error", detail
+    if is_from_cache(error):
+        return "unsupported", one_line(f"the cache does not work on this model: {detail}")
+    if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail) or NO_ENGINE.search(detail):
+        return "unsupported", detail
+    return "crashed", detail

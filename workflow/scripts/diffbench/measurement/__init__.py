@@ -1,0 +1,1 @@
+"""Measuring one run. Needs torch and Diffusers, never pandas or Snakemake; Python 3.8."""

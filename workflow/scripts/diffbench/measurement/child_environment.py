@@ -1,0 +1,44 @@
+"""The environment of a measuring process."""
+
+import os
+import secrets
+import site
+from pathlib import Path
+
+from diffbench.catalogue.environments import INSTALLED
+from diffbench.system.environment_variables import PACKAGES, PADDING, THREADS, inherited, packages, untranslated
+
+PADDING_BYTES = 4096  # a page: the range of `pad`
+
+
+def child_environment(cache, device_type, threads, torch=INSTALLED):
+    """The environment of the measuring process: offline, with compiler caches of its own and the number of CPU threads; nothing
+    in it says what is measured (environment_variables.py)."""
+    environment = untranslated(inherited(os.environ))
+    pinned = torch != INSTALLED
+    environment[PACKAGES] = packages(os.environ, pinned)
+    if pinned or not site.ENABLE_USER_SITE:
+        environment["PYTHONNOUSERSITE"] = "1"  # what the user has installed elsewhere is no part of it
+    environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # a library may print any character, whatever the locale
+    environment.update(dict.fromkeys(THREADS, str(threads)))
+    cache = Path(os.path.abspath(cache))
+    environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
+    environment["TRITON_CACHE_DIR"] = str(cache / "triton")
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvml.py counts them
+    environment["CCACHE_DISABLE"] = "1"  # a compiler behind it would find what an earlier cold round has compiled
+    environment["HF_HUB_OFFLINE"] = "1"
+    environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
+    environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")
+    if device_type == "cpu":
+        # Vector instructions are a fact of the CPU, not of the cell: without this, every cold cache would compile the
+        # same four probes of them again (torch/_inductor/config.py, vec_isa_ok).
+        environment.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
+        # Inductor's worker processes compile Triton alone; on a CPU they would only take cores from the measured calls.
+        environment.setdefault("TORCH_WARM_POOL", "0")
+    return environment
+
+
+def pad(environment):
+    """Add a variable of random length, which moves the stack of the process: a fixed size of the environment can favour one
+    variant by chance (Mytkowicz et al. 2009)."""
+    environment[PADDING] = "x" * secrets.randbelow(PADDING_BYTES)

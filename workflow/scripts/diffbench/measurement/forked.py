@@ -1,0 +1,262 @@
+"""Starting a run as a fork of a process that has imported torch and Diffusers already: the side of the parent (forkserver.py).
+
+On Linux alone: elsewhere the libraries are not made to be forked. Whatever goes wrong costs a new process and no row.
+"""
+
+import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from array import array
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from diffbench.system.compiler_caches import private_folder
+from diffbench.system.environment_variables import PADDING
+from diffbench.vocabulary.errors import SetupError, TemplateKilled
+
+from .locking import FOLDER
+from .session import FORKSERVER, PROGRAM, SPAWN, is_dead
+
+METHOD = "DIFFBENCH_START_METHOD"  # of the workflow's runs
+OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its runs and templates end
+# read when they are needed, not at import; TMPDIR is not: torch keeps the place of precompiled headers
+OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", PADDING)
+NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
+NO_FOLDER = "/"  # where a template works: nothing of the user's is there
+START_S = 300.0  # for importing, on a slow disk
+SILENT_S = 10.0  # after the end of a run, when its template has not told of it
+TEMPLATE_MIB = 500.0  # what one holds
+MOST_MEMORY = 0.1  # share of the machine's that the templates of a workflow may hold
+LEAST_KEPT = 2  # templates, however small the machine
+
+
+class Forked:
+    """A run that was forked from the process `template`, in the manner of subprocess.Popen. `is_lost` once the template was
+    killed, and the run with it."""
+
+    def __init__(self, connection, pid, template):
+        self.connection, self.pid, self.template = connection, pid, template
+        self.returncode, self.is_lost = None, False
+        self.dead_since_s, self.looked_s = None, time.monotonic()
+
+    def wait(self, timeout):
+        """The exit code, negative for a signal. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self.connection], [], [], timeout)[0]:
+                self.look()
+                raise subprocess.TimeoutExpired(str(PROGRAM), timeout)
+            message = receive(self.connection)
+            self.is_lost = "returncode" not in message
+            self.returncode = message.get("returncode", -signal.SIGKILL)
+            self.connection.close()
+        return self.returncode
+
+    def look(self):
+        """Kill a template that does not tell that the run has ended: it hangs, or is stopped."""
+        now_s = time.monotonic()
+        if now_s < self.looked_s + 1:
+            return
+        self.looked_s = now_s
+        if not is_dead(self.pid):
+            self.dead_since_s = None
+        elif self.dead_since_s is None:
+            self.dead_since_s = now_s
+        elif now_s > self.dead_since_s + SILENT_S:
+            os.kill(self.template, signal.SIGKILL)
+
+
+class Template:
+    """The process that the runs of one round in one environment are forked from. It ends with the psutil.Process `owner`."""
+
+    def __init__(self, owner, round_number):
+        self.owner, self.round_number = owner, round_number
+
+    def fork(self, spec_path, environment, log, lock):
+        """The Forked run of the spec, or None where it cannot be forked, which the log says."""
+        shared = {name: value for name, value in environment.items() if name not in OF_A_RUN}
+        request = Path(spec_path).with_name("request.json")
+        asked = {"spec": str(spec_path), "environment": environment, "folder": str(Path(spec_path).parent)}
+        request.write_text(json.dumps({**asked, "compiler": shared.get("TORCH_WARM_POOL") == "0"}), encoding="utf-8")
+        request.chmod(0o600)
+        connection = None
+        try:
+            path = self.path(shared)
+            connection, started = self.connect(path, {**shared, PADDING: environment.get(PADDING, "")}, log)
+            message = self.prepare(connection, started, path, request, log)
+            if "ready" in message:  # only now: the device is never locked by what runs are forked from
+                send(connection, b"fork", lock)
+                message = receive(connection)
+        except (
+            OSError,
+            SetupError,
+            psutil.Error,
+        ) as error:  # such as a folder of another user, or no room for the socket
+            message = {"refused": str(error)}
+        if "pid" in message:
+            connection.settimeout(None)
+            return Forked(connection, message["pid"], message["template"])
+        if connection:
+            connection.close()
+        why = message.get("refused", "the process to fork from ended before it had imported all")
+        log.write(f"not forked, but started as a new process: {why}\n".encode())
+        log.flush()
+        return None
+
+    def prepare(self, connection, started, path, request, log):
+        """Have the template import what the run needs; `started` is its process if this run has started it. Returns its answer.
+
+        No other run of the round waits for one that takes too long or ends by itself. Raises OSError.
+        """
+        connection.settimeout(START_S)
+        send(connection, os.fsencode(str(request)), log.fileno())
+        try:
+            message = receive(connection)
+        except socket.timeout:
+            message = {"refused": f"importing took more than {START_S:g} s"}
+            replace_socket(path, message["refused"])
+            if started:
+                started.kill()
+        if not message and started:
+            with suppress(subprocess.TimeoutExpired):
+                code = started.wait(1)
+                message = {"refused": f"the process to fork from ended with exit code {code} while it imported"}
+                if code != -signal.SIGKILL:
+                    replace_socket(path, message["refused"])
+        return message
+
+    def path(self, environment):
+        """Of the template's socket. Raises OSError, psutil.Error, and SetupError where the folder is not safe."""
+        content = json.dumps([sys.executable, sorted(environment.items()), *circumstances(self.owner)])
+        key = hashlib.sha256(content.encode()).hexdigest()[:12]
+        folder = private_folder(FOLDER / f"diffbench-forks-{os.getuid()}")
+        return folder / f"{self.owner.pid}-{key}-{self.round_number}"
+
+    def connect(self, path, environment, log):
+        """A connection to the template, which is started if it does not run, and its process if it was. Raises OSError."""
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            connection = connected(path)
+            os.utime(path)
+            return connection, None
+        if path.is_file():
+            raise OSError(path.read_text(encoding="utf-8"))
+        self.clean(path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            started = subprocess.Popen(
+                [sys.executable, str(PROGRAM), "--serve", str(listener.fileno()), str(self.owner.pid)],
+                # torch makes its folder of caches as it is imported, whether or not anything is compiled
+                env={
+                    **environment,
+                    NVML_CHECK: "1",
+                    "TORCH_WARM_POOL": "0",
+                    "TORCHINDUCTOR_CACHE_DIR": str(path.parent),
+                },
+                cwd=NO_FOLDER,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[listener.fileno()],
+            )
+            return connected(path), started
+
+    def clean(self, path):
+        """Make room for a new socket: remove those of killed workflows, of another round in this environment, and of the
+        templates of this workflow that have served least recently, where there are many. They end when they see it."""
+        own = {}
+        for other in path.parent.iterdir():
+            owner, _, _ = other.name.partition("-")
+            of_environment = other.name.startswith(path.name[: path.name.rindex("-") + 1])
+            with suppress(OSError, ValueError):
+                if of_environment or not psutil.pid_exists(int(owner)):
+                    other.unlink()
+                elif int(owner) == self.owner.pid and other.is_socket():
+                    own[other] = other.stat().st_mtime
+        memory_mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+        kept = max(LEAST_KEPT, int(memory_mib * MOST_MEMORY / TEMPLATE_MIB))
+        for other in sorted(own, key=own.get, reverse=True)[kept - 1 :]:
+            with suppress(OSError):
+                other.unlink()
+
+
+def circumstances(owner):
+    """What a run takes over from its template besides the environment, so that it has to be the same as here: namespaces,
+    control group, CPUs and limits. The owner's start, too: its pid may have been another's.
+
+    Raises OSError, psutil.Error.
+    """
+    namespaces = [os.readlink(f"/proc/self/ns/{name}") for name in ("pid", "mnt", "net")]
+    group = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    own = psutil.Process()
+    limits = [own.rlimit(getattr(psutil, name)) for name in sorted(dir(psutil)) if name.startswith("RLIMIT_")]
+    cpus = sorted(os.sched_getaffinity(0))
+    return [namespaces, group, cpus, own.nice(), limits, owner.create_time()]
+
+
+def replace_socket(path, reason):
+    """Put the reason in the place of a socket: no other run of the round tries to be forked."""
+    with suppress(OSError):
+        temporary = path.with_name(f"{path.name}.part")
+        temporary.write_text(reason, encoding="utf-8")
+        os.replace(str(temporary), str(path))
+
+
+def connected(path):
+    """A connection to the socket at a path. Raises OSError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def send(connection, message, descriptor):
+    """Send bytes and a descriptor. Raises OSError."""
+    connection.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))])
+
+
+def receive(connection):
+    """The next message; an empty one where the other end has closed."""
+    try:
+        text = connection.recv(4096)
+    except ConnectionError:
+        text = b""
+    return json.loads(text or "{}")
+
+
+def owner_of(arguments):
+    """The psutil.Process of the workflow whose run this is; None for a run of its own, or if it has ended."""
+    if arguments.owner:
+        with suppress(psutil.Error, OSError):
+            return psutil.Process(arguments.owner)
+    return None
+
+
+def template_of(arguments, owner, round_number):
+    """The Template of the runs of the workflow `owner`; None where they are not forked."""
+    if owner and arguments.start_method == FORKSERVER and sys.platform == "linux":
+        return Template(owner, round_number)
+    return None
+
+
+def or_spawned(measure, arguments):
+    """What `measure(arguments)` returns. Where the process that the run was forked from was killed, and the run with it, that
+    says nothing of the run: it is measured again in a new process."""
+    try:
+        return measure(arguments)
+    except TemplateKilled as error:
+        with open(arguments.log or os.devnull, "a", encoding="utf-8", errors="replace") as log:
+            log.write(f"{error}\n")
+        arguments.start_method = SPAWN
+        return measure(arguments)

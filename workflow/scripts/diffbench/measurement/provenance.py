@@ -1,0 +1,69 @@
+"""What measured: read inside the process that measures, from what it imported and the device it runs on."""
+
+import datetime
+import os
+import platform
+import sys
+
+import torch
+
+from diffbench.catalogue.devices import cpu_name
+from diffbench.libraries.releases import same_release
+from diffbench.libraries.versions import installed_libraries, package_version
+from diffbench.system.environment_variables import PADDING, recorded
+from diffbench.vocabulary.errors import SetupError
+
+
+def read_device(device):
+    """Name, memory, capability and cuDNN of the device, as torch reports them."""
+    if device.type != "cuda":
+        return {"device_name": cpu_name()}
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "device_name": properties.name,
+        "device_memory_mib": properties.total_memory / 2**20,
+        "device_capability": f"{properties.major}.{properties.minor}",
+        "cudnn_version": torch.backends.cudnn.version(),
+    }
+
+
+def read_provenance(device):
+    """The provenance columns that the process itself can know."""
+    import diffusers
+
+    return {
+        **read_device(device),
+        "torch_version": torch.__version__,
+        "cuda_version": torch.version.cuda,
+        "triton_version": package_version("triton") or package_version("pytorch-triton"),
+        "diffusers_version": diffusers.__version__,
+        "transformers_version": package_version("transformers"),
+        "accelerate_version": package_version("accelerate"),
+        "python_version": platform.python_version(),
+        "libraries": installed_libraries(),
+        "environment_variables": recorded(os.environ),
+        "environment_padding_bytes": len(os.environ.get(PADDING, "")),
+        "threads": torch.get_num_threads(),
+        "started_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def remedy(torch_build):
+    """What to do about an environment that is not the one named."""
+    if torch_build == "installed":
+        return "start the workflow anew"
+    return f"start the workflow anew; if that does not help, remove {sys.prefix}, so that it is made anew"
+
+
+def check_environment(expected, provenance, device, torch_build):
+    """Refuse an environment that is not the one named: no column may show another release's number.
+
+    A release may be of any build (`2.13.0` is also `2.13.0+cpu`) unless a build is named; CUDA counts on a GPU.
+    """
+    for name, version in expected.items():
+        column = f"{name}_version"
+        found = provenance[column] if column in provenance else package_version(name)
+        if name == "cuda" and device.type != "cuda":
+            continue
+        if not same_release(found, version):
+            raise SetupError(f"the run is for {name} {version}, but {name} {found} was imported; {remedy(torch_build)}")

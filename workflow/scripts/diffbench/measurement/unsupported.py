@@ -1,0 +1,75 @@
+"""What this torch, Python, device and Diffusers cannot do, found before anything is loaded."""
+
+import platform
+import re
+from contextlib import suppress
+from importlib import import_module
+
+import torch
+
+from diffbench.catalogue.definition import compiles
+from diffbench.libraries.classes import find_class
+from diffbench.libraries.failure import refusing
+from diffbench.vocabulary.errors import Unsupported
+
+
+def has_kernels(capability, architectures):
+    """Whether code for `architectures` (torch.cuda.get_arch_list()) runs on a GPU of that capability, such as (9, 0).
+
+    Machine code runs within its major version from its own minor version on, `sm_90a` on 9.0 alone; PTX (`compute_80`)
+    runs on everything newer (CUDA C++ Programming Guide, "Binary Compatibility" and "PTX Compatibility").
+    """
+    for architecture in architectures:
+        match = re.match(r"(sm|compute)_(\d+)(\d)([a-z]?)\Z", architecture)
+        if not match:
+            continue
+        kind, built, exact = match.group(1), (int(match.group(2)), int(match.group(3))), match.group(4) == "a"
+        if exact:
+            fits = built == capability
+        elif kind == "sm":
+            fits = built[0] == capability[0] and built[1] <= capability[1]
+        else:
+            fits = built <= capability
+        if fits:
+            return True
+    return False
+
+
+def check_kernels(device):
+    """Raises Unsupported where this torch was built without code for the GPU."""
+    if device.type != "cuda" or torch.version.hip:
+        return
+    capability, architectures = torch.cuda.get_device_capability(device), torch.cuda.get_arch_list()
+    if not has_kernels(capability, architectures):
+        raise Unsupported(
+            f"torch {torch.__version__} has no kernel for this GPU's architecture, sm_{capability[0]}{capability[1]}; "
+            f"it has {', '.join(architectures)}"
+        )
+
+
+def check_compile():
+    """Raises Unsupported where this torch cannot compile on this Python: it says so as soon as it is asked."""
+    with refusing(f"torch {torch.__version__} cannot compile on Python {platform.python_version()}", RuntimeError):
+        torch.compile(check_compile)
+
+
+def import_compiler():
+    """Import torch's compiler before anything is timed, as a forked run has it already. What fails is left to the first call."""
+    with suppress(Exception):
+        import_module("torch._inductor.compile_fx")
+
+
+def check_classes(stage):
+    """Raises Unsupported where this release of Diffusers or transformers lacks a class of the stage."""
+    components = stage.get("architecture", stage).get("components", {})
+    for path in [stage["class"], *(part["class"] for part in components.values() if part)]:
+        find_class(path)
+
+
+def check_support(stage, recipe, device):
+    """Raises Unsupported for what can be known before the stage is loaded."""
+    check_kernels(device)
+    if compiles(recipe):
+        check_compile()
+        import_compiler()
+    check_classes(stage)

@@ -1,0 +1,70 @@
+"""Caching across denoising steps, by Diffusers' enable_cache, and how much of the work it saved."""
+
+import contextlib
+import inspect
+
+import diffusers
+import torch
+
+from diffbench.catalogue.definition import compiles
+from diffbench.libraries.classes import find_class
+from diffbench.libraries.failure import refusing
+from diffbench.vocabulary.errors import Invalid, Unsupported
+
+from .options import name_of, removing
+
+
+def enable_caching(variant, setting):
+    """Enable the cache whose configuration class of Diffusers the setting names (`config`), with its `options`."""
+    denoiser = variant.denoiser()
+    if not hasattr(denoiser, "enable_cache"):
+        raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_cache for {name_of(denoiser)}")
+    if compiles(variant.recipe) and not has_stance():
+        raise Unsupported(f"torch {torch.__version__} cannot show the cache hits of what is compiled: it takes 2.6")
+    make = find_class(setting["config"])
+    options = dict(setting.get("options", {}))
+    first, steps = options.get("disable_cache_before_step", 0), variant.description["steps"]
+    if steps <= first + 1:
+        raise Unsupported(f"{steps} steps are too few: {setting['config']} begins after {first}")
+    if "current_timestep_callback" in inspect.signature(make).parameters:
+        options["current_timestep_callback"] = lambda: variant.pipeline.current_timestep
+    reason = f"{setting['config']} does not work on {name_of(denoiser)}"
+    with refusing(reason, ValueError, TypeError, NotImplementedError, AttributeError):
+        denoiser.enable_cache(make(**options))
+    variant.check("caching", lambda call: count_hits(variant, denoiser, call))
+    return f"caching by {setting['config']}"
+
+
+def count_hits(variant, denoiser, call):
+    """The share of the denoiser's linear layers that a call of the pipeline did not have to compute, as text. What was compiled
+    runs eagerly meanwhile. Raises Invalid where it computed all of them."""
+    counts = []
+
+    def begin(module, arguments):
+        counts.append(0)
+
+    def count(module, arguments, output):
+        if counts:
+            counts[-1] += 1
+
+    layers = [layer for layer in denoiser.modules() if isinstance(layer, torch.nn.Linear)]
+    handles = [variant.denoiser().register_forward_pre_hook(begin)]
+    handles += [layer.register_forward_hook(count) for layer in layers]
+    with removing(handles), eagerly(bool(variant.compiled)):
+        call()
+    saved = 1 - sum(counts) / max(len(counts) * max(counts, default=0), 1)
+    if saved <= 0:
+        raise Invalid(
+            f"the cache was never hit: every linear layer was computed in all of {len(counts)} denoiser calls"
+        )
+    return f"{saved:.0%} of the linear layers' calls saved by the cache in {len(counts)} denoiser calls"
+
+
+def has_stance():
+    """Whether this torch can run eagerly what was compiled (from 2.6 on)."""
+    return hasattr(getattr(torch, "compiler", None), "set_stance")
+
+
+def eagerly(compiled):
+    """A context in which what was compiled runs as it is written."""
+    return torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()

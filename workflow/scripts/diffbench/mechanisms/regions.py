@@ -1,0 +1,113 @@
+"""How many blocks of a model that is compiled by regions really run compiled."""
+
+import torch
+
+from diffbench.vocabulary.errors import Invalid
+
+from .attention import profile_step
+from .options import name_of, removing
+
+REGION = "OptimizedModule"  # the class of what accelerate compiles
+LABEL = "diffbench block "
+COMPILED_CODE = "Torch-Compiled Region"  # in a profile, from torch 2.2 on
+SHOWS_COMPILED_CODE = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 2)
+
+
+class Labels:
+    """For a while, calls of the blocks are labelled with their numbers in a profile; `called` are those that were."""
+
+    def __init__(self, blocks):
+        self.blocks, self.called, self.open = blocks, set(), []
+
+    def __enter__(self):
+        self.plain, self.handles = {}, []
+        for number, block in enumerate(self.blocks):
+            if name_of(block) == REGION:
+                self.handles.append(block.register_forward_pre_hook(self.enter(number)))
+                self.handles.append(block.register_forward_hook(self.leave))
+            elif is_compiled(block):  # a hook would be compiled too
+                self.plain[number] = block._compiled_call_impl
+                block._compiled_call_impl = self.labelled(number, block._compiled_call_impl)
+        return self
+
+    def __exit__(self, *exception):
+        for number, plain in self.plain.items():
+            self.blocks[number]._compiled_call_impl = plain
+        with removing(self.handles):
+            return None
+
+    def enter(self, number):
+        def begin(module, arguments):
+            self.called.add(number)
+            self.open.append(torch.profiler.record_function(f"{LABEL}{number}"))
+            self.open[-1].__enter__()
+
+        return begin
+
+    def leave(self, module, arguments, output):
+        self.open.pop().__exit__(None, None, None)
+
+    def labelled(self, number, plain):
+        def call(*arguments, **keys):
+            self.enter(number)(None, None)
+            try:
+                return plain(*arguments, **keys)
+            finally:
+                self.leave(None, None, None)
+
+        return call
+
+
+def is_compiled(block):
+    """Whether a call of the block goes to compiled code."""
+    return name_of(block) == REGION or getattr(block, "_compiled_call_impl", None) is not None
+
+
+def blocks_of(module, kinds):
+    """The module's blocks of these classes."""
+    return [layer for layer in module.modules() if name_of(layer) in kinds]
+
+
+def run_compiled(profiler):
+    """The numbers of the blocks within whose calls compiled code ran; None where this torch's profile does not show it."""
+    if not SHOWS_COMPILED_CODE:
+        return None
+    found = set()
+    for event in profiler.events():
+        parent = event.cpu_parent if event.name.startswith(COMPILED_CODE) else None
+        while parent is not None:
+            if parent.name.startswith(LABEL):
+                found.add(int(parent.name[len(LABEL) :]))
+            parent = parent.cpu_parent
+    return found
+
+
+def check_blocks(variant, name, kinds):
+    """Have the row say how many blocks of the module `name` run compiled. Invalid where none does."""
+
+    def count(call):
+        module = variant.compiled[name]
+        blocks = blocks_of(module, kinds)
+        with Labels(blocks) as labels:
+            ran = run_compiled(profile_step(module, call))
+        return judge(name, [name_of(block) for block in blocks], list(map(is_compiled, blocks)), labels.called, ran)
+
+    variant.check("regional", count)
+
+
+def judge(name, kinds, compiled, called, ran):
+    """The evidence for the blocks of the module `name`: their classes (`kinds`), which of them are compiled, the numbers of those
+    that a denoiser call called, and of those in which compiled code ran (None: not known).
+
+    Raises Invalid where none runs compiled.
+    """
+    effective = [number for number, is_so in enumerate(compiled) if is_so and number in called]
+    if ran is not None:
+        effective = [number for number in effective if number in ran]
+    of = " and ".join(sorted({"regions" if kind == REGION else kind for kind in kinds}))
+    told = f"{len(effective)} of {len(kinds)} {of} of {name} compiled"
+    if not effective:
+        raise Invalid(
+            f"regional compilation had no effect: {told}; {len(called)} of them are called, all as they are written"
+        )
+    return told

@@ -1,0 +1,1 @@
+"""The reader's page: one HTML file of a dataset. Never torch."""

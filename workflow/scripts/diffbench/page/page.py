@@ -1,0 +1,95 @@
+"""The reader's page: a dataset as one HTML file that needs no network, with every cell, its rounds and its calls."""
+
+import base64
+import hashlib
+import json
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from diffbench.catalogue.definition import ROOT
+from diffbench.tables.cells import Cells, describe_origin, name_baseline
+from diffbench.vocabulary.thresholds import WIDEST_INTERVAL
+
+from .headline import headline_of
+from .page_data import baselines_of, cells_of, dimensions_of
+
+PAGE = ROOT / "report" / "page"
+LIBRARIES = ("table-core.min.js", "d3.min.js", "plot.umd.min.js")
+SCRIPTS = ("state.js", "units.js", "table.js", "figures.js", "cell.js", "page.js")
+
+
+def build_page(summary, labels, baseline, about, details):
+    """The HTML of a dataset's page.
+
+    `about`: its `title`, and `source` and `url` where it has them; `details`: page_data.Details, what is known beyond the
+    summary. Labels, names and texts are data in it, never markup: the template escapes what it prints, the rest is JSON that
+    scripts put into text nodes. Its own policy lets it ask for nothing, and run no script but those that are in it.
+    """
+    baselines, left_out = baselines_of(summary, labels, baseline)
+    tiny, random = (
+        bool(summary[key].str.contains(word).any()) for key, word in (("scale", "tiny"), ("weights", "random"))
+    )
+    cells, differences = cells_of(summary, labels, baselines, details)
+    data = {
+        "title": about["title"],
+        "source": about.get("source", ""),
+        "marks": about.get("marks", {}),
+        "note": note_of(tiny, random),
+        "widest_interval": WIDEST_INTERVAL,
+        "dimensions": dimensions_of(summary, labels),
+        "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
+        "baselines_left_out": left_out,
+        "cells": cells,
+        "differences": differences,
+        "strips": details.strips,
+        "provenances": details.provenances,
+    }
+    scripts = [(PAGE / "vendor" / name).read_text(encoding="utf-8") for name in LIBRARIES]
+    scripts.append("\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS))
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("page.html.j2").render(
+        about={"url": "", "source": "", **about},
+        headline=headline_of(summary, labels, name_baseline(baseline, labels)),
+        origin=describe_origin(summary, Cells(summary, labels)),
+        warnings=warnings_of(summary, tiny, random),
+        licences=(PAGE / "vendor" / "licences.txt").read_text(encoding="utf-8"),
+        style=Markup((PAGE / "page.css").read_text(encoding="utf-8")),
+        data=Markup(to_json(data)),
+        scripts=[Markup(script) for script in scripts],
+        hashes=" ".join(f"'sha256-{hash_of(script)}'" for script in scripts),
+    )
+
+
+def to_json(data):
+    """JSON that can stand in a script element: no `<`, `>` or `&`, so that it cannot end it."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def hash_of(script):
+    """The digest by which the page's policy knows a script."""
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def note_of(tiny, random):
+    """What is said beside every number where models are miniatures or weights random."""
+    words = " with ".join(["miniature models"] * tiny + ["random weights"] * random)
+    return f"{words.capitalize()}." if words else ""
+
+
+def warnings_of(summary, tiny, random):
+    """What must be known before any number is read: miniature models, random weights, cells that are still open."""
+    warnings = []
+    if tiny:
+        warnings.append("Miniature models: these numbers show that the benchmark works, not how fast a device is.")
+    if random:
+        warnings.append("Random weights: the device does the work of the real ones, and the images are noise.")
+    count = int((summary["status"] == "open").sum())
+    if count:
+        warnings.append(f"{count} of {len(summary)} cells and stages have not been measured yet.")
+    return warnings

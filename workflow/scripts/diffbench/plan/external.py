@@ -1,0 +1,218 @@
+"""Measurements of other machines: what `external` of a config names, checked against the config, nothing merged silently."""
+
+import csv
+import glob
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from diffbench.catalogue.definition import planned_digest
+from diffbench.data import run_checks
+from diffbench.data.ceilings import read_ceilings
+from diffbench.data.csv_text import line_of
+from diffbench.data.errors import SENT, ReportError
+from diffbench.data.fidelity_csv import read_fidelity
+from diffbench.data.measurements import read_calls, read_rows
+from diffbench.vocabulary.columns import CELL, IDENTITY
+from diffbench.vocabulary.errors import DiffbenchError
+
+COMPARED = [*run_checks.KEY_OF_CALLS, "status", "calls", "latency_s"]  # of a row, with its calls
+ROW_KEY = [*(column for column in IDENTITY if column != "size"), "definition", "started_at", "status", "latency_s"]
+DEFINED = ["scale", "weights"]  # columns that the definition settles
+HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
+
+
+class Source(NamedTuple):
+    """A CSV of measurements and the files beside it, each a list of one or none (`ceilings`: any number)."""
+
+    rows: Path
+    calls: list
+    fidelity: list
+    ceilings: list
+
+
+def find_sources(patterns, own):
+    """The Sources that `patterns` (CSVs, folders, globs) name, each file once.
+
+    Raises DiffbenchError for a pattern that names none, for a path with braces, which Snakemake takes for a wildcard, for a
+    file below `own`, the folder of this config's results, and for a
+    collected file that lacks a run in its folder.
+    """
+    sources = {}
+    for pattern in patterns:
+        pattern = expand_user(pattern)
+        # glob.glob and not Path.glob, which takes no absolute pattern
+        there = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+        paths = [Path(path) for path in there]
+        found = [source for path in paths for source in (sources_in(path) if path.is_dir() else [source_of(path)])]
+        if not found:
+            problem = f"{paths[0]} has neither measurements.csv nor a run.csv" if paths else "no such file or folder"
+            raise DiffbenchError(f"config: external: {pattern}: {problem}; {HINT}")
+        for source in found:
+            if {"{", "}"} & set(str(source.rows)):
+                raise DiffbenchError(
+                    f"config: external: found {str(source.rows)!r}, expected a path without braces; rename it"
+                )
+            if Path(own).resolve() in source.rows.resolve().parents:
+                raise DiffbenchError(
+                    f"config: external: {source.rows}: is of this config's own results; choose another `name`"
+                )
+            sources.setdefault(source.rows.resolve(), source)
+    return list(sources.values())
+
+
+def expand_user(pattern):
+    """The pattern with the home folder for `~`. Raises DiffbenchError for that of a user that there is not."""
+    try:
+        return str(Path(pattern).expanduser())
+    except RuntimeError:
+        user = Path(pattern).parts[0][1:]
+        raise DiffbenchError(f"config: external: {pattern}: there is no home folder of {user!r}; {HINT}") from None
+
+
+def files_in(paths):
+    """Those of the paths that are files, sorted: opening a named pipe would wait for its other end."""
+    return sorted(path for path in paths if path.is_file())
+
+
+def sources_in(folder):
+    """The Sources in a folder: every measurements.csv in it, else the runs, the first of which has the folder's ceilings."""
+    collected = files_in(folder.rglob("measurements.csv"))
+    for path in collected:
+        newer = [run for run in files_in(path.parent.rglob("run.csv")) if run.stat().st_mtime > path.stat().st_mtime]
+        known = read_row_keys(path) if newer else set()
+        missing = next((run for run in newer if not read_row_keys(run) <= known), None)  # a copy may have any times
+        if missing:
+            raise DiffbenchError(
+                f"config: external: {path}: lacks what is in {missing}; finish there (`snakemake --cores 1`), or pack a bundle"
+            )
+    found = [source_of(path) for path in collected or files_in(folder.rglob("run.csv"))]
+    if found and not collected:
+        found[0] = found[0]._replace(ceilings=files_in(folder.glob("ceilings/*/*.csv")))
+    return found
+
+
+def read_row_keys(path):
+    """The values that identify each row of a CSV of measurements, in columns that every release has; empty for another file."""
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        return {tuple(row.get(column, "") for column in ROW_KEY) for row in csv.DictReader(file)}
+
+
+def source_of(rows):
+    """The Source of a CSV of measurements. Raises DiffbenchError for an archive, and for what is no file."""
+    if not rows.is_file():
+        raise DiffbenchError(f"config: external: {rows}: found a pipe or device, expected a file; {HINT}")
+    if rows.suffix == ".zip":
+        raise DiffbenchError(
+            f"config: external: {rows}: found an archive, expected its folder; unpack it and name that"
+        )
+    beside = {name: [path] if (path := rows.with_name(f"{name}.csv")).is_file() else [] for name in Source._fields[1:]}
+    beside["ceilings"] += files_in(rows.parent.glob("ceilings/*/*.csv"))
+    return Source(rows, **beside)
+
+
+def read_sources(sources):
+    """The rows of all Sources, as text, with the columns of IDENTITY, `definition`, DEFINED and `place` (`FILE:LINE`).
+
+    Raises DiffbenchError where a file is no CSV of measurements or what is beside it is damaged, where a row contradicts itself,
+    or where one stands in two places.
+    """
+    rows = []
+    for source in sources:
+        try:
+            found = read_rows(source.rows, remedy=SENT)
+            read_ceilings(source.ceilings, remedy=SENT)
+            for path in source.calls:
+                calls = read_calls([path], remedy=SENT)
+                check_measured(path, calls, run_checks.KEY_OF_CALLS, source.rows, found)
+                columns = {column: [row[column] for row in found] for column in COMPARED}
+                run_checks.check_calls([source.rows], columns, [len(found)], calls, SENT, complete=False)
+            for path in source.fidelity:
+                check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
+        except ReportError as error:
+            raise DiffbenchError(f"config: external: {error}") from None
+        except OSError as error:
+            raise DiffbenchError(f"config: external: {error.filename}: cannot be read: {error.strerror}") from None
+        rows += [{**row, "place": f"{source.rows}:{line}"} for line, row in enumerate(found, start=2)]
+    frame = pd.DataFrame(rows, columns=[*IDENTITY, "definition", *DEFINED, "place"])
+    again = frame[frame.duplicated(IDENTITY, keep=False)]
+    if len(again):
+        first, other = again.loc[(again[IDENTITY] == again.iloc[0][IDENTITY]).all(axis=1), "place"][:2]
+        raise DiffbenchError(
+            f"config: external: {other}: the same measurement as in {first} ({describe(again.iloc[0])}); keep one of them"
+        )
+    return frame
+
+
+def check_measured(path, frame, columns, place, rows):
+    """Raises ReportError for a row of the DataFrame in `path` whose `columns` no row of the measurements in `place` has."""
+    measured = {tuple(row[column] for column in columns) for row in rows}
+    for number, values in enumerate(zip(*(frame[column].astype(str) for column in columns))):
+        if values not in measured:
+            row = dict(zip(columns, values))
+            of = f" under definition {row['definition']}" if "definition" in row else ""
+            raise ReportError(
+                f"{path}:{line_of(path, number, SENT)}: {describe(row)}{of} is not in {place.name}; {SENT}"
+            )
+
+
+def describe(row):
+    """`A100, 2.0, if, batch size 4, eager, stage 1, round 2`."""
+    return f"{row['gpu']}, {row['torch']}, {run_checks.describe([row[axis] for axis in IDENTITY])}"
+
+
+def check_definitions(frame, config, root):
+    """Raises DiffbenchError for the first row whose definition is not what this config and these catalogues give, and for a run
+    without one of its stages."""
+    definitions = {}
+    for row in frame.to_dict("records"):
+        key = (row["pipeline"], int(row["batch_size"]), row["size"], row["variant"])
+        if key not in definitions:
+            try:
+                definitions[key] = planned_digest(config, *key, root)
+            except DiffbenchError as error:
+                raise DiffbenchError(f"config: external: {row['place']}: {error}") from None
+        if row["definition"] != definitions[key]:
+            own = Path(row["place"].rpartition(":")[0]).with_name("config.yaml")
+            remedy = (
+                f"name its own config first: --configfile {own} …"
+                if own.is_file()
+                else "take those it came with, or leave it out"
+            )
+            raise DiffbenchError(
+                f"config: external: {row['place']}: is of another definition: `measurement`, `weights`, `scale`, `cache` or a "
+                f"catalogue was another; {remedy}"
+            )
+        for column in DEFINED:
+            if row[column] not in ("", config[column]):
+                raise DiffbenchError(
+                    f"config: external: {row['place']}: {column}: found {row[column]!r}, but its definition is that of "
+                    f"{config[column]!r}; {SENT}"
+                )
+    try:
+        run_checks.check_stages(
+            zip(frame["place"], frame[IDENTITY].astype(str).itertuples(index=False, name=None)), SENT, root
+        )
+    except ReportError as error:
+        raise DiffbenchError(f"config: external: {error}") from None
+
+
+def external_cells(sources, config, runs, root):
+    """The cells of the Sources, a DataFrame with the columns of CELL and `definition`: none of them is scheduled here.
+
+    `runs` are the config's own. Raises DiffbenchError for a row that is also one of them, that stands in two places, or that
+    was measured under another definition.
+    """
+    frame = read_sources(sources)
+    check_definitions(frame, config, root)
+    own = pd.MultiIndex.from_frame(runs[[*CELL, "round"]].astype(str))
+    both = frame[pd.MultiIndex.from_frame(frame[[*CELL, "round"]]).isin(own)]
+    if len(both):
+        row = both.iloc[0]
+        raise DiffbenchError(
+            f"config: external: {row['place']}: is also a run of this config: one measurement from two sources; "
+            f"take {row['gpu']} out of `gpus`, `exclude` the cell, or leave the file out"
+        )
+    cells = frame[[*CELL, "definition"]].drop_duplicates()
+    return cells.assign(batch_size=cells["batch_size"].astype(int)).reset_index(drop=True)

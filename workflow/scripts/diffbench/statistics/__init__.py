@@ -1,0 +1,1 @@
+"""From rows to medians, intervals, speed-ups, verdicts and flags. pandas and SciPy, never torch."""

@@ -1,0 +1,86 @@
+"""How many images it takes until a variant's start-up has paid for itself: T(n) = start-up + n x time per image, two lines."""
+
+from functools import cache
+
+import numpy as np
+from scipy import stats
+from scipy.stats import qmc
+
+from diffbench.vocabulary.thresholds import CONFIDENCE
+
+MEANS = 4  # that an interval draws: two start-ups, two latencies
+DRAWS = 2**14
+NEVER = np.inf
+DIGITS = 9  # of seconds and calls, beyond which a difference is a rounding error
+LARGEST = 100  # of a drawn logarithm: two rounds draw values without bounds
+
+
+def breakeven_images(startup_s, base_startup_s, image_s, base_image_s, batch_size):
+    """The number of images after which a variant is ahead of its baseline, rounded up to whole calls; NEVER if it is not
+    faster, 0 if it is ahead from the start. Arrays of one shape, in seconds; NaN where something is not known."""
+    gained_s = np.asarray(base_image_s, dtype=float) - image_s
+    # no rounding error decides which is behind, or adds a call
+    behind_s = np.round(np.asarray(startup_s, dtype=float) - base_startup_s, DIGITS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        images = np.where(gained_s > 0, behind_s / gained_s, NEVER)
+    images = np.ceil(np.round(np.maximum(images, 0) / batch_size, DIGITS)) * batch_size
+    images = np.where((behind_s <= 0) & (gained_s >= 0), 0.0, images)
+    return np.where(np.isnan(gained_s) | np.isnan(behind_s), np.nan, images)
+
+
+def count_images(images):
+    """A break-even in words: `124`, `at once`, `never`."""
+    return "never" if images == NEVER else "at once" if images == 0 else f"{images:.0f}"
+
+
+@cache
+def drawn_t(place, degrees):
+    """DRAWS values of Student's t, for the mean number `place`. The MEANS together are points of a scrambled Sobol sequence,
+    which fills space more evenly than random numbers: the ends of an interval hardly depend on the seed."""
+    points = qmc.Sobol(MEANS, scramble=True, rng=0).random(DRAWS)
+    return stats.t.ppf(points[:, place], degrees)
+
+
+def draw_mean(place, values):
+    """DRAWS values that the true mean may have, given one value per round: the generalized pivot of a normal mean (Weerahandi
+    1993). One value counts as it is. `place` numbers the mean: each has its own draws (drawn_t), which do not depend on the
+    values."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return np.full(DRAWS, values.mean())
+    return values.mean() - drawn_t(place, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+
+
+def draw_latencies(latencies_s, base_latencies_s):
+    """(variant's, baseline's) drawn latencies from {round: latency}, in seconds, on logarithms.
+
+    Rounds that both have are pairs, if there are at least two: then the middle of both cells and their ratio are drawn, which do
+    not depend on each other if both cells spread alike. What drifts in common is in the middle alone.
+    """
+    logs, base_logs = ({key: np.log(value) for key, value in cell.items()} for cell in (latencies_s, base_latencies_s))
+    pairs = np.array([(logs[key], base_logs[key]) for key in logs if key in base_logs])
+    if len(pairs) < 2:
+        drawn = draw_mean(2, list(logs.values())), draw_mean(3, list(base_logs.values()))
+    else:
+        middle, half_ratio = draw_mean(2, pairs.mean(axis=1)), draw_mean(3, (pairs[:, 0] - pairs[:, 1]) / 2)
+        drawn = middle + half_ratio, middle - half_ratio
+    return tuple(np.exp(np.clip(logarithms, -LARGEST, LARGEST)) for logarithms in drawn)
+
+
+def breakeven_interval(startups_s, base_startups_s, latencies_s, base_latencies_s, batch_size):
+    """(low, high) of the break-even in images, 95%; high may be NEVER. NaN where a latency has fewer than two rounds.
+
+    Start-ups are lists with one value per round; latencies are {round: latency}; all in seconds. Start-ups are additive: they
+    may be 0 or negative, and are drawn as they are. A start-up that was measured once (a cold one) counts as it is: the interval
+    then does not include its variation. Seeded, so that the same rounds give the same interval.
+    """
+    if min(len(latencies_s), len(base_latencies_s)) < 2 or not len(startups_s) or not len(base_startups_s):
+        return np.nan, np.nan
+    startup_s, base_startup_s = draw_mean(0, startups_s), draw_mean(1, base_startups_s)
+    latency_s, base_latency_s = draw_latencies(latencies_s, base_latencies_s)
+    images = breakeven_images(
+        startup_s, base_startup_s, latency_s / batch_size, base_latency_s / batch_size, batch_size
+    )
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(images, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)

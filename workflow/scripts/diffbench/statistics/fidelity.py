@@ -1,0 +1,129 @@
+"""Fidelity: what each run made, held against what the baseline made of the same seed; a badge says how much alike they are."""
+
+import numpy as np
+import pandas as pd
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from diffbench.data.fidelity_csv import COLUMNS, MEASURES, TYPES
+from diffbench.data.outputs import Output, kept_runs, read_output
+from diffbench.data.rows import records
+from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
+
+from .speedup import KEY, is_baseline
+
+PEAK = 255  # the largest value of a byte
+WINDOW = 7  # pixels: the side of the window of SSIM, as scikit-image has it
+OTHER_WEIGHTS = "other weights than the baseline: images are not compared"
+UNKNOWN_WEIGHTS = "weights digest known of one of the two only: images are not compared"
+
+
+def window_of(image):
+    """The side in pixels of the window of SSIM: odd, at most WINDOW, within the image; None where not even 3 pixels fit."""
+    side = min(WINDOW, *image.shape[:2])
+    return (side - 1 + side % 2) if side >= 3 else None
+
+
+def compare_images(image, base):
+    """(PSNR in dB, SSIM) of two uint8 images of one shape; (inf, 1) for equal ones. NaN is an SSIM whose window does not fit."""
+    if np.array_equal(image, base):
+        return np.inf, 1.0
+    window = window_of(image)
+    ssim = structural_similarity(base, image, win_size=window, data_range=PEAK, channel_axis=-1) if window else np.nan
+    return float(peak_signal_noise_ratio(base, image, data_range=PEAK)), float(ssim)
+
+
+def equal_bits(array, base):
+    """Whether two arrays, or two times None, are the same bit for bit."""
+    if array is None or base is None:
+        return array is base
+    return array.shape == base.shape and array.tobytes() == base.tobytes()
+
+
+def shape_of(array):
+    return " x ".join(map(str, array.shape))
+
+
+def compare_outputs(output, base):
+    """The columns MEASURES, `identical` and `note` of two Outputs: NaN and a note for what cannot be compared."""
+    columns, notes = dict.fromkeys(MEASURES, np.nan), []
+    if base.latents is not None:
+        columns["latents_scale"] = float(np.abs(base.latents).max())
+    for name, own, other in zip(Output._fields, output, base):
+        if own is None or other is None:
+            notes.append(f"no {name}")
+        elif own.shape != other.shape:
+            notes.append(f"{name} of {shape_of(own)}, the baseline's of {shape_of(other)}")
+        elif name == "image":
+            columns["psnr_db"], columns["ssim"] = compare_images(own, other)
+        else:
+            columns["latents_difference"] = float(np.abs(own - other).max())
+    return {**columns, "identical": all(map(equal_bits, output, base)), "note": "; ".join(notes)}
+
+
+def weights_note(digest, base_digest, is_old):
+    """Why the images of two runs are not compared: their weights differ, or may; empty where the digests agree, or where neither
+    run has one because their rows are older than digests (`is_old`)."""
+    if digest == base_digest and (digest or is_old):
+        return ""
+    return OTHER_WEIGHTS if digest and base_digest else UNKNOWN_WEIGHTS
+
+
+def compare_runs(runs, baseline):
+    """What every run made against what the baseline made: a DataFrame with COLUMNS, one row a run and stage that is ok.
+
+    `runs` as outputs.read_runs gives them; `baseline` maps `variant` and/or `torch` to a name. Of the baseline's rounds the
+    first counts that is ok and kept something (`baseline_round`); a cell whose baseline has none has no row. Where the two runs
+    had other weights, nothing is compared and `note` says so. Raises ReportError where a file is damaged.
+    """
+    runs = kept_runs(runs)
+    others = [column for column in KEY if column not in baseline]
+    first = runs[is_baseline(runs, baseline)].sort_values("round", kind="stable").drop_duplicates(others)
+    of_base = ["round", "outputs", "weights_digest", "environment_variables"]
+    pairs = runs.merge(first[[*others, *of_base]], on=others, suffixes=("", "_base"))
+    rows = []
+    for pair in records(pairs):
+        is_old = not pair["environment_variables"] and not pair["environment_variables_base"]  # newer rows have some
+        note = weights_note(pair["weights_digest"], pair["weights_digest_base"], is_old)
+        if note:
+            measures = {**dict.fromkeys(MEASURES, np.nan), "identical": False, "note": note}
+        else:
+            base = read_output(pair["outputs_base"], pair["stage"])
+            measures = compare_outputs(read_output(pair["outputs"], pair["stage"]), base)
+        rows.append({**pair, "baseline_round": pair["round_base"], **measures})
+    return pd.DataFrame(rows, columns=COLUMNS).astype({**TYPES, "identical": bool})
+
+
+def badge_of(psnr_db, ssim, identical, noise_floor_db):
+    """`identical`, `equivalent`, `close` or `different`; empty where there is no PSNR to judge by. NaN: no noise floor."""
+    if identical:
+        return "identical"
+    if np.isnan(psnr_db):
+        return ""
+    if psnr_db >= EQUIVALENT_PSNR_DB or psnr_db >= noise_floor_db:
+        return "equivalent"
+    return "close" if psnr_db >= CLOSE_PSNR_DB and ssim >= CLOSE_SSIM else "different"
+
+
+def badges(fidelity, baseline):
+    """One row a cell and stage of `fidelity` (see compare_runs), which is worst over its rounds.
+
+    Columns: KEY, `psnr_db` and `ssim` (smallest; NaN if a round could not be compared), `latents_difference` and
+    `latents_scale` (largest), `identical` (in all rounds), `note`, `noise_floor_db` (the baseline's other rounds against its
+    first; NaN for a single round) and `fidelity`, the badge. The baseline's own rows say how its other rounds differ from its
+    first; no noise floor excuses them, and with a single round all of them are NaN or empty.
+    """
+    own = is_baseline(fidelity, baseline)
+    judged = fidelity[~(own & (fidelity["round"] == fidelity["baseline_round"]))]
+    groups = judged.groupby(KEY, sort=False)
+    table = groups[["psnr_db", "ssim"]].min(skipna=False)
+    table[["latents_difference", "latents_scale"]] = groups[["latents_difference", "latents_scale"]].max()
+    table["identical"] = groups["identical"].all()
+    table["note"] = groups["note"].agg(lambda notes: "; ".join(dict.fromkeys(filter(None, notes))))
+    table = fidelity[KEY].drop_duplicates().merge(table.reset_index(), on=KEY, how="left")
+    table["identical"], table["note"] = table["identical"].eq(True), table["note"].fillna("")
+    others = [column for column in KEY if column not in baseline]
+    floor = table.loc[is_baseline(table, baseline), [*others, "psnr_db"]].rename(columns={"psnr_db": "noise_floor_db"})
+    table = table.merge(floor, on=others, how="left")
+    limits = table["noise_floor_db"].where(~is_baseline(table, baseline))
+    badge = map(badge_of, table["psnr_db"], table["ssim"], table["identical"], limits)
+    return table.assign(fidelity=pd.Series(list(badge), index=table.index, dtype=str))

@@ -1,0 +1,105 @@
+"""95% intervals of rates and speed-ups from rounds, and verdicts: on logarithms, vectorized.
+
+Rounds are separate processes. Calls within one process are not independent, so a round counts as one value, and intervals come
+from the rounds alone. tests/unit/test_intervals.py and test_pairs.py simulate how often the intervals contain the true value;
+docs/method.md explains the choice. One round has no interval.
+"""
+
+import numpy as np
+from scipy import stats
+
+from diffbench.vocabulary.thresholds import CONFIDENCE, MOST_ROUNDS, SAME, SHARED_CELLS, SHARED_DEGREES, WIDEST_INTERVAL
+
+TOO_FEW = "too few rounds"  # in the place of an interval that is too wide
+
+
+def half_width(deviation, rounds, degrees=None):
+    """Half the width of the interval of a mean of `rounds` values with that standard deviation; NaN below two rounds.
+
+    `degrees`: degrees of freedom of the deviation, `rounds` - 1 if not given.
+    """
+    rounds = np.asarray(rounds, dtype=float)
+    degrees = rounds - 1 if degrees is None else np.asarray(degrees, dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quantile = quantiles(np.where((degrees > 0) & (rounds > 1), degrees, np.nan))
+        return quantile * np.asarray(deviation, dtype=float) / np.sqrt(rounds)
+
+
+def quantiles(degrees):
+    """Student's t at the upper end of the interval, for an array of degrees of freedom; most of them are alike."""
+    different, places = np.unique(degrees, return_inverse=True)
+    return stats.t.ppf((1 + CONFIDENCE) / 2, different)[places].reshape(degrees.shape)
+
+
+def rate_interval(mean, deviation, rounds, degrees=None):
+    """(low, high) of a rate or a ratio, from mean and standard deviation of the rounds' logarithms (Student's t).
+
+    For a speed-up these are the logarithms of the ratios of paired rounds. NaN below two rounds.
+    """
+    half = half_width(deviation, rounds, degrees)
+    return np.exp(mean - half), np.exp(mean + half)
+
+
+def welch_interval(mean, deviation, rounds, base_mean, base_deviation, base_rounds):
+    """(low, high) of the ratio of two rates whose rounds are not paired, by Welch's t test on logarithms.
+
+    NaN where either has fewer than two rounds.
+    """
+    rounds, base_rounds = np.asarray(rounds, dtype=float), np.asarray(base_rounds, dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own, base = np.square(deviation) / rounds, np.square(base_deviation) / base_rounds
+        degrees = np.square(own + base) / (np.square(own) / (rounds - 1) + np.square(base) / (base_rounds - 1))
+        degrees = np.where(own + base == 0, rounds + base_rounds - 2, degrees)
+        enough = (rounds > 1) & (base_rounds > 1)
+        quantile = quantiles(np.where(enough, degrees, np.nan))
+        half = quantile * np.sqrt(own + base)
+    ratio = np.asarray(mean, dtype=float) - base_mean
+    return np.exp(ratio - half), np.exp(ratio + half)
+
+
+def share_variances(deviation, pairs, groups):
+    """(deviation, degrees of freedom) of log ratios, cells with two pairs sharing what all of their group say of the spread.
+
+    A cell's variance is then averaged with the mean variance of its group, which counts SHARED_DEGREES degrees of freedom
+    (after Smyth 2004); its own variance is kept where it is larger. Groups with fewer than SHARED_CELLS such cells share
+    nothing. `groups`: one label per cell; arrays of one shape.
+    """
+    variance, pairs = np.square(np.asarray(deviation, dtype=float)), np.asarray(pairs, dtype=float)
+    shared, degrees, groups = variance.copy(), pairs - 1, np.asarray(groups, dtype=object)
+    two = (pairs == 2) & ~np.isnan(variance)
+    for group in set(groups[two]):
+        cells = two & (groups == group)
+        if cells.sum() >= SHARED_CELLS:
+            mean = (SHARED_DEGREES * variance[cells].mean() + variance[cells]) / (SHARED_DEGREES + 1)
+            shared[cells] = np.maximum(variance[cells], mean)
+            degrees[cells] += SHARED_DEGREES
+    return np.sqrt(shared), degrees
+
+
+def verdicts(low, high):
+    """`faster`, `slower`, `same` (the interval lies within 1%), `unclear`; empty where there is no interval."""
+    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    conditions = [np.isnan(low), (low >= 1 - SAME) & (high <= 1 + SAME), low > 1, high < 1]
+    return np.select(conditions, ["", "same", "faster", "slower"], "unclear")
+
+
+def is_useful(low, high):
+    """Whether an interval is narrow enough to be printed or drawn; not if unknown (NaN). Numbers, or arrays of one shape."""
+    return (low > 0) & (high <= WIDEST_INTERVAL * low)
+
+
+def rounds_needed(ratio, deviation, more_than=1, paired=True):
+    """How many rounds of each cell would settle an unclear speed-up, if its ratio and deviation are what they seem.
+
+    `deviation`: standard deviation of the log ratio of one pair of rounds; if the rounds are not paired, the square root of the
+    sum of both cells' variances. The interval must then exclude 1 or lie within 1% of it, whichever is nearer. At least one
+    more than `more_than`; infinite where more than MOST_ROUNDS would be needed. Numbers, or arrays of one shape.
+    """
+    distance = np.abs(np.log(ratio))
+    target = np.maximum(distance, SAME - distance)
+    needed = np.full(np.shape(distance), np.inf)
+    for rounds in range(MOST_ROUNDS, 1, -1):
+        degrees = (rounds - 1) * np.where(paired, 1, 2)
+        enough = (rounds > np.asarray(more_than)) & (half_width(deviation, rounds, degrees) <= target)
+        needed = np.where(enough, rounds, needed)
+    return needed

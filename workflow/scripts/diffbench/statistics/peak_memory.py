@@ -1,0 +1,55 @@
+"""Which peak memory is printed: what the process holds on the device, the same choice in every table and page.
+
+Torch's "allocated" is not it: the pools of CUDA graphs are reserved and never allocated, so a variant with CUDA graphs would
+seem to need less memory than it takes from the device.
+"""
+
+from typing import NamedTuple
+
+from diffbench.data.rows import is_number
+from diffbench.vocabulary.statuses import OUTSIDE
+
+KINDS = {  # column of a summary: (its mark where a column has several kinds, its name in a header); the first known is printed
+    "peak_process_mib": ("on the device", "peak memory on the device"),
+    "peak_reserved_mib": ("reserved by torch", "peak memory on the device, reserved by torch"),
+    "peak_rss_mib": ("of the process", "peak memory of the process"),
+}
+
+
+class Peak(NamedTuple):
+    """Peaks in MiB until the cell was warm (None if unknown) and warm; `kind` is a key of KINDS."""
+
+    start_mib: float | None
+    warm_mib: float
+    kind: str
+
+
+def peak_of(row):
+    """The Peak of a summary's row, None where none is known. On a GPU the host's memory is never taken for the device's."""
+    on_device = is_number(row["peak_allocated_mib"])
+    for kind in KINDS:
+        if is_number(row[kind]) and not (on_device and kind == "peak_rss_mib"):
+            start = row[f"start_{kind}"]
+            return Peak(start if is_number(start) else None, row[kind], kind)
+    return None
+
+
+def kinds_in(rows):
+    """The kinds of the rows' peaks, each once, in the order of KINDS."""
+    found = {peak.kind for peak in map(peak_of, rows) if peak}
+    return [kind for kind in KINDS if kind in found]
+
+
+def name_peaks(rows):
+    """The header of a column of the rows' peaks: `peak memory on the device`; with several kinds each cell says its own."""
+    kinds = kinds_in(rows)
+    return KINDS[kinds[0]][1] if len(kinds) == 1 else "peak memory"
+
+
+def print_peak(row, mixed, start=False):
+    """`3690`; with `start` `3556 / 3690`, until warm and warm. `mixed`: the column has several kinds, so each says which."""
+    peak = peak_of(row)
+    if peak is None:
+        return OUTSIDE
+    values = [peak.start_mib] * (start and peak.start_mib is not None) + [peak.warm_mib]
+    return " / ".join(f"{value:.0f}" for value in values) + f" ({KINDS[peak.kind][0]})" * mixed

@@ -1,0 +1,88 @@
+"""Speed-ups as they are printed: of which rate they are, ratios of any two rows, and means over the same pipelines.
+
+Iterations per second say nothing of two cells with different step counts, so a speed-up between them is per image.
+"""
+
+import numpy as np
+
+from diffbench.data.rows import is_number, tuples
+from diffbench.vocabulary.units import UNITS
+
+from .speedup import IMAGES as PER_IMAGE
+from .speedup import RATES
+
+WHERE_STEPS_DIFFER = "per image where step counts differ"
+
+
+def unit_of(row):
+    """The unit of a row's speed-up in the summary: `it/s`, or `images/s` where its step count is not the baseline's."""
+    return row.get("speedup_unit") or "it/s"
+
+
+def rate_in(row, unit):
+    """The row's rate in `it/s` or `images/s`; None without one."""
+    value = None if row is None else row[UNITS[unit][0]]
+    return value if is_number(value) and value > 0 else None
+
+
+def steps_of(row):
+    """The iterations of one call, as text; empty where unknown, as of a published page."""
+    return f"{row['iterations']:.0f}" if is_number(row["iterations"]) else ""
+
+
+def unit_between(row, base):
+    """The unit in which two rows of one pipeline are compared: `images/s` where their step counts differ.
+
+    Where a step count is unknown, they differ if one of the two is compared with the baseline per image and the other is not.
+    """
+    steps = [steps_of(one) for one in (row, base)]
+    differ = steps[0] != steps[1] if all(steps) else unit_of(row) != unit_of(base)
+    return PER_IMAGE if differ else "it/s"
+
+
+def ratio_of(row, base):
+    """(ratio of two rows' rates, its unit); (None, unit) where one has no such rate."""
+    if row is None or base is None:
+        return None, "it/s"
+    unit = unit_between(row, base)
+    rates = [rate_in(one, unit) for one in (row, base)]
+    return (rates[0] / rates[1] if all(rates) else None), unit
+
+
+def print_times(ratio, unit):
+    """`2.03x`, or `12.10x per image`."""
+    return f"{ratio:.2f}x" + " per image" * (unit == PER_IMAGE)
+
+
+def base_rate(row):
+    """The baseline's rate that a row's speed-up is over, in the speed-up's unit; None without one."""
+    rate = rate_in(row, unit_of(row))
+    return rate / row["speedup"] if rate and is_number(row["speedup"]) and row["speedup"] > 0 else None
+
+
+def common_pipelines(part):
+    """[(torch, variant)] of the compared columns of `part`, and the pipelines whose first stage has a speed-up in all of them.
+
+    A column that is the baseline itself, with 1 everywhere, is not compared.
+    """
+    first = part.loc[(part["stage"] == 1) & part["speedup"].notna(), ["torch", "variant", "pipeline", "speedup"]]
+    found = {}
+    for torch, variant, pipeline, speedup in tuples(first):
+        found.setdefault((torch, variant), {}).setdefault(pipeline, []).append(speedup)
+    compared = {
+        column: set(speedups)
+        for column, speedups in found.items()
+        if any(speedup != 1 for several in speedups.values() for speedup in several)
+    }
+    return list(compared), set.intersection(*compared.values()) if compared else set()
+
+
+def mean_rows(part, columns, pipelines):
+    """{(torch, variant): (geometric mean, rows)} of the speed-ups of `columns` over the first stages of `pipelines`, as
+    common_pipelines gives them."""
+    columns_of_mean = ["torch", "variant", "speedup", "speedup_unit", "fidelity", "size", *RATES.values()]
+    first = part.loc[
+        (part["stage"] == 1) & part["pipeline"].isin(pipelines), part.columns.intersection(columns_of_mean)
+    ]
+    found = {column: first[(first["torch"] == column[0]) & (first["variant"] == column[1])] for column in columns}
+    return {column: (float(np.exp(np.log(rows["speedup"]).mean())), rows) for column, rows in found.items()}

@@ -1,0 +1,251 @@
+"""One row a cell and stage: the median over its rounds with its interval, the speed-up against the baseline with verdict."""
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from diffbench.data.csv_text import check_all, check_numbers, read_table
+from diffbench.data.errors import REMADE, ReportError
+from diffbench.data.groups import first_mixed, join_different, number_groups
+from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.sizes import name_at, sized
+
+from .ceilings import ceiling_columns
+from .conditions import differences_from
+from .fidelity import badges
+from .flags import flag_baselines, flag_cells
+from .intervals import rate_interval
+from .speedup import KEY, compare, round_rates
+from .startup import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
+from .summary_inputs import NONE
+
+MEDIANS = [
+    "iterations",
+    "iterations_per_second",
+    "denoiser_calls_per_second",
+    "images_per_second",
+    "latency_s",
+    "graphs",
+    "graph_breaks",
+    "recompilations",
+    "peak_allocated_mib",
+    "peak_reserved_mib",
+    "peak_process_mib",
+    "peak_rss_mib",
+    "start_peak_allocated_mib",
+    "start_peak_reserved_mib",
+    "start_peak_process_mib",
+    "start_peak_rss_mib",
+    "energy_per_image_j",
+    "step_gflop",
+    "step_mib",
+]
+FIDELITY = ["psnr_db", "ssim", "latents_difference", "noise_floor_db"]
+CEILING = ["achieved_tflops", "matmul_tflops", "copy_gib_per_second", "ceiling_percent"]
+RELEASES = [
+    "torch_version",
+    "cuda_version",
+    "python_version",
+    "diffusers_version",
+    "transformers_version",
+    "accelerate_version",
+    "compiler_version",
+    "dtype",
+    "scale",
+    "weights",
+    "threads",
+]
+PROVENANCE = [
+    "device_name",
+    *RELEASES,
+    "host_cpu",
+    "host_cores",
+    "driver_version",
+    "libraries",
+    "environment_variables",
+    "weights_digest",
+    "attention_kernels",
+    "unverified",
+]
+SAME = ["definition", *RELEASES]  # the rounds of a cell have one value of each
+COLUMNS = [
+    *KEY,
+    "status",
+    "phase",
+    "detail",
+    "definition",
+    "rounds",
+    *MEDIANS,
+    "iterations_per_second_min",
+    "iterations_per_second_max",
+    "iterations_per_second_low",
+    "iterations_per_second_high",
+    "speedup",
+    "speedup_unit",
+    "speedup_low",
+    "speedup_high",
+    "verdict",
+    "compared_by",
+    "rounds_needed",
+    *START_COLUMNS,
+    *BREAKEVEN_COLUMNS,
+    "fidelity",
+    *FIDELITY,
+    *CEILING,
+    "bound",
+    "price_per_1000_images_usd",
+    "flags",
+    "differences",
+    *PROVENANCE,
+    "measured_on",
+    "text",
+    "mark",
+]
+NUMBERS = [*MEDIANS, *START_COLUMNS, *BREAKEVEN_COLUMNS, *FIDELITY, *CEILING, "price_per_1000_images_usd"]
+WHOLE = ["batch_size", "stage", "rounds"]
+NUMBERS += ["speedup", "speedup_low", "speedup_high", "rounds_needed", *WHOLE]
+NUMBERS += [f"iterations_per_second_{end}" for end in ("min", "max", "low", "high")]
+OPEN = "open"
+POOLED = "such rounds are not pooled: delete the run.csv of those that are wrong, and they are measured again"
+
+
+def check_poolable(measurements):
+    """Raises ReportError where rows of one cell were measured under different definitions or releases, or twice."""
+    numbers, _ = number_groups(measurements, CELL)
+    for column in SAME:
+        known = measurements[column].astype(bool).to_numpy()
+        place = first_mixed(measurements[column][known], numbers[known])
+        if place is not None:
+            rows = measurements[known][numbers[known] == numbers[known][place]].drop_duplicates(column)
+            (first, value), (second, other) = rows[["round", column]].values[:2]
+            raise ReportError(
+                f"cell {describe_cell(rows.iloc[0][CELL])}: round {first} has {column} {value}, round {second} {other}; {POOLED}"
+            )
+    check_kernels(measurements)
+    twice = measurements[measurements.duplicated([*KEY, "round"])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise ReportError(f"cell {describe_cell(row[CELL])}: round {row['round']} is there twice; keep one of its rows")
+
+
+def check_kernels(measurements):
+    """Raises ReportError where rounds of one cell and stage ran other attention kernels: they did not do the same work. A round
+    whose kernels are unknown is like any other."""
+    known = measurements[(measurements["status"] == "ok") & measurements["attention_kernels"].astype(bool)]
+    numbers, _ = number_groups(known, KEY)
+    names = known["attention_kernels"].map(lru_cache(names_of_kernels)).to_numpy()
+    place = first_mixed(names, numbers)
+    if place is not None:
+        rows = known.assign(names=names)[numbers == numbers[place]].drop_duplicates("names")
+        (first, kernels), (second, others) = rows[["round", "attention_kernels"]].values[:2]
+        raise ReportError(
+            f"cell {describe_cell(rows.iloc[0][CELL])}: round {first} ran the attention kernels {kernels!r}, round {second} "
+            f"{others!r}; {POOLED}"
+        )
+
+
+def names_of_kernels(text):
+    """The sorted names in `32 x flash, 2 x math`, whatever their numbers."""
+    return ", ".join(sorted({part.rpartition(" x ")[2] for part in text.split(", ")}))
+
+
+def describe_cell(values):
+    """`A100, 2.0, if, batch size 4, eager`."""
+    gpu, torch, pipeline, batch_size, size, variant = values
+    return f"{gpu}, {torch}, {name_at(pipeline, size)}, batch size {batch_size}, {variant}"
+
+
+def first_failures(failed, measured):
+    """Status, phase and detail of the first of the rounds that failed, for each cell and stage that has one.
+
+    Where another round is ok (`measured`, for each row) the cell keeps its number, so the detail says which round failed.
+    """
+    told = "round " + failed["round"].astype(str) + ": " + failed["status"] + ", " + failed["detail"]
+    failed = failed.assign(detail=failed["detail"].where(~measured, told))
+    return failed.sort_values("round", kind="stable").groupby(KEY, sort=False)[["status", "phase", "detail"]].first()
+
+
+def summarize(measurements, cells, baseline, evidence=NONE):
+    """The summary of `measurements` (see read.to_frame) over `cells`, a DataFrame with the columns of CELL.
+
+    Returns a DataFrame with COLUMNS in the order of `cells`, pipelines named at their sizes (sizes.py); a cell without rows
+    has status `open` and stage 1. `…_low` and `…_high` are ends of 95% intervals (see intervals.py); `rounds_needed` says
+    what would settle an unclear speed-up.
+    `baseline` maps `variant` and/or `torch` to what speed-ups are measured against. Raises ReportError for rows that must
+    not be pooled.
+    """
+    check_poolable(measurements)
+    numbers, keys = number_groups(measurements, KEY)
+    count = len(keys)
+    is_ok = (measurements["status"] == "ok").to_numpy()
+    measured = np.isin(numbers, numbers[is_ok])  # the cell and stage of the row has a round that is ok
+    counted = is_ok | ~measured  # what a failed round says counts only where no other round is ok
+    rows, of_cell = measurements[counted], numbers[counted]
+    rates = rows["iterations_per_second"].groupby(of_cell).agg(["min", "median", "max", "count"])
+    logarithms = np.log(measurements["iterations_per_second"]).groupby(numbers)
+    low, high = rate_interval(logarithms.mean(), logarithms.std(), rates["count"])
+    days, devices = measurements["started_at"].str[:10], rows["device_id"]
+    by_day, by_device = (np.argsort(values.to_numpy(), kind="stable") for values in (days, devices))
+    summary = rows[MEDIANS].groupby(of_cell).median()
+    summary = summary.assign(
+        iterations_per_second_low=np.minimum(low, rates["median"]),
+        iterations_per_second_high=np.maximum(high, rates["median"]),
+        iterations_per_second_min=rates["min"],
+        iterations_per_second_max=rates["max"],
+        rounds=rates["count"],
+        definition=measurements["definition"].groupby(numbers).first(),
+        measured_on=join_different(days.iloc[by_day], numbers[by_day], count),
+        device_ids=join_different(devices.iloc[by_device], of_cell[by_device], count),
+        **{column: join_different(rows[column], of_cell, count) for column in PROVENANCE},
+    ).set_index(pd.MultiIndex.from_frame(keys))
+    summary = summary.join(start_columns(measurements, KEY)).join(
+        flag_cells(measurements, evidence.calls).rename("flags")
+    )
+    summary = summary.join(first_failures(measurements[~is_ok], measured[~is_ok]))
+    summary["status"] = summary["status"].where(summary["rounds"] == 0, "ok")
+    summary["phase"] = summary["phase"].where(summary["rounds"] == 0)
+    summary = cells[CELL].drop_duplicates().merge(summary.reset_index(), on=CELL, how="left")
+    missing = summary["status"].isna()
+    summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN, 1, 0]
+    summary = summary.astype({"stage": int, "rounds": int}).assign(text="", mark="")
+    summary = add_fidelity(summary, evidence.fidelity, baseline)
+    flags = zip(summary["flags"].fillna(""), flag_baselines(summary, baseline))
+    summary = summary.assign(
+        flags=["; ".join(filter(None, pair)) for pair in flags],
+        **compare(summary, baseline, round_rates(measurements)),
+        **breakeven_columns(measurements, summary, KEY, baseline),
+        **ceiling_columns(summary, evidence.ceilings),
+        price_per_1000_images_usd=summary["gpu"].map(evidence.prices_usd).astype(float)
+        / 3.6
+        / summary["images_per_second"],
+    )
+    texts = summary.select_dtypes(exclude="number").columns
+    summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
+    compared = summary["speedup"].notna()
+    summary = summary.assign(
+        differences=pd.Series(differences_from(summary, baseline), dtype=object).where(compared, "")
+    )
+    return sized(summary[COLUMNS])
+
+
+def add_fidelity(summary, fidelity, baseline):
+    """The summary with FIDELITY and the badge `fidelity`, empty where no image was compared."""
+    if fidelity is None:
+        return summary.assign(fidelity="", **dict.fromkeys(FIDELITY, np.nan))
+    found = badges(fidelity, baseline)[[*KEY, "fidelity", *FIDELITY]]
+    return summary.merge(found, on=KEY, how="left")
+
+
+def read_summary(path):
+    """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes.
+
+    Raises ReportError where it is damaged, cut off or has other columns."""
+    frame = read_table(path, "a summary", COLUMNS, REMADE)
+    for column in WHOLE:
+        check_all(path, frame[column], frame[column].str.fullmatch("[0-9]{1,9}"), "a whole number", REMADE)
+    check_numbers(path, frame, NUMBERS, REMADE, "any or inf")
+    frame = sized(frame)
+    for column in NUMBERS:
+        frame[column] = pd.to_numeric(frame[column].replace("", None))
+    return frame

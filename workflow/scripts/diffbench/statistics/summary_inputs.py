@@ -1,0 +1,43 @@
+"""What a summary draws on beside the rows: calls, compared images, the device's ceilings and prices."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from diffbench.catalogue.yaml_file import shared_yaml
+from diffbench.data.ceilings import read_ceilings
+from diffbench.data.fidelity_csv import read_fidelity
+from diffbench.data.measurements import read_calls
+
+
+class Evidence(NamedTuple):
+    """`calls` (read.read_calls), `fidelity` (fidelity.compare_runs) and `ceilings` (ceilings.read_ceilings), each None where
+    there is none; `prices_usd` an hour by GPU."""
+
+    calls: pd.DataFrame | None = None
+    fidelity: pd.DataFrame | None = None
+    ceilings: pd.DataFrame | None = None
+    prices_usd: dict = {}
+
+    def with_fidelity(self, fidelity):
+        """The same with these compared images too."""
+        return self._replace(fidelity=pd.concat([frame for frame in (self.fidelity, fidelity) if frame is not None]))
+
+
+NONE = Evidence()
+
+
+def read_prices(path):
+    """{gpu: USD an hour} of those in config/gpus.yaml that have one."""
+    entries = shared_yaml(path)
+    return {name: entry["price_per_hour_usd"] for name, entry in entries.items() if "price_per_hour_usd" in entry}
+
+
+def read_evidence(calls, fidelity, ceilings, gpus):
+    """The Evidence in these files: lists of paths, empty where there is none, and the catalogue of GPUs."""
+    return Evidence(
+        read_calls(calls) if calls else None,
+        pd.concat(map(read_fidelity, fidelity), ignore_index=True) if fidelity else None,
+        read_ceilings(ceilings) if ceilings else None,
+        read_prices(gpus),
+    )

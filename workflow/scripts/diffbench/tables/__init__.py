@@ -1,0 +1,1 @@
+"""Tables of a summary: in the published form, extended, ladders, the best variants. Never torch."""

@@ -1,0 +1,51 @@
+"""How a cell of a table prints: a number, or what took its place."""
+
+from diffbench.vocabulary.statuses import FAILED, OUTSIDE
+from diffbench.vocabulary.units import UNITS
+
+from .table_options import value_of
+
+HOST_MEMORY = "host memory"  # in the detail of a row that ran out of it
+
+
+def ordinal(number):
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def print_oom(phase):
+    """`OOM` up to the warm-up, `OOM after warmup` in call 1, `OOM after 1st iteration` in call 2, and so on."""
+    if not phase.startswith("call-"):
+        return "OOM"
+    completed = int(phase[len("call-") :]) - 1
+    return f"OOM after {ordinal(completed)} iteration" if completed else "OOM after warmup"
+
+
+def print_stage(row, decimals=2, unit="it/s"):
+    """The text of one cell and stage: the row's own `text` if it has one, its number, or its status.
+
+    A row's own text is in the unit of its page, so it prints only where iterations per second are asked for.
+    """
+    if row["text"] and unit == "it/s":
+        return row["text"]
+    if row["status"] == "ok":
+        value = value_of(row, unit)
+        return OUTSIDE if value is None else f"{value:.{decimals}f}"
+    return print_failure(row)
+
+
+def print_failure(row):
+    """What stands in the place of a number that was not measured."""
+    return print_oom(row["phase"]) if row["status"] == "oom" else FAILED.get(row["status"], row["status"])
+
+
+def merge_stages(texts):
+    """The stages of a cell; stages that all failed alike print once."""
+    return texts[:1] if len(set(texts)) == 1 and not texts[0][0].isdigit() else texts
+
+
+def best_value(values, unit):
+    """The best of several numbers in the unit: the largest rate, the smallest time; None where there is none."""
+    known = [value for value in values if value is not None]
+    return (max if UNITS[unit][2] else min)(known, default=None)

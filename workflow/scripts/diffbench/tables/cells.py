@@ -1,0 +1,164 @@
+"""The cells of a summary, the names that tables, figures and pages print for them, and the sentences about their origin."""
+
+import re
+
+from diffbench.catalogue.labels import label_of, notes_on, torch_label
+from diffbench.data.rows import is_number, records, tuples
+from diffbench.statistics.build_differences import differences_of
+
+from .cell_text import print_stage
+from .column_names import Names
+from .notes import SCALES
+
+ALL = 0  # in the place of a stage: all of them, one after the other
+SIGN = "⚠"  # where an image is not the baseline's
+WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
+
+
+def print_rate(rate):
+    """Three significant digits or so: 0.43, 1.55, 21.7, 176."""
+    return f"{rate:.3g}" if rate < 1 else f"{rate:.{max(0, 3 - len(str(int(rate))))}f}"
+
+
+def print_failure(row):
+    """What stands in the place of a row's number: `OOM after warmup`, `compile error`, `timeout`."""
+    text = print_stage(row) if row["status"] != "ok" else "no number"
+    for sign, words in WORDS.items():
+        text = text.replace(sign, words)
+    return text
+
+
+def joined(names):
+    """`A100, V100 and T4`."""
+    names = list(dict.fromkeys(names))
+    return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+
+
+def name_baseline(baseline, labels):
+    """`no compile` for {variant: eager}; `torch 2.0, no compile` for {torch: "2.0", variant: eager}."""
+    parts = [f"torch {baseline['torch']}"] if "torch" in baseline else []
+    if "variant" in baseline:
+        parts.append(label_of(labels, "variants", baseline["variant"]))
+    return ", ".join(parts)
+
+
+class Cells:
+    """The rows of a summary by (gpu, batch_size, pipeline, stage) and (torch, variant), and the names they are shown by."""
+
+    def __init__(self, summary, labels):
+        self.summary, self.labels, self.indices = summary, labels, {}
+        self.names, self.builds = Names(summary, labels), set(summary["torch"])
+        self.rows, self.stages = {}, {}
+        for row in records(summary):
+            place = row["gpu"], row["batch_size"], row["pipeline"]
+            self.rows[(*place, row["stage"], row["torch"], row["variant"])] = row
+            self.stages.setdefault(place, set()).add(row["stage"])
+        self.staged = self.names.staged
+
+    def places(self, keys):
+        """The places in the summary of the rows that have `keys`."""
+        names = tuple(keys)
+        if names not in self.indices:
+            self.indices[names] = {}
+            for place, values in enumerate(tuples(self.summary[list(names)])):
+                self.indices[names].setdefault(values, []).append(place)
+        return self.indices[names].get(tuple(keys.values()), []) if keys else range(len(self.summary))
+
+    def part(self, **keys):
+        """The rows of the summary that have `keys`."""
+        return self.summary.iloc[self.places(keys)]
+
+    def unique(self, column, **keys):
+        """The different values of a column in their order, of the rows that have `keys`."""
+        return list(self.summary[column].iloc[self.places(keys)].unique())
+
+    def groups(self, **keys):
+        """(pipeline, stage) in the dataset's order, of the rows that have `keys`."""
+        stages = {}
+        for pipeline, stage in tuples(self.summary[["pipeline", "stage"]].iloc[self.places(keys)]):
+            stages.setdefault(pipeline, set()).add(stage)
+        return [(pipeline, stage) for pipeline, of_pipeline in stages.items() for stage in sorted(of_pipeline)]
+
+    def get(self, gpu, batch_size, group, column):
+        """The row of a cell's stage; of its first stage where the cell failed as a whole; None outside the matrix."""
+        place, (pipeline, stage) = (gpu, batch_size, group[0]), group
+        row = self.rows.get((*place, stage, *column))
+        if row is None and stage in self.stages.get((gpu, batch_size, pipeline), ()):
+            row = self.rows.get((*place, 1, *column))
+            return None if row is None or is_number(row["iterations_per_second"]) else row
+        return row
+
+    def name_gpu(self, gpu):
+        names = [name for name in self.unique("device_name", gpu=gpu) if isinstance(name, str) and name]
+        return label_of(self.labels, "gpus", gpu, next(iter(names), None))
+
+    def name_group(self, group):
+        pipeline, stage = group
+        name = label_of(self.labels, "pipelines", pipeline)
+        if pipeline not in self.staged:
+            return name
+        return f"{name}, all stages" if stage == ALL else f"{name}, stage {stage}"
+
+    def name_column(self, column):
+        torch, variant = column
+        name = label_of(self.labels, "variants", variant)
+        return f"torch {self.names.torch(torch)}, {name}" if len(self.builds) > 1 else name
+
+    def newest_torch(self, variant):
+        """The build with the highest release that has rows of `variant`; nightly is above all."""
+        builds = self.unique("torch", variant=variant)
+
+        def release(torch):
+            return [int(digits) for digits in re.findall(r"\d+", self.names.torch(torch))[:3]]
+
+        return max(reversed(builds), key=lambda torch: ("nightly" in torch, release(torch)), default=None)
+
+
+def describe_origin(rows, cells):
+    """Sentences for the caption: devices, releases, precision, scale, weights and dates of `rows`, which variants were not
+    verified, and the pipelines' notes."""
+    rows = rows[rows["status"] != "open"]
+    if not len(rows):
+        return ["Nothing of this has been measured yet."]
+
+    def values(column, of=rows):
+        texts = [value for value in of[column] if isinstance(value, str)] if column in of else []
+        return list(dict.fromkeys(part for text in texts for part in text.split("; ") if part))
+
+    def named(column, identity, name):
+        """The values of a column, and the printed names of the identities that have none."""
+        names = {key: values(column, part) or [name(key)] for key, part in rows.groupby(identity, sort=False)}
+        return joined(value for several in names.values() for value in several)
+
+    device = "Device: " + named("device_name", "gpu", cells.name_gpu)
+    threads = f" ({joined(values('threads'))} CPU threads)" if values("threads") else ""
+    releases = ["torch " + named("torch_version", "torch", lambda torch: torch_label(rows, torch))]
+    releases += [f"Diffusers {joined(values('diffusers_version'))}"] if values("diffusers_version") else []
+    releases += [joined(values("dtype"))] if values("dtype") else []
+    kinds = [joined(SCALES.get(scale, scale) for scale in values("scale"))] if values("scale") else []
+    kinds += [f"{joined(values('weights'))} weights"] if values("weights") else []
+    dates = sorted(values("measured_on"))
+    dated = ["measured " + " to ".join(dict.fromkeys([dates[0], dates[-1]]))] if dates else []
+    origin = "; ".join([device + threads, ", ".join(releases), *([" with ".join(kinds)] if kinds else []), *dated])
+    notes = [
+        describe_unverified(rows, cells),
+        *differences_of(rows),
+        *(note_of(name, part, cells.labels) for name, part in rows.groupby("pipeline", sort=False)),
+    ]
+    return [origin + ".", *dict.fromkeys(filter(None, notes))]
+
+
+def describe_unverified(rows, cells):
+    """A sentence that names the variants with a number whose evidence is incomplete; None without any."""
+    variants = rows.loc[(rows["status"] == "ok") & rows["unverified"].astype(bool), "variant"].unique()
+    names = joined(label_of(cells.labels, "variants", variant) for variant in variants)
+    return f"Not verified, for the reason that the tables give: {names}." if names else None
+
+
+def note_of(pipeline, rows, labels):
+    """What the marks on a published page's rows mean, else the catalogue's note on the pipeline, else None."""
+    meanings = labels.get("marks", {})
+    marks = [mark for mark in rows["mark"].unique() if mark in meanings] if "mark" in rows else []
+    if marks:
+        return f"{label_of(labels, 'pipelines', pipeline)}: {' '.join(meanings[mark] for mark in marks)}"
+    return next(iter(notes_on(labels, [pipeline])), None)

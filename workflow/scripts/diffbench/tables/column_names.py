@@ -1,0 +1,28 @@
+"""The printed names of a table's columns and of its pipelines' stages."""
+
+from functools import lru_cache
+
+from diffbench.catalogue.labels import label_of, torch_label
+
+NAMED = ["pipeline", "stage", "torch", "variant"]  # the columns that name a cell in a table
+
+
+class Names:
+    """The printed names of what is in `part`, rows of a summary; `row` has the columns NAMED."""
+
+    def __init__(self, part, labels):
+        self.labels, self.staged = labels, set(part.loc[part["stage"] > 1, "pipeline"])
+        self.torch = lru_cache(lambda torch: torch_label(part, torch))
+
+    def column(self, torch, variant):
+        """Torch build and variant, as a column is headed."""
+        return [f"torch {self.torch(torch)}", label_of(self.labels, "variants", variant)]
+
+    def stage(self, row):
+        """`IF, stage 2`; the pipeline's name alone where it has one stage."""
+        name = label_of(self.labels, "pipelines", row["pipeline"])
+        return f"{name}, stage {row['stage']}" if row["pipeline"] in self.staged else name
+
+    def cell(self, row):
+        """`IF, stage 2, torch 2.0 compile`."""
+        return f"{self.stage(row)}, {' '.join(self.column(row['torch'], row['variant']))}"

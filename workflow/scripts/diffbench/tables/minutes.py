@@ -1,0 +1,39 @@
+"""How long each phase of the runs of a committed dataset took: minutes.csv, which sessions on a GPU write."""
+
+from diffbench.catalogue.labels import label_of
+from diffbench.data.csv_text import check_numbers, read_table
+from diffbench.vocabulary.columns import MINUTE_COLUMNS, PHASES
+from diffbench.vocabulary.sizes import sized
+
+from .formats import Cell, Table
+
+TIMES = ["wall_s", *(f"{phase}_s" for phase in PHASES)]
+GROUP = ["pipeline", "batch_size", "variant"]
+NOTES = [
+    "Seconds: means over the rounds named; the sums over all runs, and their shares. Compile: how much longer first calls took "
+    "than later ones. What was no finished run (ceilings, what was stopped, waiting) is not in it.",
+]
+
+
+def read_minutes(path):
+    """The rows of a minutes.csv, times as numbers. Raises ReportError for another file."""
+    remedy = "take it from the session's archive again"
+    return sized(check_numbers(path, read_table(path, "minutes", MINUTE_COLUMNS, remedy), TIMES, remedy))
+
+
+def build_minutes(minutes, labels):
+    """The Table of the phases: a row for round 1 of each cell, which finds an empty compiler cache, and one for later rounds."""
+    headers = [["Pipeline, variant"], ["rounds"], ["all"], *([phase] for phase in PHASES)]
+    later, rows = minutes["round"] != "1", []
+    for (pipeline, batch_size, variant, is_later), part in minutes.groupby([*GROUP, later], sort=False):
+        name = f"{label_of(labels, 'pipelines', pipeline)}, {label_of(labels, 'variants', variant)}"
+        name += f", batch size {batch_size}" * (minutes["batch_size"].nunique() > 1)
+        rounds = "later" if is_later else "first"
+        times = [f"{value:.1f}" for value in part[TIMES].mean()]
+        rows.append((name, [Cell([text]) for text in (f"{rounds} ({len(part)})", *times)]))
+    rows.sort(key=lambda row: row[0])
+    sums = minutes[TIMES].sum()
+    rows.append(("all runs", [Cell([text]) for text in (str(len(minutes)), *(f"{value:.0f}" for value in sums))]))
+    shares = [f"{share:.0%}" for share in sums / sums["wall_s"]]
+    rows.append(("share", [Cell([text]) for text in ("", *shares)]))
+    return Table("Minutes", headers, rows, [], NOTES)

@@ -1,0 +1,198 @@
+"""The sentences below a table: reasons, warnings, means, what was compared under which conditions, what was measured on what."""
+
+import numpy as np
+
+from diffbench.catalogue.labels import label_of, notes_on
+from diffbench.data.rows import records
+from diffbench.statistics.build_differences import differences_of, releases_of
+from diffbench.statistics.intervals import is_useful
+from diffbench.statistics.ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
+from diffbench.vocabulary.sizes import NATIVE
+from diffbench.vocabulary.thresholds import MOST_ROUNDS
+from diffbench.vocabulary.units import UNITS
+
+from .column_names import NAMED, Names
+
+SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
+NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
+MOST_NAMED = 8  # cells in one sentence
+
+
+def notes_of(part, labels, options):
+    """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
+    names = Names(part, labels)
+    broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)]
+    for row in records(broken[["pipeline", "detail"]].drop_duplicates()):
+        yield f"❌ {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
+    for mark in filter(None, part["mark"].unique()):
+        yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
+    if not part["text"].any():
+        yield from notes_on(labels, part["pipeline"])
+    measured = part[part["device_name"].astype(bool)]
+    yield from warnings_of(part, names)
+    if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
+        yield "Devices of this kind are untested: nobody of the project has one, so check these numbers."
+    if options.speedups:
+        yield from other_unit_notes(part, options.unit)
+        yield from per_image_notes(part, labels)
+        yield from mean_speedups(part, names)
+        yield from advice_of(part, names)
+    yield from condition_notes(part, names)
+    if len(measured):
+        yield from single_rounds(measured, names)
+        yield from differences_of(measured)
+        yield provenance_of(measured, options.unit)
+    elif (part["status"] == "ok").any():
+        yield unit_of_page(part, options.unit)
+
+
+def unit_of_page(part, unit):
+    """The unit of published rates, which have no provenance; a page prints slow ones as seconds: `2.34s`."""
+    seconds = unit == "it/s" and part.loc[part["status"] == "ok", "text"].str.endswith("s").any()
+    return UNITS[unit][3] + "; with s behind it: seconds per iteration" * bool(seconds) + "."
+
+
+def warnings_of(part, names):
+    """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
+    for row in records(part.loc[part["fidelity"] == "different", [*NAMED, "psnr_db"]]):
+        of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
+        yield f"⚠ {names.cell(row)}: the image is not the baseline's{of}."
+
+
+def other_unit_notes(part, unit):
+    """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
+    units = part.loc[part["speedup"].notna() & (part["speedup"] != 1), "speedup_unit"]
+    if UNITS[unit][0] == UNITS[PER_IMAGE][0] and (units != PER_IMAGE).any():
+        yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
+
+
+def per_image_notes(part, labels):
+    """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
+    place = ["gpu", "batch_size", "pipeline", "stage"]
+    rows = records(part.loc[part["speedup"].notna(), [*place, "variant", "iterations", "speedup_unit"]])
+    steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != PER_IMAGE}
+    variants = {}
+    for row in rows:
+        if unit_of(row) == PER_IMAGE:
+            base = steps.get(tuple(row[axis] for axis in place))
+            counts = variants.setdefault(label_of(labels, "variants", row["variant"]), [])
+            counts += [f"{steps_of(row)} and {base}"] if steps_of(row) and base else []
+    for name, counts in variants.items():
+        told = f" ({'; '.join(dict.fromkeys(counts))})" if counts else ""
+        yield f"Speed-ups of {name} are per image: step counts differ{told}."
+
+
+def mean_speedups(part, names):
+    """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages, in every column the same
+    pipelines."""
+    columns, pipelines = common_pipelines(part)
+    total = part["pipeline"].nunique()
+    if len(pipelines) < 2:
+        if total > 1 and len(columns) > 1:
+            yield "No geometric mean: fewer than two pipelines have a speed-up in every column."
+        return
+    for (torch, variant), (mean, rows) in mean_rows(part, columns, pipelines).items():
+        column = " ".join(names.column(torch, variant))
+        others = (rows["fidelity"] == "different").sum()
+        warning = f" ⚠ {others} of them with another image." if others else ""
+        count = len(rows) if len(rows) == total else f"{len(rows)} of {total}"
+        counted = f"{count} pipelines{'' if (rows['size'] == NATIVE).all() else ' and sizes'}"
+        yield f"Geometric mean over {counted}, {column}: {mean:.2f}x{mean_rates(mean, rows)}.{warning}"
+
+
+def mean_rates(mean, rows):
+    """` (20 to 28.6 it/s)`: the geometric means of the baseline's rates and of the column's; empty where units differ."""
+    units = {unit_of(row) for row in records(rows[["speedup_unit"]])}
+    if len(units) > 1:
+        return ", some of them per image"
+    (unit,) = units
+    rate = np.exp(np.log(rows[UNITS[unit][0]]).mean())
+    return f" ({rate / mean:.3g} to {rate:.3g} {unit})"
+
+
+def advice_of(part, names):
+    """A sentence that says how many rounds would settle each speed-up that is unclear."""
+    unclear = part.loc[part["verdict"] == "unclear", [*NAMED, "rounds_needed"]]
+    advice = [
+        f"{names.cell(row)}, "
+        + (f"{row['rounds_needed']:.0f}" if row["rounds_needed"] <= MOST_ROUNDS else f"more than {MOST_ROUNDS}")
+        for row in records(unclear)
+    ]
+    if advice:
+        yield f"Unclear: the interval contains 1; estimate of the rounds that would settle it: {'; '.join(advice)}."
+
+
+def single_rounds(measured, names):
+    """A sentence that names what has one round, and so no interval, where others have more: pipelines, or some cells of one."""
+    measured = measured[measured["status"] == "ok"]
+    single = measured["rounds"] == 1
+    if single.all() or not single.any():
+        return
+    whole = single.groupby(measured["pipeline"]).all()
+    one = measured[single]
+    told = [
+        label_of(names.labels, "pipelines", row["pipeline"]) if whole[row["pipeline"]] else names.cell(row)
+        for row in records(one[NAMED])
+    ]
+    told = list(dict.fromkeys(told))
+    more = f"; {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+    dates = listed(sorted(one["measured_on"]))
+    dated = "" if dates == listed(sorted(measured["measured_on"])) else f" (measured {dates})"
+    yield f"One round, so no interval: {'; '.join(told[:MOST_NAMED])}{more}{dated}."
+
+
+def condition_notes(part, names):
+    """A sentence for each difference of conditions between cells and their baselines, with the cells that have it."""
+    compared = (part["speedup"].notna() & (part["speedup"] != 1)).sum()
+    found = {}
+    for row in records(part.loc[part["differences"].astype(bool), [*NAMED, "differences"]]):
+        found.setdefault(row["differences"], []).append(names.cell(row))
+    for text, cells in found.items():
+        more = f"; {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
+        told = "every speed-up" if len(cells) == compared > 1 else "; ".join(cells[:MOST_NAMED]) + more
+        yield f"Measured under other conditions than the baseline ({told}): {text}."
+
+
+def listed(values):
+    """The different values, joined: `a; b`."""
+    parts = [part for value in values for part in str(value).split("; ") if part]
+    return "; ".join(dict.fromkeys(parts))
+
+
+def provenance_of(measured, unit="it/s"):
+    """One sentence: unit, rounds, device, releases, dtype, scale, weights and dates of the rows."""
+    rounds = measured.loc[measured["status"] == "ok", "rounds"]
+    counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' if rounds.max() > 1 else ''}"
+    if len(rounds) and rounds.min() != rounds.max():
+        counted = f"{rounds.min()} to {rounds.max()} rounds"
+    scale = " and ".join(SCALES.get(scale, scale) for scale in measured["scale"].unique())
+    return (
+        f"{UNITS[unit][3]}, median of {counted}{describe_intervals(measured)}. "
+        f"Device: {listed(measured['device_name'])} ({listed(measured['threads'])} CPU threads); "
+        f"{releases_of(measured)}, Python {listed(measured['python_version'])}, "
+        f"Diffusers {listed(measured['diffusers_version'])}, {listed(measured['dtype'])}; "
+        f"{scale} with {' and '.join(measured['weights'].unique())} weights; "
+        f"measured {listed(sorted(measured['measured_on']))}."
+    )
+
+
+def describe_intervals(measured):
+    """How wide the 95% intervals of the rates are; of those too wide to be useful, that their rounds are too few.
+
+    Nothing where one round alone has no interval.
+    """
+    low, high = (measured[f"iterations_per_second_{end}"] for end in ("low", "high"))
+    factors = (high / low).dropna()
+    narrow = is_useful(low, high)[factors.index]
+    useful = factors[narrow] ** 0.5 - 1
+    useless = factors.index[~narrow]
+    texts = []
+    if len(useful):
+        texts.append(
+            "95% intervals: ±" + " to ±".join(dict.fromkeys(f"{width:.1%}" for width in (useful.min(), useful.max())))
+        )
+    if len(useless):
+        rounds = int(measured.loc[useless, "rounds"].max())
+        where = f" of {len(useless)} of {len(factors)} cells and stages" if len(useful) else ""
+        texts.append(f"{NUMBER_WORDS.get(rounds, rounds)} rounds are too few for an interval{where}")
+    return f" ({'; '.join(texts)})" if texts else ""

@@ -1,0 +1,120 @@
+"""The few lines of Python that a user pastes to get a variant of a pipeline, written from the catalogues."""
+
+from diffbench.catalogue.definition import ROOT, resolve
+from diffbench.libraries.releases import dtype_argument
+from diffbench.vocabulary.sizes import dimensions, split_name
+
+from .mechanisms import MECHANISMS, literal
+
+PROMPT = "a fantasy landscape with castles"  # where embeddings were measured in the place of a text
+
+
+class Code:
+    """The lines for the stages of a pipeline, one stage at a time, and what they import."""
+
+    def __init__(self, device, diffusers_version, transformers_version):
+        self.versions = {"diffusers": diffusers_version, "transformers": transformers_version}
+        self.device, self.imports, self.lines, self.contexts, self.stage = device, {}, [], [], None
+
+    def use(self, path):
+        """The name of a class or function, which is imported: `torchao.quantization.quantize_`, or X (of diffusers)."""
+        library, _, name = path.rpartition(".")
+        self.imports.setdefault(library or "diffusers", set()).add(name)
+        return name
+
+    def add(self, *lines):
+        self.lines += lines
+
+    def modules(self):
+        return [f"pipe.{name}" for name in self.stage["modules"]]
+
+    def every(self, of):
+        """What goes through the parameters or the modules of all of them."""
+        return f"[{', '.join(f'*{module}.{of}()' for module in self.modules())}]"
+
+    def text(self):
+        imported = [
+            f"from {library} import {', '.join(sorted(names))}" for library, names in sorted(self.imports.items())
+        ]
+        return "\n".join(["import torch", *imported, *self.lines]) + "\n"
+
+
+def of_dtype(code, source, dtype):
+    """The argument for the dtype of what is loaded, named as in the release of its library."""
+    library = source["class"].partition(".")[0] if "." in source["class"] else "diffusers"
+    return f"{dtype_argument(library, code.versions[library])}=torch.{dtype}"
+
+
+def load(code, dtype, offloaded):
+    """The pipeline from the hub, on the device unless it is offloaded."""
+    parts = code.stage.get("components", {})
+    for name, part in parts.items():
+        source = f"{literal(part['hub_id'])}, {of_dtype(code, part, dtype)}"
+        code.add(f"{name} = {code.use(part['class'])}.from_pretrained({source})")
+    given = [literal(code.stage["hub_id"]), of_dtype(code, code.stage, dtype), *(f"{name}={name}" for name in parts)]
+    code.add(f"pipe = {code.use(code.stage['class'])}.from_pretrained({', '.join(given)})")
+    if not offloaded:
+        code.add(f"pipe.to({literal(code.device)})")
+
+
+def made(code, name, value, batch_size, dtype):
+    """An argument that is made from a seed, as Python: an image is a file of the user's, `...` whatever else is theirs."""
+    kind = value["make"]
+    if kind in ("image", "mask"):
+        return f"{code.use('diffusers.utils.load_image')}({literal(f'{name}.png')})"
+    if kind == "normal":
+        shape = [batch_size if length == "batch" else length for length in value["shape"]]
+        return f"torch.randn({shape}, dtype=torch.{dtype}, device={literal(code.device)})"
+    if kind == "repeat" and not isinstance(value["value"], dict):
+        return literal([value["value"]] * batch_size)
+    return "..."
+
+
+def call(code, batch_size, dtype):
+    """The call with its arguments; embeddings of a prompt and their masks are the prompt."""
+    given, batch_argument = {}, code.stage.get("batch_argument", "num_images_per_prompt")
+    for name, value in code.stage["call"].items():
+        is_made = isinstance(value, dict) and "make" in value
+        if is_made and "prompt" in name and value["make"] in ("normal", "ones"):
+            given.setdefault("prompt", literal(PROMPT if batch_argument else [PROMPT] * batch_size))
+        else:
+            given[name] = made(code, name, value, batch_size, dtype) if is_made else literal(value)
+    if batch_size > 1 and batch_argument:
+        given[batch_argument] = literal(batch_size)
+    given["num_inference_steps"] = literal(code.stage["steps"])
+    given["generator"] = f"torch.Generator({literal(code.device)}).manual_seed(0)"
+    lines = ["images = pipe(", *(f"    {name}={value}," for name, value in given.items()), ")[0]"]
+    for context in code.contexts:
+        lines = [f"with {context}:", *(f"    {line}" for line in lines)]
+    code.add(*lines)
+
+
+def write_recipe(
+    pipeline,
+    batch_size,
+    variant,
+    dtype="float16",
+    device="cuda",
+    root=ROOT,
+    diffusers_version=None,
+    transformers_version=None,
+):
+    """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub, as these
+    releases take them (None: the newest). Raises DiffbenchError for what the catalogues lack."""
+    pipeline, size = split_name(pipeline)
+    definition = resolve(pipeline, batch_size, variant, "pretrained", "full", root=root, size=size)
+    recipe, code = definition["variant"], Code(device, diffusers_version, transformers_version)
+    for stage in definition["stages"]:
+        code.stage, code.contexts = stage, []
+        stage["call"].update(dimensions(size))
+        code.add("", *([f"# stage {stage['number']}"] * (len(definition["stages"]) > 1)))
+        if device == "cuda" and recipe.get("dtype") in ("tf32", "float32"):
+            allowed = recipe["dtype"] == "tf32"
+            code.add(f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {allowed}")
+        dtype = "float32" if dtype == "tf32" else dtype
+        load(code, dtype, "offload" in recipe)
+        for mechanism, act in MECHANISMS.items():
+            if mechanism in recipe:
+                act(code, recipe[mechanism])
+        call(code, batch_size, dtype)
+    return code.text()

@@ -1,0 +1,49 @@
+"""The lines of Python for every cell that was chosen, each once."""
+
+from functools import cache
+
+from diffbench.catalogue.definition import catalogue
+from diffbench.catalogue.labels import escape, label_of
+from diffbench.vocabulary.errors import DiffbenchError
+
+from .recipe import write_recipe
+
+# in which the lines for one variant of a pipeline differ
+ASPECTS = ("device", "batch size", "Diffusers", "transformers")
+
+
+def write_recipes(chosen, labels):
+    """A heading and a fenced block of Python for each pipeline, variant and dtype that was chosen, one for each device, batch
+    size and release of Diffusers that need other lines. `chosen`: {(gpu, torch, pipeline, batch size): Wholes (best.py)}."""
+    known, gpus = {}, catalogue("gpus")  # {heading: {block: the ASPECTS of each cell that it is for}}
+    for (gpu, _, pipeline, batch_size), wholes in chosen.items():
+        device = gpus.get(gpu, {}).get("device", "cuda")
+        for whole in wholes:
+            row = whole.rows[0]
+            dtype = row["dtype"] or "float16"
+            names = [label_of(labels, "pipelines", pipeline), label_of(labels, "variants", whole.variant), dtype]
+            heading = "#### " + escape(f"{names[0]}: {', '.join(names[1:])}")
+            releases = (row["diffusers_version"], row["transformers_version"])
+            block = write_block(pipeline, batch_size, whole.variant, dtype, device, *releases)
+            known.setdefault(heading, {}).setdefault(block, []).append((device, batch_size, *releases))
+    return [text for heading, blocks in known.items() for text in print_blocks(heading, blocks)]
+
+
+@cache
+def write_block(pipeline, batch_size, variant, dtype, device, diffusers_version, transformers_version):
+    """The lines for a cell as a fenced block, or why there are none."""
+    releases = {"diffusers_version": diffusers_version, "transformers_version": transformers_version}
+    try:
+        return f"```python\n{write_recipe(pipeline, batch_size, variant, dtype, device, **releases)}```"
+    except DiffbenchError as error:
+        return escape(f"No lines: {error}")
+
+
+def print_blocks(heading, blocks):
+    """The blocks below a heading, which says in what ASPECTS they differ; `blocks`: {block: the aspects of its cells}."""
+    aspects = [[list(dict.fromkeys(values)) for values in zip(*cells)] for cells in blocks.values()]
+    differing = [number for number, _ in enumerate(ASPECTS) if len({str(of[number]) for of in aspects}) > 1]
+    for block, of in zip(blocks, aspects):
+        names = [f"{ASPECTS[number]} {' and '.join(map(str, of[number]))}" for number in differing]
+        where = f" ({', '.join(names)})" if names else ""
+        yield f"{heading}{where}\n\n{block}\n"

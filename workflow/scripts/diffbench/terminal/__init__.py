@@ -1,0 +1,1 @@
+"""What `snakemake` prints while it works and when it ends."""

@@ -1,0 +1,199 @@
+"""The last line that `snakemake` prints: why it ends, and the log that has more, whoever says so.
+
+Snakemake's blocks about what failed are not printed, unless with --verbose; its log file has them.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from diffbench.system.printing import lossy
+from diffbench.system.program_start import handle
+
+from .reasons import ERROR, LENGTH, describe_exception, describe_program, describe_submitted, last_line, with_log
+
+HIDDEN = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
+HIDDEN_TEXTS = (  # of messages without event
+    "Exiting because a job execution failed",
+    "Shutting down, this might take some time",
+    "Terminating processes on user request",
+    "Will exit after finishing currently running jobs",
+    "Removing output files of failed job",
+)
+HIDDEN_AT_THE_END = ("Complete log(s): ", "Elapsed time: ")  # unless all went well
+STOPPED = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
+UNFINISHED = "At least one job did not complete successfully"
+CALLED = "CalledProcessError"
+INTERRUPTED = "interrupted; start again to go on"
+PATIENCE_S = 10  # for which an interrupt that is repeated does nothing
+SEVERAL = "{count} jobs failed, for the reasons above"
+
+
+def find_log(logger):
+    """The path of Snakemake's log file, from the current folder if it is in it; none with --quiet or in a dry run."""
+    names = [getattr(handler, "baseFilename", None) for handler in logger.handlers]
+    path = next(filter(None, names), None)
+    return path and os.path.relpath(path)
+
+
+class Ending(logging.Handler):
+    """A handler of Snakemake's log that collects what fails, and prints it once all else is printed."""
+
+    def __init__(self, logger, handler, verbose=False, main=True, rules=list):
+        """`handler`: Snakemake's, of the terminal; `verbose`: it prints its own messages too; `main`: this process is no job of
+        another, which prints in its place; `rules`: gives the names of all rules."""
+        super().__init__()
+        self.logger, self.stream, self.main, self.rules = logger, handler.stream, main, rules
+        self.since, self.log = time.time(), find_log(logger)
+        self.display, self.at_once = None, False  # see `attach`
+        self.open, self.failed = [], {}  # (name, text) of exceptions; by job: the line for its failure
+        self.interrupted, self.ended = False, False
+        if not verbose:
+            handler.addFilter(self.passes)
+
+    def attach(self, display, at_once):
+        """Have what is shown while jobs run: a terminal.Display or None; `at_once`: print a failure when it happens."""
+        self.display, self.at_once = display, at_once
+
+    def passes(self, record):
+        """Whether Snakemake prints the record itself."""
+        text = str(record.msg)
+        if getattr(record, "event", None) in HIDDEN or text.startswith(HIDDEN_TEXTS):
+            return False
+        return not (text.startswith(HIDDEN_AT_THE_END) and (self.failed or self.open or self.interrupted))
+
+    def emit(self, record):
+        """Take note of what fails, and of what goes well in the end."""
+        try:
+            self.collect(record)
+        except Exception:  # as logging does it
+            self.handleError(record)
+
+    def collect(self, record):
+        """What a record says of failures."""
+        event, text = getattr(record, "event", None), str(record.msg)
+        self.interrupted |= text.startswith(STOPPED)
+        if event == LogEvent.ERROR and UNFINISHED not in text:
+            self.open.append((record.exception, text))
+        elif event == LogEvent.JOB_FINISHED:
+            self.failed.pop(record.job_id, None)
+        elif event == LogEvent.JOB_ERROR and not self.interrupted:
+            self.failed[record.jobid] = line = self.describe_job(record)
+            if self.at_once:
+                self.print(line)
+
+    def describe_job(self, record):
+        """The line for a job that failed: its program's own reason, Snakemake's, or how the program ended."""
+        ends = [(log, last_line(log, self.since)) for log in dict.fromkeys(record.log)]
+        name, text = self.take(record.shellcmd)
+        own = [(log, line) for log, line in ends if line.startswith(ERROR)]
+        if own:
+            return with_log(own[0][1], own[0][0])
+        if text and CALLED not in text:
+            reason = describe_exception(name, text, self.rules())
+        else:
+            submitted = describe_submitted(record.rule_msg or "")
+            reason = submitted or describe_program(record.rule_name, text)
+        log, line = next((end for end in ends if end[1]), (self.log, ""))
+        if not self.main and record.log:
+            write_line(record.log[0], with_log(reason, None))  # where the main process looks for it
+        return with_log(f"{reason}; {line}" if line else reason, log)
+
+    def take(self, command):
+        """The exception that Snakemake printed for a job, by its shell command: several jobs may fail at the same time."""
+        found = next((error for error in self.open if command and command in error[1]), None)
+        found = found or (self.open[-1] if self.open else ("", ""))
+        self.open = [error for error in self.open if error is not found]
+        return found
+
+    def lines(self):
+        """What to print at the end."""
+        jobs = list(dict.fromkeys(self.failed.values()))
+        errors = [describe_exception(name, text, self.rules()) for name, text in self.open if CALLED not in text]
+        lines = [*([] if self.at_once and len(jobs) > 1 else jobs), *(with_log(error, self.log) for error in errors)]
+        progress = self.display.describe() if self.display else ""
+        if self.interrupted:
+            return [*([] if self.at_once else jobs), f"interrupted: {progress}" if progress else INTERRUPTED]
+        if len(jobs) > 1:
+            lines.append(with_log(SEVERAL.format(count=len(self.failed)), self.log))
+        return [*filter(None, [progress]), *lines]
+
+    def print(self, *lines):
+        """Print lines above the live line, if there is one."""
+        if self.display:
+            self.display.print(*lines)
+        elif lines:
+            self.stream.write("".join(f"{line}\n" for line in lines))
+            self.stream.flush()
+
+    def close(self):
+        """The end: why, last."""
+        if not self.ended:
+            self.ended = True
+            if self.display:
+                self.display.close()
+            if self.main:
+                self.print(*self.lines())
+                self.shorten_exit(sys.exc_info()[1])
+        super().close()
+
+    def shorten_exit(self, error):
+        """Shorten the text that Python prints after this, if the rules are left by sys.exit(text); the log has the whole one."""
+        if isinstance(error, SystemExit) and isinstance(error.code, str) and len(error.code) > LENGTH:
+            if self.log:
+                write_line(self.log, error.code)
+            error.code = with_log(error.code, self.log)
+
+
+def write_line(log, line):
+    """Add a line to a log."""
+    with open(log, "a", encoding="utf-8", errors="replace") as file:
+        file.write(f"{line}\n")
+
+
+def hide_interrupt(kind, error, traceback):
+    """A hook for what nobody catches: Ctrl-C is no error with a traceback, and nothing that Python says of what it left half
+    done follows."""
+    if issubclass(kind, KeyboardInterrupt):
+        warnings.simplefilter("ignore")
+        sys.unraisablehook = lambda unraisable: None
+        print(INTERRUPTED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+class Interrupts:
+    """A handler of signals: each interrupts Snakemake, which then removes its lock. A terminal sends its signals to the jobs as
+    well. One that is sent again while they end would interrupt the end itself: for a while it does nothing."""
+
+    def __init__(self):
+        self.since_s = None  # of the last one that did something
+
+    def __call__(self, number, frame):
+        if self.since_s is None or time.monotonic() >= self.since_s + PATIENCE_S:
+            self.since_s = time.monotonic()
+            raise KeyboardInterrupt
+
+
+def interruptible():
+    """Have a signal that asks Snakemake to end, such as that of a terminal that closes, interrupt it as Ctrl-C does. SIGTERM does
+    so only until jobs start: from then on Snakemake lets those that run finish."""
+    if threading.current_thread() is threading.main_thread():  # no other may handle signals
+        handle(Interrupts())
+
+
+def watch(logger, verbose, main, rules):
+    """Have the reason printed last; the Ending, or None where another plugin writes to the terminal."""
+    sys.excepthook = hide_interrupt
+    for handler in list(logger.handlers):
+        if handler.name == "DefaultStreamHandler":
+            handler.stream = lossy(handler.stream or sys.stderr)  # none: it was closed when Snakemake started
+            ending = Ending(logger, handler, verbose, main, rules)
+            logger.addHandler(ending)
+            return ending
+    return None

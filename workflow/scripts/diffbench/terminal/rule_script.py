@@ -1,0 +1,86 @@
+"""How a rule's script ends when something goes wrong: one line. A script imports this first, before what takes long to import."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from diffbench.system.printing import print_anywhere
+from diffbench.vocabulary.errors import DiffbenchError, describe_missing, one_line
+
+FAULT = "{place}: {kind}: {text}; this is a fault of diffbench: report it with the log"
+LIMIT = 2000  # characters of a reason in a log
+INTERRUPTED = 130  # exit code, as a shell has it
+
+
+def run_script(main, snakemake):
+    """Run a script's `main(snakemake)`; see `end`."""
+    print_anywhere()
+    try:
+        main(snakemake)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(end(error, snakemake))
+
+
+def end(error, snakemake):
+    """Write why a script ends as the last line of its rule's log, if it has one: Snakemake's process prints it from there.
+    Returns the exit code. The traceback of what no code raises on purpose is in the log, too."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    planned = isinstance(error, (DiffbenchError, OSError, ModuleNotFoundError))
+    details = "" if planned else "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    text = f"{details}error: {describe(error)}\n"
+    try:
+        Path(snakemake.log[0]).write_text(text, encoding="utf-8", errors="replace")
+    except IndexError:
+        sys.stderr.write(text)
+    except OSError:  # where the disk is full, what the script has written makes room: Snakemake will remove it
+        remove(snakemake.output)
+        try:
+            Path(snakemake.log[0]).write_text(text, encoding="utf-8", errors="replace")
+        except OSError:
+            sys.stderr.write(text)
+    return 1
+
+
+def remove(paths):
+    """Remove those of the paths that are files."""
+    for path in map(Path, paths):
+        if path.is_file():
+            path.unlink()
+
+
+def describe(error):
+    """One line: an error's own text, an OSError's file and reason, what package is missing, or the place of a fault."""
+    if isinstance(error, ModuleNotFoundError):
+        return describe_missing((error.name or "a package").partition(".")[0], sys.executable)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: cannot be read or written: {error.strerror or one_line(error)}"
+    if isinstance(error, DiffbenchError):
+        return one_line(error, LIMIT)
+    return FAULT.format(place=place_of(error), kind=type(error).__name__, text=one_line(error))
+
+
+def place_of(error):
+    """The file and line that an exception comes from: the last that are ours."""
+    own = Path(__file__).resolve().parents[2]
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if own in Path(frame.filename).resolve().parents]
+    frame = (ours or frames)[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
+
+
+def hook(snakemake):
+    """A hook for what is raised outside `run_script`, while a script's imports run."""
+
+    def end_script(kind, error, trace):
+        sys.exit(end(error.with_traceback(trace), snakemake))
+
+    return end_script
+
+
+os.environ.pop("MPLBACKEND", None)  # matplotlib refuses one that it does not know when it is imported
+os.environ["MATPLOTLIBRC"] = os.devnull  # no settings of the user's own
+if hasattr(sys.modules["__main__"], "snakemake"):  # a script that Snakemake runs
+    sys.excepthook = hook(sys.modules["__main__"].snakemake)

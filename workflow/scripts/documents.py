@@ -1,0 +1,42 @@
+"""Rules `documents` and `documents_check`: fill the marked spaces of Markdown files, or say which are stale."""
+
+from diffbench.terminal.rule_script import run_script
+
+import sys
+from pathlib import Path
+
+from diffbench.catalogue.labels import read_labels
+from diffbench.data.errors import ReportError
+from diffbench.documents.directives import Renderer
+from diffbench.documents.markers import stale, update_documents
+from diffbench.statistics.published import read_about
+from diffbench.statistics.summary import read_summary
+
+
+def main(snakemake):
+    abouts = {name: read_about(path) for name, path in snakemake.params.abouts.items()}
+    labels = read_labels(snakemake.input.catalogues)
+    datasets = {
+        name: (
+            read_summary(path),
+            {**labels, **{key: abouts[name][key] for key in ("marks", "source") if name in abouts}},
+        )
+        for name, path in zip(snakemake.params.datasets, snakemake.input.summaries)
+    }
+    figures = {name: Path(path).parent / "figures" for name, path in zip(datasets, snakemake.input.summaries)}
+    render = Renderer(datasets, figures, snakemake.params.minutes)
+    documents = snakemake.params.documents
+    if not documents:
+        raise ReportError("config: documents: names none, so there is nothing to fill; list Markdown files")
+    if snakemake.params.check:
+        difference = stale(documents, render)
+        sys.stdout.write(difference)
+        if difference:
+            raise ReportError("documents are stale; `snakemake --cores 1 documents` brings them up to date")
+    else:
+        changed = update_documents(documents, render)
+        print(f"{len(changed)} of {len(documents)} documents changed: {', '.join(map(str, changed)) or 'none'}")
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

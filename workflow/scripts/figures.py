@@ -1,0 +1,21 @@
+"""Rule `figures`: every figure of a dataset, each as SVG and PNG."""
+
+from diffbench.terminal.rule_script import run_script
+
+from diffbench.catalogue.labels import read_labels
+from diffbench.figures.figures import write_figures
+from diffbench.statistics.published import read_about
+from diffbench.statistics.summary import read_summary
+
+
+def main(snakemake):
+    """Writes those of the figures that the rule's outputs name: figures/<name>.svg, figures/<name>.png."""
+    labels = read_labels(snakemake.input.catalogues)
+    if snakemake.input.about:
+        labels["marks"] = read_about(snakemake.input.about[0])["marks"]
+    summary = read_summary(snakemake.input.summary)
+    write_figures(summary, labels, snakemake.params.baseline, snakemake.output)
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821

@@ -1,1 +1,0 @@
-"""From measurement CSVs to tables and figures: needs pandas, tabulate and seaborn, never torch."""

@@ -1,0 +1,34 @@
+"""Rules `summary` and `measured_summary`: one row a cell and stage."""
+
+from diffbench.terminal.rule_script import run_script
+
+import pandas as pd
+
+from diffbench.data.measurements import read_files, remedy_of, to_frame
+from diffbench.data.run_checks import check_calls
+from diffbench.documents.render import write_summary
+from diffbench.statistics.summary import summarize
+from diffbench.statistics.summary_inputs import read_evidence
+from diffbench.vocabulary.columns import CELL
+
+
+def listed(paths):
+    """A list of paths, also where Snakemake gives one path alone."""
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def main(snakemake):
+    """`params.cells` are those of the matrix; a committed dataset has none but those of its rows."""
+    found = snakemake.input
+    columns, counts = read_files([found.rows])
+    measurements = to_frame(columns)
+    evidence = read_evidence(listed(found.calls), listed(found.fidelity), listed(found.ceilings), found.gpus)
+    if evidence.calls is not None:
+        check_calls([found.rows], columns, counts, evidence.calls, remedy_of(found.rows), complete=False)
+    planned = snakemake.params.get("cells")
+    cells = pd.DataFrame(planned, columns=CELL) if planned else measurements[CELL].drop_duplicates()
+    write_summary(summarize(measurements, cells, snakemake.params.baseline, evidence), snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_script(main, snakemake)  # noqa: F821
