@@ -13,7 +13,7 @@ import torch
 
 from diffbench.measurement import stage
 from diffbench.measurement.evidence_checks import Check, free_memory, verify
-from diffbench.measurement.supervisor import assemble
+from diffbench.measurement.rows import assemble
 from diffbench.mechanisms import attention
 from diffbench.vocabulary.columns import RATE
 from diffbench.vocabulary.errors import Invalid, Unsupported

@@ -13,8 +13,8 @@ import pytest
 
 from diffbench.measurement import host_counters
 from diffbench.measurement.monitor import MIB, Gpu, Monitor
+from diffbench.measurement.rows import machine_columns
 from diffbench.measurement.session import is_dead, kill_session, session_pids
-from diffbench.measurement.supervisor import machine_columns
 
 SLEEP = "import time; time.sleep(60)"
 SPIN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from diffbench.measurement import locking, session, supervisor
+from diffbench.measurement import locking, memory_limit, session, supervisor
 from diffbench.measurement.allocation import Limits
 from diffbench.measurement.session import (
     is_dead,
@@ -92,9 +92,9 @@ def test_proportional_memory_is_read_only_above_the_limit_and_rarely(monkeypatch
             time.sleep(0.01)
             return 100
 
-        monkeypatch.setattr(supervisor, "total_mib", total_mib)
-        limit = supervisor.MemoryLimit(1, 200)
-        assert not any(limit.is_exceeded() for _ in range(20 * supervisor.MEMORY_POLLS))
+        monkeypatch.setattr(memory_limit, "total_mib", total_mib)
+        limit = memory_limit.MemoryLimit(1, 200)
+        assert not any(limit.is_exceeded() for _ in range(20 * memory_limit.MEMORY_POLLS))
         assert len(read) == expected, "0.01 s for one reading: the next one comes after 1 s"
 
 
@@ -109,11 +109,11 @@ def test_proportional_memory_is_read_before_its_time_where_resident_memory_grows
         time.sleep(0.01)
         return resident_mib[0] - 100
 
-    monkeypatch.setattr(supervisor, "total_mib", total_mib)
-    limit = supervisor.MemoryLimit(1, 205)
+    monkeypatch.setattr(memory_limit, "total_mib", total_mib)
+    limit = memory_limit.MemoryLimit(1, 205)
     found = []
     for resident_mib[0] in (300, 304, 310):
-        found.append(any(limit.is_exceeded() for _ in range(supervisor.MEMORY_POLLS)))
+        found.append(any(limit.is_exceeded() for _ in range(memory_limit.MEMORY_POLLS)))
     assert (found, read) == ([False, False, True], [300, 310])
 
 

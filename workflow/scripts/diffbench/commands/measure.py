@@ -23,9 +23,11 @@ from diffbench.measurement.command_line import add_place, parse_expected, size
 from diffbench.measurement.forked import or_spawned, owner_of, template_of
 from diffbench.measurement.locking import locked
 from diffbench.measurement.monitor import Monitor
+from diffbench.measurement.process_death import check_begun
 from diffbench.measurement.revision import code_revision
+from diffbench.measurement.rows import assemble, read_events
 from diffbench.measurement.setup_checks import check_compiler, check_places, resolve_place, set_up_process
-from diffbench.measurement.supervisor import assemble, check_begun, read_events, run_child
+from diffbench.measurement.supervisor import run_child
 from diffbench.measurement.toolchain import compiler_version
 from diffbench.system import files
 from diffbench.system.arguments import Parser, new_file, optional, path, percent, positive_integer
