@@ -27,7 +27,7 @@ TESTS = {
     "data/fidelity_csv": ["fidelity"],
     "libraries/failure": ["failure", "starved", "refusal", "causes"],
     "libraries/refusal": ["failure", "starved", "refusal", "causes"],
-    "libraries/releases": ["release"],
+    "libraries/releases": ["library_releases"],
     "libraries/versions": ["versions"],
     "measurement/allocation": ["allocation", "gpus"],
     "measurement/cache_hits": ["compiler_cache"],

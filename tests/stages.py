@@ -56,7 +56,7 @@ def run_stages(
 
     from diffbench.catalogue.definition import compiles
     from diffbench.libraries.failure import classify
-    from diffbench.measurement.stage import measure_stage, release
+    from diffbench.measurement.measure_stage import free_stage, measure_stage
 
     device = device or torch.device("cpu")
     definition = resolve(pipeline, batch_size, variant, "random", scale, {**FEWEST, **dict(settings)}, **options)
@@ -69,5 +69,5 @@ def run_stages(
         except Exception as error:
             outcome = classify(error, compiles(definition["variant"]))
         outcomes.append(Outcome(*outcome, kept.columns))
-        release(device, compiles(definition["variant"]))
+        free_stage(device, compiles(definition["variant"]))
     return outcomes

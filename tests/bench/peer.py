@@ -21,8 +21,9 @@ from tqdm import tqdm  # noqa: E402
 
 from diffbench.catalogue.definition import resolve  # noqa: E402
 from diffbench.measurement.load import load_pipeline  # noqa: E402
+from diffbench.measurement.measure_stage import release
 from diffbench.measurement.provenance import read_device  # noqa: E402
-from diffbench.measurement.stage import SEED, Stage, release  # noqa: E402
+from diffbench.measurement.stage import SEED, Stage
 from diffbench.mechanisms.dtype import choose_dtype  # noqa: E402
 
 PUBLISHED = ["sd-txt2img", "sd-img2img", "sd-inpaint", "sd-controlnet", "if", "sdxl-txt2img"]

@@ -15,7 +15,7 @@ from datasets import CHECKS, PASSED, RUN, Dataset, key_of, name_of, read_archive
 from processes import start, wait
 
 from diffbench.catalogue.definition import ROOT
-from diffbench.measurement.forked import OWNER
+from diffbench.measurement.start_method import OWNER
 from diffbench.vocabulary.errors import DiffbenchError
 
 ENDING_S = 15  # of the minutes, kept for stopping what runs and for the comparison of the last images

@@ -20,9 +20,10 @@ from diffbench.catalogue.devices import check_device, find_device, label_device
 from diffbench.measurement import ceiling, memory
 from diffbench.measurement.load import load_pipeline
 from diffbench.measurement.locking import lock_path
+from diffbench.measurement.measure_stage import release
 from diffbench.measurement.monitor import Monitor
 from diffbench.measurement.random_weights import Draw, Uniform
-from diffbench.measurement.stage import Stage, release
+from diffbench.measurement.stage import Stage
 from diffbench.measurement.timer import TimedLoop, clock_s
 from diffbench.measurement.weights_digest import weights_digest
 from diffbench.system.nvml import visible_gpu

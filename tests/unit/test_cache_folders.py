@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from diffbench.measurement.setup_checks import check_compiler
-from diffbench.system import compiler_caches
+from diffbench.system import cache_cleaning, compiler_caches
+from diffbench.system.cache_cleaning import clean, describe_cleaning, is_ours
 from diffbench.system.compiler_caches import (
     COLD,
     SHARED,
@@ -15,10 +16,7 @@ from diffbench.system.compiler_caches import (
     WARM,
     CellCache,
     cell_cache,
-    clean,
     default_folder,
-    describe_cleaning,
-    is_ours,
     private_folder,
 )
 from diffbench.vocabulary.errors import SetupError
@@ -120,7 +118,7 @@ def test_emptying_deletes_links_and_not_what_they_lead_to(tmp_path):
 
 def test_in_the_default_place_all_folders_are_ours(tmp_path, monkeypatch):
     monkeypatch.delenv("DIFFBENCH_CACHE", raising=False)
-    monkeypatch.setattr(compiler_caches, "default_folder", lambda: tmp_path)
+    monkeypatch.setattr(cache_cleaning, "default_folder", lambda: tmp_path)
     (tmp_path / "cell").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "cell")

@@ -12,7 +12,8 @@ from test_summary import summary_of
 
 from conftest import ROOT
 from diffbench.catalogue.definition import digest, resolve
-from diffbench.system.compiler_caches import COLD, FRESH, SHARED, WARM, cell_cache, clean, locked_folder
+from diffbench.system.cache_cleaning import clean
+from diffbench.system.compiler_caches import COLD, FRESH, SHARED, WARM, cell_cache, locked_folder
 from diffbench.vocabulary.errors import SetupError
 from running import measure, rows_of
 

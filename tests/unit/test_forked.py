@@ -18,7 +18,7 @@ import pytest
 
 from diffbench.measurement import forked, session, supervisor
 from diffbench.measurement.allocation import Limits
-from diffbench.measurement.forked import or_spawned, owner_of, send, template_of
+from diffbench.measurement.forked import send
 from diffbench.measurement.monitor import Monitor
 from diffbench.measurement.session import (
     FORKSERVER,
@@ -30,6 +30,7 @@ from diffbench.measurement.session import (
     session_pids,
     total_mib,
 )
+from diffbench.measurement.start_method import or_spawned, owner_of, template_of
 from diffbench.vocabulary.errors import TemplateKilled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")

@@ -11,7 +11,8 @@ import torch
 
 from diffbench.catalogue.definition import resolve
 from diffbench.measurement.garbage import importing
-from diffbench.measurement.stage import Stage, measure_calls, release
+from diffbench.measurement.measure_stage import free_stage, measure_calls
+from diffbench.measurement.stage import Stage
 from diffbench.measurement.stopping import Stopping
 from stages import FEWEST, Report
 
@@ -108,7 +109,7 @@ def test_what_was_there_before_the_calls_is_freed_with_its_stage():
     measured(lambda: None)
     del pipeline
     assert weights() is not None
-    release(torch.device("cpu"), compiled=False)
+    free_stage(torch.device("cpu"), compiled=False)
     assert weights() is None
 
 
@@ -118,7 +119,7 @@ def test_the_next_stage_does_not_begin_with_the_memory_of_the_one_before():
     weights = [torch.ones(4000) for _ in range(8000)]  # 128 MiB
     last, full_mib = torch.ones(4000), resident_mib()
     del weights
-    release(torch.device("cpu"), compiled=False)
+    free_stage(torch.device("cpu"), compiled=False)
     assert resident_mib() < full_mib - 100 and last[0] == 1
 
 

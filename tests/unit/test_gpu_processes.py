@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 from test_monitor import Nvml, watched
 
-from diffbench.measurement import monitor
-from diffbench.measurement.monitor import MIB, Gpu, Monitor, Own, split_users
+from diffbench.measurement import gpu_samples
+from diffbench.measurement.gpu_samples import Gpu, Own, split_users
+from diffbench.measurement.monitor import MIB, Monitor
 
 
 def users(**held):
@@ -16,8 +17,8 @@ def users(**held):
 @pytest.fixture
 def own(monkeypatch):
     """The run that 10 leads, with 11; 20 is another's process, and nobody here has another pid."""
-    monkeypatch.setattr(monitor, "session_pids", lambda session: [10, 11])
-    monkeypatch.setattr(monitor, "exists", lambda pid: pid in (10, 11, 20))
+    monkeypatch.setattr(gpu_samples, "session_pids", lambda session: [10, 11])
+    monkeypatch.setattr(gpu_samples, "exists", lambda pid: pid in (10, 11, 20))
     return Own(10)
 
 
@@ -49,7 +50,7 @@ def test_a_process_that_had_the_gpu_before_the_run_is_never_taken_for_it(own):
 
 def test_pids_are_looked_up_only_when_a_new_one_turns_up(own, monkeypatch):
     looked = []
-    monkeypatch.setattr(monitor, "session_pids", lambda session: looked.append(session) or [10, 11])
+    monkeypatch.setattr(gpu_samples, "session_pids", lambda session: looked.append(session) or [10, 11])
     assert own.split(set()) == (set(), set())
     assert own.split({10}) == ({10}, set())
     assert looked == []
@@ -62,9 +63,9 @@ def test_a_gpu_that_nvml_does_not_open_loses_nothing_else(monkeypatch):
     def fail(uuid):
         raise ImportError("pynvml")
 
-    monkeypatch.setattr(monitor, "Gpu", fail)
+    monkeypatch.setattr(gpu_samples, "Gpu", fail)
     assert Monitor("GPU-1").gpu is None
-    monkeypatch.setattr(monitor, "Gpu", lambda uuid: uuid)
+    monkeypatch.setattr(gpu_samples, "Gpu", lambda uuid: uuid)
     assert Monitor("GPU-1").gpu == "GPU-1"
     assert Monitor(None).gpu is None
 

@@ -7,7 +7,7 @@ import torch
 from torch._dynamo.utils import counters
 
 from diffbench.catalogue.definition import recipe_of
-from diffbench.measurement.stage import check_compilation
+from diffbench.measurement.measure_stage import check_compilation
 from diffbench.measurement.variant import Variant
 from diffbench.mechanisms.graph_replays import PromisedGraphs, counts_skips, judge, promises_graphs
 from diffbench.vocabulary.errors import Invalid

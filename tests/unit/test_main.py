@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
+from diffbench.measurement import measure_stage as stage_module
 from diffbench.measurement import process as program
-from diffbench.measurement import stage
+from diffbench.measurement.session import SPAWN
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def events(tmp_path, monkeypatch):
 
         monkeypatch.setattr(program, "start", lambda spec, report: torch.device("cpu"))
         monkeypatch.setattr(program, "die_with_parent", lambda: None)
-        monkeypatch.setattr(stage, "measure_stage", measure_stage)
+        monkeypatch.setattr(stage_module, "measure_stage", measure_stage)
         definition = {"stages": [{"number": 1, "dtype": "float16"}], "variant": {}}
         spec = {
             "definition": definition,
@@ -29,7 +30,7 @@ def events(tmp_path, monkeypatch):
             "torch": "installed",
         }
         (tmp_path / "spec").write_text(json.dumps(spec))
-        program.main(str(tmp_path / "spec"), program.SPAWN)
+        program.main(str(tmp_path / "spec"), SPAWN)
         return [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
 
     return events

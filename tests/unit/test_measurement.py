@@ -2,7 +2,7 @@
 
 import pytest
 
-from diffbench.measurement.stage import startup_columns
+from diffbench.measurement.call_rates import startup_columns
 from running import measure, rows_of
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from conftest import ROOT
 from diffbench.data import fidelity_csv
-from diffbench.measurement.monitor import LIMITS
+from diffbench.measurement.gpu_samples import LIMITS
 from diffbench.statistics import flags, speedup, summary
 from diffbench.system.environment_variables import REFUSED, is_needed, is_removed, recorded
 from diffbench.vocabulary import thresholds

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from diffbench.measurement import host_counters
-from diffbench.measurement.monitor import MIB, Gpu, Monitor
+from diffbench.measurement.gpu_samples import Gpu
+from diffbench.measurement.monitor import MIB, Monitor
 from diffbench.measurement.rows import machine_columns
 from diffbench.measurement.session import is_dead, kill_session, session_pids
 

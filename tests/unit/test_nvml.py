@@ -13,8 +13,8 @@ from conftest import ROOT
 from diffbench.catalogue import devices
 from diffbench.catalogue.devices import describe_gpu, describe_passed_over, find_device, resolve_auto
 from diffbench.measurement.child_environment import pad
-from diffbench.measurement.forkserver import asking_nvml
 from diffbench.measurement.locking import lock_path
+from diffbench.measurement.preload import asking_nvml
 from diffbench.system import nvml
 from diffbench.vocabulary.errors import SetupError
 from drivers import A100, OTHER_A100, T4, Driver

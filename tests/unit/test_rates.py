@@ -4,16 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from diffbench.measurement import stage
-from diffbench.measurement.stage import (
-    check_description,
-    image_size,
-    measure_calls,
-    rate_of,
-    startup_columns,
-    summarize_calls,
-    warm_up,
-)
+from diffbench.measurement import measure_stage, stage
+from diffbench.measurement.call_rates import rate_of, startup_columns, summarize_calls
+from diffbench.measurement.measure_stage import measure_calls, warm_up
+from diffbench.measurement.stage import check_description, image_size
 from diffbench.measurement.stopping import Stopping
 from diffbench.vocabulary.errors import Invalid, SetupError
 from stages import FEWEST, Report
@@ -96,8 +90,8 @@ def warmed_up(monkeypatch, latencies_s, **settings):
     """The Reported of a warm-up whose calls take so long; the output of each call is looked at, the size once."""
     looked, report, made = [], Reported(), (sample(latency_s, 0.5) for latency_s in latencies_s)
     outputs = SimpleNamespace(images=["an image"])
-    monkeypatch.setattr(stage, "check_size", lambda images, size: looked.append(("size", images, size)))
-    monkeypatch.setattr(stage, "check_output", lambda outputs, batch_size: looked.append((outputs, batch_size)))
+    monkeypatch.setattr(measure_stage, "check_size", lambda images, size: looked.append(("size", images, size)))
+    monkeypatch.setattr(measure_stage, "check_output", lambda outputs, batch_size: looked.append((outputs, batch_size)))
     recorded = []
     played = SimpleNamespace(
         variant=SimpleNamespace(recipe={}),
@@ -131,7 +125,7 @@ def test_too_few_calls_have_no_spread(monkeypatch):
 
 def test_a_first_call_without_iterations_ends_the_run(monkeypatch):
     with pytest.raises(Invalid, match="did not tick"):
-        monkeypatch.setattr(stage, "rate_of", lambda one: rate_of({**one, "iterations": 0}))
+        monkeypatch.setattr(measure_stage, "rate_of", lambda one: rate_of({**one, "iterations": 0}))
         warmed_up(monkeypatch, [30.0], warmup_calls=1, max_warmup_calls=1)
 
 

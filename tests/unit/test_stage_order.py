@@ -7,7 +7,7 @@ import psutil
 import pytest
 import torch
 
-from diffbench.measurement import memory, stage
+from diffbench.measurement import measure_stage, memory
 from stages import Report, run_stages
 
 
@@ -29,8 +29,8 @@ class Order(Report):
 
 def test_peaks_are_reset_before_loading_and_before_the_window_and_read_after_it(tmp_path, monkeypatch):
     report, peaks = Order(), iter([{"peak_rss_mib": 900.0}, {"peak_rss_mib": 300.0}])
-    monkeypatch.setattr(stage, "reset_peaks", lambda device: report.order.append("reset"))
-    monkeypatch.setattr(stage, "peaks_mib", lambda device: report.order.append("peaks") or next(peaks))
+    monkeypatch.setattr(measure_stage, "reset_peaks", lambda device: report.order.append("reset"))
+    monkeypatch.setattr(measure_stage, "peaks_mib", lambda device: report.order.append("peaks") or next(peaks))
     (outcome,) = run_stages(tmp_path, report=report, batch_size=2, steps=2)
     assert outcome.status == "ok", outcome
     start, calls = ["reset", "load", "first-call", "warmup", "peaks"], ["reset", "start", "call-1", "end", "peaks"]

@@ -13,8 +13,9 @@ A measurement that fails is a row with its status; a job fails only if the set-u
 concern. Who built an environment, conda or uv, does not matter: both build the same file.
 """
 
-from diffbench.system.compiler_caches import default_folder, report_cleaning
-from diffbench.measurement.forked import METHOD, OWNER
+from diffbench.system.compiler_caches import default_folder
+from diffbench.system.cache_cleaning import report_cleaning
+from diffbench.measurement.start_method import METHOD, OWNER
 
 SETTINGS = PLAN.config["measurement"]
 os.environ[OWNER] = str(os.getpid())  # jobs inherit both

@@ -14,11 +14,11 @@ from diffbench.catalogue.devices import find_device
 from diffbench.measurement import allocation
 from diffbench.measurement.child_environment import child_environment
 from diffbench.measurement.command_line import add_place, parse_expected
-from diffbench.measurement.forked import or_spawned, owner_of, template_of
 from diffbench.measurement.locking import locked
 from diffbench.measurement.monitor import Monitor
 from diffbench.measurement.rows import read_events
 from diffbench.measurement.setup_checks import check_places, resolve_place, set_up_process
+from diffbench.measurement.start_method import or_spawned, owner_of, template_of
 from diffbench.measurement.supervisor import run_child
 from diffbench.system import files
 from diffbench.system.arguments import Parser, path

@@ -20,13 +20,13 @@ from diffbench.catalogue.sources import located
 from diffbench.measurement import allocation
 from diffbench.measurement.child_environment import child_environment, pad
 from diffbench.measurement.command_line import add_place, parse_expected, size
-from diffbench.measurement.forked import or_spawned, owner_of, template_of
 from diffbench.measurement.locking import locked
 from diffbench.measurement.monitor import Monitor
 from diffbench.measurement.process_death import check_begun
 from diffbench.measurement.revision import code_revision
 from diffbench.measurement.rows import assemble, read_events
 from diffbench.measurement.setup_checks import check_compiler, check_places, resolve_place, set_up_process
+from diffbench.measurement.start_method import or_spawned, owner_of, template_of
 from diffbench.measurement.supervisor import run_child
 from diffbench.measurement.toolchain import compiler_version
 from diffbench.system import files

@@ -7,8 +7,8 @@ from diffbench.catalogue.environments import INSTALLED
 from diffbench.system.arguments import count, optional, path, positive_integer, refusal, versions
 from diffbench.vocabulary.sizes import SIZE
 
-from .forked import METHOD, OWNER
 from .session import FORKSERVER, START_METHODS
+from .start_method import METHOD, OWNER
 
 
 def add_place(parser):

@@ -20,13 +20,11 @@ import psutil
 
 from diffbench.system.compiler_caches import private_folder
 from diffbench.system.environment_variables import PADDING
-from diffbench.vocabulary.errors import SetupError, TemplateKilled
+from diffbench.vocabulary.errors import SetupError
 
 from .locking import FOLDER
-from .session import FORKSERVER, PROGRAM, SPAWN, is_dead
+from .session import PROGRAM, is_dead
 
-METHOD = "DIFFBENCH_START_METHOD"  # of the workflow's runs
-OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its runs and templates end
 # read when they are needed, not at import; TMPDIR is not: torch keeps the place of precompiled headers
 OF_A_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", PADDING)
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether there is a GPU, and leaves CUDA alone
@@ -233,30 +231,3 @@ def receive(connection):
     except ConnectionError:
         text = b""
     return json.loads(text or "{}")
-
-
-def owner_of(arguments):
-    """The psutil.Process of the workflow whose run this is; None for a run of its own, or if it has ended."""
-    if arguments.owner:
-        with suppress(psutil.Error, OSError):
-            return psutil.Process(arguments.owner)
-    return None
-
-
-def template_of(arguments, owner, round_number):
-    """The Template of the runs of the workflow `owner`; None where they are not forked."""
-    if owner and arguments.start_method == FORKSERVER and sys.platform == "linux":
-        return Template(owner, round_number)
-    return None
-
-
-def or_spawned(measure, arguments):
-    """What `measure(arguments)` returns. Where the process that the run was forked from was killed, and the run with it, that
-    says nothing of the run: it is measured again in a new process."""
-    try:
-        return measure(arguments)
-    except TemplateKilled as error:
-        with open(arguments.log or os.devnull, "a", encoding="utf-8", errors="replace") as log:
-            log.write(f"{error}\n")
-        arguments.start_method = SPAWN
-        return measure(arguments)

@@ -94,7 +94,7 @@ def measure(spec, report):
     stages, is_cpu = definition["stages"], device.type == "cpu"
     report.emit("dtypes", names=[dtype_of(stage, definition["variant"], is_cpu) for stage in stages])
     with starting(spec):
-        from .stage import measure_stage, release
+        from .measure_stage import free_stage, measure_stage
 
     for description in stages:
         report.stage = description["number"]
@@ -118,7 +118,7 @@ def measure(spec, report):
                 raise SetupError(fault) from None
         report.emit("outcome", status=status, detail=detail)
         if description is not stages[-1]:  # the last one's memory goes with the process
-            release(device, compiles(definition["variant"]))
+            free_stage(device, compiles(definition["variant"]))
 
 
 def measure_ceiling(spec, report):

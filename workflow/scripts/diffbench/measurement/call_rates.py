@@ -1,0 +1,43 @@
+"""The rate columns of a row, from the samples of its calls."""
+
+import numpy
+
+from diffbench.vocabulary.errors import Invalid
+
+from .stopping import half_width
+
+
+def rate_of(sample):
+    """Iterations per second of one call. Raises Invalid where it had none."""
+    if not sample["iterations"] or sample["loop_s"] <= 0:
+        raise Invalid("the pipeline's progress bar did not tick: no iterations to count")
+    return sample["iterations"] / sample["loop_s"]
+
+
+def summarize_calls(samples, batch_size):
+    """The rate columns of a row: medians over the measured calls."""
+    rates = list(map(rate_of, samples))
+    q1, median, q3 = (
+        float(value) for value in numpy.percentile([sample["latency_s"] for sample in samples], [25, 50, 75])
+    )
+    denoiser_rate = float(numpy.median([sample["denoiser_calls"] / sample["loop_s"] for sample in samples]))
+    width = 100 * half_width(rates)
+    return {
+        "calls": len(samples),
+        "half_width_percent": width if width < float("inf") else None,
+        "iterations": samples[-1]["iterations"],
+        "denoiser_calls": samples[-1]["denoiser_calls"],
+        "iterations_per_second": float(numpy.median(rates)),
+        "denoiser_calls_per_second": denoiser_rate,
+        "images_per_second": batch_size / median,
+        "latency_s": median,
+        "latency_q1_s": q1,
+        "latency_q3_s": q3,
+    }
+
+
+def startup_columns(samples, latency_s, compiled):
+    """How much longer the calls before the measured ones took than the same number of these, in seconds, and of that the first
+    call's part if the variant compiles. Noise can make either negative."""
+    beyond = [sample["latency_s"] - latency_s for sample in samples]
+    return {"startup_s": sum(beyond), "compile_s": beyond[0] if compiled else None}

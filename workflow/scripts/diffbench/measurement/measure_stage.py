@@ -1,0 +1,134 @@
+"""Measuring one stage: load, first call, warm-up, calls, evidence."""
+
+import time
+
+import torch
+
+from diffbench.catalogue.definition import compiles
+from diffbench.libraries.failure import forget_failures
+from diffbench.libraries.refusal import refusals
+from diffbench.mechanisms.dtype import choose_dtype
+from diffbench.mechanisms.graph_replays import PromisedGraphs
+
+from .cache_hits import CompilerCache
+from .call_rates import rate_of, startup_columns, summarize_calls
+from .call_size import check_size
+from .compile_counters import Graphs, check_graphs, compile_threads, stop_compile_workers
+from .evidence_checks import Check, free_memory, verify
+from .garbage import collect_all, importing, no_collection
+from .memory import peaks_mib, reset_peaks
+from .outputs import check_output, save_output
+from .session import POLL_S
+from .stage import Stage
+from .stopping import Stopping, spread_of
+from .timer import clock_s
+from .unsupported import check_support
+from .weights_digest import weights_digest
+
+
+def warm_up(stage, stopping, report):
+    """The first call and the warm-up. Returns their samples.
+
+    Raises Invalid as soon as a call makes what must not stand, and Unsupported for what a library refuses to compute.
+    """
+    report.phase("first-call")
+    with refusals(stage.variant.recipe):
+        samples = [stage.call(record=True)]
+    report.sample("first", 1, samples[0])
+    report.values(first_call_s=samples[0]["latency_s"])
+    rate_of(samples[0])
+    check_size(stage.outputs.images, stage.size)
+    check_output(stage.outputs, stage.batch_size)
+    report.phase("warmup")
+    while not stopping.is_warm([sample["latency_s"] for sample in samples]):
+        samples.append(stage.call(record=True))
+        report.sample("warmup", len(samples), samples[-1])
+        check_output(stage.outputs, stage.batch_size)
+    report.values(warmup_calls=len(samples))
+    spread = spread_of([sample["latency_s"] for sample in samples])
+    report.values(warmup_spread_percent=100 * spread if spread < float("inf") else None)
+    return samples
+
+
+def measure_calls(stage, stopping, report):
+    """The measured calls. Returns their samples."""
+    samples, rates, why = [], [], None
+    start_s = time.monotonic()
+    with no_collection() as collect:
+        while why is None:
+            report.phase(f"call-{len(samples) + 1}")
+            samples.append(stage.call())
+            report.sample("call", len(samples), samples[-1])
+            rates.append(rate_of(samples[-1]))
+            collect()
+            why = stopping.why_stop(rates, time.monotonic() - start_s)
+    report.values(stopped_by=why)
+    return samples
+
+
+def measure_stage(description, definition, device, report, folder, shared):
+    """Measure one stage; `report` (see process.Report) learns of every phase, value and sample as it comes; latents and
+    image of one call go to `folder`; `shared` is a folder of the cell's rounds.
+
+    Raises whatever the pipeline raises, Unsupported and Invalid.
+    """
+    compiled = compiles(definition["variant"])
+    stopping = Stopping(definition["measurement"], device.type)
+    reset_peaks(device)
+    graphs = Graphs() if compiled else None
+    cache = CompilerCache() if compiled else None
+    report.phase("load")
+    with importing():
+        check_support(description, definition["variant"], device)
+    dtype = choose_dtype(description, definition["variant"], device)
+    start_s = clock_s(device)
+    stage = Stage(description, definition, device, dtype)
+    report.values(load_s=clock_s(device) - start_s)
+    free_memory(device)  # what loading and quantizing left: it would count as held by the warm pipeline
+    report.values(weights_digest=weights_digest(description, definition["weights"], stage.pipeline))
+    report.values(evidence="; ".join(stage.variant.evidence))
+    if compiled:
+        graphs.watch(stage.variant.compiled)
+        check_compilation(stage.variant, graphs)
+
+    warmup = warm_up(stage, stopping, report)
+    report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
+    if compiled:
+        report.values(**graphs.columns(), **cache.columns(), compile_threads=compile_threads())
+        check_graphs(graphs)
+        stop_compile_workers()
+    save_output(stage.outputs, folder, description["number"])
+
+    reset_peaks(device)
+    report.emit("window", edge="start")
+    samples = measure_calls(stage, stopping, report)
+    report.emit("window", edge="end")
+    time.sleep(2 * POLL_S)  # for the parent to see the end
+    report.values(**peaks_mib(device))
+    rates = summarize_calls(samples, stage.batch_size)
+    report.values(**startup_columns(warmup, rates["latency_s"], compiled))
+    report.values(**rates)
+
+    report.phase("evidence")  # the numbers stand: from here on they can only turn out invalid
+    verify(stage.variant, stage.call, report)
+    if "quantization" not in definition["variant"]:
+        report.values(**stage.work.columns_once(shared / f"work-{description['number']}.json"))
+
+
+def check_compilation(variant, graphs):
+    """Add the checks of what was compiled, before those of the mechanisms. `graphs` are its Graphs, before the first call."""
+    checks = [Check("graphs", lambda call: check_graphs(graphs))]
+    if variant.graphed:
+        promised = PromisedGraphs({name: variant.compiled[name] for name in variant.graphed})
+        checks.append(Check("CUDA graphs", lambda call: promised.check(graphs, call)))
+    variant.checks[:0] = checks
+
+
+def free_stage(device, compiled):
+    """Give back what a stage held, so that the next one starts alone."""
+    if compiled:
+        torch._dynamo.reset()
+    collect_all()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    forget_failures(device)
