@@ -86,7 +86,8 @@ def test_the_report_environment_has_the_versions_of_the_requirements_and_all_tha
     assert not any(package == "torch" or is_of_cuda(package) for package in pins)
     for package in SOURCE["report"]["packages"]:
         assert pins[package.lower()] == REQUIREMENTS[package]
-    paths = [*ROOT.glob("workflow/scripts/diffbench/*/*.py")]
+    folders = ("data", "statistics", "tables", "figures", "page", "documents")
+    paths = [path for folder in folders for path in ROOT.glob(f"workflow/scripts/diffbench/{folder}/*.py")]
     imported = {
         name for path in paths for name in re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE)
     }

@@ -50,7 +50,7 @@ def test_what_keeps_weights_from_being_fetched_is_one_short_line(tmp_path, envir
 def test_a_token_counts_wherever_the_hub_looks_for_it(tmp_path, name, value, found):
     environment = {key: text for key, text in os.environ.items() if not key.startswith(("HF_", "HUGGING_FACE_"))}
     environment.update({"HF_HOME": str(tmp_path), name: value})
-    code = "import weights; print(fetch_weights.has_token())"
+    code = "from diffbench.commands import fetch_weights; print(fetch_weights.has_token())"
     command = [sys.executable, "-c", code]
     for expected in (found, True):
         result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT / "workflow/scripts")

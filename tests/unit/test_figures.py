@@ -297,7 +297,7 @@ def test_the_same_data_give_the_same_files(make_row, tmp_path):
 
 DRAW = """
 import sys
-import scripting
+import diffbench.terminal.rule_script
 from diffbench.figures.figures import FIGURES, save_figure
 from diffbench.statistics.published import read_published
 save_figure(FIGURES["speedup"](read_published(sys.argv[1]), {}, {"variant": "eager"}), sys.argv[2:])

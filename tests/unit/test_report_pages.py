@@ -75,6 +75,6 @@ def test_a_build_without_record_has_no_list_of_packages():
 def test_the_build_that_a_record_is_of(name):
     from pathlib import Path
 
-    from write_html import name_of
+    from report_pages import name_of
 
     assert name_of(Path(f"environments/torch-{name}.0123456789ab.txt")) == name

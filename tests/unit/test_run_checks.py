@@ -3,10 +3,10 @@
 import csv
 from types import SimpleNamespace
 
-import collect
 import pytest
 
 import bundle
+import measurements
 from diffbench.data.errors import ReportError
 from diffbench.data.measurements import read_calls, read_files
 from diffbench.data.outputs import read_runs
@@ -42,7 +42,7 @@ def start(folder, paths, definition, rows=(), calls=()):
     output = SimpleNamespace(rows=folder / "measurements.csv", calls=folder / "calls.csv")
     found = SimpleNamespace(runs=list(map(str, paths)), rows=list(rows), calls=list(calls))
     params = SimpleNamespace(cells=[[*CELL, definition]])
-    collect.main(SimpleNamespace(input=found, output=output, params=params))
+    measurements.main(SimpleNamespace(input=found, output=output, params=params))
     return output
 
 

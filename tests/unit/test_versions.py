@@ -118,15 +118,15 @@ def test_what_is_installed_is_listed_by_name():
 
 
 @pytest.mark.parametrize(
-    ("versions", "text"),
+    ("installed", "text"),
     [
         ({}, "none"),
         ({"peft": "0.17.1"}, "peft 0.17.1"),
         ({"torchao": "1", "bitsandbytes": "2"}, "bitsandbytes 2, torchao 1"),
     ],
 )
-def test_what_is_installed_is_one_text(monkeypatch, versions, text):
-    monkeypatch.setattr(versions, "package_version", versions.get)
+def test_what_is_installed_is_one_text(monkeypatch, installed, text):
+    monkeypatch.setattr(versions, "package_version", installed.get)
     assert installed_libraries() == text
 
 

@@ -346,7 +346,7 @@ def document(text, name="broken.md"):
 def several(case):
     for name in ("one", "two"):
         broken = f'rule {name}:\n    log: "{name}.log"\n    shell: "echo error: {name} > {{log}}; exit 1"\n'
-        case.replace("workflow/rules/html.smk", "rule html:", f"{broken}\n\nrule html:")
+        case.replace("workflow/rules/report_pages.smk", "rule report_pages:", f"{broken}\n\nrule report_pages:")
     case.start("--keep-going", "one", "two")
     reported = [line for line in case.output.splitlines() if line.startswith("error: ")]
     assert sorted(reported[:2]) == [f"error: {name} (log: {name}.log)" for name in ("one", "two")]
@@ -360,7 +360,7 @@ def fault_in_script(case):
 
 
 def fault_in_rule(case):
-    case.replace("workflow/rules/html.smk", "rule html:", '{}["gpu"]\n\n\nrule html:')
+    case.replace("workflow/rules/report_pages.smk", "rule report_pages:", '{}["gpu"]\n\n\nrule report_pages:')
     case.start("published")
 
 
