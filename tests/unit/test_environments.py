@@ -13,6 +13,7 @@ import yaml
 
 from built import make_index, use_index, write_environment
 from conftest import ROOT, Project
+from diffbench.catalogue.definition import recipe_of
 from diffbench.catalogue.environments import (
     environment_names,
     newest_current,
@@ -20,10 +21,12 @@ from diffbench.catalogue.environments import (
     normalized,
     read_environment,
 )
+from diffbench.catalogue.schema_checks import read_catalogue
 from diffbench.catalogue.yaml_file import read_yaml
 from diffbench.commands import environment as command
 from diffbench.commands.environment import check_installed
-from diffbench.commands.pin_environments import is_of_cuda, refresh_nightly, resolve
+from diffbench.commands.pin_environments import is_of_cuda, packages_of, preferences, refresh_nightly, resolve
+from diffbench.libraries.versions import LIBRARIES, libraries_of
 from diffbench.vocabulary.errors import DiffbenchError
 
 NAMES = environment_names(ROOT)
@@ -94,6 +97,55 @@ def test_the_report_environment_has_the_versions_of_the_requirements_and_all_tha
     installed = {"yaml": "pyyaml", "mpl_toolkits": "matplotlib"}
     third_party = {name for name in imported if installed.get(name, name) in {p.lower() for p in REQUIREMENTS}}
     assert third_party and {installed.get(name, name) for name in third_party} <= set(pins)
+
+
+LIBRARY_VARIANTS = {name: libraries_of(recipe_of(name)) for name in read_catalogue("variants")}
+NO_WHEELS = {"flash-attn", "flash-attn-3", "sageattention"}  # PyPI has none that Diffusers uses
+
+
+def extended_names():
+    return [f"{name}-extras" for name, release in SOURCE["releases"].items() if "extras" in release.get("also", [])]
+
+
+def test_a_new_release_has_the_libraries_of_every_variant_whose_library_has_wheels():
+    *_, second, newest, _ = SOURCE["releases"]
+    assert {f"{second}-extras", f"{newest}-extras"} & set(extended_names())
+    used = {library for libraries in LIBRARY_VARIANTS.values() for library in libraries}
+    for name in extended_names():
+        assert used - NO_WHEELS <= set(read_environment(name, ROOT).packages)
+
+
+def test_the_extras_differ_from_the_current_stack_by_their_libraries_alone():
+    added = set(SOURCE["stacks"]["extras"]) - {"base"}
+    assert added <= set(LIBRARIES)
+    for name in extended_names():
+        extras, current = (read_environment(f"{name.split('-')[0]}-{stack}", ROOT) for stack in ("extras", "current"))
+        own = extras.packages.items() - current.packages.items()
+        assert current.packages.items() <= extras.packages.items() and added <= {package for package, _ in own}
+        assert (extras.python, extras.cuda) == (current.python, current.cuda)
+
+
+def test_a_stack_has_the_packages_of_its_base():
+    stacks = {"a": {"x": "1", "y": "1"}, "b": {"base": "a", "y": "2", "z": "2"}}
+    assert packages_of("b", stacks) == {"x": "1", "y": "2", "z": "2"}
+    assert stacks["b"]["base"] == "a", "it is read again for the next release"
+
+
+def test_the_pins_of_an_environment_are_preferred_to_those_of_another_release(tmp_path):
+    (tmp_path / "envs").mkdir()
+    for name, version in (("2.1-extras", "1"), ("2.2-extras", "2"), ("2.2-current", "3")):
+        torch = name.split("-")[0]
+        text = FILE.replace("2.1.2", f"{torch}.0").replace("1.1.1", version)
+        (tmp_path / f"envs/torch-{name}.yaml").write_text(text, encoding="utf-8")
+    for name, shared, version in (
+        ("2.1-extras", None, "1"),
+        ("2.3-extras", None, "2"),
+        ("2.1-extras", "2.2-current", "3"),
+    ):
+        found = preferences(name, tmp_path, shared)
+        assert f"accelerate=={version}" in found
+        assert not any(line.startswith("torch==") for line in found)
+    assert preferences("2.3-other", tmp_path) == []
 
 
 @pytest.mark.slow

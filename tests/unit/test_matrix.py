@@ -124,7 +124,7 @@ def test_exclude_takes_lists_of_values():
         ({"gpus": ["cpu"]}, "did you mean 'CPU'?"),
         ({"gpus": ["rtx4090"]}, "did you mean 'RTX-4090'?"),
         ({"variants": ["eager", "regional-compile"]}, "did you mean 'regional'?"),
-        ({"torch": ["2.16"]}, "known are: installed, nightly-current, nightly, 2.15-current, 2.15, 2.14"),
+        ({"torch": ["2.16"]}, "known are: installed, nightly-current, nightly, 2.15-extras, 2.15-current, 2.15"),
         (
             {"exclude": [{"pipeline": "sd-txt2im"}]},
             "'sd-txt2im' is outside the matrix (did you mean 'sd-txt2img'?); correct",

@@ -10,10 +10,12 @@ import yaml
 from conftest import ROOT
 from conftest import WHOLE_CONFIG as CONFIG
 from diffbench.catalogue.definition import recipe_of
-from diffbench.catalogue.environments import environment_names, read_environment
+from diffbench.catalogue.environments import read_environment
+from diffbench.commands.measure import parse_arguments
 from diffbench.libraries import versions
 from diffbench.libraries.versions import LIBRARIES, installed_libraries, libraries_of, package_version
 from diffbench.measurement.provenance import check_environment
+from diffbench.measurement.setup_checks import resolve_place
 from diffbench.plan import matrix
 from diffbench.plan.matrix import Plan
 from diffbench.vocabulary.errors import SetupError
@@ -74,12 +76,21 @@ def test_an_upgraded_library_changes_what_its_cells_expect_and_nothing_else(monk
 
 
 def test_a_pinned_environment_expects_what_it_pins():
-    name = environment_names(ROOT)[-2]
+    name, without = "2.15-extras", "2.15-current"
     pins = read_environment(name, ROOT).packages
-    plan = Plan({**CONFIG, "torch": [name], "variants": ["eager", QUANTIZED, "offload-model"]})
+    plan = Plan({**CONFIG, "torch": [name, without], "variants": ["eager", QUANTIZED, "xformers", "offload-model"]})
     assert plan.expected(name, "eager") == plan.expected(name) == plan.expected(name, "offload-model")
-    pinned = f",torchao={pins['torchao']}" if "torchao" in pins else ""
-    assert plan.expected(name, QUANTIZED) == plan.expected(name) + pinned
+    assert plan.expected(name, QUANTIZED) == f"{plan.expected(name)},torchao={pins['torchao']}"
+    assert plan.expected(name, "xformers") == f"{plan.expected(name)},xformers={pins['xformers']}"
+    assert plan.expected(without, QUANTIZED) == plan.expected(without, "eager") == plan.expected(name)
+
+
+@pytest.mark.parametrize(("variant", "library"), [("eager", None), (QUANTIZED, "torchao"), ("xformers", "xformers")])
+def test_a_run_by_hand_expects_what_its_variant_uses_of_the_pins(variant, library):
+    cell = {"gpu": "CPU", "torch": "2.15-extras", "pipeline": "sd-txt2img", "batch-size": 1, "variant": variant}
+    arguments = parse_arguments([f"--{name}={value}" for name, value in {**cell, "output": "out"}.items()])
+    _, _, expected = resolve_place(arguments)
+    assert [name for name in LIBRARIES if f",{name}=" in expected] == [library] * bool(library)
 
 
 def test_another_version_than_expected_is_refused():

@@ -29,10 +29,13 @@ class Environment(NamedTuple):
     packages: dict
     requirements: list
 
-    def expected(self):
-        """`torch=…,diffusers=…,…,python=…,cuda=…`: what the measuring process must find."""
+    def expected(self, libraries=()):
+        """`torch=…,diffusers=…,…,python=…,cuda=…,torchao=…`: what the measuring process must find. `libraries` are those that
+        the run's variant uses; one that is not pinned is left out."""
         stated = {package: self.packages[package] for package in STATED if package in self.packages}
-        return ",".join(f"{key}={value}" for key, value in {**stated, "python": self.python, "cuda": self.cuda}.items())
+        used = {package: self.packages[package] for package in libraries if package in self.packages}
+        versions = {**stated, "python": self.python, "cuda": self.cuda, **used}
+        return ",".join(f"{key}={value}" for key, value in versions.items())
 
     def digest(self):
         """A hash of all that it pins, so that comments and order do not count."""

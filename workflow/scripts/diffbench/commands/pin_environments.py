@@ -21,6 +21,7 @@ from diffbench.catalogue.environments import (
     read_environment,
 )
 from diffbench.catalogue.yaml_file import read_yaml
+from diffbench.libraries.versions import LIBRARIES
 from diffbench.system.printing import print_anywhere
 from diffbench.vocabulary.errors import DiffbenchError, one_line
 
@@ -30,7 +31,7 @@ PIP = "25.0.1"
 OF_CUDA = ("nvidia-", "cuda-", "triton")
 # what the measuring program itself imports, besides the stack
 ALWAYS = ("safetensors", "tqdm", "pyyaml", "psutil", "nvidia-ml-py")
-HEADER = "# torch {torch} (the build for CUDA {cuda}){dated} with the {stack}: Diffusers {diffusers}.\n"
+HEADER = "# torch {torch} (built for CUDA {cuda}){dated} with the {stack}: {libraries}.\n"
 
 
 def resolve(requirements, python, folder, *options, prefer=()):
@@ -79,16 +80,29 @@ def pin(torch, python, stack, prefer, folder):
     return sorted(lines, key=lambda line: (not line.startswith("torch=="), line))
 
 
-def preferences(name, root):
-    """The pins that the environment of this name has, else the newest release's with the same suffix: what need not
-    change does not."""
+def preferences(name, root, shared=None):
+    """The pins that the environment of this name has, else those of the newest release with the same suffix, so that only
+    necessary changes are made. The pins of the environment `shared` come first, if it is given."""
     suffix = name.partition("-")[2]
     others = [other for other in environment_names(root) if other.partition("-")[2] == suffix and other != name]
-    for candidate in [name, *reversed(others)]:
-        if environment_path(candidate, root).is_file():
-            lines = read_environment(candidate, root).requirements
-            return [line.split(" ")[0] for line in lines if PINNED.match(line) and not line.startswith("torch==")]
-    return []
+    before = [other for other in [name, *reversed(others)] if environment_path(other, root).is_file()][:1]
+    pins = {}
+    for candidate in [*before, *filter(None, [shared])]:
+        pins.update(read_environment(candidate, root).packages)
+    return [f"{package}=={version}" for package, version in pins.items() if package != "torch"]
+
+
+def packages_of(stack_name, stacks):
+    """{package: version} of a stack, those of its `base` included."""
+    stack = dict(stacks[stack_name])
+    base = stack.pop("base", None)
+    return {**(packages_of(base, stacks) if base else {}), **stack}
+
+
+def describe_stack(packages):
+    """`Diffusers 0.42.1, torchao 0.18.0`: Diffusers and what the stack has of the libraries of variants."""
+    libraries = [f"{name} {packages[name]}" for name in LIBRARIES if name in packages]
+    return ", ".join([f"Diffusers {packages['diffusers']}", *libraries])
 
 
 def render(header, python, lines, variables=""):
@@ -125,8 +139,9 @@ def write_release(name, release, stacks, folder, root):
         **{f"-{extra}": extra for extra in release.get("also", [])},
     }
     for suffix, stack_name in suffixes.items():
-        stack = stacks[stack_name]
-        prefer = preferences(name + suffix, root)
+        stack = packages_of(stack_name, stacks)
+        is_extended = stacks[stack_name].get("base") == release["current"]
+        prefer = preferences(name + suffix, root, f"{name}-current" if is_extended else None)
         lines = pin(release.get("like", release["torch"]), release["python"], stack, prefer, folder)
         if "like" in release:
             lines = [line for line in lines[1:] if not is_of_cuda(line.split("==")[0])]
@@ -135,8 +150,8 @@ def write_release(name, release, stacks, folder, root):
             torch=release["torch"],
             cuda=release["cuda"],
             dated=f", built {nightly_date(release['torch'])}," if nightly_date(release["torch"]) else "",
-            stack="newest stack that it takes" if suffix == "-current" else f"{stack_name} stack",
-            diffusers=stack["diffusers"],
+            stack="newest stack that it supports" if suffix == "-current" else f"{stack_name} stack",
+            libraries=describe_stack(stack),
         )
         options = ["--pre", f"--extra-index-url {release['index']}"] if "index" in release else []
         text = render(
@@ -155,7 +170,7 @@ def refresh_nightly(path, release, folder):
     """Put the newest nightly into the file of releases, and into `release`."""
     version = newest_nightly(release, folder)
     if nightly_date(version) is None:
-        raise DiffbenchError(f"{release['index']}: found torch {version}, expected a nightly; mend the index")
+        raise DiffbenchError(f"{release['index']}: found torch {version}, expected a nightly; correct the index")
     tag = re.search(r"\+cu(\d+)(\d)\Z", version)
     if tag and ".".join(tag.groups()) != release["cuda"]:
         raise DiffbenchError(f"{release['index']}: found torch {version}, expected a build for CUDA {release['cuda']}")

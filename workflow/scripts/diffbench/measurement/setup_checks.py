@@ -2,8 +2,10 @@
 
 import os
 
+from diffbench.catalogue.definition import recipe_of
 from diffbench.catalogue.devices import describe_gpu, describe_passed_over, resolve_auto
 from diffbench.catalogue.environments import INSTALLED, read_environment
+from diffbench.libraries.versions import libraries_of
 from diffbench.system.compiler_caches import default_folder, without_links
 from diffbench.system.environment_variables import check_refused, describe_ignored
 from diffbench.system.folders import check_cache, check_file, check_output, check_temporary
@@ -35,7 +37,9 @@ def resolve_place(arguments):
     if gpu_entry.get("untested"):
         say(f"gpu {gpu}: devices of this kind are untested: look twice at what is measured")
     if arguments.torch != INSTALLED and not arguments.expect:
-        return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected()
+        variant = getattr(arguments, "variant", None)  # a ceiling has none
+        used = libraries_of(recipe_of(variant, arguments.root)) if variant else ()
+        return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected(used)
     return gpu, gpu_entry, arguments.expect
 
 

@@ -242,11 +242,12 @@ class Plan:
     def expected(self, torch, variant=None):
         """What the measuring process of a torch build must find imported, the libraries that the variant uses included: another
         version of one measures the variant's cells again, and no others."""
-        environment = self.environments.get(torch)
-        stated = environment.expected() if environment else installed_versions()
-        version_of = environment.packages.get if environment else package_version
         used = libraries_of(recipe_of(variant, self.root)) if variant in self.config["variants"] else []
-        libraries = state({name: version_of(name) for name in used if f",{name}=" not in stated})
+        environment = self.environments.get(torch)
+        if environment:
+            return environment.expected(used)
+        stated = installed_versions()
+        libraries = state({name: package_version(name) for name in used if f",{name}=" not in stated})
         return ",".join(filter(None, [stated, libraries]))
 
     def threads(self, gpu, cluster):
