@@ -16,6 +16,7 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 ETC = Path("/etc/slurm")
 NODES = {"node-a": ("a100", 2), "node-t": ("t4", 1), "node-v": ("v100", 1)}  # node: (GPU type, how many)
+FEATURES = {"node-a": "a100_sxm_40gb", "node-t": "t4", "node-v": "v100_sxm_16gb"}
 TIMEOUT_S = 60
 CONFIG = """\
 ClusterName=diffbench-tests
@@ -131,7 +132,9 @@ class Cluster:
             files = f"{self.folder}/devices/{kind}_[0-{count - 1}]"
             gres.append(f"NodeName={node} Name=gpu Type={kind} File={files}")
             address = f"NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
-            nodes.append(f"NodeName={node} {address} CPUs=8 RealMemory=64000 Gres=gpu:{kind}:{count} Feature={kind}")
+            nodes.append(
+                f"NodeName={node} {address} CPUs=8 RealMemory=64000 Gres=gpu:{kind}:{count} Feature={FEATURES[node]}"
+            )
         text = CONFIG.format(host=host, ctld_port=ctld_port, folder=self.folder, nodes="\n".join(nodes))
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "gres.conf").write_text("\n".join(gres) + "\n")

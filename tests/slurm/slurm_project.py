@@ -52,7 +52,7 @@ class ClusterProject(Project):
         self.configure(**{**defaults, "variants": ["eager"], "measurement": QUICK, **config})
 
     def stand_in(self, gpus):
-        for name in ("A100", "T4", "V100"):
+        for name in ("A100", "A100-40GB-SXM", "A100-80GB-SXM", "T4", "V100"):
             gpus[name].update(device="cpu", job=dict(JOB))
 
     def command(self, *arguments):

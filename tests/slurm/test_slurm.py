@@ -91,6 +91,16 @@ def test_a_run_on_another_device_than_it_names_is_refused(cluster, tmp_path):
     )
 
 
+def test_a_card_of_a_family_is_asked_for_by_a_feature_of_its_node(cluster, tmp_path):
+    project = ClusterProject(tmp_path / "project", name="features", gpus=["A100-40GB-SXM", "A100-80GB-SXM"])
+    before = cluster.job_ids()
+    result = project.measure("--retries", 0, check=False)
+    (job,) = cluster.jobs(after=before)
+    assert (job["JOB_GRES"], job["Features"]) == ("gpu:a100:1", "a100_sxm_40gb")
+    assert project.runs() == {("A100-40GB-SXM", "1", "1")}
+    assert result.returncode != 0 and "sbatch: error" in result.output, "the cluster has no such feature"
+
+
 def test_rounds_of_a_cell_can_share_one_allocation(cluster, tmp_path):
     project = ClusterProject(tmp_path / "project", name="grouped", gpus=["V100"], rounds=2)
     project.switch_on("groups", "group-components", "set-resource-scopes", "resources")

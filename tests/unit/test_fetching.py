@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 from diffbench.commands import fetch_weights
 from diffbench.vocabulary.errors import SetupError
+from hub import Hub
 
 FAILED = "weights of stable-diffusion-v1-5/stable-diffusion-v1-5 at revision 451f4fe16113 cannot be fetched: "
 
@@ -56,6 +57,47 @@ def test_a_token_counts_wherever_the_hub_looks_for_it(tmp_path, name, value, fou
         result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT / "workflow/scripts")
         assert result.stdout == f"{expected}\n", result.stderr
         (tmp_path / "token").write_text("hf_of_a_login\n")
+
+
+FETCH = """
+import sys
+from diffbench.commands import fetch_weights
+from diffbench.vocabulary.errors import SetupError
+source = {"hub_id": "gated/one", "revision": sys.argv[1], "gated": True}
+try:
+    fetch_weights.check_token([source])
+    print(*fetch_weights.fetch_configuration(source))
+except SetupError as error:
+    print(error)
+"""
+
+
+def test_a_gated_model_needs_a_token_only_while_files_of_it_are_not_in_the_cache(tmp_path):
+    repository, revision = tmp_path / "repository", "0123456789abcdef0123456789abcdef01234567"
+    repository.mkdir()
+    for name in ("model_index.json", "config.json"):
+        (repository / name).write_text("{}")
+    hub = Hub()
+    hub.add("gated/one", repository, revision, gated=True)
+    environment = {key: text for key, text in os.environ.items() if not key.startswith(("HF_", "HUGGING_FACE_"))}
+    environment.update(HF_HOME=str(tmp_path / "cache"), HF_ENDPOINT=hub.url, PYTHONPATH=str(ROOT / "workflow/scripts"))
+
+    def fetch(**variables):
+        command = [sys.executable, "-c", FETCH, revision]
+        result = subprocess.run(command, env={**environment, **variables}, capture_output=True, text=True)
+        return result.stdout.strip() or result.stderr
+
+    try:
+        assert fetch().startswith("gated/one is gated: accept its licence")
+        assert fetch(HF_TOKEN=hub.token) == fetch() == "gated/one, configuration files: fetched"
+        (cached,) = (tmp_path / "cache").rglob("snapshots/*/config.json")
+        cached.unlink()
+        assert fetch().startswith("gated/one is gated: accept its licence")
+        assert fetch(HF_TOKEN=hub.token) == "gated/one, configuration files: fetched"
+        assert cached.exists()
+    finally:
+        hub.shutdown()
+        hub.server_close()
 
 
 def test_a_gated_model_without_a_token_is_one_line(monkeypatch):

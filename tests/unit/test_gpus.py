@@ -115,6 +115,39 @@ def test_a_job_asks_for_the_gpu_of_its_cell_and_for_nothing_that_another_asks_fo
     assert job_of({"job": {"minutes": 5}}) == {"cpus": 4, "memory_mib": 32000, "minutes": 5}
 
 
+def test_a_job_asks_for_a_feature_where_its_gpu_has_one():
+    asked = requests({name: GPUS[name] for name in ("A100-80GB-SXM", "T4")})
+    assert asked["gpu_model"] == {"A100-80GB-SXM": "a100", "T4": "t4"}
+    assert asked["constraint"] == {"A100-80GB-SXM": "a100_sxm_80gb", "T4": None}
+
+
+def test_no_two_sizes_of_memory_are_asked_for_by_the_same_names():
+    sizes = {}
+    for entry in GPUS.values():
+        if "slurm" in entry and "memory_gib" in entry:
+            sizes.setdefault(tuple(sorted(entry["slurm"].items())), set()).add(entry["memory_gib"])
+    assert len(sizes) > 10
+    assert not [asked for asked, found in sizes.items() if len(found) > 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "device_name", "memory_gib"),
+    [
+        ("A100-80GB-SXM", "NVIDIA A100-SXM4-40GB", 39.4),
+        ("A100-80GB-SXM", "NVIDIA A100 80GB PCIe", 79.2),
+        ("V100-32GB-PCIe", "Tesla V100-PCIE-16GB", 15.8),
+        ("V100-32GB-PCIe", "Tesla V100S-PCIE-32GB", 31.7),
+        ("H100-NVL", "NVIDIA H100 PCIe", 79.6),
+    ],
+)
+def test_another_card_of_the_family_is_refused(name, device_name, memory_gib):
+    with pytest.raises(
+        SetupError, match=f"the run is for gpu {name}, but this device is '{device_name}'; run it where"
+    ):
+        check_device(name, GPUS[name], device_name, memory_gib * 1024)
+    check_device(name.split("-")[0], GPUS[name.split("-")[0]], device_name, memory_gib * 1024)
+
+
 def test_every_gpu_of_the_published_matrix_can_be_asked_for():
     names = yaml.safe_load((ROOT / "config/full.yaml").read_text(encoding="utf-8"))["gpus"]
     check_cluster(names, {name: GPUS[name] for name in names}, None, threads=4)

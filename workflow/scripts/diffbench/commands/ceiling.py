@@ -6,9 +6,7 @@ full disk) is one line, exit code 1 and no row.
 
 import argparse
 import os
-import tempfile
 import time
-from pathlib import Path
 
 from diffbench.catalogue.devices import find_device
 from diffbench.measurement import allocation
@@ -24,6 +22,7 @@ from diffbench.system import files
 from diffbench.system.arguments import Parser, path
 from diffbench.system.printing import print_anywhere
 from diffbench.system.program_end import run_program
+from diffbench.system.run_folder import run_folder
 from diffbench.vocabulary.columns import CEILING_COLUMNS
 from diffbench.vocabulary.errors import SetupError
 
@@ -55,9 +54,9 @@ def measure_ceiling(arguments):
     spec = {**place, "gpu_entry": gpu_entry, "environment": parse_expected(expected), "dtypes": arguments.dtypes}
     spec["threads"] = arguments.threads
     device = find_device(gpu, gpu_entry)
-    with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
-        spec["events"] = str(Path(folder) / "events.jsonl")
-        own = child_environment(Path(folder), device.kind, arguments.threads, arguments.torch)
+    with run_folder() as folder:
+        spec["events"] = str(folder / "events.jsonl")
+        own = child_environment(folder, device.kind, arguments.threads, arguments.torch)
         environment = {**own, **device.environment()}
         asked_at_s = time.monotonic()
         with open(arguments.log or os.devnull, "ab") as log, locked(device.identity) as lock:
@@ -66,9 +65,7 @@ def measure_ceiling(arguments):
             monitor = Monitor(events=spec["events"])
             owner = owner_of(arguments)
             template = template_of(arguments, owner, 1)
-            death = run_child(
-                spec, Path(folder) / "spec.json", environment, log, lock, limits, monitor, owner, template
-            )
+            death = run_child(spec, folder / "spec.json", environment, log, lock, limits, monitor, owner, template)
         events = read_events(spec["events"])
     if death:
         raise SetupError(f"the ceilings of gpu {gpu}: {death[1]}; --log FILE keeps what the process printed")

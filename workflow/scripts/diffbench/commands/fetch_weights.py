@@ -13,7 +13,7 @@ from pathlib import Path
 from diffbench.catalogue.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
 from diffbench.catalogue.sources import folder_of
 from diffbench.libraries.failure import fault_of, text_of
-from diffbench.measurement.snapshot import download
+from diffbench.measurement.snapshot import download, find_folder
 from diffbench.system.arguments import Parser
 from diffbench.system.printing import print_anywhere, say
 from diffbench.system.program_end import run_program
@@ -22,6 +22,10 @@ from diffbench.vocabulary.errors import SetupError, Unsupported, one_line
 LONGEST = 190  # characters of a line
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 DTYPES = (HALF, "float16", "bfloat16", "float32")
+GATED = (
+    "{} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it, or "
+    "run `hf auth login`"
+)
 
 
 def parse_arguments(arguments=None):
@@ -33,13 +37,19 @@ def parse_arguments(arguments=None):
 
 
 def check_token(sources):
-    """Raises SetupError where a model is gated and there is no token."""
-    gated = [source["hub_id"] for source in sources if source.get("gated") and not folder_of(source)]
+    """Raises SetupError where a model is gated, not in the hub's cache, and there is no token."""
+    gated = [source for source in sources if source.get("gated") and not folder_of(source) and not is_cached(source)]
     if gated and not has_token():
-        raise SetupError(
-            f"{gated[0]} is gated: accept its licence on the hub, and set HF_TOKEN to a token of yours that may read it, or "
-            "run `hf auth login`"
-        )
+        raise SetupError(GATED.format(gated[0]["hub_id"]))
+
+
+def is_cached(source):
+    """Whether the hub's cache has the pinned revision of a source; files may be missing there."""
+    try:
+        find_folder(source)
+    except SetupError:
+        return False
+    return True
 
 
 def has_token():
@@ -64,6 +74,8 @@ def telling(what, source):
     except (SetupError, Unsupported):
         raise
     except Exception as error:
+        if type(error).__name__ == "GatedRepoError":
+            raise SetupError(GATED.format(source["hub_id"])) from None
         where = f"{what} of {source['hub_id']} at revision {source['revision'][:12]}"
         raise SetupError(one_line(f"{where} cannot be fetched: {reason_of(error)}", LONGEST)) from None
 

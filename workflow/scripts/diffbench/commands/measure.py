@@ -35,6 +35,7 @@ from diffbench.system.compiler_caches import CACHES, SHARED, cell_cache
 from diffbench.system.folders import check_file
 from diffbench.system.printing import print_anywhere
 from diffbench.system.program_end import run_program
+from diffbench.system.run_folder import run_folder
 from diffbench.vocabulary.columns import CALL_COLUMNS, COLUMNS
 from diffbench.vocabulary.errors import DiffbenchError, SetupError
 from diffbench.vocabulary.sizes import NATIVE, name_at
@@ -139,10 +140,10 @@ def measure(arguments):
         "round": arguments.round,
         "definition": found,
     }
-    with tempfile.TemporaryDirectory(prefix="diffbench-") as folder:
-        rows, samples = supervise(arguments, gpu_entry, definition, identity, Path(folder))
+    with run_folder() as folder:
+        rows, samples = supervise(arguments, gpu_entry, definition, identity, folder)
         texts = [files.to_csv(samples, CALL_COLUMNS), files.to_csv(rows, COLUMNS)]
-        put_or_keep(arguments.output, dict(zip(FILES, texts)), {OUTPUTS: Path(folder) / OUTPUTS})
+        put_or_keep(arguments.output, dict(zip(FILES, texts)), {OUTPUTS: folder / OUTPUTS})
     return rows
 
 
