@@ -229,6 +229,18 @@ def test_the_home_folder_of_a_user_that_there_is_not_is_told():
     )
 
 
+def test_a_document_may_be_in_a_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/alice")
+    assert plan(documents=["~/speed.md", "docs/speed.md"]).config["documents"] == [
+        "/home/alice/speed.md",
+        "docs/speed.md",
+    ]
+    with pytest.raises(
+        DiffbenchError, match="^config: documents: ~nosuchuser/a.md: there is no home folder of 'nosuchuser'"
+    ):
+        plan(documents=["~nosuchuser/a.md"])
+
+
 @pytest.mark.parametrize("key", ["external", "documents"])
 def test_a_path_with_a_null_byte_is_refused(key):
     with pytest.raises(DiffbenchError, match=rf"^config: {key}\[0\]: found 'a\\x00b.md', expected "):

@@ -41,7 +41,7 @@ def find_sources(patterns, own):
     """
     sources = {}
     for pattern in patterns:
-        pattern = expand_user(pattern)
+        pattern = expand_user(pattern, "external", HINT)
         # glob.glob and not Path.glob, which takes no absolute pattern
         there = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
         paths = [Path(path) for path in there]
@@ -62,13 +62,13 @@ def find_sources(patterns, own):
     return list(sources.values())
 
 
-def expand_user(pattern):
-    """The pattern with the home folder for `~`. Raises DiffbenchError for that of a user that there is not."""
+def expand_user(pattern, key, hint):
+    """A path of the config's `key` with the home folder for `~`. Raises DiffbenchError with the hint for an unknown user."""
     try:
         return str(Path(pattern).expanduser())
     except RuntimeError:
         user = Path(pattern).parts[0][1:]
-        raise DiffbenchError(f"config: external: {pattern}: there is no home folder of {user!r}; {HINT}") from None
+        raise DiffbenchError(f"config: {key}: {pattern}: there is no home folder of {user!r}; {hint}") from None
 
 
 def files_in(paths):

@@ -20,7 +20,7 @@ from diffbench.vocabulary.errors import DiffbenchError, SetupError, describe_mis
 from diffbench.vocabulary.sizes import NATIVE, sized, split_name
 
 from .cluster import job_of
-from .external import external_cells, find_sources
+from .external import expand_user, external_cells, find_sources
 
 RUN = [*CELL, "round"]
 PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name tells its size
@@ -90,6 +90,7 @@ def resolve_config(config, root=ROOT, conda=False):
         }
         for partial in resolved["exclude"]
     ]
+    resolved["documents"] = [expand_user(path, "documents", "name a Markdown file") for path in resolved["documents"]]
     for number, column in enumerate(resolved["tables"].get("columns", [])):
         check_known(f"tables.columns[{number}].variant", [column["variant"]], resolved["variants"])
         check_known(f"tables.columns[{number}].torch", [column["torch"]], resolved["torch"])
