@@ -26,7 +26,7 @@ TESTS = {
     "data/consistency": ["consistency"],
     "data/fidelity_csv": ["fidelity"],
     "libraries/failure": ["failure", "starved", "refusal", "causes"],
-    "libraries/refusal": ["failure", "starved", "refusal", "causes"],
+    "mechanisms/refusal": ["failure", "starved", "refusal", "causes"],
     "libraries/releases": ["library_releases"],
     "libraries/versions": ["versions"],
     "measurement/allocation": ["allocation", "gpus"],

@@ -54,7 +54,6 @@ def run_stages(
     """
     import torch
 
-    from diffbench.catalogue.definition import compiles
     from diffbench.libraries.failure import classify
     from diffbench.measurement.measure_stage import free_stage, measure_stage
 

@@ -19,12 +19,13 @@ import torch  # noqa: E402
 from torch.autograd import DeviceType  # noqa: E402
 from torch.profiler import ProfilerActivity, profile, record_function  # noqa: E402
 
-from diffbench.catalogue.definition import SCALES, compiles, resolve  # noqa: E402
+from diffbench.catalogue.definition import SCALES, resolve  # noqa: E402
 from diffbench.measurement.measure_stage import release
 from diffbench.measurement.provenance import read_device  # noqa: E402
 from diffbench.measurement.stage import Stage
 from diffbench.measurement.timer import TimedLoop  # noqa: E402
 from diffbench.mechanisms.dtype import choose_dtype  # noqa: E402
+from diffbench.mechanisms.registry import compiles  # noqa: E402
 
 LONG_US = 100  # a gap that is bad
 LOOP, SCHEDULER = "diffbench loop", "diffbench scheduler"

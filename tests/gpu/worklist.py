@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from datasets import key_of
 
-from diffbench.catalogue.definition import ROOT, compiles, entry, planned_digest, recipe_of
+from diffbench.catalogue.definition import ROOT, entry, planned_digest, recipe_of
 from diffbench.catalogue.yaml_file import read_yaml
+from diffbench.mechanisms.registry import compiles
 from diffbench.vocabulary.errors import DiffbenchError
 from diffbench.vocabulary.sizes import NATIVE, name_at
 

@@ -10,7 +10,7 @@ from test_refusal import BITSANDBYTES, TORCHAO, raise_in
 
 from diffbench.libraries import failure
 from diffbench.libraries.failure import chain, classify, fault_of, forget_failures, is_out_of_memory, refusing
-from diffbench.libraries.refusal import refusals, refusing_mechanism
+from diffbench.mechanisms.refusal import refusals, refusing_mechanism
 from diffbench.vocabulary.errors import DiffbenchError, Invalid, SetupError, Unsupported
 
 

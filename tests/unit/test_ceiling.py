@@ -10,8 +10,9 @@ import pytest
 from test_ceilings import ceiling_row, summary_of, write
 
 from conftest import ROOT, WHOLE_CONFIG
-from diffbench.catalogue.definition import dtype_of, recipe_of, resolve
+from diffbench.catalogue.definition import recipe_of, resolve
 from diffbench.data.ceilings import read_ceilings
+from diffbench.mechanisms.dtype import dtype_of
 from diffbench.plan.matrix import Plan
 from diffbench.statistics.ceilings import ceiling_columns
 from diffbench.tables.recipe import write_recipe

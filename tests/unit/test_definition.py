@@ -7,9 +7,7 @@ from diffbench.catalogue.definition import (
     SETTINGS,
     architecture,
     check_limits,
-    compiles,
     digest,
-    dtype_of,
     entry,
     needs_files,
     option,
@@ -17,6 +15,8 @@ from diffbench.catalogue.definition import (
     recipe_of,
     resolve,
 )
+from diffbench.mechanisms.dtype import dtype_of
+from diffbench.mechanisms.registry import compiles
 from diffbench.vocabulary.errors import DiffbenchError
 
 FROM_HUB = {"class": "P", "hub_id": "owner/name", "revision": "1" * 40, "modules": ["unet"], "steps": 50, "call": {}}

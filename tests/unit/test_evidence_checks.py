@@ -14,7 +14,7 @@ import torch
 from diffbench.measurement import stage
 from diffbench.measurement.evidence_checks import Check, free_memory, verify
 from diffbench.measurement.rows import assemble
-from diffbench.mechanisms import attention
+from diffbench.mechanisms import attention_kernels, denoiser_calls
 from diffbench.vocabulary.columns import RATE
 from diffbench.vocabulary.errors import Invalid, Unsupported
 from running import measure, measuring_processes, rows_of
@@ -37,7 +37,7 @@ def test_a_check_that_cannot_run_leaves_the_number_and_says_so(tmp_path, monkeyp
     def fail(module, call):
         raise error
 
-    monkeypatch.setattr(attention, "profile_step", fail)
+    monkeypatch.setattr(attention_kernels, "profile_step", fail)
     (outcome,) = run_stages(tmp_path, variant="sdpa-math")  # forces a kernel, so it has to look at it
     columns = outcome.columns
     assert (outcome.status, columns["phase"]) == ("ok", "evidence"), outcome
@@ -102,7 +102,7 @@ def test_the_reason_is_the_lack_of_memory_behind_an_error():
 
 def test_a_call_that_fails_before_the_denoiser_says_why():
     def look(call):
-        attention.profile_step(torch.nn.Linear(2, 2), lambda: [].pop())
+        denoiser_calls.profile_step(torch.nn.Linear(2, 2), lambda: [].pop())
 
     assert checked(Check("sdpa_backend", look)).columns["unverified"] == "sdpa_backend: IndexError: pop from empty list"
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_starved import variant_of
 
-from diffbench.mechanisms.options import offload
+from diffbench.mechanisms.offload import offload
 from diffbench.vocabulary.errors import Invalid
 
 

@@ -16,10 +16,8 @@ from diffbench.catalogue.definition import catalogue, resolve
 from diffbench.measurement.inputs import make_image
 from diffbench.measurement.load import load_pipeline
 from diffbench.measurement.stage import Stage
-from diffbench.measurement.variant import MECHANISMS as MEASURED
-from diffbench.measurement.variant import ON_LOADING
+from diffbench.mechanisms.caching import NEED_TIMESTEP
 from diffbench.mechanisms.dtype import choose_dtype
-from diffbench.tables.mechanisms import MECHANISMS, TIMED
 from diffbench.tables.recipe import PROMPT, write_recipe
 from diffbench.vocabulary.errors import Unsupported
 
@@ -236,16 +234,11 @@ def test_the_lines_of_every_pipeline_are_python():
         assert "num_inference_steps=" in code and "from_pretrained(" in code
 
 
-def test_every_mechanism_has_its_lines_in_the_order_in_which_it_is_applied():
-    assert list(MECHANISMS) == list(MEASURED)
-    assert ON_LOADING == ("dtype",)
-
-
 def test_caches_that_ask_for_the_timestep_are_known():
     configs = {variant["caching"]["config"] for variant in catalogue("variants").values() if variant.get("caching")}
     for name in filter(lambda name: hasattr(diffusers, name), configs):
         accepted = inspect.signature(getattr(diffusers, name)).parameters
-        assert ("current_timestep_callback" in accepted) == (name in TIMED), name
+        assert ("current_timestep_callback" in accepted) == (name in NEED_TIMESTEP), name
 
 
 def test_what_only_a_gpu_does():

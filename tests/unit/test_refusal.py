@@ -5,8 +5,8 @@ import torch
 from test_failure import HANDLE
 
 from diffbench.libraries.failure import classify
-from diffbench.libraries.refusal import refusals
-from diffbench.mechanisms.attention import sdpa_context, within
+from diffbench.mechanisms.refusal import refusals
+from diffbench.mechanisms.sdpa_backend import sdpa_context, within
 from diffbench.vocabulary.errors import Unsupported
 from stages import run_stages
 

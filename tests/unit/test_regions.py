@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from diffbench.mechanisms.regions import REGION, SHOWS_COMPILED_CODE, check_blocks, judge
+from diffbench.mechanisms.compiled_blocks import REGION, check_blocks, judge, shows_compiled_code
 from diffbench.vocabulary.errors import Invalid
 
-pytestmark = pytest.mark.skipif(not SHOWS_COMPILED_CODE, reason="this torch does not show compiled code in a profile")
+pytestmark = pytest.mark.skipif(not shows_compiled_code(), reason="this torch does not show compiled code in a profile")
 
 
 class Block(torch.nn.Module):

@@ -9,10 +9,11 @@ from test_failure import HANDLE, NO_ENGINE
 from diffbench.libraries.failure import classify
 from diffbench.measurement import load
 from diffbench.mechanisms import cuda_graph
-from diffbench.mechanisms.attention import set_attention, set_attention_backend
+from diffbench.mechanisms.attention import set_attention
+from diffbench.mechanisms.attention_backend import set_attention_backend
 from diffbench.mechanisms.caching import enable_caching
-from diffbench.mechanisms.compilation import compile_by_accelerate, compile_by_diffusers
-from diffbench.mechanisms.options import offload
+from diffbench.mechanisms.offload import offload
+from diffbench.mechanisms.regional import compile_by_accelerate, compile_by_diffusers
 from diffbench.vocabulary.errors import Unsupported
 
 STARVED = [RuntimeError("CUDA driver error: out of memory"), RuntimeError(HANDLE), ValueError("CUDA out of memory")]
@@ -44,6 +45,7 @@ def variant_of(module, device="cpu", **recipe):
         pipeline=pipeline,
         description=description,
         recipe=recipe,
+        compiles=False,
         device=torch.device(device),
         modules=lambda: {"unet": module},
         denoiser=lambda: module,
@@ -96,7 +98,8 @@ def test_memory_that_runs_out_in_a_quantization_is_oom(monkeypatch):
     from diffbench.mechanisms import quantization
 
     monkeypatch.setattr(quantization.importlib, "import_module", lambda name: None)
-    monkeypatch.setitem(quantization.LIBRARIES, "torchao", starve(RuntimeError(NO_ENGINE)))
+    torchao = quantization.LIBRARIES["torchao"]._replace(quantize=starve(RuntimeError(NO_ENGINE)))
+    monkeypatch.setitem(quantization.LIBRARIES, "torchao", torchao)
     with pytest.raises(RuntimeError) as caught:
         quantization.quantize(
             variant_of(torch.nn.Linear(2, 2)), {"library": "torchao", "config": "Int8WeightOnlyConfig"}

@@ -86,7 +86,7 @@ def test_another_attention_is_another_computation_of_the_same(tmp_path, eager, v
 
 
 def test_kernels_are_told_by_their_names_in_a_profile():
-    from diffbench.mechanisms.attention import kernels_of
+    from diffbench.mechanisms.attention_kernels import kernels_of
 
     flash, math = "aten::_scaled_dot_product_flash_attention", "aten::_scaled_dot_product_attention_math"
     assert kernels_of({"aten::mm": 3, flash: 8}) == {"flash": 8}
@@ -245,7 +245,7 @@ def test_bases_that_lead_back_are_one_line(project):
 def test_weights_of_convolutions_over_frames_have_a_layout_of_their_own():
     import torch
 
-    from diffbench.mechanisms.options import set_memory_format
+    from diffbench.mechanisms.memory_format import set_memory_format
 
     class Pipeline:
         unet = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.Conv2d(4, 4, 3), torch.nn.Linear(4, 4))

@@ -12,10 +12,11 @@ from conftest import WHOLE_CONFIG as CONFIG
 from diffbench.catalogue.definition import recipe_of
 from diffbench.catalogue.environments import read_environment
 from diffbench.commands.measure import parse_arguments
-from diffbench.libraries import versions
-from diffbench.libraries.versions import LIBRARIES, installed_libraries, libraries_of, package_version
+from diffbench.libraries.versions import package_version
 from diffbench.measurement.provenance import check_environment
 from diffbench.measurement.setup_checks import resolve_place
+from diffbench.mechanisms import registry
+from diffbench.mechanisms.registry import LIBRARIES, installed_libraries, libraries_of
 from diffbench.plan import matrix
 from diffbench.plan.matrix import Plan
 from diffbench.vocabulary.errors import SetupError
@@ -137,7 +138,7 @@ def test_what_is_installed_is_listed_by_name():
     ],
 )
 def test_what_is_installed_is_one_text(monkeypatch, installed, text):
-    monkeypatch.setattr(versions, "package_version", installed.get)
+    monkeypatch.setattr(registry, "package_version", installed.get)
     assert installed_libraries() == text
 
 
@@ -145,7 +146,7 @@ def test_what_is_installed_is_one_text(monkeypatch, installed, text):
     "name", ["bitsandbytes", "flash-attn", "flash-attn-3", "kernels", "peft", "sageattention", "torchao", "xformers"]
 )
 def test_each_library_is_looked_for(monkeypatch, name):
-    monkeypatch.setattr(versions, "package_version", {name: "1.0"}.get)
+    monkeypatch.setattr(registry, "package_version", {name: "1.0"}.get)
     assert installed_libraries() == f"{name} 1.0"
 
 

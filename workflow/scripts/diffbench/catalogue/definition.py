@@ -9,6 +9,7 @@ import json
 import re
 from pathlib import Path
 
+from diffbench.mechanisms.registry import compiles, conflicts_of
 from diffbench.system.compiler_caches import SHARED
 from diffbench.vocabulary.errors import DiffbenchError, list_known
 from diffbench.vocabulary.sizes import NATIVE
@@ -20,19 +21,6 @@ from .yaml_file import read_yaml, shared_yaml
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
 RANDOM_WEIGHTS = 2  # which numbers random weights are: to be raised where random_weights.py comes to draw others
-COMPILING = ("compile", "regional", "compile_vae", "compile_text_encoder")  # the mechanisms of a variant that compile
-APART = (  # what would undo or hide the other
-    ("compile", "regional"),
-    ("cuda_graph", "compile"),
-    ("cuda_graph", "regional"),
-    ("cuda_graph", "offload"),
-    ("cuda_graph", "caching"),
-    ("cuda_graph", "sdpa_backend"),
-    ("compile", "sdpa_backend"),
-    ("regional", "sdpa_backend"),
-)
-TF32 = "tf32"  # the dtype of a variant with float32 weights that are multiplied in TF32
-HALF = "half"  # the dtype of a variant that takes each pipeline's own, also on a CPU
 PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
 SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
@@ -93,11 +81,8 @@ def recipe_of(variant, root=ROOT):
         merged = {**own, **merged, "base": own.get("base")}
         variant = own.get("base")
     recipe = {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
-    for one, other in APART:
-        if one in recipe and other in recipe:
-            raise DiffbenchError(
-                f"config/variants.yaml: {seen[0]}: {one} and {other} do not go together; name one of them"
-            )
+    for one, other in conflicts_of(recipe):
+        raise DiffbenchError(f"config/variants.yaml: {seen[0]}: {one} and {other} do not go together; name one of them")
     return recipe
 
 
@@ -172,19 +157,6 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
     }
 
 
-def own_dtype(stage):
-    """The dtype that a stage is measured in on a GPU, by its name."""
-    return stage.get("dtype", "float16")
-
-
-def dtype_of(stage, recipe, is_cpu):
-    """The name of the dtype that a stage is measured in under a variant's recipe: the variant's, else the stage's own on a GPU
-    and float32 on a CPU; `tf32` is one of them."""
-    own = own_dtype(stage)
-    asked = recipe.get("dtype")
-    return {None: "float32" if is_cpu else own, HALF: own}.get(asked, asked)
-
-
 def needs_files(stage, weights):
     """Whether a stage of the catalogue is made from files of its hub id: its weights, or its configuration."""
     return weights == "pretrained" or "architecture" not in stage
@@ -194,11 +166,6 @@ def planned_digest(config, pipeline, batch_size, size, variant, root=ROOT):
     """The definition hash that a config gives to a cell's pipeline, batch size, size and variant. Raises DiffbenchError."""
     settings = config["weights"], config["scale"], config["measurement"]
     return digest(resolve(pipeline, batch_size, variant, *settings, root, size, config.get("cache", SHARED)))
-
-
-def compiles(recipe):
-    """Whether a variant's recipe compiles anything."""
-    return any(mechanism in recipe for mechanism in COMPILING)
 
 
 def digest(definition):

@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from diffbench.mechanisms.registry import setting_schemas
 from diffbench.vocabulary.errors import DiffbenchError, list_known, one_line
 
 from .definition import ROOT, catalogue_path, recipe_of
@@ -30,7 +31,15 @@ def validator(schema_name):
         return None
     kind = jsonschema.Draft202012Validator
     types = kind.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    return jsonschema.validators.extend(kind, type_checker=types)(read_yaml(schema_path(schema_name)))
+    return jsonschema.validators.extend(kind, type_checker=types)(read_schema(schema_name))
+
+
+def read_schema(schema_name):
+    """A schema of workflow/schemas/; that of variants with the settings of all mechanisms."""
+    schema = read_yaml(schema_path(schema_name))
+    if schema_name == "variants":
+        schema["additionalProperties"]["properties"].update(setting_schemas())
+    return schema
 
 
 def schema_path(schema_name):

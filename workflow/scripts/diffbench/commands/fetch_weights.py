@@ -10,10 +10,11 @@ import os
 import sys
 from pathlib import Path
 
-from diffbench.catalogue.definition import HALF, WEIGHTS, entry, needs_files, own_dtype
+from diffbench.catalogue.definition import WEIGHTS, entry, needs_files
 from diffbench.catalogue.sources import folder_of
 from diffbench.libraries.failure import fault_of, text_of
 from diffbench.measurement.snapshot import download, find_folder
+from diffbench.mechanisms.dtype import HALF, own_dtype
 from diffbench.system.arguments import Parser
 from diffbench.system.printing import print_anywhere, say
 from diffbench.system.program_end import run_program

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from diffbench.catalogue.definition import SCALES, SETTINGS, WEIGHTS, check_limits, compiles, digest, option, resolve
+from diffbench.catalogue.definition import SCALES, SETTINGS, WEIGHTS, check_limits, digest, option, resolve
 from diffbench.catalogue.devices import find_device
 from diffbench.catalogue.schema_checks import check_catalogues
 from diffbench.catalogue.sources import located
@@ -29,6 +29,7 @@ from diffbench.measurement.setup_checks import check_compiler, check_places, res
 from diffbench.measurement.start_method import or_spawned, owner_of, template_of
 from diffbench.measurement.supervisor import run_child
 from diffbench.measurement.toolchain import compiler_version
+from diffbench.mechanisms.registry import compiles
 from diffbench.system import files
 from diffbench.system.arguments import Parser, new_file, optional, path, percent, positive_integer
 from diffbench.system.compiler_caches import CACHES, SHARED, cell_cache

@@ -10,8 +10,12 @@ def same_release(found, named):
     return found is not None and named in (found, found.split("+")[0])
 
 
+def is_older(version, release):
+    """Whether a version, such as `2.13.0+cpu`, is older than a release, such as (2, 3); None or an empty text is the newest."""
+    numbers = re.findall(r"\d+", version or "")[:2]
+    return bool(numbers) and tuple(map(int, numbers)) < release
+
+
 def dtype_argument(library, version):
     """The name of `from_pretrained`'s argument for the dtype in a release of a library; None: in its newest one."""
-    numbers = re.findall(r"\d+", version or "")[:2]
-    is_old = numbers and tuple(map(int, numbers)) < DTYPE_SINCE[library]
-    return "torch_dtype" if is_old else "dtype"
+    return "torch_dtype" if is_older(version, DTYPE_SINCE[library]) else "dtype"

@@ -4,11 +4,11 @@ import time
 
 import torch
 
-from diffbench.catalogue.definition import compiles
 from diffbench.libraries.failure import forget_failures
-from diffbench.libraries.refusal import refusals
 from diffbench.mechanisms.dtype import choose_dtype
 from diffbench.mechanisms.graph_replays import PromisedGraphs
+from diffbench.mechanisms.refusal import refusals
+from diffbench.mechanisms.registry import compiles
 
 from .cache_hits import CompilerCache
 from .call_rates import rate_of, startup_columns, summarize_calls

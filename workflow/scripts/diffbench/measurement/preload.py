@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from diffbench.catalogue.definition import compiles
 from diffbench.libraries.failure import is_out_of_memory
+from diffbench.mechanisms.registry import compiles
 from diffbench.system.nvml import visible_capability
 
 from .garbage import importing

@@ -7,8 +7,9 @@ import sys
 import time
 from contextlib import contextmanager
 
-from diffbench.catalogue.definition import compiles, dtype_of
 from diffbench.libraries.failure import classify, fault_of
+from diffbench.mechanisms.dtype import dtype_of
+from diffbench.mechanisms.registry import compiles
 from diffbench.system.compiler_caches import cell_folder
 from diffbench.system.printing import flush, print_anywhere
 from diffbench.vocabulary.errors import DiffbenchError, SetupError, one_line, print_traceback

@@ -9,7 +9,8 @@ import torch
 
 from diffbench.catalogue.devices import cpu_name
 from diffbench.libraries.releases import same_release
-from diffbench.libraries.versions import installed_libraries, package_version
+from diffbench.libraries.versions import package_version
+from diffbench.mechanisms.registry import installed_libraries
 from diffbench.system.environment_variables import PADDING, recorded
 from diffbench.vocabulary.errors import SetupError
 

@@ -3,8 +3,7 @@
 import torch
 
 from diffbench.catalogue.call_arguments import describe_unknown, explicit
-from diffbench.catalogue.definition import compiles
-from diffbench.mechanisms.dtype import precision_evidence
+from diffbench.mechanisms.registry import compiles
 from diffbench.vocabulary.errors import SetupError
 from diffbench.vocabulary.sizes import NATIVE, dimensions
 
@@ -42,9 +41,7 @@ class Stage:
         if batch_argument is not None:  # without one the inputs carry the batch
             self.arguments[batch_argument] = self.batch_size
         self.work = WorkRecorder(self.pipeline, modules)
-        precision = precision_evidence(getattr(self.pipeline, modules[0]), definition["variant"])
         self.variant = Variant(self.pipeline, description, definition["variant"], device, self.batch_size)
-        self.variant.evidence += [precision] if precision else []
         self.work.watch(self.pipeline)
         self.recorder = LoopRecorder(self.pipeline, modules, device, compiles(definition["variant"]))
         self.outputs = OutputRecorder(self.pipeline, modules)

@@ -7,9 +7,9 @@ from importlib import import_module
 
 import torch
 
-from diffbench.catalogue.definition import compiles
 from diffbench.libraries.classes import find_class
 from diffbench.libraries.failure import refusing
+from diffbench.mechanisms.registry import compiles
 from diffbench.vocabulary.errors import Unsupported
 
 

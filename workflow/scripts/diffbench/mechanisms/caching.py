@@ -3,31 +3,35 @@
 import contextlib
 import inspect
 
-import diffusers
-import torch
-
-from diffbench.catalogue.definition import compiles
 from diffbench.libraries.classes import find_class
 from diffbench.libraries.failure import refusing
 from diffbench.vocabulary.errors import Invalid, Unsupported
 
-from .options import name_of, removing
+from .mechanism import CLASS_NAME, Mechanism, options_of
+from .python_lines import arguments
+from .torch_modules import name_of, removing
+
+TIMESTEP_CALLBACK = "current_timestep_callback"
+NEED_TIMESTEP = ("FasterCacheConfig", "PyramidAttentionBroadcastConfig")  # the classes that take this argument
 
 
 def enable_caching(variant, setting):
     """Enable the cache whose configuration class of Diffusers the setting names (`config`), with its `options`."""
+    import diffusers
+    import torch
+
     denoiser = variant.denoiser()
     if not hasattr(denoiser, "enable_cache"):
         raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_cache for {name_of(denoiser)}")
-    if compiles(variant.recipe) and not has_stance():
+    if variant.compiles and not has_stance():
         raise Unsupported(f"torch {torch.__version__} cannot show the cache hits of what is compiled: it takes 2.6")
     make = find_class(setting["config"])
     options = dict(setting.get("options", {}))
     first, steps = options.get("disable_cache_before_step", 0), variant.description["steps"]
     if steps <= first + 1:
         raise Unsupported(f"{steps} steps are too few: {setting['config']} begins after {first}")
-    if "current_timestep_callback" in inspect.signature(make).parameters:
-        options["current_timestep_callback"] = lambda: variant.pipeline.current_timestep
+    if TIMESTEP_CALLBACK in inspect.signature(make).parameters:
+        options[TIMESTEP_CALLBACK] = lambda: variant.pipeline.current_timestep
     reason = f"{setting['config']} does not work on {name_of(denoiser)}"
     with refusing(reason, ValueError, TypeError, NotImplementedError, AttributeError):
         denoiser.enable_cache(make(**options))
@@ -38,6 +42,8 @@ def enable_caching(variant, setting):
 def count_hits(variant, denoiser, call):
     """The share of the denoiser's linear layers that a call of the pipeline did not have to compute, as text. What was compiled
     runs eagerly meanwhile. Raises Invalid where it computed all of them."""
+    import torch
+
     counts = []
 
     def begin(module, arguments):
@@ -62,9 +68,40 @@ def count_hits(variant, denoiser, call):
 
 def has_stance():
     """Whether this torch can run eagerly what was compiled (from 2.6 on)."""
+    import torch
+
     return hasattr(getattr(torch, "compiler", None), "set_stance")
 
 
 def eagerly(compiled):
     """A context in which what was compiled runs as it is written."""
+    import torch
+
     return torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
+
+
+def write_lines(code, setting):
+    timestep = [f"{TIMESTEP_CALLBACK}=lambda: pipe.current_timestep"] * (setting["config"] in NEED_TIMESTEP)
+    options = ", ".join(filter(None, [arguments(**setting.get("options", {})), *timestep]))
+    code.add(f"{code.modules()[0]}.enable_cache({code.use(setting['config'])}({options}))")
+
+
+CACHING = Mechanism(
+    name="caching",
+    schema=options_of(
+        {"config": CLASS_NAME, "options": {"type": "object"}},
+        "a class of Diffusers and its options",
+        required=["config"],
+    ),
+    apply=enable_caching,
+    write_lines=write_lines,
+    meaning=(
+        "Results of some layers taken from earlier steps: `config`, a class for Diffusers' `enable_cache`, and "
+        "its `options`."
+    ),
+    evidence=(
+        "After the measured calls, in one more call of the pipeline: how many calls of the denoiser's linear "
+        "layers the cache saves, relative to the denoiser call that computes most. What was compiled runs eagerly"
+        " in it (torch 2.6 or newer). No call saved is `invalid`."
+    ),
+)

@@ -1,14 +1,25 @@
-"""Compiling the denoiser, its repeated blocks, the VAE's decoder and the text encoders."""
+"""Compiling the denoiser, the VAE's decoder and the text encoders by torch.compile."""
 
-import diffusers
-import torch
-
-from diffbench.libraries.failure import refusing
-from diffbench.vocabulary.errors import SetupError, Unsupported
+from diffbench.vocabulary.errors import Unsupported
 
 from .graph_replays import promises_graphs
-from .options import name_of
-from .regions import REGION, check_blocks
+from .mechanism import Mechanism, options_of
+from .python_lines import arguments, literal
+from .torch_modules import name_of
+
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+FLAG = {"type": "boolean", "expected": "true or false"}
+COMPILE_OPTIONS = {  # arguments of torch.compile
+    "mode": {
+        "enum": ["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"],
+        "expected": "a mode of torch.compile",
+    },
+    "fullgraph": FLAG,
+    "dynamic": FLAG,
+    "backend": {"type": "string", "minLength": 1, "expected": "the name of a backend"},
+    "options": {"type": "object"},
+}
+COMPILE_SCHEMA = options_of({**COMPILE_OPTIONS, "disable": FLAG}, "arguments of torch.compile")
 
 
 def note_compiled(variant, name, module, setting):
@@ -20,6 +31,8 @@ def note_compiled(variant, name, module, setting):
 
 def compile_denoiser(variant, setting):
     """Replace the stage's modules by their compiled forms, as the published code does; `setting` is torch.compile's."""
+    import torch
+
     check_backend(setting, variant.device)
     for name, module in variant.modules().items():
         setattr(variant.pipeline, name, torch.compile(module, **setting))
@@ -34,6 +47,8 @@ def check_backend(setting, device):
 
 def compile_vae(variant, setting):
     """Compile the VAE's decoder."""
+    import torch
+
     decoder = getattr(getattr(variant.pipeline, "vae", None), "decoder", None)
     if decoder is None:
         raise Unsupported(f"{name_of(variant.pipeline)} has no VAE with a decoder")
@@ -43,7 +58,9 @@ def compile_vae(variant, setting):
 
 def compile_text_encoders(variant, setting):
     """Compile every text encoder that the pipeline has."""
-    names = [name for name in ("text_encoder", "text_encoder_2", "text_encoder_3") if hasattr(variant.pipeline, name)]
+    import torch
+
+    names = [name for name in TEXT_ENCODERS if hasattr(variant.pipeline, name)]
     encoders = {name: getattr(variant.pipeline, name) for name in names if getattr(variant.pipeline, name) is not None}
     if not encoders:
         raise Unsupported(f"{name_of(variant.pipeline)} is given embeddings here: there is no text encoder to compile")
@@ -52,51 +69,62 @@ def compile_text_encoders(variant, setting):
         note_compiled(variant, name, getattr(variant.pipeline, name), setting)
 
 
-def compile_blocks(variant, setting):
-    """Compile the modules' repeated blocks, each kind once, and leave the rest as it is (regional compilation): by Diffusers' own
-    method, or, with `by: accelerate`, by accelerate's.
-
-    Raises Unsupported where this release cannot, or finds no block in a module that it knows to repeat.
-    """
-    options = {key: value for key, value in setting.items() if key != "by"}
-    by = setting.get("by", "diffusers")
-    if by not in BLOCKS:
-        raise SetupError(f"config/variants.yaml: regional.by: found {by!r}, expected one of {', '.join(BLOCKS)}")
-    for name, module in variant.modules().items():
-        kinds = BLOCKS[by](variant, name, module, options)
-        note_compiled(variant, name, getattr(variant.pipeline, name), options)
-        check_blocks(variant, name, kinds)
-    return f"regional by {by}"
+def write_denoiser(code, setting):
+    code.add(*(f"{module} = torch.compile({arguments(module, **setting)})" for module in code.modules()))
 
 
-def compile_by_diffusers(variant, name, module, options):
-    """Diffusers' compile_repeated_blocks; the catalogue's `blocks` stand in where the class names none that the model has.
-
-    Returns the classes of the blocks that repeat in the model, by either.
-    """
-    compile_repeated_blocks = getattr(module, "compile_repeated_blocks", None)
-    if compile_repeated_blocks is None:
-        raise Unsupported(f"Diffusers {diffusers.__version__} has no compile_repeated_blocks for {name_of(module)}")
-    present = {name_of(layer) for layer in module.modules()}
-    if not present.intersection(getattr(module, "_repeated_blocks", None) or ()):
-        module._repeated_blocks = [kind for kind in variant.description.get("blocks", []) if kind in present]
-    with refusing(
-        f"Diffusers {diffusers.__version__} finds no blocks to compile in this {name_of(module)}", ValueError
-    ):
-        compile_repeated_blocks(**options)
-    return present.intersection([*module._repeated_blocks, *variant.description.get("blocks", [])])
+def write_vae(code, setting):
+    code.add(f"pipe.vae.decoder = torch.compile({arguments('pipe.vae.decoder', **setting)})")
 
 
-def compile_by_accelerate(variant, name, module, options):
-    """accelerate's compile_regions: blocks that stand in lists, and every layer outside of them. Returns the class of both."""
-    try:
-        from accelerate.utils import compile_regions
-    except ImportError:
-        raise Unsupported("this release of accelerate has no compile_regions") from None
-    # whatever it raises for a model that it was not made for
-    with refusing(f"accelerate's compile_regions fails on {name_of(module)}", Exception):
-        setattr(variant.pipeline, name, compile_regions(module, **options))
-    return {REGION}
+def write_text_encoders(code, setting):
+    code.add(
+        f"for name in ({', '.join(map(literal, TEXT_ENCODERS))}):",
+        "    if getattr(pipe, name, None) is not None:",
+        f"        setattr(pipe, name, torch.compile({arguments('getattr(pipe, name)', **setting)}))",
+    )
 
 
-BLOCKS = {"diffusers": compile_by_diffusers, "accelerate": compile_by_accelerate}
+GRAPHS = (
+    "During the first call: dynamo's count of the graphs that it compiles for each module. A module that compiled"
+    " none or was never called is `invalid` before anything is measured. After the measured calls: a graph that "
+    "was compiled after the warm-up is `invalid`."
+)
+CUDA_GRAPHS = (
+    "Where the mode promises CUDA graphs on a GPU (`reduce-overhead`, `max-autotune`, `triton.cudagraphs`, "
+    "backend `cudagraphs`), also after the measured calls: how many CUDA graphs one call of the compiled module "
+    "replays, and how many of the compiled graphs Inductor left without one, by its own counter and log: `CUDA "
+    "graphs: 3 of 5 graphs (3 replayed in a call of unet), skipped: …`. No replay is `invalid`, with torch's "
+    "reason: the variant would be `compile-default` under another name. Torch 2.2 and older do not count the "
+    "graphs that they leave out."
+)
+COMPILE = Mechanism(
+    name="compile",
+    schema=COMPILE_SCHEMA,
+    apply=compile_denoiser,
+    write_lines=write_denoiser,
+    meaning=(
+        "Arguments of `torch.compile` for each module: `mode`, `fullgraph`, `dynamic`, `backend`, `options`, `disable`."
+    ),
+    evidence=f"{GRAPHS} {CUDA_GRAPHS}",
+    conflicts=("regional", "sdpa_backend"),
+    compiles=True,
+)
+COMPILE_VAE = Mechanism(
+    name="compile_vae",
+    schema=COMPILE_SCHEMA,
+    apply=compile_vae,
+    write_lines=write_vae,
+    meaning="The same for the VAE's decoder.",
+    evidence="As `compile`.",
+    compiles=True,
+)
+COMPILE_TEXT_ENCODER = Mechanism(
+    name="compile_text_encoder",
+    schema=COMPILE_SCHEMA,
+    apply=compile_text_encoders,
+    write_lines=write_text_encoders,
+    meaning="The same for every text encoder.",
+    evidence="As `compile`.",
+    compiles=True,
+)

@@ -1,10 +1,10 @@
 """CUDA graphs by hand: the denoiser's kernels recorded once for each shape and replayed."""
 
-import torch
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
-
 from diffbench.libraries.failure import is_out_of_memory
 from diffbench.vocabulary.errors import Invalid, Unsupported, one_line
+
+from .mechanism import Mechanism
+from .python_lines import literal
 
 MOST_GRAPHS = 8  # each has memory of its own
 WARMUP_CALLS = 3  # on a side stream before the recording, as torch's documentation on CUDA graphs has it
@@ -14,6 +14,9 @@ class Graph:
     """One recorded call: static inputs and outputs around a CUDA graph."""
 
     def __init__(self, forward, leaves, structure, device):
+        import torch
+        from torch.utils._pytree import tree_unflatten
+
         self.inputs = [leaf.to(device).clone() if torch.is_tensor(leaf) else leaf for leaf in leaves]
         arguments, keys = tree_unflatten(self.inputs, structure)
         side = torch.cuda.Stream()
@@ -29,6 +32,9 @@ class Graph:
 
     def replay(self, leaves):
         """The output for other inputs of the same shapes; a copy, for the next replay overwrites it."""
+        import torch
+        from torch.utils._pytree import tree_map
+
         for static, leaf in zip(self.inputs, leaves):
             if torch.is_tensor(static):
                 static.copy_(leaf)
@@ -39,6 +45,8 @@ class Graph:
 
 def signature_of(leaves, structure):
     """What two calls share that one recording serves: shapes and dtypes of tensors, all other values."""
+    import torch
+
     facts = [(tuple(leaf.shape), leaf.dtype) if torch.is_tensor(leaf) else repr(leaf) for leaf in leaves]
     return repr((structure, facts))
 
@@ -54,11 +62,11 @@ def record(forward, leaves, structure, device):
         raise
 
 
-def capture_graphs(variant, setting):
-    """Record the denoiser's forward as a CUDA graph at its first call with new shapes, and replay it from then on."""
-    if variant.device.type != "cuda":
-        raise Unsupported("CUDA graphs take a CUDA device")
-    denoiser = variant.denoiser()
+def replay_graphs(denoiser, device):
+    """Record the denoiser's forward as a CUDA graph at its first call with new shapes, and replay it from then on. Returns the
+    dictionary that keeps the Graphs. Raises Unsupported, at a call, where the denoiser cannot be recorded."""
+    from torch.utils._pytree import tree_flatten
+
     forward, graphs = denoiser.forward, {}
 
     def replayed(*arguments, **keys):
@@ -69,10 +77,18 @@ def capture_graphs(variant, setting):
                 raise Unsupported(
                     f"the denoiser is called in more than {MOST_GRAPHS} ways: a graph for each is none to replay"
                 )
-            graphs[signature] = record(forward, leaves, structure, variant.device)
+            graphs[signature] = record(forward, leaves, structure, device)
         return graphs[signature].replay(leaves)
 
     denoiser.forward = replayed
+    return graphs
+
+
+def capture_graphs(variant, setting):
+    """Replay the denoiser's kernels. The evidence is how often."""
+    if variant.device.type != "cuda":
+        raise Unsupported("CUDA graphs take a CUDA device")
+    graphs = replay_graphs(variant.denoiser(), variant.device)
 
     def confirm(call):
         replays = sum(graph.replays for graph in graphs.values())
@@ -81,3 +97,22 @@ def capture_graphs(variant, setting):
         return f"{len(graphs)} CUDA graphs, replayed {replays} times"
 
     variant.check("cuda_graph", confirm)
+
+
+def write_lines(code, setting):
+    function = code.use("diffbench.mechanisms.cuda_graph.replay_graphs")
+    code.add(
+        "# diffbench's own: workflow/scripts must be on PYTHONPATH",
+        f"{function}({code.modules()[0]}, torch.device({literal(code.device)}))",
+    )
+
+
+CUDA_GRAPH = Mechanism(
+    name="cuda_graph",
+    schema={"enum": [True], "expected": "true"},
+    apply=capture_graphs,
+    write_lines=write_lines,
+    meaning=("`true`: the denoiser's kernels are recorded once as a CUDA graph and replayed. Nothing is compiled."),
+    evidence=("After the measured calls: recordings and replays. A recording that was never used again is `invalid`."),
+    conflicts=("compile", "regional", "offload", "caching", "sdpa_backend"),
+)

@@ -4,11 +4,9 @@ import contextlib
 import logging
 import re
 
-import torch
-
 from diffbench.vocabulary.errors import Invalid, one_line
 
-from .attention import run_step
+from .denoiser_calls import run_step
 
 MODES = ("reduce-overhead", "max-autotune")
 # where newer and older releases of torch log why a graph was left out
@@ -61,6 +59,8 @@ class Reasons(logging.Handler):
 @contextlib.contextmanager
 def counting_replays():
     """A list that grows by one with each replay of a CUDA graph."""
+    import torch
+
     plain, replays = torch.cuda.CUDAGraph.replay, []
 
     def replay(graph):
@@ -88,6 +88,8 @@ def judge(graphs, skips, replays, reasons):
 
     Raises Invalid where a call of the first module, the denoiser if it is compiled so, replays none.
     """
+    import torch
+
     reason = ", ".join(reasons).replace(";", ",") or "torch gives no reason"
     called = next(iter(replays))
     if not replays[called]:

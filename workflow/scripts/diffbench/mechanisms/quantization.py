@@ -1,40 +1,27 @@
-"""Quantizing the linear layers of a stage's modules, with torchao or bitsandbytes."""
+"""Quantizing the linear layers of a stage's modules. A library is one entry of LIBRARIES."""
 
 import collections
 import importlib
-
-import torch
+import re
+from typing import Callable, NamedTuple
 
 from diffbench.libraries.failure import refusing
-from diffbench.vocabulary.errors import Invalid, SetupError, Unsupported, one_line
+from diffbench.vocabulary.errors import DiffbenchError, Invalid, SetupError, Unsupported, list_known, one_line
 
-from .options import name_of
+from .mechanism import CLASS_NAME, Mechanism, Refusal, options_of
+from .python_lines import arguments, literal
+from .torch_modules import name_of
 
 REFUSALS = (ImportError, AssertionError, AttributeError, RuntimeError, ValueError, TypeError)
 
 
-def quantize(variant, setting):
-    """Quantize as the setting says: `library`, its class (`config` of torchao, `layer` of bitsandbytes) and `options`. The
-    evidence is the class and dtype of the weights."""
-    library = setting["library"]
-    try:
-        importlib.import_module(library)
-    except ImportError as error:
-        raise Unsupported(f"{library} is not installed ({one_line(error, 120)})") from None
-    if library not in LIBRARIES:
-        raise SetupError(
-            f"config/variants.yaml: quantization.library: found {library!r}, expected one of {', '.join(LIBRARIES)}"
-        )
-    told = collections.Counter()
-    for module in variant.modules().values():
-        before = count_classes(module)
-        with refusing(f"{library} cannot quantize {name_of(module)} so", *REFUSALS):
-            LIBRARIES[library](module, setting, variant.device)
-        changed = count_classes(module) - before
-        if not changed:
-            raise Invalid(f"{library} quantized no weight of {name_of(module)}")
-        told += changed
-    return "quantized " + ", ".join(f"{count} weights to {kind}" for kind, count in sorted(told.items()))
+class Library(NamedTuple):
+    """A quantization library: the key of the setting that names one of its classes, a function that quantizes the linear layers
+    of a module by that class (of module, setting and device), and one that writes its lines (of code and setting)."""
+
+    key: str
+    quantize: Callable
+    write_lines: Callable
 
 
 def quantize_by_torchao(module, setting, device):
@@ -43,8 +30,17 @@ def quantize_by_torchao(module, setting, device):
     quantization.quantize_(module, config)
 
 
+def write_torchao(code, setting):
+    function, config = (code.use(f"torchao.quantization.{name}") for name in ("quantize_", setting["config"]))
+    options = arguments(**setting.get("options", {}))
+    code.add(*(f"{function}({module}, {config}({options}))" for module in code.modules()))
+
+
 def quantize_by_bitsandbytes(module, setting, device):
-    """Replace every linear layer by the one of bitsandbytes, which quantizes as it is put on the device."""
+    """Replace every linear layer by the one of bitsandbytes, which quantizes as it is put on the device, from the dtype that it
+    then has."""
+    import torch
+
     layers = importlib.import_module("bitsandbytes").nn
     options = setting.get("options", {})
     for parent in list(module.modules()):
@@ -58,7 +54,74 @@ def quantize_by_bitsandbytes(module, setting, device):
                 setattr(parent, name, made.to(device).eval())
 
 
-LIBRARIES = {"torchao": quantize_by_torchao, "bitsandbytes": quantize_by_bitsandbytes}
+def write_bitsandbytes(code, setting):
+    sizes = "layer.in_features", "layer.out_features", "bias=layer.bias is not None"
+    made = f"{code.use('bitsandbytes.nn.' + setting['layer'])}({arguments(*sizes, **setting.get('options', {}))})"
+    code.add(
+        f"for parent in {code.every('modules')}:",
+        "    for name, layer in list(parent.named_children()):",
+        "        if type(layer) is torch.nn.Linear:",
+        f"            quantized = {made}",
+        "            quantized = quantized.to(layer.weight.dtype)",
+        "            quantized.load_state_dict(layer.state_dict())",
+        f"            setattr(parent, name, quantized.to({literal(code.device)}).eval())",
+    )
+
+
+LIBRARIES = {  # by the name of the module that is imported, which is also the package's
+    "torchao": Library("config", quantize_by_torchao, write_torchao),
+    "bitsandbytes": Library("layer", quantize_by_bitsandbytes, write_bitsandbytes),
+}
+
+
+def schema():
+    """`library` and that library's key, without the keys of others."""
+    keys = list(dict.fromkeys(library.key for library in LIBRARIES.values()))
+    names = " or ".join(LIBRARIES)
+    properties = {
+        "library": {"enum": list(LIBRARIES), "expected": names},
+        **dict.fromkeys(keys, CLASS_NAME),
+        "options": {"type": "object"},
+    }
+    expected = ", or ".join(f"{name} with its {library.key}" for name, library in LIBRARIES.items())
+    one_library = [
+        {
+            "type": "object",
+            "properties": {"library": {"const": name}, **{key: False for key in keys if key != library.key}},
+            "required": [library.key],
+        }
+        for name, library in LIBRARIES.items()
+    ]
+    return {**options_of(properties, expected, required=["library"]), "oneOf": one_library}
+
+
+def find_library(name, kind=DiffbenchError):
+    """The Library of this name. Raises an error of the `kind` where there is none."""
+    if name not in LIBRARIES:
+        raise kind(
+            f"config/variants.yaml: quantization.library: found {name!r}, expected one of {list_known(LIBRARIES, name)}"
+        )
+    return LIBRARIES[name]
+
+
+def quantize(variant, setting):
+    """Quantize by the setting's `library` and its class, with `options`. The evidence is the class and dtype of the weights."""
+    name = setting["library"]
+    library = find_library(name, SetupError)
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        raise Unsupported(f"{name} is not installed ({one_line(error, 120)})") from None
+    total = collections.Counter()
+    for module in variant.modules().values():
+        before = count_classes(module)
+        with refusing(f"{name} cannot quantize {name_of(module)} so", *REFUSALS):
+            library.quantize(module, setting, variant.device)
+        changed = count_classes(module) - before
+        if not changed:
+            raise Invalid(f"{name} quantized no weight of {name_of(module)}")
+        total += changed
+    return "quantized " + ", ".join(f"{count} weights to {kind}" for kind, count in sorted(total.items()))
 
 
 def count_classes(module):
@@ -72,6 +135,29 @@ def count_classes(module):
 
 
 def inner_dtype(weight):
-    """The dtype of what a tensor subclass holds; of itself where it holds none."""
+    """The dtype of the tensor inside a tensor subclass; its own where there is none."""
     flatten = getattr(weight, "__tensor_flatten__", None)
     return getattr(weight, flatten()[0][0]).dtype if flatten else weight.dtype
+
+
+def write_lines(code, setting):
+    find_library(setting["library"]).write_lines(code, setting)
+
+
+QUANTIZATION = Mechanism(
+    name="quantization",
+    schema=schema(),
+    apply=quantize,
+    write_lines=write_lines,
+    meaning=(
+        "Quantized linear layers: `library: torchao` with `config`, one of its classes, or `library: "
+        "bitsandbytes` with `layer`; `options` of either."
+    ),
+    evidence="Before the first call: the classes and dtypes of the quantized weights. None is `invalid`.",
+    library=lambda setting: setting.get("library"),
+    libraries=tuple(LIBRARIES),
+    refusal=Refusal(
+        tuple(LIBRARIES),
+        re.compile(r"compute capability|needs to be (?:greater than|a multiple of|divisible by)|divisible by 16"),
+    ),
+)

@@ -3,16 +3,16 @@
 import contextlib
 import functools
 
-import diffusers
-import torch
-
 from diffbench.vocabulary.errors import Invalid, Unsupported
 
-from .options import name_of, removing
+from .mechanism import Mechanism, one_of
+from .torch_modules import name_of, removing
 
 
 def save_vae_memory(variant, setting):
     """Have the VAE decode image by image (`slicing`) or tile by tile (`tiling`)."""
+    import diffusers
+
     vae = getattr(variant.pipeline, "vae", None)
     if getattr(vae, "decoder", None) is None:
         raise Unsupported(f"{name_of(variant.pipeline)} has no VAE with a decoder")
@@ -27,6 +27,8 @@ def save_vae_memory(variant, setting):
 
 def first_shape(arguments, keys):
     """The shape of the first tensor among a call's arguments."""
+    import torch
+
     return next(tuple(value.shape) for value in [*arguments, *keys.values()] if torch.is_tensor(value))
 
 
@@ -78,7 +80,25 @@ def compare_shapes(setting, whole, parts):
         tuple(map(max, zip(*(shape[DIMENSIONS[setting]] for shape in shapes)))) for shapes in (whole, parts)
     )
     most, of_all = ("x".join(map(str, size)) for size in (narrow, wide))
-    told = f"{most} of {of_all} images at once" if setting == "slicing" else f"tiles of {most} of {of_all} latents"
+    shown = f"{most} of {of_all} images at once" if setting == "slicing" else f"tiles of {most} of {of_all} latents"
     if not any(part < all_of_it for part, all_of_it in zip(narrow, wide)):
-        raise Invalid(f"VAE {setting} had no effect: its decoder is given {told}")
-    return f"VAE {setting}: its decoder called {len(parts)} times, {told}"
+        raise Invalid(f"VAE {setting} had no effect: its decoder is given {shown}")
+    return f"VAE {setting}: its decoder called {len(parts)} times, {shown}"
+
+
+def write_lines(code, setting):
+    code.add(f"pipe.vae.enable_{setting}()")
+
+
+VAE = Mechanism(
+    name="vae",
+    schema=one_of("slicing", "tiling"),
+    apply=save_vae_memory,
+    write_lines=write_lines,
+    meaning="How the VAE decodes: image by image (`slicing`) or tile by tile (`tiling`).",
+    evidence=(
+        "After the measured calls, in one more call of the pipeline: the shapes that the VAE's decoder is given, "
+        "compared with those that the VAE is given. Neither fewer images (slices) nor a smaller height or width "
+        "(tiles) is `invalid`. Nothing is decoded whole."
+    ),
+)

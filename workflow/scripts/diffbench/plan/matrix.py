@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from diffbench.catalogue.definition import HALF, ROOT, TF32, check_limits, dtype_of, entry, planned_digest, recipe_of
+from diffbench.catalogue.definition import ROOT, check_limits, entry, planned_digest, recipe_of
 from diffbench.catalogue.devices import describe_gpu, resolve_auto
 from diffbench.catalogue.environments import INSTALLED, environment_names, newest_current, read_environment
 from diffbench.catalogue.schema_checks import as_list, check, read_catalogue
-from diffbench.libraries.versions import libraries_of, package_version
+from diffbench.libraries.versions import package_version
+from diffbench.mechanisms.dtype import HALF, TF32, dtype_of
+from diffbench.mechanisms.registry import libraries_of
 from diffbench.system.compiler_caches import SHARED
 from diffbench.system.files import write_whole
 from diffbench.system.threads import check_threads, default_threads

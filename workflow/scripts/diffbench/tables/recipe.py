@@ -2,41 +2,12 @@
 
 from diffbench.catalogue.definition import ROOT, resolve
 from diffbench.libraries.releases import dtype_argument
+from diffbench.mechanisms.dtype import FLOAT32, TF32
+from diffbench.mechanisms.python_lines import Code, literal
+from diffbench.mechanisms.registry import MECHANISMS
 from diffbench.vocabulary.sizes import dimensions, split_name
 
-from .mechanisms import MECHANISMS, literal
-
 PROMPT = "a fantasy landscape with castles"  # where embeddings were measured in the place of a text
-
-
-class Code:
-    """The lines for the stages of a pipeline, one stage at a time, and what they import."""
-
-    def __init__(self, device, diffusers_version, transformers_version):
-        self.versions = {"diffusers": diffusers_version, "transformers": transformers_version}
-        self.device, self.imports, self.lines, self.contexts, self.stage = device, {}, [], [], None
-
-    def use(self, path):
-        """The name of a class or function, which is imported: `torchao.quantization.quantize_`, or X (of diffusers)."""
-        library, _, name = path.rpartition(".")
-        self.imports.setdefault(library or "diffusers", set()).add(name)
-        return name
-
-    def add(self, *lines):
-        self.lines += lines
-
-    def modules(self):
-        return [f"pipe.{name}" for name in self.stage["modules"]]
-
-    def every(self, of):
-        """What goes through the parameters or the modules of all of them."""
-        return f"[{', '.join(f'*{module}.{of}()' for module in self.modules())}]"
-
-    def text(self):
-        imported = [
-            f"from {library} import {', '.join(sorted(names))}" for library, names in sorted(self.imports.items())
-        ]
-        return "\n".join(["import torch", *imported, *self.lines]) + "\n"
 
 
 def of_dtype(code, source, dtype):
@@ -89,6 +60,13 @@ def call(code, batch_size, dtype):
     code.add(*lines)
 
 
+def write_mechanisms(code, recipe, before_loading):
+    """The lines of the recipe's mechanisms, of those that come before the pipeline is loaded or of all others."""
+    for name, mechanism in MECHANISMS.items():
+        if name in recipe and mechanism.before_loading == before_loading:
+            mechanism.write_lines(code, recipe[name])
+
+
 def write_recipe(
     pipeline,
     batch_size,
@@ -98,23 +76,21 @@ def write_recipe(
     root=ROOT,
     diffusers_version=None,
     transformers_version=None,
+    torch_version=None,
 ):
     """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub, as these
     releases take them (None: the newest). Raises DiffbenchError for what the catalogues lack."""
     pipeline, size = split_name(pipeline)
+    versions = {"torch": torch_version, "diffusers": diffusers_version, "transformers": transformers_version}
     definition = resolve(pipeline, batch_size, variant, "pretrained", "full", root=root, size=size)
-    recipe, code = definition["variant"], Code(device, diffusers_version, transformers_version)
+    recipe, code = definition["variant"], Code(device, versions)
+    dtype = FLOAT32 if dtype == TF32 else dtype
     for stage in definition["stages"]:
         code.stage, code.contexts = stage, []
         stage["call"].update(dimensions(size))
         code.add("", *([f"# stage {stage['number']}"] * (len(definition["stages"]) > 1)))
-        if device == "cuda" and recipe.get("dtype") in ("tf32", "float32"):
-            allowed = recipe["dtype"] == "tf32"
-            code.add(f"torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = {allowed}")
-        dtype = "float32" if dtype == "tf32" else dtype
+        write_mechanisms(code, recipe, before_loading=True)
         load(code, dtype, "offload" in recipe)
-        for mechanism, act in MECHANISMS.items():
-            if mechanism in recipe:
-                act(code, recipe[mechanism])
+        write_mechanisms(code, recipe, before_loading=False)
         call(code, batch_size, dtype)
     return code.text()

@@ -9,7 +9,7 @@ from diffbench.vocabulary.errors import DiffbenchError
 from .recipe import write_recipe
 
 # in which the lines for one variant of a pipeline differ
-ASPECTS = ("device", "batch size", "Diffusers", "transformers")
+ASPECTS = ("device", "batch size", "Diffusers", "transformers", "torch")
 
 
 def write_recipes(chosen, labels):
@@ -23,16 +23,20 @@ def write_recipes(chosen, labels):
             dtype = row["dtype"] or "float16"
             names = [label_of(labels, "pipelines", pipeline), label_of(labels, "variants", whole.variant), dtype]
             heading = "#### " + escape(f"{names[0]}: {', '.join(names[1:])}")
-            releases = (row["diffusers_version"], row["transformers_version"])
+            releases = (row["diffusers_version"], row["transformers_version"], row["torch_version"])
             block = write_block(pipeline, batch_size, whole.variant, dtype, device, *releases)
             known.setdefault(heading, {}).setdefault(block, []).append((device, batch_size, *releases))
     return [text for heading, blocks in known.items() for text in print_blocks(heading, blocks)]
 
 
 @cache
-def write_block(pipeline, batch_size, variant, dtype, device, diffusers_version, transformers_version):
+def write_block(pipeline, batch_size, variant, dtype, device, diffusers_version, transformers_version, torch_version):
     """The lines for a cell as a fenced block, or why there are none."""
-    releases = {"diffusers_version": diffusers_version, "transformers_version": transformers_version}
+    releases = {
+        "diffusers_version": diffusers_version,
+        "transformers_version": transformers_version,
+        "torch_version": torch_version,
+    }
     try:
         return f"```python\n{write_recipe(pipeline, batch_size, variant, dtype, device, **releases)}```"
     except DiffbenchError as error:

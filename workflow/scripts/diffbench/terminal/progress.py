@@ -7,7 +7,8 @@ Times are in seconds of one clock that never goes back.
 import csv
 from collections import Counter, defaultdict
 
-from diffbench.catalogue.definition import ROOT, compiles, entry, recipe_of
+from diffbench.catalogue.definition import ROOT, entry, recipe_of
+from diffbench.mechanisms.registry import compiles
 from diffbench.system.compiler_caches import FRESH
 from diffbench.vocabulary.columns import CELL
 from diffbench.vocabulary.sizes import name_at, split_name

@@ -1,16 +1,21 @@
 """How many blocks of a model that is compiled by regions really run compiled."""
 
-import torch
-
+from diffbench.libraries.releases import is_older
 from diffbench.vocabulary.errors import Invalid
 
-from .attention import profile_step
-from .options import name_of, removing
+from .denoiser_calls import profile_step
+from .torch_modules import name_of, removing
 
 REGION = "OptimizedModule"  # the class of what accelerate compiles
 LABEL = "diffbench block "
 COMPILED_CODE = "Torch-Compiled Region"  # in a profile, from torch 2.2 on
-SHOWS_COMPILED_CODE = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 2)
+
+
+def shows_compiled_code():
+    """Whether a profile of this torch shows where compiled code runs."""
+    import torch
+
+    return not is_older(torch.__version__, (2, 2))
 
 
 class Labels:
@@ -37,6 +42,8 @@ class Labels:
             return None
 
     def enter(self, number):
+        import torch
+
         def begin(module, arguments):
             self.called.add(number)
             self.open.append(torch.profiler.record_function(f"{LABEL}{number}"))
@@ -70,7 +77,7 @@ def blocks_of(module, kinds):
 
 def run_compiled(profiler):
     """The numbers of the blocks within whose calls compiled code ran; None where this torch's profile does not show it."""
-    if not SHOWS_COMPILED_CODE:
+    if not shows_compiled_code():
         return None
     found = set()
     for event in profiler.events():
@@ -105,9 +112,9 @@ def judge(name, kinds, compiled, called, ran):
     if ran is not None:
         effective = [number for number in effective if number in ran]
     of = " and ".join(sorted({"regions" if kind == REGION else kind for kind in kinds}))
-    told = f"{len(effective)} of {len(kinds)} {of} of {name} compiled"
+    counted = f"{len(effective)} of {len(kinds)} {of} of {name} compiled"
     if not effective:
         raise Invalid(
-            f"regional compilation had no effect: {told}; {len(called)} of them are called, all as they are written"
+            f"regional compilation had no effect: {counted}; {len(called)} of them are called, all as they are written"
         )
-    return told
+    return counted

@@ -3,25 +3,11 @@
 import contextlib
 import re
 
+from diffbench.libraries.failure import chain, is_from_compiler, is_out_of_memory, modules_of
 from diffbench.vocabulary.errors import Unsupported, one_line
 
-from .failure import chain, is_from_compiler, is_out_of_memory, modules_of
+from .registry import MECHANISMS
 
-ATTENTION = ("flash_attn", "flash_attn_interface", "sageattention", "xformers", "aiter", "kernels")
-LIBRARIES = {  # mechanism: the packages and modules whose code refuses
-    "attention": ATTENTION,
-    "attention_backend": (*ATTENTION, "diffusers.models.attention_dispatch"),
-    "quantization": ("torchao", "bitsandbytes"),
-}
-TEXTS = {  # mechanism: what is refused in compiled code, where no frame of the library is left
-    "attention": re.compile(r"No operator found for `memory_efficient_attention|FlashAttention .*only supports?", re.I),
-    "attention_backend": re.compile(
-        r"FlashAttention .*only supports?|Unsupported (?:head.?dim|CUDA architecture)|compute capability", re.I
-    ),
-    "quantization": re.compile(
-        r"compute capability|needs to be (?:greater than|a multiple of|divisible by)|divisible by 16"
-    ),
-}
 KINDS = (ValueError, NotImplementedError, RuntimeError, AssertionError, ImportError)
 BROKEN_DEVICE = re.compile(r"CUDA (?:driver )?error|device-side assert")
 NOT_BUILT = re.compile("no kernel image|invalid device function")  # the library has no code for this GPU
@@ -30,6 +16,11 @@ NOT_BUILT = re.compile("no kernel image|invalid device function")  # the library
 def is_within(module, packages):
     """Whether a module belongs to one of the packages."""
     return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def refusals_of(recipe):
+    """{name: Refusal} of the recipe's mechanisms that have one."""
+    return {name: mechanism.refusal for name, mechanism in MECHANISMS.items() if name in recipe and mechanism.refusal}
 
 
 def refusing_mechanism(error, recipe):
@@ -41,13 +32,13 @@ def refusing_mechanism(error, recipe):
         return None
     causes = list(chain(error))
     compiling = any(map(is_from_compiler, causes))
-    for mechanism in filter(recipe.__contains__, LIBRARIES):
-        if any(TEXTS[mechanism].search(str(cause)) for cause in causes):
-            return mechanism
+    for name, refusal in refusals_of(recipe).items():
+        if any(refusal.message.search(str(cause)) for cause in causes):
+            return name
         if not compiling and any(
-            is_within(name, LIBRARIES[mechanism]) for cause in causes for name in modules_of(cause)
+            is_within(module, refusal.modules) for cause in causes for module in modules_of(cause)
         ):
-            return mechanism
+            return name
     return None
 
 
