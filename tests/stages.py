@@ -56,6 +56,7 @@ def run_stages(
 
     from diffbench.libraries.failure import classify
     from diffbench.measurement.measure_stage import free_stage, measure_stage
+    from diffbench.mechanisms.registry import compiles
 
     device = device or torch.device("cpu")
     definition = resolve(pipeline, batch_size, variant, "random", scale, {**FEWEST, **dict(settings)}, **options)

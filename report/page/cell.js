@@ -1,8 +1,11 @@
 "use strict";
 // One cell: its rounds, calls, start, memory, image, flags, provenance, and the command that measures it again.
 const KIND_NAMES = ["first call", "warm-up", "measured"];
-const MEMORY = [["Peak memory on the device", "peak_process_mib"], ["Reserved by torch on the device", "peak_reserved_mib"], ["Allocated by torch on the device", "peak_allocated_mib"], ["Peak memory of the process", "peak_rss_mib"]];
-const ROUND_COLUMNS = { round: "Round", status: "Status", iterations_per_second: "it/s", latency_s: "Latency (s)", first_call_s: "First call (s)", startup_s: "Start-up (s)", cache: "Cache", calls: "Calls", stopped_by: "Stopped by", started_at: "Started" };
+const ROUND_COLUMNS = ["round", "status", "iterations_per_second", "latency_s", "first_call_s", "startup_s", "cache", "calls", "stopped_by", "started_at"];
+const START_COLUMNS = ["first_call_cold_s", "first_call_warm_s", "startup_cold_s", "startup_warm_s", "breakeven_cold_images", "breakeven_warm_images", "graphs", "graph_breaks"];
+const MEMORY_COLUMNS = ["start_peak_process_mib", "peak_process_mib", "start_peak_reserved_mib", "peak_reserved_mib", "start_peak_allocated_mib", "peak_allocated_mib", "start_peak_rss_mib", "peak_rss_mib"];
+const WORK_COLUMNS = ["step_gflop", "ceiling_percent", "bound", "energy_per_image_j", "price_per_1000_images_usd"];
+const IMAGE_COLUMNS = ["fidelity", "psnr_db", "ssim", "latents_difference", "noise_floor_db"];
 
 const printed = (value) => (typeof value === "number" || value === "inf" ? digits(value) : String(value));
 
@@ -11,14 +14,21 @@ function list(pairs) {
   return make("dl", {}, ...entries.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, printed(value))]));
 }
 
+// What a cell has in these columns, each under its heading; a break-even is against the dataset's own baseline.
+function listOf(cell, columns) {
+  const isBreakeven = (column) => column.startsWith("breakeven_");
+  const headingOf = (column) => DATA.headings[column] + (isBreakeven(column) ? `, against ${DATA.baselines[0].label}` : "");
+  return list(columns.map((column) => [headingOf(column), isBreakeven(column) && cell[column] === "inf" ? "never" : cell[column]]));
+}
+
 function section(title, ...children) {
   return children.length ? [make("h3", {}, title), ...children] : [];
 }
 
 function roundsOf(cell) {
   if (!cell.rounds) return [];
-  const names = Object.keys(ROUND_COLUMNS).filter((name) => cell.rounds.some((round) => name in round));
-  const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, ROUND_COLUMNS[name])));
+  const names = ROUND_COLUMNS.filter((name) => cell.rounds.some((round) => name in round));
+  const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, DATA.headings[name])));
   const rows = cell.rounds.map((round) => make("tr", {}, ...names.map((name) => make("td", {}, name in round ? printed(round[name]) : "-"))));
   const details = cell.rounds.filter((round) => round.detail || round.evidence || round.unverified).map((round) => make("p", {}, `Round ${round.round}: ${[round.detail, round.evidence, round.unverified && `not verified: ${round.unverified}`].filter(Boolean).join("; ")}`));
   const grid = make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Rounds" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
@@ -46,8 +56,7 @@ function callsOf(cell) {
 
 function stripOf(cell) {
   const source = DATA.strips[[cell.gpu, cell.torch, cell.pipeline, cell.batch_size].join("/")];
-  const words = [["Badge", cell.fidelity], ["PSNR (dB)", cell.psnr_db], ["SSIM", cell.ssim], ["Largest difference of latents", cell.latents_difference], ["Between the baseline's rounds: PSNR (dB)", cell.noise_floor_db]];
-  const parts = cell.fidelity ? [list(words)] : [];
+  const parts = cell.fidelity ? [listOf(cell, IMAGE_COLUMNS)] : [];
   if (cell.fidelity && !source) parts.push(make("p", { className: "note" }, "The images themselves are not in this page."));
   if (source) parts.push(make("img", { src: source, alt: `Images of ${cell.name} by variant, beside the baseline's: this one is ${cell.fidelity || "not compared"}` }));
   return parts;
@@ -70,24 +79,23 @@ function renderCell() {
   const copy = make("button", { type: "button" }, "Copy the command");
   const copied = make("p", { role: "status" });
   copy.onclick = () => copyText(cell.commands, "The command", copied);
-  const images = (state_) => cell[`breakeven_${state_}_images`] === "inf" ? "never" : cell[`breakeven_${state_}_images`];
   dialog.replaceChildren(
     make("header", {}, heading, close),
     ...(DATA.note ? [make("p", { className: "warning" }, DATA.note)] : []),
     list([
       [UNITS[state.unit], `${printValue(cell)} ${valueOf(cell)[0] === null ? "" : printInterval(...valueOf(cell).slice(1))}`.trim()],
       [`Speed-up against ${baselineName()}`, speedup && `${printSpeedup(cell)} ${printInterval(...speedup.slice(1, 4))} ${speedup[3]}`.trim()],
-      ["Status", LABELS.status.get(cell.status)],
-      ["Reason", cell.detail],
-      ["Mark", cell.mark && [cell.mark, DATA.marks[cell.mark]].filter(Boolean).join(": ")],
-      ["Flags", cell.flags],
-      ["Not verified", cell.unverified],
+      [DATA.headings.status, LABELS.status.get(cell.status)],
+      [DATA.headings.detail, cell.detail],
+      [DATA.headings.mark, cell.mark && [cell.mark, DATA.marks[cell.mark]].filter(Boolean).join(": ")],
+      [DATA.headings.flags, cell.flags],
+      [DATA.headings.unverified, cell.unverified],
       ["Other conditions than that baseline", differencesOf(cell)],
     ]),
     ...section("Rounds", ...roundsOf(cell)),
     ...callsOf(cell),
-    ...(cell.startup_cold_s === undefined && cell.startup_warm_s === undefined ? [] : section("Start", list([["First call, cold (s)", cell.first_call_cold_s], ["First call, warm (s)", cell.first_call_warm_s], ["Start-up, cold (s)", cell.startup_cold_s], ["Start-up, warm (s)", cell.startup_warm_s], [`Break-even against ${DATA.baselines[0].label}, cold (images)`, images("cold")], [`Break-even against ${DATA.baselines[0].label}, warm (images)`, images("warm")], ["Graphs", cell.graphs], ["Graph breaks", cell.graph_breaks]]))),
-    ...(memoryOf(cell) === null ? [] : section("Memory and work", list([...MEMORY.flatMap(([name, column]) => [[`${name}, while starting (MiB)`, cell[`start_${column}`]], [`${name}, warm (MiB)`, cell[column]]]), ["Work of a step (GFLOP)", cell.step_gflop], ["Share of the device's ceiling (%)", cell.ceiling_percent], ["Bound by", cell.bound], ["Energy (J/image)", cell.energy_per_image_j], ["Price (USD/1000 images)", cell.price_per_1000_images_usd]]))),
+    ...(cell.startup_cold_s === undefined && cell.startup_warm_s === undefined ? [] : section("Start", listOf(cell, START_COLUMNS))),
+    ...(memoryOf(cell) === null ? [] : section("Memory and work", listOf(cell, [...MEMORY_COLUMNS, ...WORK_COLUMNS]))),
     ...section("Image", ...stripOf(cell)),
     ...section("Provenance", ...provenanceOf(cell)),
     ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the torch that is installed", make("pre", {}, cell.commands), copy, copied),

@@ -64,7 +64,7 @@ function dotsOf(points, value, unit, facet) {
     return [
       Plot.ruleY(mine.filter(isLimited), { y: "row", fy: facet, x1: "low", x2: "high", stroke: "column", dy, clip: true }),
       Plot.dot(mine, { x: value, y: "row", fy: facet, fill: "column", r: step ? 3.5 : 4.5, dy, tip: true, title }),
-      Plot.text(mine.filter((point) => point.other), { x: value, y: "row", fy: facet, text: () => "⚠", dx: 11, dy }),
+      Plot.text(mine.filter((point) => point.other), { x: value, y: "row", fy: facet, text: () => DATA.other_image, dx: 11, dy }),
     ];
   });
   const intervals = [step ? "; thin lines are 95% intervals" : "", points.some(isWide) ? "; without a line, too few rounds for an interval" : ""].join("");
@@ -90,7 +90,7 @@ function speedupsByGpu(cells) {
   const rows = [...new Set(points.map((point) => point.row))];
   const gpus = [...new Set(points.map((point) => point.gpu))].map((gpu) => ({ gpu }));
   const dots = dotsOf(points, "speedup", "x", "gpu");
-  const other = points.some((point) => point.other) ? " ⚠: another image." : "";
+  const other = points.some((point) => point.other) ? ` ${DATA.other_image}: another image.` : "";
   const left = widest(rows);
   const perImage = anyPerImage(shown) ? ", per image where step counts differ" : "";
   return plot("Speed-up by GPU", `Over the chosen baseline${perImage}; the line at 1 is the baseline itself${dots.intervals}.${sizes}${other}${firstOf(shown, all)}`, {

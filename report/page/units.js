@@ -1,6 +1,6 @@
 "use strict";
 // Numbers in the chosen unit, and speed-ups over the chosen baseline.
-const UNITS = { "it/s": "iterations per second", "s/it": "seconds per iteration", "images/s": "images per second (whole calls)", "s/image": "seconds per image (whole calls)" };
+const UNITS = DATA.units; // {unit: its words}
 
 // [value, low, high] in a unit, each null where it is not known.
 function valueOf(cell, unit = state.unit) {
@@ -58,7 +58,7 @@ function printSpeedup(cell) {
   const found = speedupOf(cell);
   if (!found) return "-";
   const times = found[0] === "inf" || found[0] < 0.1 ? digits(found[0]) : found[0].toFixed(2);
-  return `${cell.fidelity === "different" ? "⚠ other image: " : ""}${times}x${found[4] ? " per image" : ""}`;
+  return `${cell.fidelity === "different" ? `${DATA.other_image} other image: ` : ""}${times}x${found[4] ? " per image" : ""}`;
 }
 
 function nameOf(cell, axis) {

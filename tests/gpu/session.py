@@ -16,6 +16,7 @@ from processes import start, wait
 
 from diffbench.catalogue.definition import ROOT
 from diffbench.measurement.start_method import OWNER
+from diffbench.vocabulary.columns import PHASES
 from diffbench.vocabulary.errors import DiffbenchError
 
 ENDING_S = 15  # of the minutes, kept for stopping what runs and for the comparison of the last images
@@ -127,7 +128,7 @@ class Session:
         for phase, seconds in phases.items():
             self.spend(phase, seconds)
         line = dict(zip(RUN, step.key(self.gpu))) | {"definition": step.definition, "started_at": rows[0]["started_at"]}
-        line |= {"wall_s": end_s - begin_s} | {f"{phase}_s": seconds for phase, seconds in phases.items()}
+        line |= {"wall_s": end_s - begin_s} | {PHASES[phase]: seconds for phase, seconds in phases.items()}
         self.dataset.tables["minutes.csv"].append(
             {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in line.items()}
         )

@@ -74,7 +74,7 @@ def test_an_error_bar_ends_where_its_interval_ends(make_row, name):
         iterations_per_second_low=0.9 * rate, iterations_per_second_high=1.5 * rate * wider,
         speedup_low=0.8 * speedup, speedup_high=1.4 * speedup * wider,
     )  # fmt: skip
-    low, high = (summary[f"iterations_per_second_{end}"] for end in ("low", "high"))
+    low, high = summary["iterations_per_second_low"], summary["iterations_per_second_high"]
     of_speedups = [(row.speedup_low, row.speedup_high) for row in summary.dropna(subset="speedup_low").itertuples()]
     base = summary.groupby("batch_size")["iterations_per_second"].transform("first")
     expected = {

@@ -7,10 +7,9 @@ import os
 import pytest
 
 from conftest import WHOLE_CONFIG as CONFIG
-from diffbench.data.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
 from diffbench.plan.matrix import Plan
 from diffbench.system.files import to_csv
-from diffbench.vocabulary.columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
+from diffbench.vocabulary.columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS, FIDELITY_COLUMNS
 from diffbench.vocabulary.errors import DiffbenchError
 
 CELL = {"gpu": "T4", "torch": "2.1", "pipeline": "sd-txt2img", "batch_size": 4, "variant": "eager", "scale": "tiny"}

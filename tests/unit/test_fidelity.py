@@ -8,10 +8,10 @@ from matplotlib.text import Text
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from diffbench.data.errors import ReportError
-from diffbench.data.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
 from diffbench.data.fidelity_csv import read_fidelity, write_fidelity
 from diffbench.data.outputs import read_output, read_runs
 from diffbench.statistics.fidelity import badge_of, badges, compare_images, compare_runs
+from diffbench.vocabulary.columns import FIDELITY_COLUMNS
 from kept import BASELINE, LATENTS, picture, shifted
 
 

@@ -10,6 +10,7 @@ from test_ladder import step_rows
 
 from diffbench.figures.figures import FIGURES
 from diffbench.figures.ladder import FALL, FIRST, RISE, draw_ladder
+from diffbench.vocabulary.columns import STARTS
 
 BASELINE = {"variant": "eager"}
 PIPELINES = {"sd-txt2img": "SD - txt2img", "sd-img2img": "SD - img2img", "sdxl-txt2img": "SDXL - txt2img"}
@@ -130,7 +131,7 @@ def test_a_break_evens_label_is_that_of_its_variant_and_cache(make_row):
             style = of_line(legend[f"{VARIANTS[variant]}, {state} cache"])[::2]
             (line,) = [one for one in axes.lines if one.get_marker() == "None" and of_line(one)[::2] == style]
             (start, end), row = line.get_ydata(), summary.loc[variant]
-            assert start == pytest.approx(row[f"startup_{state}_s"])
+            assert start == pytest.approx(row[STARTS["startup_s"][state]])
             assert (end - start) / line.get_xdata()[1] == pytest.approx(1 / row["images_per_second"])
     (line,) = {tuple(one.get_ydata()) for one in axes.lines if one.get_color() == legend["no compile"].get_color()}
     assert line[0] == pytest.approx(summary.loc["eager", "startup_cold_s"])

@@ -6,27 +6,35 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from diffbench.data import fidelity_csv
 from diffbench.measurement.gpu_samples import LIMITS
-from diffbench.statistics import flags, speedup, summary
+from diffbench.statistics import flags, speedup
 from diffbench.system.environment_variables import REFUSED, is_needed, is_removed, recorded
-from diffbench.vocabulary import thresholds
-from diffbench.vocabulary.columns import CALL_COLUMNS, CEILING_COLUMNS, COLUMNS
+from diffbench.vocabulary import statuses, thresholds
+from diffbench.vocabulary.columns import (
+    CALL_COLUMNS,
+    CEILING_COLUMNS,
+    COLUMNS,
+    FIDELITY_COLUMNS,
+    MINUTE_COLUMNS,
+    RUN,
+    SUMMARY_COLUMNS,
+)
+from diffbench.vocabulary.units import RATES
 
 PAGE = (ROOT / "docs/method.md").read_text(encoding="utf-8")
-ROW = yaml.safe_load((ROOT / "workflow/schemas/measurement.schema.yaml").read_text(encoding="utf-8"))["properties"]
 CONFIG = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))["properties"]
 FILES = {
     "run.csv": COLUMNS,
     "calls.csv": CALL_COLUMNS,
-    "fidelity.csv": fidelity_csv.COLUMNS,
+    "fidelity.csv": FIDELITY_COLUMNS,
     "ceilings": CEILING_COLUMNS,
-    "summary.csv": summary.COLUMNS,
+    "minutes.csv": MINUTE_COLUMNS,
+    "summary.csv": SUMMARY_COLUMNS,
 }
 WORDS = {
-    "statuses": [*ROW["status"]["enum"], summary.OPEN],
-    "reasons to stop": list(filter(None, ROW["stopped_by"]["enum"])),
-    "caches": list(filter(None, ROW["cache"]["enum"])),
+    "statuses": list(statuses.BY_NAME),
+    "reasons to stop": list(filter(None, RUN["stopped_by"].type.values)),
+    "caches": list(filter(None, RUN["cache"].type.values)),
     "limits of a clock": list(LIMITS.values()),
     "kinds of calls": ["first", "warmup", "call"],
     "verdicts": ["faster", "slower", "same", "unclear"],
@@ -35,7 +43,7 @@ WORDS = {
     "break-evens": ["at once", "never"],
     "flags": list(flags.REMEDIES),
     "comparisons": [speedup.PAIRED, speedup.WELCH],
-    "units of speed-ups": list(speedup.RATES),
+    "units of speed-ups": list(RATES),
 }
 
 

@@ -4,23 +4,20 @@ import math
 
 import pandas as pd
 import pytest
-import yaml
 from test_breakeven_figure import rows_of
 from test_summary import cells_of as matrix_of
 from test_summary import summary_of
 from test_tables import LABELS
 
-from conftest import ROOT
 from diffbench.data.measurements import to_frame
-from diffbench.page.headline import WORDS, failures_item
+from diffbench.page.headline import failures_item
 from diffbench.page.page_data import baselines_of, cells_of, read_details
-from diffbench.statistics.summary import NUMBERS, OPEN
-from diffbench.vocabulary.columns import CALL_COLUMNS
+from diffbench.vocabulary.columns import CALL_COLUMNS, SUMMARY_NUMBERS
+from diffbench.vocabulary.statuses import OPEN, STATUSES
 
 BASELINE = {"variant": "eager"}
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/measurement.schema.yaml").read_text(encoding="utf-8"))
-STATUSES = [status for status in [*SCHEMA["properties"]["status"]["enum"], OPEN] if status != "ok"]
-PRINTED = {"oom": "OOM", "compile-error": "compile error", "unsupported": "n/a", OPEN: "not yet run"}
+FAILURES = [status for status in STATUSES if status.name != "ok"]
+PRINTED = {"oom": "OOM", "compile-error": "compile error", "unsupported": "n/a", "open": "not measured yet"}
 
 
 def page_of(summary, rows=None, calls=None):
@@ -32,7 +29,9 @@ def test_every_number_of_a_cell_is_the_summarys_to_five_digits(make_row):
     rows = rows_of(make_row)
     summary = summary_of(rows)
     names = [
-        name for name in NUMBERS if not name.startswith("speedup") and name not in ("batch_size", "stage", "rounds")
+        name
+        for name in SUMMARY_NUMBERS
+        if not name.startswith("speedup") and name not in ("batch_size", "stage", "rounds")
     ]
     cells = page_of(summary, rows)
     assert len(cells) == len(summary) and "breakeven_cold_images" in cells[1]
@@ -45,14 +44,14 @@ def test_every_number_of_a_cell_is_the_summarys_to_five_digits(make_row):
                 assert found == pytest.approx(row[name], rel=1e-4), name
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", FAILURES, ids=lambda status: status.name)
 def test_each_status_stands_in_the_place_of_the_number_and_is_counted(make_row, status):
-    rows = [make_row()] + ([] if status == OPEN else [make_row(variant="compile", status=status, phase="load")])
+    rows = [make_row()] + ([] if status is OPEN else [make_row(variant="compile", status=status.name, phase="load")])
     summary = summary_of(rows, matrix_of([make_row(), make_row(variant="compile")]))
     cell = page_of(summary)[1]
-    assert (cell["status"], cell["failure"]) == (status, PRINTED.get(status, status))
+    assert (cell["status"], cell["failure"]) == (status.name, PRINTED.get(status.name, status.name))
     item = failures_item(summary)
-    expected = ("0", "Every measured cell has one.") if status == OPEN else ("1", f"1 {WORDS.get(status, status)}.")
+    expected = ("0", "Every measured cell has one.") if status is OPEN else ("1", f"1 {status.words}.")
     assert (item["value"], item["text"]) == expected
 
 

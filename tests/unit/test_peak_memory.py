@@ -7,8 +7,9 @@ from test_ladder import table_of
 from test_summary import summary_of
 
 from diffbench.page.page_data import baselines_of, cells_of, read_details
-from diffbench.statistics.peak_memory import KINDS, Peak, kinds_in, name_peaks, peak_of, print_peak
+from diffbench.statistics.peak_memory import Peak, kinds_in, name_peaks, peak_of, print_peak
 from diffbench.tables.ladder import render_ladders
+from diffbench.vocabulary.columns import START_PEAKS
 
 BASELINE = {"variant": "eager"}
 GPU = {  # IF's second stage on an H200, compiled: the pools of CUDA graphs are reserved, not allocated
@@ -70,8 +71,8 @@ def test_all_three_figures_stay_in_the_summary_and_the_page(make_row):
     )
     row, (cell,) = summary.iloc[0], page_of(summary)
     assert (row["peak_process_mib"], row["peak_reserved_mib"], row["peak_rss_mib"]) == (20, 2288, 3900)
-    for name in [*KINDS, "peak_allocated_mib"]:
-        assert (cell[name], cell[f"start_{name}"]) == (row[name], row[f"start_{name}"])
+    for name, start in START_PEAKS.items():
+        assert (cell[name], cell[start]) == (row[name], row[start])
 
 
 NAN = float("nan")

@@ -7,6 +7,7 @@ from diffbench.data.measurements import to_frame
 from diffbench.statistics.breakeven import breakeven_interval, count_images
 from diffbench.statistics.speedup import KEY
 from diffbench.statistics.startup import breakeven_columns, start_columns
+from diffbench.vocabulary.columns import STARTS
 
 BASELINE = {"variant": "eager"}
 
@@ -39,7 +40,7 @@ def test_starts_are_medians_of_the_rounds_that_began_so(make_row):
     rows += [row_of(make_row, "eager", number, "", startup_s, 1.0) for number, startup_s in enumerate((1, 2, 6), 1)]
     rows[-1] = {**make_row(round=3, status="crashed"), "startup_s": "9"}
     found = start_columns(to_frame(rows), KEY).droplevel(KEY[:-2]).droplevel("stage")
-    names = [f"{name}_{state}_s" for name in ("startup", "first_call", "compile") for state in ("cold", "warm")]
+    names = [STARTS[name][state] for name in ("startup_s", "first_call_s", "compile_s") for state in ("cold", "warm")]
     assert found.loc["compile", names].tolist() == [52, 10, 53, 11, 26, 5]
     assert found.loc["eager", names].tolist() == [1.5, 1.5, 2.5, 2.5, 0.75, 0.75], "it compiles nothing: both states"
 

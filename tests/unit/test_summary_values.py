@@ -7,11 +7,11 @@ from scipy import stats
 from test_summary import cells_of, summary_of
 
 from diffbench.data.errors import ReportError
-from diffbench.data.fidelity_csv import COLUMNS as FIDELITY_COLUMNS
 from diffbench.data.groups import join_different
 from diffbench.data.measurements import to_frame
-from diffbench.statistics.summary import COLUMNS, MEDIANS, NUMBERS, SAME, read_summary, summarize
+from diffbench.statistics.summary import SAME, read_summary, summarize
 from diffbench.statistics.summary_inputs import Evidence
+from diffbench.vocabulary.columns import FIDELITY_COLUMNS, MEDIANS, SUMMARY_COLUMNS, SUMMARY_NUMBERS
 
 BASELINE = {"variant": "eager"}
 OTHER = {"definition": "ba9876543210", "threads": "9"}
@@ -31,9 +31,8 @@ def test_every_number_is_the_median_of_its_own_column(make_row, factors, median)
     row = summary_of(rounds_with_all(make_row, factors)).iloc[0]
     expected = {column: place * median for place, column in enumerate(EVERY_COLUMN, start=1)}
     assert dict(row[EVERY_COLUMN]) == pytest.approx(expected)
-    rate = "iterations_per_second"
-    ends = [expected[rate] / median * each for each in (min(factors), max(factors))]
-    assert [row[f"{rate}_min"], row[f"{rate}_max"]] == pytest.approx(ends)
+    ends = [expected["iterations_per_second"] / median * each for each in (min(factors), max(factors))]
+    assert [row["iterations_per_second_min"], row["iterations_per_second_max"]] == pytest.approx(ends)
     assert (row["rounds"], row["iterations"]) == (len(factors), 50)
 
 
@@ -67,12 +66,12 @@ def test_the_interval_of_a_rate_is_students_on_logarithms(make_row):
     assert np.log(ends) == pytest.approx([expected.low, expected.high])
 
 
-@pytest.mark.parametrize(("odd", "end"), [(30.0, "low"), (10.0, "high")])
+@pytest.mark.parametrize(("odd", "end"), [(30.0, "iterations_per_second_low"), (10.0, "iterations_per_second_high")])
 def test_the_interval_of_a_rate_contains_its_median(make_row, odd, end):
     """Five of nine rounds are alike: the interval of the mean leaves their median out."""
     rates = [20.0] * 5 + [odd] * 4
     row = summary_of([make_row(round=n, iterations_per_second=rate) for n, rate in enumerate(rates, 1)]).iloc[0]
-    assert row[f"iterations_per_second_{end}"] == row["iterations_per_second"] == 20
+    assert row[end] == row["iterations_per_second"] == 20
 
 
 def test_of_several_failures_the_first_round_is_named(make_row):
@@ -185,10 +184,10 @@ def test_a_summary_reads_back_as_it_was_written(make_row, tmp_path):
     summary = summary_of(rows)
     summary.to_csv(tmp_path / "summary.csv", index=False)
     found = read_summary(tmp_path / "summary.csv")
-    assert list(found.columns) == COLUMNS
+    assert list(found.columns) == SUMMARY_COLUMNS
     pd.testing.assert_frame_equal(found, summary, check_dtype=False)
     assert set(found["torch"]) == {"2.10"} and set(found["pipeline"]) == {"sd-txt2img@512x768"}
-    assert all(pd.api.types.is_numeric_dtype(found[column]) for column in NUMBERS)
+    assert all(pd.api.types.is_numeric_dtype(found[column]) for column in SUMMARY_NUMBERS)
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,11 @@ from snakemake.utils import update_config
 
 from diffbench.catalogue.schema_checks import with_types
 from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.names import NAME_PATTERN
 from diffbench.catalogue.datasets import find_datasets
 from diffbench.catalogue.environments import environment_path
 from diffbench.plan.cluster import check_cluster, job_of, requests
-from diffbench.plan.matrix import AXES, INSTALLED, NAME_PATTERN, Plan
+from diffbench.plan.matrix import AXES, INSTALLED, Plan
 from diffbench.documents.markers import named_datasets
 from diffbench.vocabulary.sizes import DIMENSIONS, split_name
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from diffbench.vocabulary.errors import DiffbenchError, one_line
+from diffbench.vocabulary.names import NAME
 
-from .definition import NAME, ROOT
+from .definition import ROOT
 
 
 def find_datasets(root=ROOT):

@@ -6,7 +6,6 @@ Shared with the workflow, which must know the definition before a run starts, so
 import copy
 import hashlib
 import json
-import re
 from pathlib import Path
 
 from diffbench.mechanisms.registry import compiles, conflicts_of
@@ -31,7 +30,6 @@ SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the
     "max_seconds": 60,
     "target_percent": None,
 }
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
 def catalogue(kind, root=ROOT):

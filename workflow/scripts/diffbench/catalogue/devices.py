@@ -11,8 +11,9 @@ from typing import NamedTuple, Optional
 from diffbench.system.nvml import HIDDEN, visible_gpu
 from diffbench.system.threads import usable_cpus
 from diffbench.vocabulary.errors import DiffbenchError, SetupError, list_known
+from diffbench.vocabulary.names import NAME
 
-from .definition import NAME, ROOT, catalogue
+from .definition import ROOT, catalogue
 
 PCI = Path("/sys/bus/pci/devices")
 NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # of PCI: the vendor, and the classes of GPUs

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from diffbench.libraries.versions import STATED
 from diffbench.vocabulary.errors import DiffbenchError, one_line
+from diffbench.vocabulary.names import NAME_PATTERN
 
 from .definition import ROOT, digest
 from .yaml_file import read_yaml
 
-PINNED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;*,<>=]+)(\s*;.*)?\Z")
+PINNED = re.compile(rf"({NAME_PATTERN})==([^\s;*,<>=]+)(\s*;.*)?\Z")
 OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")
 CONDA_PIN = re.compile(r"(python|pip)=(\d+\.\d+(\.\d+)?)\Z")
 RELEASE = re.compile(r"\A\d+(?:\.\d+)*|(?<!cu)(?<!rocm)(?<![\d.])\d+(?:\.\d+)+")  # in a name; not cu12.1

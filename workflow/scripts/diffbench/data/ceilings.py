@@ -1,18 +1,16 @@
 """What devices were measured to do at most: the files of ceilings, read and checked."""
 
-import re
-
 import pandas as pd
 
 from diffbench.vocabulary.columns import CEILING_COLUMNS
+from diffbench.vocabulary.columns import CEILINGS as LIMITS
+from diffbench.vocabulary.names import NAME
 
 from .consistency import PROVENANCE, check_texts
 from .csv_text import check_numbers, line_of, read_table
 from .errors import ReportError
 
-NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 DEVICE = ["gpu", "torch", "dtype", "device_name"]
-LIMITS = ["matmul_tflops", "copy_gib_per_second"]
 
 
 def read_ceilings(paths, remedy="delete it and it is measured again"):
@@ -40,7 +38,7 @@ def read_file(path, remedy):
         raise ReportError(f"{path}: cut off in its last line; {remedy}")
     for column in DEVICE[:3]:
         for value in frame[column]:
-            if not NAME.fullmatch(value):
+            if not NAME.match(value):
                 raise ReportError(f"{path}: {column}: found {value[:60]!r}, expected a name; {remedy}")
     columns = {column: list(frame.get(column, [""] * len(frame))) for column in PROVENANCE}
     for conflict in check_texts(columns):

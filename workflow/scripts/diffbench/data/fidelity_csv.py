@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.columns import FIDELITY_COLUMNS, FIDELITY_MEASURES, KEY
 
 from .csv_text import POSITIVE_INTEGER, check_all, check_numbers, read_table
 from .errors import REMADE
 
-MEASURES = ["psnr_db", "ssim", "latents_difference", "latents_scale"]
 BOUNDS_OF = {
     "psnr_db": "not negative or inf",
     "ssim": "-1 to 1",
@@ -15,8 +14,7 @@ BOUNDS_OF = {
     "latents_scale": "not negative",
 }
 WHOLE = ["batch_size", "stage", "round", "baseline_round"]
-COLUMNS = [*CELL, "stage", "round", "baseline_round", *MEASURES, "identical", "note"]
-TYPES = {**dict.fromkeys(WHOLE, int), **dict.fromkeys(MEASURES, float)}
+TYPES = {**dict.fromkeys(WHOLE, int), **dict.fromkeys(FIDELITY_MEASURES, float)}
 BOOLEANS = {
     "True": True,
     "TRUE": True,
@@ -34,7 +32,7 @@ def write_fidelity(fidelity, path):
 
 def read_fidelity(path, remedy=REMADE):
     """A fidelity.csv as it was written. Raises ReportError where it is none."""
-    frame = read_table(path, "comparisons of outputs", COLUMNS, remedy)
+    frame = read_table(path, "comparisons of outputs", FIDELITY_COLUMNS, remedy)
     for column, bound in BOUNDS_OF.items():
         frame = check_numbers(path, frame, [column], remedy, bound)
     for column in WHOLE:
@@ -44,6 +42,6 @@ def read_fidelity(path, remedy=REMADE):
     check_all(
         path, frame["identical"], ~(identical & np.isfinite(frame["psnr_db"])), "False, for psnr_db is finite", remedy
     )
-    twice = frame.duplicated([*CELL, "stage", "round"])
+    twice = frame.duplicated([*KEY, "round"])
     check_all(path, frame["round"], ~twice, "another round: this one is there twice", remedy)
     return frame.assign(identical=identical).astype(TYPES)

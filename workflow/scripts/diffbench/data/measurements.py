@@ -2,7 +2,6 @@
 are held against themselves."""
 
 import csv
-from functools import lru_cache
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -10,52 +9,17 @@ import fastjsonschema
 import numpy as np
 import pandas as pd
 
-from diffbench.catalogue.definition import ROOT
-from diffbench.catalogue.yaml_file import read_yaml
-from diffbench.vocabulary.columns import CALL_COLUMNS, IDENTITY
+from diffbench.vocabulary.columns import CALL_COLUMNS, COLUMNS, IDENTITY
 from diffbench.vocabulary.sizes import NATIVE
 
 from .consistency import find_conflict
 from .csv_text import check_numbers, check_separator, line_of, lines_of, read_table
 from .errors import AGAIN, AGAIN_BESIDE, REMADE, SENT, ReportError
+from .row_schema import NUMBER_COLUMNS, expectation, is_valid, row_validator
 from .run_checks import check_folder, spans
 
 CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
 CALL_NUMBERS = ["latency_s", "loop_s", "iterations", "denoiser_calls"]
-NUMERIC = ("integer", "count", "number", "signed")
-SCHEMA = ROOT / "workflow" / "schemas" / "measurement.schema.yaml"
-
-
-@lru_cache(maxsize=1)
-def load_schema():
-    return read_yaml(SCHEMA)
-
-
-@lru_cache(maxsize=1)
-def row_schema():
-    """(columns, validate) of a measurement row."""
-    return list(load_schema()["properties"]), fastjsonschema.compile(load_schema())
-
-
-@lru_cache(maxsize=1)
-def column_schemas():
-    """The schema in parts: ({column: validate} of each column's values, the columns that depend on each other, validate of a
-    row of those alone)."""
-    schema = load_schema()
-    validators = {}  # compiling takes milliseconds, and most columns share their rule with others
-    for rule in schema["properties"].values():
-        if str(rule) not in validators:
-            validators[str(rule)] = fastjsonschema.compile({"definitions": schema["definitions"], **rule})
-    rules = {column: validators[str(rule)] for column, rule in schema["properties"].items()}
-    parts = [part for condition in schema["allOf"] for part in condition.values()]
-    joint = list(dict.fromkeys(column for part in parts for column in part["properties"]))
-    return rules, joint, fastjsonschema.compile({"type": "object", "allOf": schema["allOf"]})
-
-
-def number_columns():
-    """The columns that hold numbers."""
-    rules = load_schema()["properties"].items()
-    return [column for column, rule in rules if rule.get("$ref", "").rpartition("/")[2] in NUMERIC]
 
 
 def remedy_of(path):
@@ -77,7 +41,7 @@ def read_files(paths, remedy=None):
     files = list(map(split_file, paths, remedies))
     alike = groupby(files, key=lambda file: file[0])
     parts = [whole_columns(header, list(chain.from_iterable(rows for _, rows in same))) for header, same in alike]
-    columns = {column: tuple(chain.from_iterable(part[column] for part in parts)) for column in row_schema()[0]}
+    columns = {column: tuple(chain.from_iterable(part[column] for part in parts)) for column in COLUMNS}
     if not is_valid(columns):
         for path, what_to_do in zip(paths, remedies):
             check_rows(path, lines_of(path, what_to_do), what_to_do)
@@ -104,7 +68,7 @@ def split_file(path, remedy):
         is_whole = False
     if not is_whole:
         check_rows(path, lines, remedy)
-    check_columns(path, header, row_schema()[0])
+    check_columns(path, header)
     if not rows:
         raise ReportError(f"{path}: a header without rows; {remedy}")
     return header, rows
@@ -113,43 +77,18 @@ def split_file(path, remedy):
 def whole_columns(header, rows):
     """{column: texts} with every column of the schema."""
     found = dict(zip(header, zip(*rows)))
-    defaults = {**dict.fromkeys(row_schema()[0], ""), "size": NATIVE}
+    defaults = {**dict.fromkeys(COLUMNS, ""), "size": NATIVE}
     return {column: found.get(column) or (value,) * len(rows) for column, value in defaults.items()}
-
-
-def is_valid(columns):
-    """Whether all rows are as the schema wants them. Each different value is checked once."""
-    rules, joint, validate = column_schemas()
-    try:
-        for column, values in columns.items():
-            for value in set(values):
-                rules[column](value)
-        alike = [alike_values(column, columns[column]) for column in joint]
-        for values in set(zip(*alike)):
-            validate(dict(zip(joint, values)))
-    except fastjsonschema.JsonSchemaValueException:
-        return False
-    return True
-
-
-def alike_values(column, texts):
-    """For each text of a column one that the rules of several columns do not tell from it, so that few rows differ: they ask
-    which status it is, whether a number is above 0, and whether there is a text."""
-    kind = load_schema()["properties"][column].get("$ref", "").rpartition("/")[2]
-    if kind in NUMERIC:
-        signs = {text: text and ("1" if float(text) > 0 else "0") for text in set(texts)}
-        return [signs[text] for text in texts]
-    return [text[:1] for text in texts] if kind == "text" else texts
 
 
 def check_rows(path, lines, remedy):
     """Raises ReportError for the first line that is no row of the schema."""
-    columns, validate = row_schema()
+    validate = row_validator()
     reader = csv.DictReader(lines, strict=True)
     try:
-        check_columns(path, reader.fieldnames or [], columns)
+        check_columns(path, reader.fieldnames or [])
         for row in reader:
-            validate({**dict.fromkeys(columns, ""), "size": NATIVE, **row})
+            validate({**dict.fromkeys(COLUMNS, ""), "size": NATIVE, **row})
     except csv.Error as error:
         raise ReportError(f"{path}:{max(reader.line_num, 1)}: not valid CSV: {error}; {remedy}") from None
     except fastjsonschema.JsonSchemaValueException as error:
@@ -166,38 +105,22 @@ def read_rows(path, remedy=None):
     return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
-def check_columns(path, found, columns):
+def check_columns(path, found):
     """Raises ReportError for columns that no row has, or that are too few. A row of an older release may lack newer columns."""
     check_separator(path, found)
     identity = [column for column in IDENTITY if column != "size" or column in found]
-    unknown = [column for column in found if column not in columns]
+    unknown = [column for column in found if column not in COLUMNS]
     if found[: len(identity)] != identity or unknown or len(set(found)) < len(found):
         begin = ", ".join(found[:4])
         problem = f"column {unknown[0]!r} is unknown" if unknown else f"its columns begin with '{begin}'"
-        raise ReportError(f"{path}: not a measurement CSV: {problem}, expected '{columns[0]}, …'")
-
-
-def expectation(error):
-    """What the schema wants, in few words."""
-    for definition in load_schema()["definitions"].values():
-        if (
-            error.rule == "pattern"
-            and error.rule_definition == definition.get("pattern")
-            and "description" in definition
-        ):
-            return definition["description"]
-    rule = {"enum": "one of", "pattern": "text that matches", "const": "the value"}.get(error.rule)
-    if error.rule == "const" and error.rule_definition == "":
-        return "nothing: a measurement that failed has no number"
-    return f"{rule} {error.rule_definition}" if rule else "a whole row of the schema"
+        raise ReportError(f"{path}: not a measurement CSV: {problem}, expected '{COLUMNS[0]}, …'")
 
 
 def to_frame(rows):
     """A DataFrame of rows, or of {column: texts}: numbers as float (empty: NaN), batch_size, stage and round as integers,
     the rest as text."""
-    columns, numbers = row_schema()[0], set(number_columns())
-    texts = rows if isinstance(rows, dict) else pd.DataFrame(rows, columns=columns, dtype=object)
-    frame = pd.DataFrame({column: convert(texts[column], column in numbers) for column in columns})
+    texts = rows if isinstance(rows, dict) else pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+    frame = pd.DataFrame({column: convert(texts[column], column in NUMBER_COLUMNS) for column in COLUMNS})
     return frame.astype({"batch_size": int, "stage": int, "round": int})
 
 

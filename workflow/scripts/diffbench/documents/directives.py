@@ -1,5 +1,5 @@
 """What stands in a document's marked space: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
-it, the dataset beside a published one, or how long its runs took."""
+it, the dataset beside a published one, or how long its runs took; or a table of the columns or statuses that there are."""
 
 import os
 from pathlib import Path
@@ -16,9 +16,12 @@ from diffbench.tables.minutes import build_minutes, read_minutes
 from diffbench.tables.notes import provenance_of
 from diffbench.tables.support import build_catalogue
 from diffbench.tables.tables import build_table, render_tables, table_keys
+from diffbench.vocabulary.columns import TABLES
 from diffbench.vocabulary.errors import find_near
 from diffbench.vocabulary.sizes import NATIVE, unsized
 from diffbench.vocabulary.statuses import OUTSIDE
+
+from .vocabulary_tables import render_columns, render_statuses
 
 OPTIONS = {  # kind: (options it needs, options it may have)
     "table": ({"dataset", "gpu", "batch_size"}, {"heading"}),
@@ -28,6 +31,8 @@ OPTIONS = {  # kind: (options it needs, options it may have)
     "catalogue": ({"dataset"}, set()),
     "comparison": ({"dataset", "with"}, {"gpu", "torch", "batch_size"}),
     "minutes": ({"dataset"}, set()),
+    "columns": ({"table"}, set()),
+    "statuses": (set(), set()),
     "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage"}),
 }
 
@@ -62,6 +67,10 @@ class Renderer:
 
     def __call__(self, marker):
         check_options(marker)
+        if marker.kind == "columns":
+            return render_columns(nearest(marker.options["table"], list(TABLES), "table"))
+        if marker.kind == "statuses":
+            return render_statuses()
         name = nearest(marker.options["dataset"], list(self.datasets), "dataset")
         return getattr(self, marker.kind)(marker, *self.datasets[name])
 

@@ -21,6 +21,8 @@ KINDS = {
     "catalogue": "block",
     "comparison": "block",
     "minutes": "block",
+    "columns": "block",
+    "statuses": "block",
     "cell": "inline",
 }
 BEGIN, END = "<!-- diffbench:begin KIND key=value -->", "<!-- diffbench:end -->"

@@ -2,9 +2,9 @@
 
 from matplotlib.patches import Patch
 
-from diffbench.statistics.ratios import PER_IMAGE
 from diffbench.tables.cells import Cells, describe_origin, is_number, name_baseline
 from diffbench.tables.tables import columns_of
+from diffbench.vocabulary.units import IMAGES
 
 from .marks import describe_rounds, label_speedup, mark_rate, mark_speedup
 from .style import HATCHES, SMALL, blank, colour_of, finish, grid_of, shown, styled, text_width
@@ -62,11 +62,7 @@ def limit_of(marks):
 
 def describe_beside(marks):
     """A sentence for the caption: what is written beside the bars of speed-ups."""
-    return (
-        BESIDE
-        + f", or images per second where it says {PER_IMAGE}" * any(mark.unit == PER_IMAGE for mark in marks)
-        + "."
-    )
+    return BESIDE + f", or images per second where it says {IMAGES}" * any(mark.unit == IMAGES for mark in marks) + "."
 
 
 def draw_panels(title, caption, cells, panels, columns, mark_of, label_of_axis, share_limit):

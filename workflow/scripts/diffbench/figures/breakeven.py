@@ -6,13 +6,16 @@ from matplotlib.ticker import MaxNLocator
 
 from diffbench.statistics.breakeven import NEVER, count_images
 from diffbench.statistics.startup import STATES
-from diffbench.tables.cells import SIGN, Cells, describe_origin, is_number, name_baseline
+from diffbench.tables.cells import Cells, describe_origin, is_number, name_baseline
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
+from diffbench.vocabulary.columns import BREAKEVEN, STARTS
 
 from .bars import PER_ROW, base_of, compared_columns
 from .marks import describe_rounds
 from .style import SMALL, blank, colour_of, finish, grid_of, shown, styled, text_width
 
 WIDTH, HEIGHT = 2.0, 1.35  # inches of a panel
+START = STARTS["startup_s"]
 STYLES = {"cold": "--", "warm": ":"}
 BEYOND = 1.6  # how far a panel goes, in the largest break-even that it shows
 FEWEST_CALLS = 10  # how far it goes at the least
@@ -25,17 +28,17 @@ UNKNOWN = "the start-ups are not known, so neither is when compiling pays"
 
 def line_of(row, state):
     """(start-up in s, seconds an image) of a row; None where it has not been measured so."""
-    if row is None or not is_number(row[f"startup_{state}_s"]) or not is_number(row["images_per_second"]):
+    if row is None or not is_number(row[START[state]]) or not is_number(row["images_per_second"]):
         return None
-    return row[f"startup_{state}_s"], 1 / row["images_per_second"]
+    return row[START[state]], 1 / row["images_per_second"]
 
 
 def print_breakeven(row, state):
     """`cold: 124 images`, `warm: at once`, `cold: never`; None where it is not known."""
-    images = row[f"breakeven_{state}_images"]
+    images = row[BREAKEVEN[state]]
     if not is_number(images):
         return None
-    sign = f"{SIGN} other image, " if row.get("fidelity") == "different" else ""
+    sign = f"{OTHER_IMAGE} other image, " if row.get("fidelity") == DIFFERENT else ""
     unit = " images" if 0 < images < NEVER else ""
     return f"{sign}{state}: {count_images(images)}{unit}"
 
@@ -56,7 +59,7 @@ def panels_of(cells, baseline):
                     rows = {
                         column: row
                         for column, row in rows.items()
-                        if row is not None and any(is_number(row[f"breakeven_{state}_images"]) for state in STATES)
+                        if row is not None and any(is_number(row[BREAKEVEN[state]]) for state in STATES)
                     }
                     if rows:
                         torch = f"\ntorch {reference[0]}" if len(cells.builds) > 1 else ""
@@ -73,7 +76,7 @@ def why_empty(cells, baseline):
         if row["status"] == "ok" and (column := (row["torch"], row["variant"])) in columns
         if base_of(column, baseline) != column
     ]
-    unknown = [row for row in compared if not any(is_number(row[f"startup_{state}_s"]) for state in STATES)]
+    unknown = [row for row in compared if not any(is_number(row[START[state]]) for state in STATES)]
     return UNKNOWN if unknown else NOTHING_COMPILES
 
 
@@ -107,7 +110,7 @@ def draw_panel(axes, base, rows, colours):
     """The lines of one panel, a dot where they cross, and the numbers of images in words, in their variant's colour where there
     are several. Returns whether a start-up is below 0 s."""
     size = base["batch_size"]
-    finite = [row[f"breakeven_{state}_images"] for row in rows.values() for state in STATES]
+    finite = [row[BREAKEVEN[state]] for row in rows.values() for state in STATES]
     finite = [images for images in finite if is_number(images) and images < NEVER]
     end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
     own = {state: line_of(base, state) for state in STATES}
@@ -126,7 +129,7 @@ def draw_panel(axes, base, rows, colours):
             drawn.append(ends_of(line, size, end))
             negative |= line[0] < 0
             axes.plot(*drawn[-1], color=colours[column], linestyle=STYLES[state], linewidth=1.4)
-            images = row[f"breakeven_{state}_images"]
+            images = row[BREAKEVEN[state]]
             if is_number(images) and 0 < images < NEVER:
                 axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
             if text := print_breakeven(row, state):

@@ -7,9 +7,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
 from diffbench.data.rows import is_number
-from diffbench.statistics.ratios import PER_IMAGE, WHERE_STEPS_DIFFER
-from diffbench.tables.cells import SIGN, Cells, describe_origin
+from diffbench.statistics.ratios import WHERE_STEPS_DIFFER
+from diffbench.tables.cells import Cells, describe_origin
+from diffbench.vocabulary.badges import OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
+from diffbench.vocabulary.units import IMAGES
 
 from .bars import base_of, title_of
 from .marks import describe_rounds, mark_speedup
@@ -86,7 +88,7 @@ def draw_heatmap(summary, labels, baseline):
         )
         axes.tick_params(length=0)
     title = title_of(summary, labels, baseline, f" of {cells.name_column(column)}")
-    told = [f"{SIGN}: another image."] * any(mark.sign for mark in every)
-    told += [f"Speed-ups are {WHERE_STEPS_DIFFER}."] * any(mark.unit == PER_IMAGE for mark in every)
+    told = [f"{OTHER_IMAGE}: another image."] * any(mark.sign for mark in every)
+    told += [f"Speed-ups are {WHERE_STEPS_DIFFER}."] * any(mark.unit == IMAGES for mark in every)
     caption = [*filter(None, [" ".join([*describe_rounds(part, []), *told])]), *describe_origin(part, cells)]
     return finish(figure, title, caption)

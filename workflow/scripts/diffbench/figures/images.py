@@ -3,6 +3,7 @@
 import numpy as np
 
 from diffbench.tables.cells import print_failure
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
 
 from .style import shown
@@ -16,7 +17,7 @@ def describe_badge(badge, own):
     if badge is None:
         return "not compared: the baseline has no image"
     name = badge["fidelity"] or (f"not compared: {badge['note']}" if badge["note"] else "")
-    lines = [f"⚠ {name}" if name == "different" else name]
+    lines = [f"{OTHER_IMAGE} {name}" if name == DIFFERENT else name]
     if own:
         lines = [f"baseline, its other rounds: {lines[0]}" if name else "baseline"]
     if not np.isnan(badge["psnr_db"]):

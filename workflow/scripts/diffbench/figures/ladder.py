@@ -5,10 +5,12 @@ from typing import NamedTuple
 from matplotlib.patches import Patch
 
 from diffbench.catalogue.labels import label_of
-from diffbench.statistics.ratios import PER_IMAGE, rate_in
-from diffbench.tables.cells import SIGN, Cells, describe_origin, print_failure
+from diffbench.statistics.ratios import rate_in
+from diffbench.tables.cells import Cells, describe_origin, print_failure
 from diffbench.tables.ladder import Step, ladders, name_place, unit_of_ladder
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
+from diffbench.vocabulary.units import IMAGES
 
 from .bars import BESIDE_STYLE, PANEL, PER_ROW, limit_of
 from .marks import Mark, describe_rounds, mark_in
@@ -46,7 +48,7 @@ def mark_bar(bar, unit):
         return Mark(bar.before, None, None, OUTSIDE if row is None else print_failure(row))
     mark = mark_in(row, unit)
     of_first = f" ({bar.rate / bar.first:.2f}x)" if bar.first else ""
-    sign = f"{SIGN} " if row["fidelity"] == "different" else ""
+    sign = f"{OTHER_IMAGE} " if row["fidelity"] == DIFFERENT else ""
     return mark._replace(value=max(bar.rate, bar.before or 0), text=f"{sign}{mark.text}{of_first}")
 
 
@@ -97,13 +99,13 @@ def draw_ladder(summary, labels, baseline):
             marks = [mark_bar(bar, unit) for bar in bars]
             draw_bars(axes, bars, marks, limit_of(marks))
             axes.set_title(shown(name_place(cells, place), 38))
-            axes.set_xlabel("images per second" if unit == PER_IMAGE else "iterations per second")
+            axes.set_xlabel("images per second" if unit == IMAGES else "iterations per second")
             every += marks
             units.add(unit)
             kinds |= {kind_of(bar) for bar in bars if bar.rate is not None}
         row_axes[0].set_yticklabels(names)
     told = ["Beside a bar: the step's rate (over the first step's).", *describe_rounds(summary, every)]
-    told += ["Images per second (of whole calls) where step counts differ."] * (PER_IMAGE in units)
-    told += [f"{SIGN}: another image."] * any(mark.text.startswith(SIGN) for mark in every)
+    told += ["Images per second (of whole calls) where step counts differ."] * (IMAGES in units)
+    told += [f"{OTHER_IMAGE}: another image."] * any(mark.text.startswith(OTHER_IMAGE) for mark in every)
     caption = [" ".join(told), *describe_origin(summary, cells)]
     return finish(figure, TITLE, caption, [(Patch(**STYLES[kind]), kind) for kind in STYLES if kind in kinds])

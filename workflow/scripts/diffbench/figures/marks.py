@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 from diffbench.data.rows import is_number
 from diffbench.statistics.intervals import TOO_FEW, is_useful
-from diffbench.statistics.ratios import PER_IMAGE, WHERE_STEPS_DIFFER, rate_in, unit_between, unit_of
-from diffbench.tables.cells import SIGN, print_failure, print_rate
+from diffbench.statistics.ratios import WHERE_STEPS_DIFFER, rate_in, unit_between, unit_of
+from diffbench.tables.cells import print_failure, print_rate
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
+from diffbench.vocabulary.units import IMAGES, ITERATIONS
 
 
 class Mark(NamedTuple):
@@ -19,7 +21,7 @@ class Mark(NamedTuple):
     high: float | None
     text: str
     sign: str = ""
-    unit: str = "it/s"
+    unit: str = ITERATIONS
     wide: bool = False
 
     def limited(self):
@@ -45,7 +47,7 @@ def mark_rate(row, factor=1.0):
 def mark_in(row, unit):
     """The Mark of a row's rate in `it/s`, or in `images/s`, of which a summary has no interval."""
     mark = mark_rate(row)
-    if unit == "it/s" or mark.value is None:
+    if unit == ITERATIONS or mark.value is None:
         return mark
     rate = rate_in(row, unit)
     return Mark(rate, None, None, OUTSIDE if rate is None else print_rate(rate), unit=unit)
@@ -71,23 +73,23 @@ def mark_speedup(row, base, speedup=None):
     rate, own = rate_in(base, unit), mark_in(row, unit)
     if rate is None or own.value is None:
         return Mark(None, None, None, f"{mark.text} it/s, no images/s to compare")
-    sign = SIGN if row.get("fidelity") == "different" else ""
+    sign = OTHER_IMAGE if row.get("fidelity") == DIFFERENT else ""
     words = f"{sign} other image " if sign else ""
     if speedup is None:
         low, high = (None if end is None else end / rate for end in (own.low, own.high))
         scaled = Mark(own.value / rate, low, high, "", unit=unit, wide=own.wide)
     else:
-        low, high = (row.get(f"speedup_{end}") for end in ("low", "high"))
+        low, high = row.get("speedup_low"), row.get("speedup_high")
         scaled = Mark(
             speedup, *((low, high) if is_number(low) and is_number(high) else (None, None)), "", unit=unit
         ).limited()
-    text = f"{words}{scaled.value:.2f} × {print_rate(rate)}" + f" {unit}" * (unit == PER_IMAGE)
+    text = f"{words}{scaled.value:.2f} × {print_rate(rate)}" + f" {unit}" * (unit == IMAGES)
     return scaled._replace(text=text, sign=sign)
 
 
 def label_speedup(marks):
     """The label of an axis of speed-ups: whether some of them are per image."""
-    return "speed-up" + f" ({WHERE_STEPS_DIFFER})" * any(mark.unit == PER_IMAGE for mark in marks)
+    return "speed-up" + f" ({WHERE_STEPS_DIFFER})" * any(mark.unit == IMAGES for mark in marks)
 
 
 def describe_rounds(rows, marks, over=""):

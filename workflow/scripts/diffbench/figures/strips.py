@@ -8,6 +8,7 @@ from diffbench.data.rows import records
 from diffbench.statistics.fidelity import OTHER_WEIGHTS, UNKNOWN_WEIGHTS, badges
 from diffbench.statistics.speedup import KEY, is_baseline
 from diffbench.tables.cells import Cells, describe_origin
+from diffbench.vocabulary.badges import DIFFERENT
 from diffbench.vocabulary.sizes import sized, split_name
 from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
@@ -98,7 +99,7 @@ class Strip:
         text = describe_badge(badge, column == base) if badge or image is not None else ""
         if image is None:
             image = words_for(self.cells.get(self.gpu, self.batch_size, (self.pipeline, stage), column))
-        draw_panel(axes[0], image, text, badge is not None and badge["fidelity"] == "different")
+        draw_panel(axes[0], image, text, badge is not None and badge["fidelity"] == DIFFERENT)
         axes[0].set_title(shown(self.cells.name_column(column), 34, 3))
         if len(axes) > 1:
             draw_difference(axes[1], self.differences.get((stage, column)))

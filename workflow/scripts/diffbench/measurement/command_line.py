@@ -2,9 +2,10 @@
 
 import os
 
-from diffbench.catalogue.definition import NAME, ROOT
+from diffbench.catalogue.definition import ROOT
 from diffbench.catalogue.environments import INSTALLED
 from diffbench.system.arguments import count, optional, path, positive_integer, refusal, versions
+from diffbench.vocabulary.names import NAME
 from diffbench.vocabulary.sizes import SIZE
 
 from .session import FORKSERVER, START_METHODS

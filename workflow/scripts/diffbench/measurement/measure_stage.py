@@ -9,6 +9,7 @@ from diffbench.mechanisms.dtype import choose_dtype
 from diffbench.mechanisms.graph_replays import PromisedGraphs
 from diffbench.mechanisms.refusal import refusals
 from diffbench.mechanisms.registry import compiles
+from diffbench.vocabulary.columns import START_PEAKS
 
 from .cache_hits import CompilerCache
 from .call_rates import rate_of, startup_columns, summarize_calls
@@ -92,7 +93,7 @@ def measure_stage(description, definition, device, report, folder, shared):
         check_compilation(stage.variant, graphs)
 
     warmup = warm_up(stage, stopping, report)
-    report.values(**{f"start_{name}": value for name, value in peaks_mib(device).items()})
+    report.values(**{START_PEAKS[name]: value for name, value in peaks_mib(device).items()})
     if compiled:
         report.values(**graphs.columns(), **cache.columns(), compile_threads=compile_threads())
         check_graphs(graphs)

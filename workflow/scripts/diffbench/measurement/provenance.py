@@ -14,6 +14,16 @@ from diffbench.mechanisms.registry import installed_libraries
 from diffbench.system.environment_variables import PADDING, recorded
 from diffbench.vocabulary.errors import SetupError
 
+VERSIONS = {  # what an environment may name: the column that has its release
+    "torch": "torch_version",
+    "cuda": "cuda_version",
+    "triton": "triton_version",
+    "diffusers": "diffusers_version",
+    "transformers": "transformers_version",
+    "accelerate": "accelerate_version",
+    "python": "python_version",
+}
+
 
 def read_device(device):
     """Name, memory, capability and cuDNN of the device, as torch reports them."""
@@ -62,8 +72,7 @@ def check_environment(expected, provenance, device, torch_build):
     A release may be of any build (`2.13.0` is also `2.13.0+cpu`) unless a build is named; CUDA counts on a GPU.
     """
     for name, version in expected.items():
-        column = f"{name}_version"
-        found = provenance[column] if column in provenance else package_version(name)
+        found = provenance[VERSIONS[name]] if name in VERSIONS else package_version(name)
         if name == "cuda" and device.type != "cuda":
             continue
         if not same_release(found, version):

@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 from diffbench.catalogue.labels import label_of, torch_label
 from diffbench.data.rows import is_number, records
 from diffbench.statistics.flags import kinds_of
-from diffbench.statistics.ratios import PER_IMAGE, base_rate, print_times, rate_in, unit_of
+from diffbench.statistics.ratios import base_rate, print_times, rate_in, unit_of
 from diffbench.tables.cells import joined, print_rate
 from diffbench.tables.column_names import Names
-
-WORDS = {"oom": "out of memory", "compile-error": "compile error", "unsupported": "n/a", "open": "not measured yet"}
-NO_FAILURE = ("ok", "open")
+from diffbench.vocabulary.badges import DIFFERENT
+from diffbench.vocabulary.statuses import FAILED, OPEN, words_of
+from diffbench.vocabulary.units import IMAGES
 
 
 def cell_key(row):
@@ -36,7 +36,7 @@ def headline_of(summary, labels, baseline):
     judged = (summary["rounds"] > 0).any()
     faster = [row for row in rows if row["speedup"] > 1 and (row["verdict"] == "faster" or not judged)]
     slower = [row for row in rows if row["speedup"] < 1 and (row["verdict"] == "slower" or not judged)]
-    wins = [row for row in faster if row["fidelity"] != "different"]
+    wins = [row for row in faster if row["fidelity"] != DIFFERENT]
     best = max(wins, key=lambda row: row["speedup"], default=None)
     worst = min(slower, key=lambda row: row["speedup"], default=None)
     return [
@@ -58,7 +58,7 @@ def speedup_item(title, row, word, summary, labels, baseline):
     interval = "no interval is known"
     if row["verdict"]:
         interval = f"95% interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
-    steps = "; step counts differ, so the speed-up is per image" * (unit == PER_IMAGE)
+    steps = "; step counts differ, so the speed-up is per image" * (unit == IMAGES)
     text = f"{text} over {print_rate(base_rate(row))} {unit} of {baseline}{steps}; {interval}."
     return {
         "title": title,
@@ -69,13 +69,15 @@ def speedup_item(title, row, word, summary, labels, baseline):
 
 
 def failures_item(summary):
-    counts = Counter(status for status in summary["status"] if status not in NO_FAILURE)
+    counts = Counter(status for status in summary["status"] if status in FAILED)
     if not counts:
         text = (
-            "Nothing has been measured yet." if (summary["status"] == "open").all() else "Every measured cell has one."
+            "Nothing has been measured yet."
+            if (summary["status"] == OPEN.name).all()
+            else "Every measured cell has one."
         )
         return {"title": "Without a number", "value": "0", "text": text, "link": ""}
-    text = joined(f"{count} {WORDS.get(status, status)}" for status, count in counts.most_common())
+    text = joined(f"{count} {words_of(status)}" for status, count in counts.most_common())
     link = urlencode({"status": ",".join(counts)})
     return {"title": "Without a number", "value": str(counts.total()), "text": f"{text}.", "link": link}
 

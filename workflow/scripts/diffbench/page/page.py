@@ -9,7 +9,11 @@ from markupsafe import Markup
 
 from diffbench.catalogue.definition import ROOT
 from diffbench.tables.cells import Cells, describe_origin, name_baseline
+from diffbench.vocabulary.badges import OTHER_IMAGE
+from diffbench.vocabulary.columns import HEADINGS
+from diffbench.vocabulary.statuses import OPEN
 from diffbench.vocabulary.thresholds import WIDEST_INTERVAL
+from diffbench.vocabulary.units import UNITS
 
 from .headline import headline_of
 from .page_data import baselines_of, cells_of, dimensions_of
@@ -37,6 +41,9 @@ def build_page(summary, labels, baseline, about, details):
         "marks": about.get("marks", {}),
         "note": note_of(tiny, random),
         "widest_interval": WIDEST_INTERVAL,
+        "other_image": OTHER_IMAGE,
+        "units": {name: unit.words for name, unit in UNITS.items()},
+        "headings": HEADINGS,
         "dimensions": dimensions_of(summary, labels),
         "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
         "baselines_left_out": left_out,
@@ -89,7 +96,7 @@ def warnings_of(summary, tiny, random):
         warnings.append("Miniature models: these numbers show that the benchmark works, not how fast a device is.")
     if random:
         warnings.append("Random weights: the device does the work of the real ones, and the images are noise.")
-    count = int((summary["status"] == "open").sum())
+    count = int((summary["status"] == OPEN.name).sum())
     if count:
         warnings.append(f"{count} of {len(summary)} cells and stages have not been measured yet.")
     return warnings

@@ -12,14 +12,16 @@ from diffbench.data.rows import is_number, records
 from diffbench.statistics.conditions import differences_from
 from diffbench.statistics.intervals import rate_interval
 from diffbench.statistics.peak_memory import KINDS, peak_of
-from diffbench.statistics.ratios import PER_IMAGE, unit_of
-from diffbench.statistics.speedup import KEY, compare, round_rates
+from diffbench.statistics.ratios import unit_of
+from diffbench.statistics.speedup import compare, round_rates
 from diffbench.tables.cells import Cells, name_baseline, print_failure
 from diffbench.tables.column_names import Names
-from diffbench.vocabulary.columns import PROVENANCE
+from diffbench.vocabulary.columns import KEY, PROVENANCE
 from diffbench.vocabulary.sizes import sized
+from diffbench.vocabulary.statuses import words_of
+from diffbench.vocabulary.units import IMAGES, ITERATIONS
 
-from .headline import WORDS, cell_key
+from .headline import cell_key
 
 MOST_SPEEDUPS = 60_000  # rows x baselines: what keeps the page of a large matrix small
 TEXTS = ["status", "text", "mark", "detail", "fidelity", "bound", "flags", "unverified", "definition", "measured_on"]
@@ -36,7 +38,7 @@ OF_ROUND += [
 ]
 OF_ROUND += ["peak_rss_mib", "evidence", "unverified", "device_id", "started_at"]
 CALL_KINDS = {"first": 0, "warmup": 1, "call": 2}
-SPEEDUP_UNITS = ("it/s", PER_IMAGE)
+SPEEDUP_UNITS = (ITERATIONS, IMAGES)
 OF_SPEEDUP = ["speedup", "speedup_low", "speedup_high", "verdict", "speedup_unit"]
 
 
@@ -135,7 +137,7 @@ def dimensions_of(summary, labels):
         "batch_size": str,
         "torch": lambda name: torch_label(summary, name),
         "variant": lambda name: label_of(labels, "variants", name),
-        "status": lambda name: WORDS.get(name, name),
+        "status": words_of,
     }
     return {axis: [[str(value), name(value)] for value in summary[axis].unique()] for axis, name in names.items()}
 
@@ -187,7 +189,7 @@ def speedups_of(summary, baselines, rates):
 def memory_of(row):
     """`memory`: the peak that the tables print, in MiB, until warm (None if unknown) and warm, and the mark of its kind."""
     peak = peak_of(row)
-    return peak and [number(peak.start_mib), number(peak.warm_mib), KINDS[peak.kind][0]]
+    return peak and [number(peak.start_mib), number(peak.warm_mib), KINDS[peak.kind].mark]
 
 
 def cells_of(summary, labels, baselines, details):

@@ -27,7 +27,6 @@ from .external import expand_user, external_cells, find_sources
 RUN = [*CELL, "round"]
 PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name tells its size
 AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "variants")))
-NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ALL = "all"  # every name of the catalogue
 
 DEFAULTS = {  # of the keys that a config may leave out

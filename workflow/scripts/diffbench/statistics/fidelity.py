@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from diffbench.data.fidelity_csv import COLUMNS, MEASURES, TYPES
+from diffbench.data.fidelity_csv import TYPES
 from diffbench.data.outputs import Output, kept_runs, read_output
 from diffbench.data.rows import records
+from diffbench.vocabulary.columns import FIDELITY_COLUMNS, FIDELITY_MEASURES
 from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
 from .speedup import KEY, is_baseline
@@ -44,8 +45,8 @@ def shape_of(array):
 
 
 def compare_outputs(output, base):
-    """The columns MEASURES, `identical` and `note` of two Outputs: NaN and a note for what cannot be compared."""
-    columns, notes = dict.fromkeys(MEASURES, np.nan), []
+    """The columns FIDELITY_MEASURES, `identical` and `note` of two Outputs: NaN and a note for what cannot be compared."""
+    columns, notes = dict.fromkeys(FIDELITY_MEASURES, np.nan), []
     if base.latents is not None:
         columns["latents_scale"] = float(np.abs(base.latents).max())
     for name, own, other in zip(Output._fields, output, base):
@@ -69,7 +70,7 @@ def weights_note(digest, base_digest, is_old):
 
 
 def compare_runs(runs, baseline):
-    """What every run made against what the baseline made: a DataFrame with COLUMNS, one row a run and stage that is ok.
+    """What every run made against what the baseline made: a DataFrame with FIDELITY_COLUMNS, one row a run and stage that is ok.
 
     `runs` as outputs.read_runs gives them; `baseline` maps `variant` and/or `torch` to a name. Of the baseline's rounds the
     first counts that is ok and kept something (`baseline_round`); a cell whose baseline has none has no row. Where the two runs
@@ -85,12 +86,12 @@ def compare_runs(runs, baseline):
         is_old = not pair["environment_variables"] and not pair["environment_variables_base"]  # newer rows have some
         note = weights_note(pair["weights_digest"], pair["weights_digest_base"], is_old)
         if note:
-            measures = {**dict.fromkeys(MEASURES, np.nan), "identical": False, "note": note}
+            measures = {**dict.fromkeys(FIDELITY_MEASURES, np.nan), "identical": False, "note": note}
         else:
             base = read_output(pair["outputs_base"], pair["stage"])
             measures = compare_outputs(read_output(pair["outputs"], pair["stage"]), base)
         rows.append({**pair, "baseline_round": pair["round_base"], **measures})
-    return pd.DataFrame(rows, columns=COLUMNS).astype({**TYPES, "identical": bool})
+    return pd.DataFrame(rows, columns=FIDELITY_COLUMNS).astype({**TYPES, "identical": bool})
 
 
 def badge_of(psnr_db, ssim, identical, noise_floor_db):

@@ -7,12 +7,21 @@ seem to need less memory than it takes from the device.
 from typing import NamedTuple
 
 from diffbench.data.rows import is_number
+from diffbench.vocabulary.columns import START_PEAKS
 from diffbench.vocabulary.statuses import OUTSIDE
 
-KINDS = {  # column of a summary: (its mark where a column has several kinds, its name in a header); the first known is printed
-    "peak_process_mib": ("on the device", "peak memory on the device"),
-    "peak_reserved_mib": ("reserved by torch", "peak memory on the device, reserved by torch"),
-    "peak_rss_mib": ("of the process", "peak memory of the process"),
+
+class Kind(NamedTuple):
+    """`mark` is printed with each number of a column with several kinds, `header` heads a column of one kind."""
+
+    mark: str
+    header: str
+
+
+KINDS = {  # by the column of a summary; the first known is printed
+    "peak_process_mib": Kind("on the device", "peak memory on the device"),
+    "peak_reserved_mib": Kind("reserved by torch", "peak memory on the device, reserved by torch"),
+    "peak_rss_mib": Kind("of the process", "peak memory of the process"),
 }
 
 
@@ -29,7 +38,7 @@ def peak_of(row):
     on_device = is_number(row["peak_allocated_mib"])
     for kind in KINDS:
         if is_number(row[kind]) and not (on_device and kind == "peak_rss_mib"):
-            start = row[f"start_{kind}"]
+            start = row[START_PEAKS[kind]]
             return Peak(start if is_number(start) else None, row[kind], kind)
     return None
 
@@ -43,7 +52,7 @@ def kinds_in(rows):
 def name_peaks(rows):
     """The header of a column of the rows' peaks: `peak memory on the device`; with several kinds each cell says its own."""
     kinds = kinds_in(rows)
-    return KINDS[kinds[0]][1] if len(kinds) == 1 else "peak memory"
+    return KINDS[kinds[0]].header if len(kinds) == 1 else "peak memory"
 
 
 def print_peak(row, mixed, start=False):
@@ -52,4 +61,4 @@ def print_peak(row, mixed, start=False):
     if peak is None:
         return OUTSIDE
     values = [peak.start_mib] * (start and peak.start_mib is not None) + [peak.warm_mib]
-    return " / ".join(f"{value:.0f}" for value in values) + f" ({KINDS[peak.kind][0]})" * mixed
+    return " / ".join(f"{value:.0f}" for value in values) + f" ({KINDS[peak.kind].mark})" * mixed

@@ -8,10 +8,11 @@ import pandas as pd
 from diffbench.catalogue.yaml_file import read_yaml
 from diffbench.data.csv_text import POSITIVE_INTEGER, check_all, check_numbers, line_of, read_table
 from diffbench.data.errors import ReportError
+from diffbench.vocabulary.columns import KEY, SUMMARY_COLUMNS, SUMMARY_NUMBERS
 from diffbench.vocabulary.sizes import sized
+from diffbench.vocabulary.units import ITERATIONS
 
-from .speedup import ITERATIONS, KEY, speedups
-from .summary import COLUMNS, NUMBERS
+from .speedup import speedups
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
 ABOUT = ("title", "source", "baseline")
@@ -59,14 +60,14 @@ def read_published(path):
         raise ReportError(
             f"{path}: mark {unknown.pop()!r} is not explained; expected one of {', '.join(about['marks'])}"
         )
-    summary = facts.reindex(columns=COLUMNS).assign(
+    summary = facts.reindex(columns=SUMMARY_COLUMNS).assign(
         iterations_per_second=rates,
         batch_size=facts["batch_size"].astype(int),
         stage=facts["stage"].astype(int),
         rounds=0,
     )
     summary = summary.assign(**about["columns"], detail="", definition="", device_name="", torch_version="", threads="")
-    texts = [column for column in COLUMNS if column not in NUMBERS]
+    texts = [column for column in SUMMARY_COLUMNS if column not in SUMMARY_NUMBERS]
     summary[texts] = summary[texts].astype(object).where(summary[texts].notna(), "")
     speedup = speedups(summary, about["baseline"])
     return sized(summary.assign(speedup=speedup, speedup_unit=np.where(np.isnan(speedup), "", ITERATIONS)))

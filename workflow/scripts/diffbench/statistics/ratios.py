@@ -6,22 +6,19 @@ Iterations per second say nothing of two cells with different step counts, so a 
 import numpy as np
 
 from diffbench.data.rows import is_number, tuples
-from diffbench.vocabulary.units import UNITS
-
-from .speedup import IMAGES as PER_IMAGE
-from .speedup import RATES
+from diffbench.vocabulary.units import IMAGES, ITERATIONS, RATES, UNITS
 
 WHERE_STEPS_DIFFER = "per image where step counts differ"
 
 
 def unit_of(row):
     """The unit of a row's speed-up in the summary: `it/s`, or `images/s` where its step count is not the baseline's."""
-    return row.get("speedup_unit") or "it/s"
+    return row.get("speedup_unit") or ITERATIONS
 
 
 def rate_in(row, unit):
     """The row's rate in `it/s` or `images/s`; None without one."""
-    value = None if row is None else row[UNITS[unit][0]]
+    value = None if row is None else row[UNITS[unit].column]
     return value if is_number(value) and value > 0 else None
 
 
@@ -37,13 +34,13 @@ def unit_between(row, base):
     """
     steps = [steps_of(one) for one in (row, base)]
     differ = steps[0] != steps[1] if all(steps) else unit_of(row) != unit_of(base)
-    return PER_IMAGE if differ else "it/s"
+    return IMAGES if differ else ITERATIONS
 
 
 def ratio_of(row, base):
     """(ratio of two rows' rates, its unit); (None, unit) where one has no such rate."""
     if row is None or base is None:
-        return None, "it/s"
+        return None, ITERATIONS
     unit = unit_between(row, base)
     rates = [rate_in(one, unit) for one in (row, base)]
     return (rates[0] / rates[1] if all(rates) else None), unit
@@ -51,7 +48,7 @@ def ratio_of(row, base):
 
 def print_times(ratio, unit):
     """`2.03x`, or `12.10x per image`."""
-    return f"{ratio:.2f}x" + " per image" * (unit == PER_IMAGE)
+    return f"{ratio:.2f}x" + " per image" * (unit == IMAGES)
 
 
 def base_rate(row):

@@ -3,13 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.columns import KEY
+from diffbench.vocabulary.units import IMAGES, ITERATIONS, RATES
 
 from .intervals import rate_interval, rounds_needed, share_variances, verdicts, welch_interval
 
-KEY = [*CELL, "stage"]
-ITERATIONS, IMAGES = "it/s", "images/s"
-RATES = {ITERATIONS: "iterations_per_second", IMAGES: "images_per_second"}  # the columns by their unit
 PAIRED, WELCH = "paired", "welch"
 
 

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 
 from diffbench.data.rows import records, tuples
+from diffbench.vocabulary.columns import BREAKEVEN, INTERVALS, STARTS
 
 from .breakeven import breakeven_images, breakeven_interval
 
 STATES = ("cold", "warm")
-STARTS = ("first_call_s", "compile_s", "startup_s")
-START_COLUMNS = [f"{name[:-2]}_{state}_s" for name in STARTS for state in STATES]
-BREAKEVEN_COLUMNS = [f"breakeven_{state}_images{end}" for state in STATES for end in ("", "_low", "_high")]
+BREAKEVEN_COLUMNS = [name for column in BREAKEVEN.values() for name in (column, *INTERVALS[column])]
 
 
 def rounds_of(measurements, state):
@@ -19,11 +18,11 @@ def rounds_of(measurements, state):
 
 
 def start_columns(measurements, key):
-    """START_COLUMNS by `key`: the medians over the rounds that started cold, and over those that started warm."""
+    """The columns of STARTS by `key`: the medians over the rounds that started cold, and over those that started warm."""
     parts = []
     for state in STATES:
         medians = rounds_of(measurements, state).groupby(key, sort=False)[list(STARTS)].median()
-        parts.append(medians.rename(columns={name: f"{name[:-2]}_{state}_s" for name in STARTS}))
+        parts.append(medians.rename(columns={name: by_state[state] for name, by_state in STARTS.items()}))
     return pd.concat(parts, axis=1)
 
 
@@ -75,5 +74,5 @@ def breakeven_of(rounds, state, own, base, batch_size):
     images_s = [1 / np.median([batch_size / latency_s for latency_s in cell.values()]) for cell in latencies_s]
     images = breakeven_images(*map(np.median, startups_s), *images_s, batch_size)
     low, high = breakeven_interval(*startups_s, *latencies_s, batch_size)
-    name = f"breakeven_{state}_images"
-    return {name: float(images), f"{name}_low": min(low, images), f"{name}_high": max(high, images)}
+    name = BREAKEVEN[state]
+    return dict(zip((name, *INTERVALS[name]), (float(images), min(low, images), max(high, images))))

@@ -8,105 +8,21 @@ import pandas as pd
 from diffbench.data.csv_text import check_all, check_numbers, read_table
 from diffbench.data.errors import REMADE, ReportError
 from diffbench.data.groups import first_mixed, join_different, number_groups
-from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.columns import CELL, IMAGE, JOINED, KEY, MEDIANS, RELEASES, SUMMARY_COLUMNS, SUMMARY_NUMBERS
 from diffbench.vocabulary.sizes import name_at, sized
+from diffbench.vocabulary.statuses import OPEN
 
 from .ceilings import ceiling_columns
 from .conditions import differences_from
 from .fidelity import badges
 from .flags import flag_baselines, flag_cells
 from .intervals import rate_interval
-from .speedup import KEY, compare, round_rates
-from .startup import BREAKEVEN_COLUMNS, START_COLUMNS, breakeven_columns, start_columns
+from .speedup import compare, round_rates
+from .startup import breakeven_columns, start_columns
 from .summary_inputs import NONE
 
-MEDIANS = [
-    "iterations",
-    "iterations_per_second",
-    "denoiser_calls_per_second",
-    "images_per_second",
-    "latency_s",
-    "graphs",
-    "graph_breaks",
-    "recompilations",
-    "peak_allocated_mib",
-    "peak_reserved_mib",
-    "peak_process_mib",
-    "peak_rss_mib",
-    "start_peak_allocated_mib",
-    "start_peak_reserved_mib",
-    "start_peak_process_mib",
-    "start_peak_rss_mib",
-    "energy_per_image_j",
-    "step_gflop",
-    "step_mib",
-]
-FIDELITY = ["psnr_db", "ssim", "latents_difference", "noise_floor_db"]
-CEILING = ["achieved_tflops", "matmul_tflops", "copy_gib_per_second", "ceiling_percent"]
-RELEASES = [
-    "torch_version",
-    "cuda_version",
-    "python_version",
-    "diffusers_version",
-    "transformers_version",
-    "accelerate_version",
-    "compiler_version",
-    "dtype",
-    "scale",
-    "weights",
-    "threads",
-]
-PROVENANCE = [
-    "device_name",
-    *RELEASES,
-    "host_cpu",
-    "host_cores",
-    "driver_version",
-    "libraries",
-    "environment_variables",
-    "weights_digest",
-    "attention_kernels",
-    "unverified",
-]
 SAME = ["definition", *RELEASES]  # the rounds of a cell have one value of each
-COLUMNS = [
-    *KEY,
-    "status",
-    "phase",
-    "detail",
-    "definition",
-    "rounds",
-    *MEDIANS,
-    "iterations_per_second_min",
-    "iterations_per_second_max",
-    "iterations_per_second_low",
-    "iterations_per_second_high",
-    "speedup",
-    "speedup_unit",
-    "speedup_low",
-    "speedup_high",
-    "verdict",
-    "compared_by",
-    "rounds_needed",
-    *START_COLUMNS,
-    *BREAKEVEN_COLUMNS,
-    "fidelity",
-    *FIDELITY,
-    *CEILING,
-    "bound",
-    "price_per_1000_images_usd",
-    "flags",
-    "differences",
-    *PROVENANCE,
-    "measured_on",
-    "text",
-    "mark",
-]
-NUMBERS = [*MEDIANS, *START_COLUMNS, *BREAKEVEN_COLUMNS, *FIDELITY, *CEILING, "price_per_1000_images_usd"]
 WHOLE = ["batch_size", "stage", "rounds"]
-NUMBERS += ["speedup", "speedup_low", "speedup_high", "rounds_needed", *WHOLE]
-NUMBERS += [f"iterations_per_second_{end}" for end in ("min", "max", "low", "high")]
-OPEN = "open"
 POOLED = "such rounds are not pooled: delete the run.csv of those that are wrong, and they are measured again"
 
 
@@ -169,8 +85,8 @@ def first_failures(failed, measured):
 def summarize(measurements, cells, baseline, evidence=NONE):
     """The summary of `measurements` (see read.to_frame) over `cells`, a DataFrame with the columns of CELL.
 
-    Returns a DataFrame with COLUMNS in the order of `cells`, pipelines named at their sizes (sizes.py); a cell without rows
-    has status `open` and stage 1. `…_low` and `…_high` are ends of 95% intervals (see intervals.py); `rounds_needed` says
+    Returns a DataFrame with SUMMARY_COLUMNS in the order of `cells`, pipelines named at their sizes (sizes.py); a cell without
+    rows has status `open` and stage 1. `…_low` and `…_high` are ends of 95% intervals (see intervals.py); `rounds_needed` says
     what would settle an unclear speed-up.
     `baseline` maps `variant` and/or `torch` to what speed-ups are measured against. Raises ReportError for rows that must
     not be pooled.
@@ -197,7 +113,7 @@ def summarize(measurements, cells, baseline, evidence=NONE):
         definition=measurements["definition"].groupby(numbers).first(),
         measured_on=join_different(days.iloc[by_day], numbers[by_day], count),
         device_ids=join_different(devices.iloc[by_device], of_cell[by_device], count),
-        **{column: join_different(rows[column], of_cell, count) for column in PROVENANCE},
+        **{column: join_different(rows[column], of_cell, count) for column in JOINED},
     ).set_index(pd.MultiIndex.from_frame(keys))
     summary = summary.join(start_columns(measurements, KEY)).join(
         flag_cells(measurements, evidence.calls).rename("flags")
@@ -207,7 +123,7 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     summary["phase"] = summary["phase"].where(summary["rounds"] == 0)
     summary = cells[CELL].drop_duplicates().merge(summary.reset_index(), on=CELL, how="left")
     missing = summary["status"].isna()
-    summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN, 1, 0]
+    summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN.name, 1, 0]
     summary = summary.astype({"stage": int, "rounds": int}).assign(text="", mark="")
     summary = add_fidelity(summary, evidence.fidelity, baseline)
     flags = zip(summary["flags"].fillna(""), flag_baselines(summary, baseline))
@@ -226,14 +142,14 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     summary = summary.assign(
         differences=pd.Series(differences_from(summary, baseline), dtype=object).where(compared, "")
     )
-    return sized(summary[COLUMNS])
+    return sized(summary[SUMMARY_COLUMNS])
 
 
 def add_fidelity(summary, fidelity, baseline):
-    """The summary with FIDELITY and the badge `fidelity`, empty where no image was compared."""
+    """The summary with IMAGE and the badge `fidelity`, empty where no image was compared."""
     if fidelity is None:
-        return summary.assign(fidelity="", **dict.fromkeys(FIDELITY, np.nan))
-    found = badges(fidelity, baseline)[[*KEY, "fidelity", *FIDELITY]]
+        return summary.assign(fidelity="", **dict.fromkeys(IMAGE, np.nan))
+    found = badges(fidelity, baseline)[[*KEY, "fidelity", *IMAGE]]
     return summary.merge(found, on=KEY, how="left")
 
 
@@ -241,11 +157,11 @@ def read_summary(path):
     """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes.
 
     Raises ReportError where it is damaged, cut off or has other columns."""
-    frame = read_table(path, "a summary", COLUMNS, REMADE)
+    frame = read_table(path, "a summary", SUMMARY_COLUMNS, REMADE)
     for column in WHOLE:
         check_all(path, frame[column], frame[column].str.fullmatch("[0-9]{1,9}"), "a whole number", REMADE)
-    check_numbers(path, frame, NUMBERS, REMADE, "any or inf")
+    check_numbers(path, frame, SUMMARY_NUMBERS, REMADE, "any or inf")
     frame = sized(frame)
-    for column in NUMBERS:
+    for column in SUMMARY_NUMBERS:
         frame[column] = pd.to_numeric(frame[column].replace("", None))
     return frame

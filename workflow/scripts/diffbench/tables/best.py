@@ -9,12 +9,15 @@ import pandas as pd
 from diffbench.catalogue.definition import entry
 from diffbench.catalogue.labels import label_of
 from diffbench.data.rows import is_number, records, tuples
-from diffbench.statistics.speedup import IMAGES, ITERATIONS, KEY, RATES, compare, is_baseline, round_rates
+from diffbench.statistics.speedup import compare, is_baseline, round_rates
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
+from diffbench.vocabulary.columns import KEY
 from diffbench.vocabulary.errors import DiffbenchError
 from diffbench.vocabulary.sizes import sized, split_name
 from diffbench.vocabulary.statuses import OUTSIDE
+from diffbench.vocabulary.units import IMAGES, ITERATIONS, RATES
 
-from .cells import SIGN, print_rate
+from .cells import print_rate
 from .column_names import Names
 from .formats import Cell, Table, to_markdown
 from .recipes import write_recipes
@@ -189,7 +192,7 @@ def print_choice(choice, labels, footnotes):
     """The Cell of a level: `compile: 44.0 it/s (2.03x)`."""
     if choice is None:
         return Cell([OUTSIDE])
-    sign = f"{SIGN} other image: " if choice.whole.badge == "different" else ""
+    sign = f"{OTHER_IMAGE} other image: " if choice.whole.badge == DIFFERENT else ""
     name = label_of(labels, "variants", choice.whole.variant)
     ratio = OUTSIDE if choice.speedup is None else f"{choice.speedup:.2f}x"
     ratio += f", {choice.verdict}" if choice.verdict not in ("", "faster") else ""

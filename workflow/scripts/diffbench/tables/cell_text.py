@@ -1,11 +1,9 @@
 """How a cell of a table prints: a number, or what took its place."""
 
-from diffbench.vocabulary.statuses import FAILED, OUTSIDE
-from diffbench.vocabulary.units import UNITS
+from diffbench.vocabulary.statuses import OOM, OOM_IN_FIRST_CALL, OOM_LATER, OUTSIDE, sign_of
+from diffbench.vocabulary.units import ITERATIONS, UNITS
 
 from .table_options import value_of
-
-HOST_MEMORY = "host memory"  # in the detail of a row that ran out of it
 
 
 def ordinal(number):
@@ -17,17 +15,17 @@ def ordinal(number):
 def print_oom(phase):
     """`OOM` up to the warm-up, `OOM after warmup` in call 1, `OOM after 1st iteration` in call 2, and so on."""
     if not phase.startswith("call-"):
-        return "OOM"
+        return OOM
     completed = int(phase[len("call-") :]) - 1
-    return f"OOM after {ordinal(completed)} iteration" if completed else "OOM after warmup"
+    return OOM_LATER.format(completed=ordinal(completed)) if completed else OOM_IN_FIRST_CALL
 
 
-def print_stage(row, decimals=2, unit="it/s"):
+def print_stage(row, decimals=2, unit=ITERATIONS):
     """The text of one cell and stage: the row's own `text` if it has one, its number, or its status.
 
     A row's own text is in the unit of its page, so it prints only where iterations per second are asked for.
     """
-    if row["text"] and unit == "it/s":
+    if row["text"] and unit == ITERATIONS:
         return row["text"]
     if row["status"] == "ok":
         value = value_of(row, unit)
@@ -37,7 +35,7 @@ def print_stage(row, decimals=2, unit="it/s"):
 
 def print_failure(row):
     """What stands in the place of a number that was not measured."""
-    return print_oom(row["phase"]) if row["status"] == "oom" else FAILED.get(row["status"], row["status"])
+    return print_oom(row["phase"]) if row["status"] == "oom" else sign_of(row["status"])
 
 
 def merge_stages(texts):
@@ -48,4 +46,4 @@ def merge_stages(texts):
 def best_value(values, unit):
     """The best of several numbers in the unit: the largest rate, the smallest time; None where there is none."""
     known = [value for value in values if value is not None]
-    return (max if UNITS[unit][2] else min)(known, default=None)
+    return (max if UNITS[unit].more_is_better else min)(known, default=None)

@@ -5,14 +5,13 @@ import re
 from diffbench.catalogue.labels import label_of, notes_on, torch_label
 from diffbench.data.rows import is_number, records, tuples
 from diffbench.statistics.build_differences import differences_of
+from diffbench.vocabulary.statuses import OPEN, SYMBOLS
 
 from .cell_text import print_stage
 from .column_names import Names
 from .notes import SCALES
 
 ALL = 0  # in the place of a stage: all of them, one after the other
-SIGN = "⚠"  # where an image is not the baseline's
-WORDS = {"❌": "compile error", "…": "not yet run"}  # signs that a font may lack, or that are lost beside a bar
 
 
 def print_rate(rate):
@@ -23,7 +22,7 @@ def print_rate(rate):
 def print_failure(row):
     """What stands in the place of a row's number: `OOM after warmup`, `compile error`, `timeout`."""
     text = print_stage(row) if row["status"] != "ok" else "no number"
-    for sign, words in WORDS.items():
+    for sign, words in SYMBOLS.items():  # a font may lack the sign, and beside a bar it is lost
         text = text.replace(sign, words)
     return text
 
@@ -117,7 +116,7 @@ class Cells:
 def describe_origin(rows, cells):
     """Sentences for the caption: devices, releases, precision, scale, weights and dates of `rows`, which variants were not
     verified, and the pipelines' notes."""
-    rows = rows[rows["status"] != "open"]
+    rows = rows[rows["status"] != OPEN.name]
     if not len(rows):
         return ["Nothing of this has been measured yet."]
 

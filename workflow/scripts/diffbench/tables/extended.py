@@ -8,7 +8,9 @@ from diffbench.statistics.breakeven import count_images
 from diffbench.statistics.flags import kinds_of
 from diffbench.statistics.intervals import TOO_FEW, is_useful
 from diffbench.statistics.peak_memory import kinds_in, name_peaks, print_peak
-from diffbench.vocabulary.statuses import OUTSIDE
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
+from diffbench.vocabulary.columns import BREAKEVEN, INTERVALS
+from diffbench.vocabulary.statuses import COMPILE_ERROR, OUTSIDE
 
 from .cell_text import print_stage
 from .column_names import Names
@@ -35,12 +37,12 @@ def print_fidelity(row):
     if not row["fidelity"]:
         return OUTSIDE
     decibel = f" ({row['psnr_db']:.0f} dB)" if is_number(row["psnr_db"]) and row["psnr_db"] < np.inf else ""
-    return f"{'⚠ ' if row['fidelity'] == 'different' else ''}{row['fidelity']}{decibel}"
+    return f"{f'{OTHER_IMAGE} ' if row['fidelity'] == DIFFERENT else ''}{row['fidelity']}{decibel}"
 
 
 def print_images(row, state):
     """The break-even in images with its interval: `124 (116 to 133)`, `at once`, `never`."""
-    images, low, high = (row[f"breakeven_{state}_images{end}"] for end in ("", "_low", "_high"))
+    images, low, high = (row[name] for name in (BREAKEVEN[state], *INTERVALS[BREAKEVEN[state]]))
     if not is_number(images):
         return OUTSIDE
     interval = f" ({count_images(low)} to {count_images(high)})" if is_number(low) and low != high else ""
@@ -110,7 +112,7 @@ def failures_of(rows, names):
     return [
         f"{names.stage(row)}, {label_of(names.labels, 'variants', row['variant'])}: {row['detail']}"
         for row in rows
-        if row["detail"] and row["status"] != "compile-error"
+        if row["detail"] and row["status"] != COMPILE_ERROR.name
     ]
 
 

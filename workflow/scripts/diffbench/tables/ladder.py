@@ -5,10 +5,12 @@ from typing import NamedTuple
 from diffbench.catalogue.labels import label_of
 from diffbench.data.rows import tuples
 from diffbench.statistics.peak_memory import kinds_in, name_peaks, print_peak
-from diffbench.statistics.ratios import PER_IMAGE, WHERE_STEPS_DIFFER, print_times, rate_in, ratio_of, unit_between
+from diffbench.statistics.ratios import WHERE_STEPS_DIFFER, print_times, rate_in, ratio_of, unit_between
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
+from diffbench.vocabulary.units import IMAGES, ITERATIONS
 
-from .cells import SIGN, Cells, name_baseline
+from .cells import Cells, name_baseline
 from .extended import number, print_fidelity, print_rate
 from .formats import Cell, Table, to_markdown
 from .notes import notes_of
@@ -31,7 +33,7 @@ class Step(NamedTuple):
 
     @property
     def has_number(self):
-        return rate_in(self.row, "it/s") is not None
+        return rate_in(self.row, ITERATIONS) is not None
 
 
 class Place(NamedTuple):
@@ -46,7 +48,7 @@ class Place(NamedTuple):
 def climb(variants, rows):
     """The Steps of one ladder."""
     steps, before = [], None
-    first = rows[0] if rows and rate_in(rows[0], "it/s") else None
+    first = rows[0] if rows and rate_in(rows[0], ITERATIONS) else None
     for variant, row in zip(variants, rows):
         steps.append(Step(variant, row, before, first))
         before = row if steps[-1].has_number else before
@@ -56,7 +58,7 @@ def climb(variants, rows):
 def unit_of_ladder(steps):
     """The unit in which all steps of a ladder compare: `images/s` where any two step counts differ, else `it/s`."""
     rows = [step.row for step in steps if step.has_number]
-    return PER_IMAGE if any(unit_between(row, rows[0]) == PER_IMAGE for row in rows) else "it/s"
+    return IMAGES if any(unit_between(row, rows[0]) == IMAGES for row in rows) else ITERATIONS
 
 
 def ladders(cells):
@@ -80,7 +82,7 @@ def print_ratio(step, base):
     ratio, unit = ratio_of(step.row, base)
     if ratio is None:
         return OUTSIDE
-    return f"{SIGN} " * (step.row["fidelity"] == "different") + print_times(ratio, unit)
+    return f"{OTHER_IMAGE} " * (step.row["fidelity"] == DIFFERENT) + print_times(ratio, unit)
 
 
 def cells_of_step(step, compared, mixed, footnotes):
@@ -108,8 +110,8 @@ def build_ladder(cells, place, steps, baseline):
     mixed = len(kinds_in(measured)) > 1
     headers = [
         ["Step"],
-        ["it/s"],
-        ["images/s"],
+        [ITERATIONS],
+        [IMAGES],
         ["speed-up over the step before"],
         ["speed-up over the first step"],
         [f"{name_peaks(measured)} (MiB)"],
@@ -123,7 +125,7 @@ def build_ladder(cells, place, steps, baseline):
     part = cells.part(gpu=place.gpu, torch=place.torch, batch_size=place.batch_size, pipeline=pipeline)
     part = part[(part["stage"] == stage) | (part["status"] != "ok")]
     notes = [PASSED] * (not all(step.has_number for step in steps))
-    notes += [PER_IMAGE_NOTE] * (unit_of_ladder(steps) == PER_IMAGE)
+    notes += [PER_IMAGE_NOTE] * (unit_of_ladder(steps) == IMAGES)
     notes += notes_of(part, labels, DEFAULT)
     return Table(name_place(cells, place), headers, rows, footnotes, notes)
 

@@ -7,7 +7,7 @@ from diffbench.vocabulary.sizes import sized
 
 from .formats import Cell, Table
 
-TIMES = ["wall_s", *(f"{phase}_s" for phase in PHASES)]
+TIMES = ["wall_s", *PHASES.values()]
 GROUP = ["pipeline", "batch_size", "variant"]
 NOTES = [
     "Seconds: means over the rounds named; the sums over all runs, and their shares. Compile: how much longer first calls took "

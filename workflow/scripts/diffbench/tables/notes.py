@@ -6,10 +6,12 @@ from diffbench.catalogue.labels import label_of, notes_on
 from diffbench.data.rows import records
 from diffbench.statistics.build_differences import differences_of, releases_of
 from diffbench.statistics.intervals import is_useful
-from diffbench.statistics.ratios import PER_IMAGE, common_pipelines, mean_rows, steps_of, unit_of
+from diffbench.statistics.ratios import common_pipelines, mean_rows, steps_of, unit_of
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.sizes import NATIVE
+from diffbench.vocabulary.statuses import COMPILE_ERROR
 from diffbench.vocabulary.thresholds import MOST_ROUNDS
-from diffbench.vocabulary.units import UNITS
+from diffbench.vocabulary.units import IMAGES, ITERATIONS, UNITS
 
 from .column_names import NAMED, Names
 
@@ -21,9 +23,9 @@ MOST_NAMED = 8  # cells in one sentence
 def notes_of(part, labels, options):
     """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
     names = Names(part, labels)
-    broken = part[(part["status"] == "compile-error") & part["detail"].astype(bool)]
+    broken = part[(part["status"] == COMPILE_ERROR.name) & part["detail"].astype(bool)]
     for row in records(broken[["pipeline", "detail"]].drop_duplicates()):
-        yield f"❌ {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
+        yield f"{COMPILE_ERROR.sign} {label_of(labels, 'pipelines', row['pipeline'])}: {row['detail']}"
     for mark in filter(None, part["mark"].unique()):
         yield f"{mark} {labels.get('marks', {}).get(mark, '')}".rstrip()
     if not part["text"].any():
@@ -46,23 +48,29 @@ def notes_of(part, labels, options):
         yield unit_of_page(part, options.unit)
 
 
+def capitalized(unit):
+    """The unit's words as a sentence begins with them."""
+    words = UNITS[unit].words
+    return words[0].upper() + words[1:]
+
+
 def unit_of_page(part, unit):
     """The unit of published rates, which have no provenance; a page prints slow ones as seconds: `2.34s`."""
-    seconds = unit == "it/s" and part.loc[part["status"] == "ok", "text"].str.endswith("s").any()
-    return UNITS[unit][3] + "; with s behind it: seconds per iteration" * bool(seconds) + "."
+    seconds = unit == ITERATIONS and part.loc[part["status"] == "ok", "text"].str.endswith("s").any()
+    return capitalized(unit) + "; with s behind it: seconds per iteration" * bool(seconds) + "."
 
 
 def warnings_of(part, names):
     """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
-    for row in records(part.loc[part["fidelity"] == "different", [*NAMED, "psnr_db"]]):
+    for row in records(part.loc[part["fidelity"] == DIFFERENT, [*NAMED, "psnr_db"]]):
         of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
-        yield f"⚠ {names.cell(row)}: the image is not the baseline's{of}."
+        yield f"{OTHER_IMAGE} {names.cell(row)}: the image is not the baseline's{of}."
 
 
 def other_unit_notes(part, unit):
     """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
     units = part.loc[part["speedup"].notna() & (part["speedup"] != 1), "speedup_unit"]
-    if UNITS[unit][0] == UNITS[PER_IMAGE][0] and (units != PER_IMAGE).any():
+    if UNITS[unit].column == UNITS[IMAGES].column and (units != IMAGES).any():
         yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
 
 
@@ -70,10 +78,10 @@ def per_image_notes(part, labels):
     """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
     place = ["gpu", "batch_size", "pipeline", "stage"]
     rows = records(part.loc[part["speedup"].notna(), [*place, "variant", "iterations", "speedup_unit"]])
-    steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != PER_IMAGE}
+    steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != IMAGES}
     variants = {}
     for row in rows:
-        if unit_of(row) == PER_IMAGE:
+        if unit_of(row) == IMAGES:
             base = steps.get(tuple(row[axis] for axis in place))
             counts = variants.setdefault(label_of(labels, "variants", row["variant"]), [])
             counts += [f"{steps_of(row)} and {base}"] if steps_of(row) and base else []
@@ -93,8 +101,8 @@ def mean_speedups(part, names):
         return
     for (torch, variant), (mean, rows) in mean_rows(part, columns, pipelines).items():
         column = " ".join(names.column(torch, variant))
-        others = (rows["fidelity"] == "different").sum()
-        warning = f" ⚠ {others} of them with another image." if others else ""
+        others = (rows["fidelity"] == DIFFERENT).sum()
+        warning = f" {OTHER_IMAGE} {others} of them with another image." if others else ""
         count = len(rows) if len(rows) == total else f"{len(rows)} of {total}"
         counted = f"{count} pipelines{'' if (rows['size'] == NATIVE).all() else ' and sizes'}"
         yield f"Geometric mean over {counted}, {column}: {mean:.2f}x{mean_rates(mean, rows)}.{warning}"
@@ -106,7 +114,7 @@ def mean_rates(mean, rows):
     if len(units) > 1:
         return ", some of them per image"
     (unit,) = units
-    rate = np.exp(np.log(rows[UNITS[unit][0]]).mean())
+    rate = np.exp(np.log(rows[UNITS[unit].column]).mean())
     return f" ({rate / mean:.3g} to {rate:.3g} {unit})"
 
 
@@ -159,7 +167,7 @@ def listed(values):
     return "; ".join(dict.fromkeys(parts))
 
 
-def provenance_of(measured, unit="it/s"):
+def provenance_of(measured, unit=ITERATIONS):
     """One sentence: unit, rounds, device, releases, dtype, scale, weights and dates of the rows."""
     rounds = measured.loc[measured["status"] == "ok", "rounds"]
     counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' if rounds.max() > 1 else ''}"
@@ -167,7 +175,7 @@ def provenance_of(measured, unit="it/s"):
         counted = f"{rounds.min()} to {rounds.max()} rounds"
     scale = " and ".join(SCALES.get(scale, scale) for scale in measured["scale"].unique())
     return (
-        f"{UNITS[unit][3]}, median of {counted}{describe_intervals(measured)}. "
+        f"{capitalized(unit)}, median of {counted}{describe_intervals(measured)}. "
         f"Device: {listed(measured['device_name'])} ({listed(measured['threads'])} CPU threads); "
         f"{releases_of(measured)}, Python {listed(measured['python_version'])}, "
         f"Diffusers {listed(measured['diffusers_version'])}, {listed(measured['dtype'])}; "
@@ -181,7 +189,7 @@ def describe_intervals(measured):
 
     Nothing where one round alone has no interval.
     """
-    low, high = (measured[f"iterations_per_second_{end}"] for end in ("low", "high"))
+    low, high = measured["iterations_per_second_low"], measured["iterations_per_second_high"]
     factors = (high / low).dropna()
     narrow = is_useful(low, high)[factors.index]
     useful = factors[narrow] ** 0.5 - 1

@@ -2,18 +2,19 @@
 
 from diffbench.data.rows import records
 from diffbench.statistics.build_differences import releases_of
+from diffbench.vocabulary.statuses import OPEN
 
 from .cell_text import merge_stages, print_failure
 from .formats import Cell, Table
 from .notes import SCALES, listed
 
-RUNS, NOT_YET = "runs", "…"
+RUNS = "runs"
 
 
 def known_stages(rows):
     """{(pipeline, variant): [row of each stage]} of rows or of a summary: of several rows of one stage one that is ok, else the
     newest. What was not measured is left out."""
-    rows = rows[~rows["status"].isin(["open", ""])]
+    rows = rows[~rows["status"].isin([OPEN.name, ""])]
     rows = rows.assign(ok=rows["status"] == "ok").sort_values(["ok", "measured_on"], kind="stable")
     last = rows.drop_duplicates(["pipeline", "variant", "stage"], keep="last").sort_values("stage", kind="stable")
     return {key: records(part) for key, part in last.groupby(["pipeline", "variant"], sort=False)}
@@ -22,7 +23,7 @@ def known_stages(rows):
 def cell_of(stages, footnotes):
     """A Cell that says whether the stages run; adds to `footnotes` why not."""
     if not stages:
-        return Cell([NOT_YET])
+        return Cell([OPEN.sign])
     reasons = dict.fromkeys(row["detail"] for row in stages if row["status"] != "ok" and row["detail"])
     footnotes.extend(reason for reason in reasons if reason not in footnotes)
     numbers = [footnotes.index(reason) + 1 for reason in reasons]
@@ -58,7 +59,7 @@ def note_of(rows):
     rows = rows[rows["device_name"].astype(bool)]
     scale = " and ".join(SCALES.get(scale, scale) for scale in rows["scale"].unique())
     return (
-        f"runs: was measured, by one of the devices at the least; {NOT_YET} not measured yet. "
+        f"runs: was measured, by one of the devices at the least; {OPEN.sign} not measured yet. "
         f"Devices: {listed(rows['device_name'])}; {releases_of(rows)}, Diffusers {listed(rows['diffusers_version'])}; "
         f"{scale} with {' and '.join(rows['weights'].unique())} weights; "
         f"measured {listed(sorted(rows['measured_on'].unique()))}."

@@ -4,9 +4,10 @@ from diffbench.catalogue.labels import label_of
 from diffbench.data.rows import records
 from diffbench.statistics.intervals import TOO_FEW, is_useful
 from diffbench.statistics.ratios import print_times, unit_of
-from diffbench.vocabulary.statuses import FOOTNOTED, OUTSIDE
+from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
+from diffbench.vocabulary.statuses import FOOTNOTED, HOST_MEMORY, OUTSIDE
 
-from .cell_text import HOST_MEMORY, best_value, merge_stages, print_stage
+from .cell_text import best_value, merge_stages, print_stage
 from .column_names import Names
 from .formats import Cell, Table, to_markdown
 from .notes import notes_of
@@ -75,7 +76,7 @@ def print_speedup(row):
     """
     if row["speedup"] != row["speedup"]:
         return OUTSIDE
-    text = f"{'⚠ other image: ' if row['fidelity'] == 'different' else ''}{print_times(row['speedup'], unit_of(row))}"
+    text = f"{f'{OTHER_IMAGE} other image: ' if row['fidelity'] == DIFFERENT else ''}{print_times(row['speedup'], unit_of(row))}"
     if row["speedup_low"] == row["speedup_low"]:
         low, high, verdict = row["speedup_low"], row["speedup_high"], row["verdict"]
         few = verdict == "unclear" and not is_useful(low, high)
