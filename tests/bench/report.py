@@ -20,6 +20,9 @@ import pandas as pd  # noqa: E402
 
 from diffbench.catalogue.labels import read_labels  # noqa: E402
 from diffbench.data.measurements import read_calls, read_measurements  # noqa: E402
+from diffbench.data.remeasuring import Remeasurement  # noqa: E402
+from diffbench.data.rows import records  # noqa: E402
+from diffbench.page.headline import cell_key  # noqa: E402
 from diffbench.page.page import build_page  # noqa: E402
 from diffbench.page.page_data import read_details  # noqa: E402
 from diffbench.statistics.summary import summarize  # noqa: E402
@@ -30,12 +33,15 @@ from diffbench.tables.formats import to_markdown  # noqa: E402
 from diffbench.tables.ladder import render_ladders  # noqa: E402
 from diffbench.tables.tables import render_tables  # noqa: E402
 from diffbench.vocabulary.columns import CALL_COLUMNS, CELL, COLUMNS  # noqa: E402
-from page import commands_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BASELINE = {"variant": "eager"}
 CALLS = 8  # of a realistic run
-AGAIN = {"pattern": "", "cells": None, "rounds": 0, "arguments": [], "settings": [], "threads": False}
+
+
+def commands_of(summary):
+    """The commands that the page shows."""
+    return {cell_key(row): Remeasurement().command(row) for row in records(summary)}
 
 
 def make_rows(count):
@@ -159,7 +165,7 @@ def report(path, of_calls, labels, everything):
         clock.time("extended tables", lambda: list(map(to_markdown, build_all_extended(summary, labels).values())))
         clock.time("best variants", lambda: render_best(summary, labels, BASELINE, rows))
         clock.time("ladders", lambda: render_ladders(summary, labels, BASELINE))
-        details = clock.time("page: its details", lambda: read_details(rows, calls, commands_of(summary, AGAIN), {}))
+        details = clock.time("page: its details", lambda: read_details(rows, calls, commands_of(summary), {}))
         page = clock.time("page", lambda: build_page(summary, labels, BASELINE, {"title": "benchmark"}, details))
     print(f"\n{len(rows)} rows, {len(summary)} cells, {len(tables)} tables: checked reading, summary and tables take")
     print(f"{sum(seconds[1:]) / seconds[0]:.1f} times pandas' bare reading; {sum(seconds[1:]):.1f} s")

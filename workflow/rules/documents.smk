@@ -1,5 +1,5 @@
 """
-Documents: the published numbers beside one's own, and the marked spaces of Markdown files.
+Documents: the published numbers next to the config's, and the marked spaces of Markdown files.
 
 REQUIRES:
 
@@ -12,6 +12,20 @@ MAKES:
     results/<name>/catalogue.md            which pipeline runs with which variant
 """
 
+from diffbench.documents.markers import named_datasets
+
+DOCUMENTS = PLAN.config["documents"]
+DOCUMENTED = DATASETS.documented(named_datasets(DOCUMENTS))
+ABOUTS = {name: str(path) for name in DOCUMENTED for path in DATASETS.about_files(name)}
+MINUTES = {name: str(path) for name in DOCUMENTED for path in DATASETS.committed_files(name, "minutes.csv")}
+DOCUMENT_PARAMS = {
+    "documents": DOCUMENTS,
+    "datasets": DOCUMENTED,
+    "abouts": ABOUTS,
+    "minutes": MINUTES,
+    "command": INVOCATION.command("documents"),
+}
+
 
 localrules:
     catalogue,
@@ -23,7 +37,7 @@ localrules:
 rule comparison:
     """Put the published tables and the config's measured dataset side by side, with their ratio."""
     input:
-        expand(RESULTS / "comparison" / "{dataset}.md", dataset=PUBLISHED),
+        expand(RESULTS / "comparison" / "{dataset}.md", dataset=DATASETS.published),
 
 
 rule comparison_table:
@@ -50,7 +64,7 @@ rule documents:
     """Fill the marked spaces of the config's documents from the datasets that they name."""
     input:
         summaries=[f"results/{dataset}/summary.csv" for dataset in DOCUMENTED],
-        figures=[figure_files(dataset) for dataset in DOCUMENTED],
+        figures=[FILES.figures(dataset) for dataset in DOCUMENTED],
         abouts=list(ABOUTS.values()),
         minutes=list(MINUTES.values()),
         catalogues=CATALOGUES,
@@ -59,10 +73,7 @@ rule documents:
     conda:
         REPORT_ENVIRONMENT
     params:
-        documents=DOCUMENTS,
-        datasets=DOCUMENTED,
-        abouts=ABOUTS,
-        minutes=MINUTES,
+        **DOCUMENT_PARAMS,
         check=False,
     message:
         "Fill the documents: {params.documents}"
@@ -74,26 +85,23 @@ use rule documents as documents_check with:
     log:
         RESULTS / "logs" / "documents_check.log",
     params:
-        documents=DOCUMENTS,
-        datasets=DOCUMENTED,
-        abouts=ABOUTS,
-        minutes=MINUTES,
+        **DOCUMENT_PARAMS,
         check=True,
     message:
-        "Look whether the documents are filled: {params.documents}"
+        "Check whether the documents are up to date: {params.documents}"
 
 
 rule catalogue:
-    """Print which pipeline runs with which variant, as far as it was measured: n/a with its reason."""
+    """Print which pipeline runs with which variant, measured cells only: n/a with its reason."""
     input:
-        rows=[BASE / "resources/measured" / dataset / "measurements.csv" for dataset in MEASURED],
+        rows=[BASE / "resources/measured" / dataset / "measurements.csv" for dataset in DATASETS.committed],
         catalogues=CATALOGUES,
     log:
         RESULTS / "logs" / "catalogue.log",
     conda:
         REPORT_ENVIRONMENT
     params:
-        runs=lambda wildcards: run_files("run.csv"),
+        runs=lambda wildcards: FILES.runs(),
         path=RESULTS / "catalogue.md",
     script:
         "../scripts/catalogue.py"

@@ -1,6 +1,6 @@
 """
-Environments: what they hold. builds.smk says where they are and when they are built; `snakemake --until environment` builds those of the
-config and measures nothing.
+Environments of torch builds: what each contains. diffbench/plan/torch_builds.py says where they are and when they are built;
+`snakemake --cores 1 --until environment` builds those of the config and measures nothing.
 
 MAKES:
 
@@ -9,7 +9,7 @@ MAKES:
 Pinned weights and configuration files of the hub are fetched here too, because runs are offline; they go to the hub's own cache
 (HF_HOME).
 
-`installed` is the Python that runs Snakemake. It has no environment here.
+`installed` is the Python that runs Snakemake. It has no environment and no record.
 """
 
 
@@ -19,28 +19,28 @@ localrules:
 
 
 rule environment:
-    """Look at the environment of a torch build; write down what it holds."""
+    """Check the environment of a torch build; write down what it contains."""
     output:
-        ENVIRONMENT_RECORD,
+        FILES.record_pattern,
     log:
         RESULTS / "logs" / "environment-{torch}.{pins}.log",
     # all of them first, so that the runs keep their order
     priority: len(PLAN.runs) + 2
     conda:
-        lambda wildcards: environment_file(wildcards.torch)
-    resources:
-        look=lambda wildcards: look_command(wildcards.torch),
+        lambda wildcards: BUILDS.environment_file(wildcards.torch)
+    params:
+        job=lambda wildcards, output: JOBS.environment(wildcards.torch, output[0]),
     message:
-        "What the environment of torch {wildcards.torch} holds"
+        "What the environment of torch {wildcards.torch} contains"
     shell:
-        "{resources.look} --record {output:q} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}"
+        "{params.job.check} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}"
 
 
 rule weights:
     """Fetch what the config's pipelines need of the hub, on a machine with network: pinned weights, or for random ones the
     configuration files of pipelines without an architecture."""
     input:
-        [str(FETCHED).format(torch=torch) for torch in PLAN.config["torch"] if PLAN.gpus and needs_hub()],
+        FILES.fetched() if PLAN.gpus and needs_hub(PLAN.config) else [],
     message:
         f"All that {PLAN.config['weights']} weights need is there"
 
@@ -49,20 +49,16 @@ rule fetch_weights:
     """Fetch it with a torch build's own Diffusers, which knows what it will load."""
     output:
         # not kept: the hub's cache says what is there
-        temp(touch(FETCHED)),
+        temp(touch(FILES.fetched_pattern)),
     log:
         RESULTS / "logs" / "weights-{torch}.log",
     conda:
-        lambda wildcards: environment_file(wildcards.torch)
-    resources:
-        python=lambda wildcards: python_of(wildcards.torch),
-        script=str(BASE / "workflow/scripts/fetch_weights.py"),
+        lambda wildcards: BUILDS.environment_file(wildcards.torch)
     params:
         pipelines=PLAN.config["pipelines"],
         weights=PLAN.config["weights"],
-        dtypes=PLAN.dtypes(),
+        job=lambda wildcards, output: JOBS.fetch_weights(wildcards.torch),
     message:
         "Fetch what {params.weights} weights need, with torch {wildcards.torch}: {params.pipelines}"
     shell:
-        "{resources.python:q} {resources.script:q} {params.pipelines:q} --weights {params.weights}"
-        " --dtypes {params.dtypes:q} 2>&1 | tee {log:q}"
+        "{params.job.command} 2>&1 | tee {log:q}"

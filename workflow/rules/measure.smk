@@ -1,25 +1,33 @@
 """
-Measuring: one job a run, each in its own process, in the order of the plan.
+Measuring: one job per run, each in its own process, in the order of the plan.
 
 MAKES:
 
-    results/<name>/runs/gpu~…/round~…/run.csv     one row a stage
-    results/<name>/runs/gpu~…/round~…/calls.csv   one row a call
-    results/<name>/runs/gpu~…/round~…/outputs/    latents and image of one call a stage
+    results/<name>/runs/gpu~…/round~…/run.csv     one row per stage
+    results/<name>/runs/gpu~…/round~…/calls.csv   one row per call
+    results/<name>/runs/gpu~…/round~…/outputs/    latents and image of one call per stage
     results/<name>/ceilings/gpu~…/torch~….csv     what the device can do at most
 
-A measurement that fails is a row with its status; a job fails only if the set-up does. Editing a script re-runs nothing
-(scripts are no input); editing a definition or an environment file, or changing the installed releases, re-runs what they
-concern. Who built an environment, conda or uv, does not matter: both build the same file.
+A measurement that fails is a row with its status; a job fails only if the set-up does. docs/measured-again.md lists
+what makes a run be measured again: the params of rule `measure`, and nothing else.
 """
 
-from diffbench.system.compiler_caches import default_folder
-from diffbench.system.cache_cleaning import report_cleaning
-from diffbench.measurement.start_method import METHOD, OWNER
+import os
 
-SETTINGS = PLAN.config["measurement"]
-os.environ[OWNER] = str(os.getpid())  # jobs inherit both
+from diffbench.catalogue.definition import SETTINGS, option
+from diffbench.measurement.start_method import METHOD, OWNER
+from diffbench.system.cache_cleaning import report_cleaning
+from diffbench.system.compiler_caches import default_folder
+
+# jobs inherit both
+os.environ[OWNER] = str(os.getpid())
 os.environ[METHOD] = PLAN.config["start_method"]
+
+# the command of a job that measures: its log has what both programs print
+MEASURE = (
+    'log={log:q}; {params.job.check} > "$log" 2>&1 || {{ tail -n 1 "$log" >&2; exit 1; }}; {params.job.command}'
+    f'{RESOURCES.allocated()} --log "$log"'
+)
 
 
 localrules:
@@ -27,68 +35,62 @@ localrules:
 
 
 rule measure:
-    """Measure one round of one cell in a process of its own."""
+    """Measure one round of one cell in its own process."""
     output:
         # calls.csv and outputs/ are replaced before it is: it says that they are there
-        run=RESULTS / "runs" / RUNS.wildcard_pattern / "run.csv",
+        run=FILES.run_pattern,
     log:
         RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
     priority: per_job(lambda wildcards: len(PLAN.runs) + 1 - PLAN.number(wildcards))
     conda:
-        per_job(lambda wildcards: environment_file(wildcards.torch))
-    threads: job_threads()
+        per_job(lambda wildcards: BUILDS.environment_file(wildcards.torch))
+    threads: RESOURCES.threads()
     resources:
-        **allocation(),
+        **RESOURCES.requests(),
+    # A run is measured again when one of these changes, except `job` (plan/jobs.py): docs/measured-again.md lists what changes them.
     params:
         definition=per_job(lambda wildcards: PLAN.definition(wildcards)),
-        environment=of_axes(expected_versions, "torch", "variant"),
-        pins=of_axes(PLAN.pins, "torch"),
+        environment=of_axes(PLAN.cells, PLAN.expected, "torch", "variant"),
+        pins=of_axes(PLAN.cells, PLAN.pins, "torch"),
         threads=PLAN.config["threads"],
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
-        stopping=" ".join(f"--{key.replace('_', '-')} {SETTINGS[key]}" for key in STOPPING),
-        # a function of `output` is no reason to measure again: nothing else in it gives a finished run another meaning
-        job=per_job(lambda wildcards, output: job_of_run(wildcards, output.run)),
+        stopping=" ".join(f"{option(key)} {PLAN.config['measurement'][key]}" for key in SETTINGS),
+        job=per_job(lambda wildcards, output: JOBS.measure(wildcards, output)),
     message:
         "{params.job.message}"
     shell:
-        'log={log:q}; {params.job.look} > "$log" 2>&1 || {{ tail -n 1 "$log" >&2; exit 1; }}; {params.job.command}'
-        f'{ALLOCATED} --log "$log"'
+        MEASURE
 
 
 rule ceiling:
-    """Measure what the device can do at most in each dtype of its runs: a large matrix product and a large copy."""
+    """Measure the most that the device can do in each dtype of its runs: a large matrix product and a large copy."""
     output:
-        CEILING,
+        FILES.ceiling_pattern,
     log:
-        CEILING.with_suffix(".log"),
+        FILES.ceiling_pattern.with_suffix(".log"),
     # before the runs, so that it does not come between them
     priority: len(PLAN.runs) + 1
     conda:
-        lambda wildcards: environment_file(wildcards.torch)
-    threads: job_threads()
+        lambda wildcards: BUILDS.environment_file(wildcards.torch)
+    threads: RESOURCES.threads()
     resources:
-        **allocation(),
-        look=lambda wildcards: look_command(wildcards.torch),
-        python=lambda wildcards: python_of(wildcards.torch),
-        script=str(BASE / "workflow/scripts/ceiling.py"),
-        torch_threads=lambda wildcards: PLAN.threads(wildcards.gpu, on_cluster()),
+        **RESOURCES.requests(),
+    # it is measured again when one of these changes, except `job`
     params:
-        environment=lambda wildcards: expected_versions(wildcards.torch),
+        environment=lambda wildcards: PLAN.expected(wildcards.torch),
         threads=PLAN.config["threads"],
         dtypes=lambda wildcards: PLAN.ceiling_dtypes(wildcards.gpu),
         pins=lambda wildcards: PLAN.pins(wildcards.torch),
+        job=lambda wildcards, output: JOBS.ceiling(wildcards.gpu, wildcards.torch, output[0]),
     message:
         "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
     shell:
-        "{resources.look} > {log:q} 2>&1 || {{ tail -n 1 {log:q} >&2; exit 1; }}; {resources.python:q} {resources.script:q}"
-        " --gpu {wildcards.gpu:q} --torch {wildcards.torch:q} --expect={params.environment:q} --threads {resources.torch_threads}"
-        " --dtypes {params.dtypes}"
-        f"{ALLOCATED} --output {{output:q}} --log {{log:q}}"
+        MEASURE
 
 
 rule clean_caches:
-    """Delete the compiler caches of this user on this machine, but for those that a run uses."""
+    """Delete the compiler caches of this user on this machine, except those that a run uses."""
     log:
         RESULTS / "logs" / "clean_caches.log",
     message:

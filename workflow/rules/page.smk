@@ -20,10 +20,10 @@ rule page:
     """Make the reader's page of a dataset: one HTML file that needs no network."""
     input:
         summary="results/{dataset}/summary.csv",
-        about=lambda wildcards: about_files(wildcards.dataset),
-        rows=lambda wildcards: page_files(wildcards.dataset, "rows"),
-        calls=lambda wildcards: page_files(wildcards.dataset, "calls"),
-        strips=lambda wildcards: page_files(wildcards.dataset, "strips"),
+        about=lambda wildcards: DATASETS.about_files(wildcards.dataset),
+        rows=lambda wildcards: FILES.page_inputs(wildcards.dataset, "rows"),
+        calls=lambda wildcards: FILES.page_inputs(wildcards.dataset, "calls"),
+        strips=lambda wildcards: FILES.page_inputs(wildcards.dataset, "strips"),
         catalogues=CATALOGUES,
         parts=sorted(path for path in (BASE / "report/page").rglob("*") if path.is_file()),
         code=REPORTING,
@@ -34,9 +34,10 @@ rule page:
     conda:
         REPORT_ENVIRONMENT
     params:
-        baseline=lambda wildcards: baseline_of(wildcards.dataset),
-        title=PLAN.config["name"],
-        how=lambda wildcards: measured_again(wildcards.dataset),
+        baseline=lambda wildcards: DATASETS.baseline(wildcards.dataset),
+        remeasurement=lambda wildcards: remeasurement_of(
+            wildcards.dataset, PLAN, DATASETS, RUNS.wildcard_pattern, workflow.configfiles
+        ),
     message:
         "Make the reader's page: {output}"
     script:

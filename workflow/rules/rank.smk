@@ -25,18 +25,20 @@ rule ladder_table:
     """Print and draw the variants of a dataset as steps, in the order of its matrix."""
     input:
         summary="results/{dataset}/summary.csv",
-        about=lambda wildcards: about_files(wildcards.dataset),
+        about=lambda wildcards: DATASETS.about_files(wildcards.dataset),
         catalogues=CATALOGUES,
         code=REPORTING,
     output:
         table="results/{dataset}/ladder.md",
-        figures=[reported_figure(f"results/{{dataset}}/figures/ladder.{kind}") for kind in ("svg", "png")],
+        # the report shows one of the two
+        svg=report("results/{dataset}/figures/ladder.svg", **figure_in_report("ladder")),
+        png="results/{dataset}/figures/ladder.png",
     log:
         "results/{dataset}/logs/ladder.log",
     conda:
         REPORT_ENVIRONMENT
     params:
-        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+        baseline=lambda wildcards: DATASETS.baseline(wildcards.dataset),
     message:
         "Climb the ladder: {output.table}"
     script:
@@ -47,8 +49,8 @@ rule best_table:
     """Choose the fastest variant of each pipeline at each level of fidelity, and write the Python that makes it."""
     input:
         summary="results/{dataset}/summary.csv",
-        about=lambda wildcards: about_files(wildcards.dataset),
-        rows=lambda wildcards: page_files(wildcards.dataset, "rows"),
+        about=lambda wildcards: DATASETS.about_files(wildcards.dataset),
+        rows=lambda wildcards: FILES.page_inputs(wildcards.dataset, "rows"),
         catalogues=CATALOGUES,
         code=REPORTING,
     output:
@@ -58,7 +60,7 @@ rule best_table:
     conda:
         REPORT_ENVIRONMENT
     params:
-        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+        baseline=lambda wildcards: DATASETS.baseline(wildcards.dataset),
     message:
         "Choose the best: {output}"
     script:

@@ -3,7 +3,7 @@ Reporting: from rows to tables and figures.
 
 REQUIRES:
 
-    results/<name>/runs/…/run.csv          of the config's dataset, and outputs/ beside it
+    results/<name>/runs/…/run.csv          of the config's dataset, and outputs/ next to it
     resources/published/<dataset>.csv      of a published one, with its source in <dataset>.yaml
     resources/measured/<dataset>/          of a committed one: measurements.csv, calls.csv, about.yaml
 
@@ -13,22 +13,24 @@ MAKES:
     results/<name>/measurements.csv        every row of every run; calls.csv has every call
     results/<name>/fidelity.csv            what every run made, against what the baseline made of the same seed
     results/<name>/strips/*.png            the images side by side, with their differences
-    results/<dataset>/summary.csv          one row a cell and stage: median over rounds, speed-up against the baseline
-    results/<dataset>/tables/*.md          one table a GPU and batch size; tables.md has all of them, extended.md with more columns
+    results/<dataset>/summary.csv          one row per cell and stage: median over rounds, speed-up against the baseline
+    results/<dataset>/tables/*.md          one table per GPU and batch size; tables.md has all of them, extended.md with more columns
     results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
     results/<name>/so_far/                 the same, of what has been measured so far
     results/<name>/<name>.zip              the rows and calls of what has been measured so far, for another machine
 """
 
-REPORTING_FOLDERS = ("vocabulary", "catalogue", "data", "statistics", "tables", "figures", "page", "documents")
-REPORT_ENVIRONMENT = str(BASE / "envs" / "report.yaml")
+REPORT_ENVIRONMENT = str(BASE / "envs/report.yaml")
 CATALOGUES = [BASE / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")]
-# an edited script makes its tables and figures anew; the rule's own code is no trigger (profiles/default)
+# the code that tables, figures and pages are made again for: all that reporting imports
+REPORTING_FOLDERS = ["vocabulary", "catalogue", "data", "statistics", "tables", "figures", "page", "documents"]
 REPORTING = [
-    *sorted(
-        path for path in (BASE / "workflow/scripts/diffbench").rglob("*.py") if path.parent.name in REPORTING_FOLDERS
-    ),
     BASE / "envs/report.yaml",
+    *(
+        path
+        for folder in REPORTING_FOLDERS
+        for path in sorted((BASE / "workflow/scripts/diffbench" / folder).glob("*.py"))
+    ),
 ]
 
 
@@ -51,7 +53,7 @@ rule cells:
     """Write the cells of the matrix. Planning updates the file when they change (plan.smk). The rows are then collected and their
     definitions checked again, even if Snakemake has lost its records of what it made."""
     output:
-        CELLS,
+        RESULTS / "cells.csv",
     log:
         RESULTS / "logs" / "cells.log",
     message:
@@ -63,11 +65,11 @@ rule cells:
 rule measurements:
     """Put the rows of all runs, and those of other machines, into one file, and their calls into another."""
     input:
-        cells=CELLS,  # not read: newer than the rows once cells have changed
+        cells=RESULTS / "cells.csv",  # not read: newer than the rows once cells have changed
         # calls.csv and outputs/ of a run are next to its run.csv, which is written last: each file is an input to plan
-        runs=lambda wildcards: run_files("run.csv"),
-        rows=external_files("rows"),
-        calls=external_files("calls"),
+        runs=lambda wildcards: FILES.runs(),
+        rows=FILES.external("rows"),
+        calls=FILES.external("calls"),
     output:
         rows=RESULTS / "measurements.csv",
         calls=RESULTS / "calls.csv",
@@ -95,7 +97,7 @@ rule fidelity:
     conda:
         REPORT_ENVIRONMENT
     params:
-        runs=lambda wildcards: run_files("run.csv"),
+        runs=lambda wildcards: FILES.runs(),
         baseline=PLAN.config["baseline"],
     message:
         "Compare what the runs made: {output}"
@@ -108,8 +110,8 @@ rule summary:
     input:
         rows=RESULTS / "measurements.csv",
         calls=RESULTS / "calls.csv",
-        fidelity=[RESULTS / "fidelity.csv"] + external_files("fidelity"),
-        ceilings=ceiling_files() + external_files("ceilings"),
+        fidelity=[RESULTS / "fidelity.csv"] + FILES.external("fidelity"),
+        ceilings=FILES.ceilings() + FILES.external("ceilings"),
         gpus=BASE / "config/gpus.yaml",
         code=REPORTING,
     output:
@@ -138,7 +140,7 @@ rule published_summary:
     log:
         "results/{dataset}/logs/summary.log",
     wildcard_constraints:
-        dataset="|".join(map(re.escape, PUBLISHED)) or "none",
+        dataset=one_of(DATASETS.published),
     conda:
         REPORT_ENVIRONMENT
     message:
@@ -151,9 +153,9 @@ rule measured_summary:
     """Summarize committed measurements."""
     input:
         rows=BASE / "resources/measured/{dataset}/measurements.csv",
-        calls=lambda wildcards: committed_files(wildcards.dataset, "calls.csv"),
-        fidelity=lambda wildcards: committed_files(wildcards.dataset, "fidelity.csv"),
-        ceilings=lambda wildcards: committed_files(wildcards.dataset, "ceilings.csv"),
+        calls=lambda wildcards: DATASETS.committed_files(wildcards.dataset, "calls.csv"),
+        fidelity=lambda wildcards: DATASETS.committed_files(wildcards.dataset, "fidelity.csv"),
+        ceilings=lambda wildcards: DATASETS.committed_files(wildcards.dataset, "ceilings.csv"),
         gpus=BASE / "config/gpus.yaml",
         about=BASE / "resources/measured/{dataset}/about.yaml",
         code=REPORTING,
@@ -162,11 +164,11 @@ rule measured_summary:
     log:
         "results/{dataset}/logs/summary.log",
     wildcard_constraints:
-        dataset="|".join(map(re.escape, MEASURED)) or "none",
+        dataset=one_of(DATASETS.committed),
     conda:
         REPORT_ENVIRONMENT
     params:
-        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+        baseline=lambda wildcards: DATASETS.baseline(wildcards.dataset),
     message:
         "Summarize the committed dataset {wildcards.dataset}"
     script:
@@ -174,10 +176,10 @@ rule measured_summary:
 
 
 rule tables:
-    """Print the Markdown tables of a dataset, one a GPU and batch size."""
+    """Print the Markdown tables of a dataset, one per GPU and batch size."""
     input:
         summary="results/{dataset}/summary.csv",
-        about=lambda wildcards: about_files(wildcards.dataset),
+        about=lambda wildcards: DATASETS.about_files(wildcards.dataset),
         catalogues=CATALOGUES,
         code=REPORTING,
     output:
@@ -189,7 +191,7 @@ rule tables:
     conda:
         REPORT_ENVIRONMENT
     params:
-        options=lambda wildcards: table_options(wildcards.dataset),
+        options=lambda wildcards: DATASETS.table_options(wildcards.dataset),
     message:
         "Print the tables: {output.all}"
     script:
@@ -200,17 +202,19 @@ rule figures:
     """Draw the figures of a dataset."""
     input:
         summary="results/{dataset}/summary.csv",
-        about=lambda wildcards: about_files(wildcards.dataset),
+        about=lambda wildcards: DATASETS.about_files(wildcards.dataset),
         catalogues=CATALOGUES,
         code=REPORTING,
     output:
-        [reported_figure(path) for path in figure_files("{dataset}")],
+        # the report shows one of the two
+        [report(path, **figure_in_report(path)) for path in FILES.figures("{dataset}", "svg")],
+        FILES.figures("{dataset}", "png"),
     log:
         "results/{dataset}/logs/figures.log",
     conda:
         REPORT_ENVIRONMENT
     params:
-        baseline=lambda wildcards: baseline_of(wildcards.dataset),
+        baseline=lambda wildcards: DATASETS.baseline(wildcards.dataset),
     message:
         "Draw the figures of {wildcards.dataset}"
     script:
@@ -228,7 +232,7 @@ rule strips:
     output:
         report(
             directory(RESULTS / "strips"),
-            patterns=[strip_pattern()],
+            patterns=[FILES.strip_pattern()],
             caption="../../report/strip.rst",
             category="Images",
             labels={"pipeline": "{pipeline}", "GPU": "{gpu}", "batch size": "{batch_size}", "torch": "{torch}"},
@@ -238,7 +242,7 @@ rule strips:
     conda:
         REPORT_ENVIRONMENT
     params:
-        runs=lambda wildcards: run_files("run.csv"),
+        runs=lambda wildcards: FILES.runs(),
         baseline=PLAN.config["baseline"],
     message:
         "Put the images side by side: {output}"
@@ -247,16 +251,16 @@ rule strips:
 
 
 rule so_far:
-    """Make tables and figures of what has been measured so far, beside a running benchmark if need be."""
+    """Make tables and figures of what has been measured so far, also while a benchmark runs."""
     log:
         RESULTS / "logs" / "so_far.log",
     conda:
         REPORT_ENVIRONMENT
     params:
-        runs=lambda wildcards: run_files("run.csv"),
-        external={kind: external_files(kind) for kind in ("rows", "calls", "fidelity", "ceilings")},
+        runs=lambda wildcards: FILES.runs(),
+        external={kind: FILES.external(kind) for kind in ("rows", "calls", "fidelity", "ceilings")},
         folder=RESULTS / "so_far",
-        ceilings=ceiling_files(),
+        ceilings=FILES.ceilings(),
         gpus=BASE / "config/gpus.yaml",
         cells=lambda wildcards: PLAN.all_cells().values.tolist(),
         baseline=PLAN.config["baseline"],
@@ -273,9 +277,9 @@ rule bundle:
     conda:
         REPORT_ENVIRONMENT
     params:
-        runs=lambda wildcards: run_files("run.csv"),
-        ceilings=ceiling_files(),
-        environments=[path for torch in PLAN.config["torch"] for path in [environment_record(torch)] if path],
+        runs=lambda wildcards: FILES.runs(),
+        ceilings=FILES.ceilings(),
+        environments=[path for torch in PLAN.config["torch"] for path in BUILDS.record(torch)],
         cells=lambda wildcards: PLAN.cells.values.tolist(),
         config=PLAN.config,
         archive=RESULTS / f"{PLAN.config['name']}.zip",
@@ -286,16 +290,10 @@ rule bundle:
 rule published:
     """Make the tables and figures of every published dataset; needs no GPU and measures nothing."""
     input:
-        [f"results/{dataset}/tables.md" for dataset in PUBLISHED],
-        [f"results/{dataset}/index.html" for dataset in PUBLISHED],
-        [html_folders(dataset) for dataset in PUBLISHED],
-        [figure_files(dataset) for dataset in PUBLISHED],
+        FILES.all_of(DATASETS.published),
 
 
 rule measured:
     """Make the tables and figures of every committed dataset; needs no GPU and measures nothing."""
     input:
-        [f"results/{dataset}/tables.md" for dataset in MEASURED],
-        [f"results/{dataset}/index.html" for dataset in MEASURED],
-        [html_folders(dataset) for dataset in MEASURED],
-        [figure_files(dataset) for dataset in MEASURED],
+        FILES.all_of(DATASETS.committed),

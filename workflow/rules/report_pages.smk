@@ -1,5 +1,5 @@
 """
-Pages: tables and versions as HTML, for Snakemake shows Markdown and CSV only as downloads.
+Pages: tables and versions as HTML, because Snakemake's report shows Markdown and CSV only as downloads.
 
 REQUIRES:
 
@@ -8,8 +8,8 @@ REQUIRES:
 
 MAKES:
 
-    results/<dataset>/html/tables/*.html        one page a GPU and batch size, normal and extended
-    results/<dataset>/html/environments/*.html  one page a torch build
+    results/<dataset>/html/tables/*.html        one page per GPU and batch size, normal and extended
+    results/<dataset>/html/environments/*.html  one page per torch build
 """
 
 
@@ -21,8 +21,8 @@ rule report_pages:
     """Print the tables of a dataset, and the versions of its torch builds, as HTML pages for Snakemake's report."""
     input:
         summary="results/{dataset}/summary.csv",
-        records=lambda wildcards: environment_records(wildcards.dataset),
-        about=lambda wildcards: about_files(wildcards.dataset),
+        records=lambda wildcards: BUILDS.records(FILES.runs()) if wildcards.dataset == DATASETS.own else [],
+        about=lambda wildcards: DATASETS.about_files(wildcards.dataset),
         catalogues=CATALOGUES,
         code=REPORTING,
     output:
@@ -45,7 +45,7 @@ rule report_pages:
     conda:
         REPORT_ENVIRONMENT
     params:
-        options=lambda wildcards: table_options(wildcards.dataset),
+        options=lambda wildcards: DATASETS.table_options(wildcards.dataset),
     message:
         "Print the pages of the report: {output}"
     script:

@@ -27,12 +27,15 @@ def main(snakemake):
     render = Renderer(datasets, figures, snakemake.params.minutes)
     documents = snakemake.params.documents
     if not documents:
-        raise ReportError("config: documents: names none, so there is nothing to fill; list Markdown files")
+        raise ReportError(
+            "config: documents: found none, expected Markdown files to fill; list them, or add the --configfile that does "
+            "(config/documents.yaml for the project's own)"
+        )
     if snakemake.params.check:
         difference = stale(documents, render)
         sys.stdout.write(difference)
         if difference:
-            raise ReportError("documents are stale; `snakemake --cores 1 documents` brings them up to date")
+            raise ReportError(f"documents are stale; `{snakemake.params.command}` brings them up to date")
     else:
         changed = update_documents(documents, render)
         print(f"{len(changed)} of {len(documents)} documents changed: {', '.join(map(str, changed)) or 'none'}")

@@ -20,7 +20,7 @@ def main(snakemake):
     summary, baseline = read_summary(snakemake.input.summary), snakemake.params.baseline
     text = render_ladders(summary, labels, baseline)
     Path(snakemake.output.table).write_text(head + text, encoding="utf-8")
-    save_figure(draw_ladder(summary, labels, baseline), snakemake.output.figures)
+    save_figure(draw_ladder(summary, labels, baseline), [snakemake.output.svg, snakemake.output.png])
 
 
 if __name__ == "__main__":

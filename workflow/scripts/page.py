@@ -4,7 +4,6 @@ from diffbench.terminal.rule_script import run_script
 
 import base64
 import io
-import shlex
 from pathlib import Path
 
 from PIL import Image
@@ -17,7 +16,6 @@ from diffbench.page.page import build_page
 from diffbench.page.page_data import read_details
 from diffbench.statistics.published import read_about
 from diffbench.statistics.summary import read_summary
-from diffbench.vocabulary.sizes import split_name
 
 MOST_STRIPS_BYTES = 2_500_000  # of all images in a page
 STRIP_WIDTH = 1200  # pixels
@@ -45,42 +43,17 @@ def read_strips(folder, summary):
     return strips
 
 
-def commands_of(summary, how):
-    """{cell: the command that measures it again}. `how` has the `pattern` of its runs' files, the `cells` that have some (None:
-    all), the number of `rounds`, the `arguments` of Snakemake, and whether the command sets `threads`; any other
-    cell is measured by the program itself, with its `settings`."""
-    commands = {}
-    for row in records(summary):
-        key = cell_key(row)
-        if how["pattern"] and (how["cells"] is None or key.rpartition("/")[0] in how["cells"]):
-            rounds = how["rounds"] or row["rounds"] or 1
-            paths = [how["pattern"].format(**{**row, "round": number}) for number in range(1, int(rounds) + 1)]
-            program = ["snakemake", *paths, "--cores", "1", "--forcerun", "measure", *how["arguments"]]
-            if how["threads"] and str(row["threads"]).isdigit():
-                program += ["--config", f"threads={row['threads']}"]
-            commands[key] = shlex.join(program)
-            continue
-        pipeline, size = split_name(row["pipeline"])
-        options = {"gpu": row["gpu"], "torch": row["torch"], "pipeline": pipeline, "batch-size": row["batch_size"]}
-        options |= {"size": size, "variant": row["variant"]}
-        options |= {name: row[name] for name in ("weights", "scale") if row[name]}
-        options |= {"threads": row["threads"]} if str(row["threads"]).isdigit() else {}
-        texts = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        program = ["python", "workflow/scripts/measure.py", *texts, *how["settings"], "--output", "again"]
-        commands[key] = shlex.join(program)
-    return commands
-
-
 def main(snakemake):
     """`input.rows` and `input.calls` are those of a measured dataset, `input.strips` its images; a published one has none."""
-    found, how = snakemake.input, snakemake.params.how
-    about = read_about(found.about[0]) if found.about else {"title": snakemake.params.title}
+    found = snakemake.input
+    about = read_about(found.about[0]) if found.about else {"title": snakemake.wildcards.dataset}
     labels = read_labels(found.catalogues) | {"marks": about.get("marks", {})}
     summary = read_summary(found.summary)
     measurements = read_measurements([found.rows[0]]) if found.rows else None
     calls = read_calls([found.calls[0]]) if found.calls else None
     strips = read_strips(found.strips[0], summary) if found.strips else {}
-    details = read_details(measurements, calls, commands_of(summary, how), strips)
+    commands = {cell_key(row): snakemake.params.remeasurement.command(row) for row in records(summary)}
+    details = read_details(measurements, calls, commands, strips)
     page = build_page(summary, labels, snakemake.params.baseline, about, details)
     Path(snakemake.output[0]).write_text(page, encoding="utf-8")
 

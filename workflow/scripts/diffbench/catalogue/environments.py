@@ -16,6 +16,7 @@ OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")
 CONDA_PIN = re.compile(r"(python|pip)=(\d+\.\d+(\.\d+)?)\Z")
 RELEASE = re.compile(r"\A\d+(?:\.\d+)*|(?<!cu)(?<!rocm)(?<![\d.])\d+(?:\.\d+)+")  # in a name; not cu12.1
 INSTALLED = "installed"  # the torch build that is the Python which runs Snakemake, or measure.py
+COMPLETE = ".complete"  # a file in an environment, written last: without it building was interrupted
 KEYS = {"channels", "dependencies", "variables"}
 CUDA_VARIABLE = "DIFFBENCH_CUDA"  # the CUDA release of the torch build: a variable, because a pin cannot say it
 NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})(\+|\Z)")

@@ -20,13 +20,12 @@ import time
 from pathlib import Path
 
 from diffbench.catalogue.definition import ROOT
-from diffbench.catalogue.environments import PINNED, normalized, read_environment
+from diffbench.catalogue.environments import COMPLETE, PINNED, normalized, read_environment
 from diffbench.libraries.releases import same_release
 from diffbench.system.files import write_whole
 from diffbench.system.printing import print_anywhere
 from diffbench.vocabulary.errors import DiffbenchError, one_line
 
-COMPLETE = ".complete"  # written last: an environment without it was interrupted
 WANTED = re.compile(r"/simple/([A-Za-z0-9._-]+)/|`([A-Za-z0-9._-]+==[^`\s]+)`|\b([A-Za-z0-9._-]+==[^\s,`]+)")
 
 

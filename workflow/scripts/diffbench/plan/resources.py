@@ -1,0 +1,44 @@
+"""What jobs that measure ask Snakemake for, and through it a cluster."""
+
+from .cluster import job_of, requests
+
+
+class JobResources:
+    """The threads and resources of jobs on the GPUs of a Plan.
+
+    `may_submit`: whether this process may submit its jobs to a cluster, or is such a job; `on_cluster`: says whether it does,
+    which is known only after the rules are read; `cores`: gives Snakemake's cores.
+    """
+
+    def __init__(self, gpus, may_submit, on_cluster, cores):
+        self.gpus, self.may_submit, self.on_cluster, self.cores = gpus, may_submit, on_cluster, cores
+
+    def job(self, gpu):
+        """{cpus, memory_mib, minutes} of a job on this GPU."""
+        return job_of(self.gpus.get(gpu, {}))
+
+    def threads(self):
+        """The `threads` of a rule that measures: all of Snakemake's cores, so that no other job runs at the same time, or those
+        of its job. How many threads torch uses is Plan.threads: other numbers of cores do not change what is measured."""
+        if not self.may_submit:
+            return self.cores()
+        return lambda wildcards: self.job(wildcards.gpu)["cpus"] if self.on_cluster() else self.cores()
+
+    def requests(self):
+        """The `resources` of a rule that measures: the device, and on a cluster memory and run time, which grow with the attempt,
+        and what to ask Slurm for."""
+        if not self.may_submit:
+            return {"device": 1}  # each further one costs time to plan
+        slurm = {
+            name: lambda wildcards, values=values: values.get(wildcards.gpu)
+            for name, values in requests(self.gpus).items()
+        }
+        return {"device": 1, "mem_mb": self.of_attempt("memory_mib"), "runtime": self.of_attempt("minutes"), **slurm}
+
+    def of_attempt(self, key):
+        """A resource that grows with the attempt; 0 without a cluster."""
+        return lambda wildcards, attempt: self.on_cluster() * self.job(wildcards.gpu)[key] * attempt
+
+    def allocated(self):
+        """The options of a measuring program that say what its job was given; none where nothing is submitted."""
+        return " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}" if self.may_submit else ""

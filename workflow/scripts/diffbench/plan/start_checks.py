@@ -1,0 +1,33 @@
+"""What is checked and said once the jobs of a start are known, before the first of them."""
+
+import os
+
+from diffbench.catalogue.devices import describe_passed_over
+from diffbench.catalogue.environments import INSTALLED
+from diffbench.system.environment_variables import describe_ignored
+
+from .cluster import check_cluster
+from .matrix import check_installed
+from .packages import check_packages
+
+MEASURING_RULES = ("ceiling", "measure")
+
+
+def check_jobs(jobs, asked, report_environment, conda):
+    """Raises DiffbenchError where the Python that runs Snakemake lacks what a job needs: torch, or packages for tables and
+    figures. `jobs`: Snakemake's; `asked`: the config before `auto` is resolved; `report_environment`: the packages' file."""
+    if any(job.rule.name in MEASURING_RULES and job.wildcards.torch == INSTALLED for job in jobs):
+        check_installed(asked["torch"])
+    if not conda and any(job.rule.script for job in jobs):
+        check_packages(report_environment)
+
+
+def check_submission(asked, plan, array_jobs):
+    """Raises DiffbenchError where a cluster is asked for what it cannot measure."""
+    check_cluster(asked["gpus"], plan.gpus, array_jobs, plan.config["threads"])
+
+
+def describe_start(asked, plan):
+    """Lines about the environment variables that the runs do not get, and the GPU that `auto` does not take."""
+    is_cpu = "auto" in asked["gpus"] and "CPU" in plan.config["gpus"]
+    return list(filter(None, [describe_ignored(os.environ), is_cpu and describe_passed_over("CPU")]))

@@ -1,0 +1,51 @@
+"""What is checked at the start of `snakemake`, before its config is read; what is wrong ends it in one line."""
+
+import os
+import shlex
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from diffbench.catalogue.schema_checks import check_config_file
+from diffbench.system.environment_variables import PYTHON_BREAKS
+from diffbench.vocabulary.errors import DiffbenchError, SetupError, describe_missing
+
+CONFIG = Path("config/config.yaml")
+
+
+@contextmanager
+def exit_with_reason():
+    """End the process with `error: …` where a DiffbenchError is raised."""
+    try:
+        yield
+    except DiffbenchError as error:
+        sys.exit(f"error: {error}")
+
+
+def check_project(base, main_snakefile):
+    """Raises DiffbenchError where the project, which is in the folder `base`, cannot run: as a part of another workflow, in a
+    folder that Snakemake cannot use, or without pandas."""
+    if Path(main_snakefile).resolve() not in (base / "Snakefile", base / "workflow/Snakefile"):
+        raise DiffbenchError(
+            f"{Path(main_snakefile).name}: diffbench cannot be a module or be included; start it by itself, and take its "
+            "results/<name>/summary.csv as an input"
+        )
+    if set("{}") & set(str(base)):
+        raise DiffbenchError(f"{base}: Snakemake cannot use a path with braces; move the project to another folder")
+    if not find_spec("pandas"):
+        raise SetupError(describe_missing("pandas", sys.executable))
+
+
+def check_configs(base, configfiles):
+    """Check the default config and those of --configfile: unlike Snakemake's `configfile`, this names file and line."""
+    if not CONFIG.is_file():
+        raise DiffbenchError(f"no {CONFIG} in the working folder; add `--directory {shlex.quote(str(base))}`")
+    for path in [CONFIG, *configfiles]:
+        check_config_file(path)
+
+
+def remove_variables():
+    """Remove the environment variables that break a Python, so that no job inherits them."""
+    for name in PYTHON_BREAKS:
+        os.environ.pop(name, None)

@@ -1,0 +1,39 @@
+"""What `snakemake` prints before its first job and after its last one."""
+
+import time
+
+from . import job_lines
+from .progress import Progress
+
+MEASURING = job_lines.MEASURING
+
+
+def describe_table(plan, measuring, total, so_far, left_out):
+    """What a reader of the table that fills must know: lines. `measuring`: how many of the `total` runs are to be measured;
+    `so_far`: the command of the target so_far; `left_out`: lines about cells that the config leaves out."""
+    baseline = ", ".join(f"{axis} {value}" for axis, value in plan.config["baseline"].items())
+    done = f"{total - measuring} of {total} runs are measured already" if measuring < total else f"{total} runs"
+    return [
+        *left_out,
+        f"{done}. Speed-ups are over the baseline ({baseline}) in the same round; images are compared at the end.",
+        f"Tables of what is measured so far: {so_far}",
+    ]
+
+
+def show_progress(logger, plan, dag, path_of, so_far, left_out):
+    """Print a row for each run that ends, and a line for each other job. Returns the Display; None where another plugin writes to
+    the terminal. `dag`: Snakemake's; `path_of`: gives the path of a run's run.csv."""
+    needed = [dict(job.wildcards.items()) for job in dag.needrun_jobs() if job.rule.name == MEASURING]
+    if not needed:
+        return job_lines.show(logger, None, [])
+    total = sum(job.rule.name == MEASURING for job in dag.jobs)
+    progress = Progress(plan.config, needed, total - len(needed), path_of, time.monotonic())
+    return job_lines.show(logger, progress, describe_table(plan, len(needed), total, so_far, left_out))
+
+
+def print_tables(folder, since, left_out):
+    """Print the tables in a folder of results, if they were made after `since`, and where the results are."""
+    path = folder / "tables.md"
+    if path.is_file() and path.stat().st_mtime >= since:
+        print(path.read_text(encoding="utf-8"))
+        print(*left_out, f"Results: {folder}/", sep="\n")
