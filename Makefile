@@ -1,5 +1,6 @@
 # make benchmark: set up what is needed, measure what config/config.yaml asks for, print the table
 # make test:      set up what is needed, run the tests
+# make documents: fill README.md and the pages of docs/ from the datasets that they name
 # VENV=DIR uses another environment, PYTHON=python3.12 another interpreter to make it with.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ MUTMUT = mutmut==3.8.1
 # on a machine where pip itself is old, its complaints are no news
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: benchmark test test-all lint bench mutation environments nightly setup
+.PHONY: benchmark test test-all lint documents bench mutation environments nightly setup
 
 benchmark: setup
 	$(BIN)/snakemake --cores 1
@@ -29,7 +30,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/snakemake documents_check --cores 1 --quiet all
+	$(BIN)/snakemake documents_check --cores 1 --quiet all --configfile config/documents.yaml
+
+# fill the marked spaces of the project's own documents
+documents: setup
+	$(BIN)/snakemake documents --cores 1 --configfile config/documents.yaml
 
 # our it/s over those of the published code, and how long reporting takes
 bench: setup

@@ -431,6 +431,7 @@ PROVOKE = {
     "run.csv of another run": run_of_another(variant="fused"),
     "run.csv of another definition": run_of_another(definition="0123456789ab"),
     "collected file cut off": collected_file,
+    "no document in the config": configured("documents"),
     "document missing": document("", name="nothere.md"),
     "marker without its end": document(MARKED.format("pytorch2")),
     "marker of an unknown dataset": document(MARKED.format("nope") + END),

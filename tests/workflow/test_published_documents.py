@@ -103,7 +103,7 @@ def test_documents_without_anything_to_fill_are_no_success(documented):
     plain = documented.snakemake("documents_check", "--config", "documents=[docs/plain.md]", check=False)
     assert plain.returncode != 0 and "error: docs/plain.md: found no marker outside code" in plain.output
     none = documented.snakemake("documents", "--config", "documents=[]", check=False)
-    assert none.returncode != 0 and "error: config: documents: names none" in none.output
+    assert none.returncode != 0 and "error: config: documents: found none" in none.output
 
 
 def test_nothing_was_measured(documented):
