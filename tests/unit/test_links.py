@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from conftest import ROOT
+from diffbench.catalogue.yaml_file import read_yaml
 
 PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "config/*.md") for path in ROOT.glob(pattern))
 CODE = re.compile(r"^```.*?^```$|^ {4}.*?$|(`+).+?\1", re.MULTILINE | re.DOTALL)
@@ -49,3 +50,9 @@ def test_the_speedups_in_the_readme_are_those_of_the_h200_page():
     page = (ROOT / "docs/h200.md").read_text(encoding="utf-8")
     assert len(found) == 3
     assert not [text for text in found if text not in page]
+
+
+@pytest.mark.parametrize("kind", ["pipelines", "variants"])
+def test_the_readme_counts_the_entries_of_the_catalogues(kind):
+    (count,) = re.findall(rf"\*\*(\d+) {kind}\*\*", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert int(count) == len(read_yaml(ROOT / "config" / f"{kind}.yaml"))
