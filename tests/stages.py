@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from conftest import QUICK
-from diffbench.catalogue.definition import SETTINGS, resolve
+from diffbench.catalogue.definition import STOPPING, resolve
 
-FEWEST = {**{key: QUICK[key] for key in SETTINGS}, "calls": 1, "max_calls": 1}
+FEWEST = {**{key: QUICK[key] for key in STOPPING}, "calls": 1, "max_calls": 1}
 
 
 class Outcome(NamedTuple):

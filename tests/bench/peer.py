@@ -19,14 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from diffbench.catalogue.definition import resolve  # noqa: E402
+from diffbench.catalogue.definition import ROOT, resolve  # noqa: E402
+from diffbench.catalogue.yaml_file import read_yaml  # noqa: E402
 from diffbench.measurement.load import load_pipeline  # noqa: E402
 from diffbench.measurement.measure_stage import release
 from diffbench.measurement.provenance import read_device  # noqa: E402
 from diffbench.measurement.stage import SEED, Stage
 from diffbench.mechanisms.dtype import choose_dtype  # noqa: E402
 
-PUBLISHED = ["sd-txt2img", "sd-img2img", "sd-inpaint", "sd-controlnet", "if", "sdxl-txt2img"]
+PUBLISHED = read_yaml(ROOT / "config/config.yaml")["pipelines"]  # the six of the published page
 COMPILE = {
     "eager": None,
     "compile": {"mode": "reduce-overhead", "fullgraph": True},

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from diffbench.catalogue.definition import (
-    SETTINGS,
     architecture,
     check_limits,
+    default_stopping,
     digest,
     entry,
     needs_files,
@@ -19,6 +19,7 @@ from diffbench.mechanisms.dtype import dtype_of
 from diffbench.mechanisms.registry import compiles
 from diffbench.vocabulary.errors import DiffbenchError
 
+SETTINGS = default_stopping()
 FROM_HUB = {"class": "P", "hub_id": "owner/name", "revision": "1" * 40, "modules": ["unet"], "steps": 50, "call": {}}
 OF_ARCHITECTURE = {
     **FROM_HUB,

@@ -218,15 +218,26 @@ def test_what_a_random_run_does_not_use_is_no_part_of_its_definition(tmp_path):
 
 
 def test_a_run_finds_the_definition_that_was_planned_also_for_a_target_without_a_point():
-    from diffbench.catalogue.definition import SETTINGS, digest, resolve
+    from diffbench.catalogue.definition import STOPPING, digest, resolve
     from diffbench.commands.measure import parse_arguments
 
     settings = {**CONFIG["measurement"], "target_percent": 1}
     plan = Plan(changed(measurement=settings))
-    options = [f"--{key.replace('_', '-')}={settings[key]}" for key in SETTINGS]
+    options = [f"--{key.replace('_', '-')}={settings[key]}" for key in STOPPING]
     arguments = parse_arguments(["--pipeline=if", "--batch-size=1", "--variant=eager", "--output=/tmp/none", *options])
-    found = resolve("if", 1, "eager", "random", "tiny", {key: getattr(arguments, key) for key in SETTINGS})
+    found = resolve("if", 1, "eager", "random", "tiny", {key: getattr(arguments, key) for key in STOPPING})
     assert digest(found) == plan.definitions["if", 1, "native", "eager"]
+
+
+def test_the_bare_command_line_defines_a_cell_as_the_default_config_does():
+    from diffbench.catalogue.definition import STOPPING, digest, resolve
+    from diffbench.commands.measure import parse_arguments
+
+    arguments = parse_arguments(["--pipeline=sd-txt2img", "--batch-size=1", "--variant=eager", "--output=/tmp/none"])
+    settings = {key: getattr(arguments, key) for key in STOPPING}
+    found = resolve("sd-txt2img", 1, "eager", arguments.weights, arguments.scale, settings)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    assert digest(found) == Plan(config).definitions["sd-txt2img", 1, "native", "eager"]
 
 
 def test_threads_are_the_configs_or_the_jobs_or_this_machines():

@@ -94,7 +94,7 @@ SETTINGS_OF_TESTS = {  # as running.measure and the test above give them
     "max_warmup_calls": 3,
     "calls": 1,
     "max_calls": 6,
-    "max_seconds": 60,
+    "max_seconds": 20,
     "target_percent": None,
 }
 

@@ -6,6 +6,7 @@ import pytest
 
 from conftest import ROOT
 from diffbench.catalogue.labels import read_labels
+from diffbench.catalogue.yaml_file import read_yaml
 from diffbench.data.errors import ReportError
 from diffbench.documents.render import write_tables
 from diffbench.statistics.published import read_about, read_published
@@ -27,6 +28,18 @@ def rows_of(table):
     lines = [line for line in table.splitlines() if line.startswith("|") and "---" not in line]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {first: others for first, *others in cells}
+
+
+@pytest.mark.parametrize("config", ["config", "full", "gpu"])
+def test_the_configs_measure_the_pipelines_of_the_page(config):
+    published = read_published(FACTS)["pipeline"].unique()
+    assert sorted(read_yaml(ROOT / f"config/{config}.yaml")["pipelines"]) == sorted(published)
+
+
+def test_the_sessions_on_a_gpu_measure_the_pipelines_of_the_page():
+    work = read_yaml(ROOT / "config/gpu-sessions.yaml")["work"]
+    six = {tuple(entry.get("pipelines", entry.get("bare_loop", ()))) for entry in work}
+    assert [sorted(names) for names in six if len(names) == 6] == [sorted(read_published(FACTS)["pipeline"].unique())]
 
 
 def test_the_fifteen_tables_stand_in_the_order_of_the_page(tables):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from diffbench.catalogue.definition import SETTINGS
+from diffbench.catalogue.definition import default_stopping
 from diffbench.measurement.stopping import Stopping, half_width, median_interval, spread_of
 
 LIMITS = {"warmup_calls": 3, "max_warmup_calls": 8, "calls": 6, "max_calls": 12, "max_seconds": 10, "target_percent": 1}
@@ -70,8 +70,8 @@ def test_calls_end_at_a_limit_but_never_before_their_least():
 
 
 def test_the_target_depends_on_the_device_unless_it_is_given():
-    assert Stopping(SETTINGS, "cuda").target == 0.005
-    assert Stopping(SETTINGS, "cpu").target == 0.02
+    assert Stopping(default_stopping(), "cuda").target == 0.005
+    assert Stopping(default_stopping(), "cpu").target == 0.02
     assert rule(device_type="cuda").target == 0.01
 
 
@@ -104,4 +104,4 @@ def test_calls_end_with_their_most_and_not_before(count):
 
 
 def test_the_target_of_a_device_of_another_kind_is_that_of_a_gpu():
-    assert Stopping(SETTINGS, "mps").target == 0.005
+    assert Stopping(default_stopping(), "mps").target == 0.005

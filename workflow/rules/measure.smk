@@ -14,7 +14,7 @@ what makes a run be measured again: the params of rule `measure`, and nothing el
 
 import os
 
-from diffbench.catalogue.definition import SETTINGS, option
+from diffbench.catalogue.definition import STOPPING, option
 from diffbench.measurement.start_method import METHOD, OWNER
 from diffbench.system.cache_cleaning import report_cleaning
 from diffbench.system.compiler_caches import default_folder
@@ -55,7 +55,7 @@ rule measure:
         threads=PLAN.config["threads"],
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
-        stopping=" ".join(f"{option(key)} {PLAN.config['measurement'][key]}" for key in SETTINGS),
+        stopping=" ".join(f"{option(key)} {PLAN.config['measurement'][key]}" for key in STOPPING),
         job=per_job(lambda wildcards, output: JOBS.measure(wildcards, output)),
     message:
         "{params.job.message}"

@@ -22,14 +22,14 @@ WEIGHTS = ("random", "pretrained")
 RANDOM_WEIGHTS = 2  # which numbers random weights are: to be raised where random_weights.py comes to draw others
 PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
 PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
-SETTINGS = {  # when warm-up and calls end (stopping.py), unless a config or the command line says otherwise
-    "warmup_calls": 3,
-    "max_warmup_calls": 10,
-    "calls": 6,
-    "max_calls": 50,
-    "max_seconds": 60,
-    "target_percent": None,
-}
+STOPPING = (  # keys of a config's `measurement`: when warm-up and calls end (stopping.py), part of what is measured
+    "warmup_calls",
+    "max_warmup_calls",
+    "calls",
+    "max_calls",
+    "max_seconds",
+    "target_percent",
+)
 
 
 def catalogue(kind, root=ROOT):
@@ -84,6 +84,16 @@ def recipe_of(variant, root=ROOT):
     return recipe
 
 
+def default_stopping():
+    """{key of STOPPING: value} of the default config, for who gives none on the command line. Raises DiffbenchError."""
+    path = ROOT / "config" / "config.yaml"
+    measurement = read_yaml(path).get("measurement") or {}
+    missing = [key for key in STOPPING if key not in measurement]
+    if missing:
+        raise DiffbenchError(f"{path}: measurement: found no {missing[0]}; add it, or name it on the command line")
+    return {key: measurement[key] for key in STOPPING}
+
+
 def option(key):
     """The name of a setting on the command line."""
     return f"--{key.replace('_', '-')}"
@@ -105,14 +115,15 @@ def measured_stages(pipeline, batch_size, root=ROOT):
     return {number: stage for number, stage in stages if batch_size == 1 or stage.get("batched", True)}
 
 
-def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, root=ROOT, size=NATIVE, cache=SHARED):
+def resolve(pipeline, batch_size, variant, weights, scale, settings=None, root=ROOT, size=NATIVE, cache=SHARED):
     """Everything that decides what a run measures, as plain data.
 
     Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
     `variant` and the settings. Labels are no part of it; a `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the
     pipelines' own, and so is a `cache` that is not the default, of a variant that compiles. `settings` has the keys
-    of SETTINGS, and may have others, which are no part of it either.
+    of STOPPING, and may have others, which are no part of it either; None: default_stopping.
     """
+    settings = settings or default_stopping()
     stages, target = [], settings["target_percent"]
     recipe = recipe_of(variant, root)
     for number, stage in measured_stages(pipeline, batch_size, root).items():
@@ -149,7 +160,7 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=SETTINGS, ro
         "stages": stages,
         "variant": recipe,
         "measurement": {
-            **{key: settings[key] for key in SETTINGS},
+            **{key: settings[key] for key in STOPPING},
             "target_percent": None if target is None else float(target),
         },
     }

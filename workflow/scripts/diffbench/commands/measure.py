@@ -13,7 +13,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from diffbench.catalogue.definition import SCALES, SETTINGS, WEIGHTS, check_limits, digest, option, resolve
+from diffbench.catalogue.definition import (
+    SCALES,
+    STOPPING,
+    WEIGHTS,
+    check_limits,
+    default_stopping,
+    digest,
+    option,
+    resolve,
+)
 from diffbench.catalogue.devices import find_device
 from diffbench.catalogue.schema_checks import check_catalogues
 from diffbench.catalogue.sources import located
@@ -70,17 +79,7 @@ def parse_arguments(arguments=None):
     )
     parser.add_argument("--weights", default="random", choices=WEIGHTS)
     parser.add_argument("--scale", default="tiny", choices=SCALES, help="the size of the random architectures")
-    parser.add_argument("--warmup-calls", type=positive_integer, help="calls before those measured, at the least")
-    parser.add_argument("--max-warmup-calls", type=positive_integer, help="at the most, if they do not grow steady")
-    parser.add_argument("--calls", type=positive_integer, help="measured calls, at the least")
-    parser.add_argument("--max-calls", type=positive_integer, help="at the most, if the target is not met")
-    parser.add_argument("--max-seconds", type=positive_integer, help="after which neither gets more than its least")
-    parser.add_argument(
-        "--target-percent",
-        type=percent,
-        help="half-width of the median's 95%% interval that ends the calls; none: 0.5 on a GPU, 2 on a CPU",
-    )
-    parser.set_defaults(**SETTINGS)
+    add_stopping(parser)
     parser.add_argument(
         "--time-limit-s", default=3600, type=positive_integer, help="for the whole run, waiting not counted"
     )
@@ -91,10 +90,32 @@ def parse_arguments(arguments=None):
     parser.add_argument("--definition", help="refuse to run if the catalogues now give another definition hash")
     found = parser.parse_args(arguments)
     try:
+        if not all(key in found for key in STOPPING):
+            vars(found).update({**default_stopping(), **vars(found)})
         check_limits(vars(found), spell=option)
     except DiffbenchError as error:
         parser.error(error)
     return found
+
+
+def add_stopping(parser):
+    """Add the options of STOPPING; those that are not given are as in the default config, so that a cell has one definition."""
+    group = parser.add_argument_group("when warm-up and calls end", "by default as in config/config.yaml")
+    help_of = {
+        "warmup_calls": "minimum number of calls before the measured ones",
+        "max_warmup_calls": "maximum, if their times do not become steady",
+        "calls": "minimum number of measured calls",
+        "max_calls": "maximum, if the target is not met",
+        "max_seconds": "after this time neither gets more than its minimum",
+    }
+    for key, text in help_of.items():
+        group.add_argument(option(key), type=positive_integer, default=argparse.SUPPRESS, help=text)
+    group.add_argument(
+        option("target_percent"),
+        type=percent,
+        default=argparse.SUPPRESS,
+        help="half-width of the median's 95%% interval that ends the calls; none: 0.5 on a GPU, 2 on a CPU",
+    )
 
 
 def name_cache(arguments, gpu, definition, device):
@@ -119,7 +140,7 @@ def measure(arguments):
         arguments.variant,
         arguments.weights,
         arguments.scale,
-        {key: getattr(arguments, key) for key in SETTINGS},
+        {key: getattr(arguments, key) for key in STOPPING},
         arguments.root,
         arguments.size,
         arguments.cache,

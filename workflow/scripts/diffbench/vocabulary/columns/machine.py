@@ -6,8 +6,7 @@ MEMORY = (
     Column(
         "peak_allocated_mib",
         NUMBER,
-        "as `start_peak_allocated_mib`, but during the measured calls. The memory of an earlier stage is given "
-        "back before the next stage loads (glibc's `malloc_trim`)",
+        "as `start_peak_allocated_mib`, but during the measured calls",
         "MiB",
         "Allocated by torch on the device, warm",
     ),
@@ -35,8 +34,9 @@ MEMORY = (
     Column(
         "peak_rss_mib",
         NUMBER,
-        "as `start_peak_rss_mib`, but during the measured calls. Where the kernel does not let the process reset "
-        "`VmHWM`, the peak is that of its whole life",
+        "as `start_peak_rss_mib`, but during the measured calls. Memory of an earlier stage is given back before the next "
+        "stage loads (glibc's `malloc_trim`). Where the kernel does not let the process reset `VmHWM`, the peak is that "
+        "of its whole life",
         "MiB",
         "Peak memory of the process, warm",
     ),

@@ -42,7 +42,7 @@ START = (
     Column(
         "first_call_cold_s",
         NUMBER,
-        "the median of `first_call_s` over the rounds that started with a cold cache. What compiles nothing has "
+        "the median of `first_call_s` over the rounds that started with a cold cache. Variants that compile nothing have "
         "the same value cold and warm",
         "s",
         "First call, cold",
@@ -50,14 +50,18 @@ START = (
     Column(
         "first_call_warm_s",
         NUMBER,
-        "the same over the rounds that started with a warm cache",
+        "the median of `first_call_s` over the rounds that started with a warm cache",
         "s",
         "First call, warm",
     ),
-    Column("compile_cold_s", SIGNED, "the same of `compile_s`, cold", "s"),
-    Column("compile_warm_s", SIGNED, "the same of `compile_s`, warm", "s"),
-    Column("startup_cold_s", SIGNED, "the same of `startup_s`, cold", "s", "Start-up, cold"),
-    Column("startup_warm_s", SIGNED, "the same of `startup_s`, warm", "s", "Start-up, warm"),
+    Column("compile_cold_s", SIGNED, "the median of `compile_s` over the rounds that started cold", "s"),
+    Column("compile_warm_s", SIGNED, "the median of `compile_s` over the rounds that started warm", "s"),
+    Column(
+        "startup_cold_s", SIGNED, "the median of `startup_s` over the rounds that started cold", "s", "Start-up, cold"
+    ),
+    Column(
+        "startup_warm_s", SIGNED, "the median of `startup_s` over the rounds that started warm", "s", "Start-up, warm"
+    ),
 )
 BREAKEVEN = (
     Column(
