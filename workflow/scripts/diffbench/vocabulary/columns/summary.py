@@ -25,7 +25,7 @@ SPEEDUP = (
     ),
     Column("speedup_low", NUMBER, "the lower end of the 95% interval of `speedup`; empty for the baseline"),
     Column("speedup_high", NUMBER, "the upper end of the same interval"),
-    Column("verdict", TEXT, "see [Verdicts](#verdicts)"),
+    Column("verdict", TEXT, "whether the cell is faster or slower than its baseline, see [Verdicts](#verdicts)"),
     Column(
         "compared_by",
         one_of("", "paired", "welch"),
@@ -85,10 +85,15 @@ BREAKEVEN = (
     Column("breakeven_warm_images_high", NUMBER, "the upper end of the same interval", "images"),
 )
 IMAGE = (
-    Column("fidelity", TEXT, "the badge, see [Fidelity](#fidelity)", label="Badge"),
-    Column("psnr_db", NUMBER, "of the worst round, see [Fidelity](#fidelity)", "dB", "PSNR"),
-    Column("ssim", SIGNED, "of the worst round", label="SSIM"),
-    Column("latents_difference", NUMBER, "of the worst round", label="Largest difference of latents"),
+    Column("fidelity", TEXT, "the badge of the cell's images, see [Fidelity](#fidelity)", label="Badge"),
+    Column("psnr_db", NUMBER, "the PSNR of the worst round, see [Fidelity](#fidelity)", "dB", "PSNR"),
+    Column("ssim", SIGNED, "the SSIM of the worst round", label="SSIM"),
+    Column(
+        "latents_difference",
+        NUMBER,
+        "the largest difference of the final latents in the worst round",
+        label="Largest difference of latents",
+    ),
     Column(
         "noise_floor_db",
         NUMBER,
@@ -103,7 +108,13 @@ CEILING = (
         "matmul_tflops", NUMBER, "the ceiling of the device with this torch build, see [Ceiling](#ceiling)", "TFLOP/s"
     ),
     Column("copy_gib_per_second", NUMBER, "the other ceiling", "GiB/s"),
-    Column("ceiling_percent", NUMBER, "see [Ceiling](#ceiling)", "%", "Share of the device's ceiling"),
+    Column(
+        "ceiling_percent",
+        NUMBER,
+        "the least time of a step that the ceilings allow, as a share of the time taken, see [Ceiling](#ceiling)",
+        "%",
+        "Share of the device's ceiling",
+    ),
     Column(
         "bound",
         one_of("", "compute", "memory"),
@@ -122,7 +133,7 @@ PRICE = (
     ),
 )
 REMARKS = (
-    Column("flags", TEXT, "see [Flags](#flags), with the rounds that have them", label="Flags"),
+    Column("flags", TEXT, "what looks wrong, with the rounds that it concerns, see [Flags](#flags)", label="Flags"),
     Column(
         "differences",
         TEXT,
