@@ -218,7 +218,7 @@ def test_a_failed_baseline_leaves_the_rate(make_row):
 
 def test_a_cell_that_has_not_run_says_so(make_row):
     summary = summary_of([make_row()], cells_of([make_row(), make_row(variant="compile")]))
-    assert "not yet run" in texts_of(draw("speedup", summary))
+    assert "not measured yet" in texts_of(draw("speedup", summary))
 
 
 def odd_labels():

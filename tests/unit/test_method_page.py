@@ -10,6 +10,7 @@ from diffbench.measurement.gpu_samples import LIMITS
 from diffbench.statistics import flags, speedup
 from diffbench.system.environment_variables import REFUSED, is_needed, is_removed, recorded
 from diffbench.vocabulary import statuses, thresholds
+from diffbench.vocabulary.badges import BADGES
 from diffbench.vocabulary.columns import (
     CALL_COLUMNS,
     CEILING_COLUMNS,
@@ -38,7 +39,7 @@ WORDS = {
     "limits of a clock": list(LIMITS.values()),
     "kinds of calls": ["first", "warmup", "call"],
     "verdicts": ["faster", "slower", "same", "unclear"],
-    "badges": ["identical", "equivalent", "close", "different"],
+    "badges": list(BADGES),
     "roofs": ["compute", "memory"],
     "break-evens": ["at once", "never"],
     "flags": list(flags.REMEDIES),

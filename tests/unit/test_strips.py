@@ -87,7 +87,7 @@ def test_what_failed_or_has_not_run_stands_in_the_place_of_its_image(runs, make_
     cells = cells_of([*runs.rows, make_row(variant="later")])
     panels = panels_of(runs.draw(cells=cells))
     words = [" ".join(text.get_text() for text in axes.texts) for axes in panels.values()]
-    assert words == ["", "OOM after warmup", "no image kept", "not yet run"]
+    assert words == ["", "OOM after warmup", "no image kept", "not measured yet"]
 
 
 def test_without_an_image_of_the_baseline_a_strip_says_so(runs):

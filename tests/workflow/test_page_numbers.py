@@ -15,10 +15,12 @@ from diffbench.page.page_data import CALL_KINDS, read_details
 from diffbench.statistics.intervals import rate_interval
 from diffbench.statistics.peak_memory import KINDS
 from diffbench.statistics.summary import read_summary, summarize
-from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.columns import CELL, HEADINGS, INTERVALS, START_PEAKS
 from diffbench.vocabulary.units import UNITS
 
 pytestmark = pytest.mark.slow
+
+RATE = "iterations_per_second"
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 BASELINE = {"variant": "eager"}
@@ -79,7 +81,7 @@ def expected_of(row, rows, unit):
         logs = np.log(own["images_per_second"])
         values = row["images_per_second"], *rate_interval(logs.mean(), logs.std(), len(logs))
     else:
-        values = [row[f"iterations_per_second{end}"] for end in ("", "_low", "_high")]
+        values = [row[name] for name in (RATE, *INTERVALS[RATE])]
     return (1 / values[0], 1 / values[2], 1 / values[1]) if unit.startswith("s/") else tuple(values)
 
 
@@ -88,11 +90,10 @@ def test_the_pages_own_lists_are_those_of_the_report(opened):
     assert page.evaluate("Object.keys(UNITS)") == list(UNITS)
     names = {"first": "first call", "warmup": "warm-up", "call": "measured"}
     assert page.evaluate("KIND_NAMES") == [names[kind] for kind in sorted(CALL_KINDS, key=CALL_KINDS.get)]
-    assert page.evaluate("MEMORY.map(([, column]) => column)") == [
-        *list(KINDS)[:2],
-        "peak_allocated_mib",
-        list(KINDS)[2],
-    ]
+    kinds = [*list(KINDS)[:2], "peak_allocated_mib", list(KINDS)[2]]
+    assert page.evaluate("MEMORY_COLUMNS") == [name for kind in kinds for name in (START_PEAKS[kind], kind)]
+    lists = "[...ROUND_COLUMNS, ...START_COLUMNS, ...MEMORY_COLUMNS, ...WORK_COLUMNS, ...IMAGE_COLUMNS]"
+    assert set(page.evaluate(lists)) <= set(HEADINGS)
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -7,6 +7,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from diffbench.data.fidelity_csv import TYPES
 from diffbench.data.outputs import Output, kept_runs, read_output
 from diffbench.data.rows import records
+from diffbench.vocabulary.badges import CLOSE, DIFFERENT, EQUIVALENT, IDENTICAL
 from diffbench.vocabulary.columns import FIDELITY_COLUMNS, FIDELITY_MEASURES
 from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
@@ -97,12 +98,12 @@ def compare_runs(runs, baseline):
 def badge_of(psnr_db, ssim, identical, noise_floor_db):
     """`identical`, `equivalent`, `close` or `different`; empty where there is no PSNR to judge by. NaN: no noise floor."""
     if identical:
-        return "identical"
+        return IDENTICAL
     if np.isnan(psnr_db):
         return ""
     if psnr_db >= EQUIVALENT_PSNR_DB or psnr_db >= noise_floor_db:
-        return "equivalent"
-    return "close" if psnr_db >= CLOSE_PSNR_DB and ssim >= CLOSE_SSIM else "different"
+        return EQUIVALENT
+    return CLOSE if psnr_db >= CLOSE_PSNR_DB and ssim >= CLOSE_SSIM else DIFFERENT
 
 
 def badges(fidelity, baseline):

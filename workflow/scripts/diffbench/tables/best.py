@@ -10,7 +10,7 @@ from diffbench.catalogue.definition import entry
 from diffbench.catalogue.labels import label_of
 from diffbench.data.rows import is_number, records, tuples
 from diffbench.statistics.speedup import compare, is_baseline, round_rates
-from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
+from diffbench.vocabulary.badges import BADGES, CLOSE, DIFFERENT, EQUIVALENT, IDENTICAL, OTHER_IMAGE
 from diffbench.vocabulary.columns import KEY
 from diffbench.vocabulary.errors import DiffbenchError
 from diffbench.vocabulary.sizes import sized, split_name
@@ -25,11 +25,11 @@ from .table_options import TableOptions
 from .tables import heading_of, notes_of, table_keys, unverified_of
 
 PLACE = ["gpu", "torch", "pipeline", "batch_size"]
-BADGES = ("identical", "equivalent", "close", "different", "")  # from the best to what was not compared
-LEVELS = {  # how it is headed: the last of BADGES that it takes
-    "identical image": "identical",
-    "equivalent or better": "equivalent",
-    "close or better": "close",
+ORDER = (*BADGES, "")  # from the best to what was not compared
+LEVELS = {  # how it is headed: the last of ORDER that it takes
+    "identical image": IDENTICAL,
+    "equivalent or better": EQUIVALENT,
+    "close or better": CLOSE,
     "any image": "",
 }
 UNITS = (IMAGES, ITERATIONS)
@@ -112,7 +112,7 @@ def wholes_of(summary, baseline):
 
 
 def whole_of(variant, rows, own):
-    badge = "identical" if own else max((row["fidelity"] for row in rows), key=BADGES.index)
+    badge = IDENTICAL if own else max((row["fidelity"] for row in rows), key=ORDER.index)
     return Whole(variant, rows, values_of(rows), badge, own)
 
 
@@ -176,7 +176,7 @@ def choose(place, wholes, places, baseline, comparison):
             found.append((value, whole, speedup if is_number(speedup) else None, verdict))
     choices = {}
     for level, last in LEVELS.items():
-        those = [one for one in found if BADGES.index(one[1].badge) <= BADGES.index(last)]
+        those = [one for one in found if ORDER.index(one[1].badge) <= ORDER.index(last)]
         safe = [one for one in those if one[3] in ("", "faster")] or those
         if safe:
             value, whole, speedup, verdict = max(safe, key=lambda one: one[0])

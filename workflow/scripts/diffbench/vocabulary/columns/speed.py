@@ -1,5 +1,6 @@
 """The columns of run.csv with the times and rates of the measured calls and of the start."""
 
+from ..units import IMAGES, ITERATIONS
 from .column import COUNT, NUMBER, SIGNED, Column, one_of
 
 RATE = (
@@ -23,8 +24,8 @@ RATE = (
         NUMBER,
         "iterations of a call divided by the time that its denoising loop takes: the median of the measured calls. "
         "Text encoder and VAE are outside the loop",
-        "it/s",
-        "it/s",
+        ITERATIONS,
+        ITERATIONS,
     ),
     Column(
         "denoiser_calls_per_second",
@@ -32,7 +33,7 @@ RATE = (
         "denoiser calls of a call divided by the time that its denoising loop takes: the median of the measured calls",
         "1/s",
     ),
-    Column("images_per_second", NUMBER, "`batch_size` divided by `latency_s`: whole calls", "images/s"),
+    Column("images_per_second", NUMBER, "`batch_size` divided by `latency_s`: whole calls", IMAGES),
     Column(
         "latency_s",
         NUMBER,

@@ -1,24 +1,25 @@
 """The columns of summary.csv, one row per cell and stage, that run.csv, fidelity.csv and ceilings do not have."""
 
+from ..units import IMAGES, ITERATIONS
 from .column import COUNT, NUMBER, SIGNED, TEXT, Column, one_of
 
 RATE = (
-    Column("iterations_per_second_min", NUMBER, "the slowest round", "it/s"),
-    Column("iterations_per_second_max", NUMBER, "the fastest round", "it/s"),
+    Column("iterations_per_second_min", NUMBER, "the slowest round", ITERATIONS),
+    Column("iterations_per_second_max", NUMBER, "the fastest round", ITERATIONS),
     Column(
         "iterations_per_second_low",
         NUMBER,
         "the lower end of the 95% interval of `iterations_per_second`, see [Intervals](#intervals)",
-        "it/s",
+        ITERATIONS,
     ),
-    Column("iterations_per_second_high", NUMBER, "the upper end of the same interval", "it/s"),
+    Column("iterations_per_second_high", NUMBER, "the upper end of the same interval", ITERATIONS),
 )
 ROUNDS = (Column("rounds", COUNT, "the number of rounds that have a rate"),)
 SPEEDUP = (
     Column("speedup", NUMBER, "the cell's rate divided by its baseline's; 1 for the baseline itself"),
     Column(
         "speedup_unit",
-        one_of("", "it/s", "images/s"),
+        one_of("", ITERATIONS, IMAGES),
         "the rate that `speedup` compares: `it/s` (`iterations_per_second`), or `images/s` (`images_per_second`) "
         "if the cell and its baseline differ in `iterations`, because an iteration is then not the same work "
         "(`lcm-4`, `dpm-20`). Empty without a speed-up",
