@@ -1,5 +1,7 @@
 """The statuses of a stage of a cell, and what a table prints in the place of a number."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 OUTSIDE = "-"  # outside the matrix, or no number in this unit
@@ -78,11 +80,11 @@ FOOTNOTED = tuple(status.name for status in STATUSES if status.is_footnoted)
 SYMBOLS = {status.sign: status.words for status in STATUSES if not status.sign.isascii()}
 
 
-def sign_of(name):
+def sign_of(name: str) -> str:
     """What a table prints for a status; a published page may have others, which print as they are."""
     return BY_NAME[name].sign if name in BY_NAME else name
 
 
-def words_of(name):
+def words_of(name: str) -> str:
     """The words for a status."""
     return BY_NAME[name].words if name in BY_NAME else name

@@ -1,6 +1,8 @@
 """A column of a CSV: its name, the type of its values, its meaning, its unit and its label."""
 
-from typing import NamedTuple, Tuple
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence
 
 from ..names import EXPECTED, NAME_PATTERN
 
@@ -13,7 +15,7 @@ class Type(NamedTuple):
     `expected` names the type in an error message."""
 
     pattern: str = ""
-    values: Tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
     expected: str = ""
     is_number: bool = False
 
@@ -38,16 +40,16 @@ TIME = Type("^(20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$")
 TEXT = Type()
 
 
-def one_of(*values):
+def one_of(*values: str) -> Type:
     """The type of a column that holds one of these texts."""
     return Type(values=values)
 
 
-def names_of(*groups):
+def names_of(*groups: Sequence[Column]) -> list[str]:
     """The names of the columns of these groups, in their order."""
     return [column.name for group in groups for column in group]
 
 
-def heading_of(column):
+def heading_of(column: Column) -> str:
     """`Latency (s)`: the label of a column with its unit."""
     return f"{column.label} ({column.unit})" if column.unit not in ("", column.label) else column.label
