@@ -1,5 +1,6 @@
 """The folder of a program's temporary files: its own while it runs, gone after it, also after one that was killed."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,8 +10,7 @@ import tempfile
 import pytest
 
 from conftest import ROOT
-from diffbench.system import run_folder as module
-from diffbench.system.run_folder import name_start, run_folder
+from diffbench.system.run_folder import name_start, remove_left, run_folder
 
 USE = """
 import time
@@ -67,20 +67,26 @@ def test_the_folder_of_a_killed_program_is_deleted_at_the_next_start_and_no_othe
 
 
 def test_a_folder_that_another_program_deletes_before_it_is_locked_is_made_again(temporary, monkeypatch):
-    made = []
+    """Another program starts at the two worst moments: it finds a folder without a lock."""
+    make, lock, deleted = tempfile.mkdtemp, fcntl.flock, []
 
-    def make(prefix):
-        path = tempfile.mkdtemp(prefix=prefix)
-        made.append(path)
-        if len(made) == 1:
-            module.remove_left()
-        return path
+    def make_and_lose(**options):
+        folder = make(**options)
+        if not deleted:
+            deleted.append(folder)
+            remove_left()
+        return folder
 
-    monkeypatch.setattr(
-        module, "tempfile", type("Other", (), {"mkdtemp": staticmethod(make), "gettempdir": tempfile.gettempdir})
-    )
+    def lose_and_lock(descriptor, how):
+        if len(deleted) == 1 and how == fcntl.LOCK_EX:
+            deleted.extend(map(str, temporary.iterdir()))
+            remove_left()
+        return lock(descriptor, how)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose)
+    monkeypatch.setattr(fcntl, "flock", lose_and_lock)
     with run_folder() as folder:
-        assert len(made) == 2 and str(folder) == made[1] and folder.is_dir()
+        assert len(set(deleted)) == 2 and list(temporary.iterdir()) == [folder]
 
 
 def test_a_program_that_fails_deletes_its_folder(temporary):
