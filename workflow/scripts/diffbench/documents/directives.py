@@ -1,5 +1,5 @@
-"""What stands in a document's marked space: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
-it, the dataset beside a published one, or how long its runs took; or a table of the columns or statuses that there are."""
+"""What a document has in a marked section: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in it,
+the dataset next to a published one, how long its runs took, or a table of columns, statuses or mechanisms."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,7 @@ from diffbench.tables.cell_text import merge_stages, print_stage
 from diffbench.tables.comparison import NOTHING, render_comparison
 from diffbench.tables.extended import build_extended
 from diffbench.tables.formats import to_markdown
+from diffbench.tables.mechanism_tables import COLUMNS, mechanism_table
 from diffbench.tables.minutes import build_minutes, read_minutes
 from diffbench.tables.notes import provenance_of
 from diffbench.tables.support import build_catalogue
@@ -33,6 +34,7 @@ OPTIONS = {  # kind: (options it needs, options it may have)
     "minutes": ({"dataset"}, set()),
     "columns": ({"table"}, set()),
     "statuses": (set(), set()),
+    "mechanisms": ({"show"}, set()),
     "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage"}),
 }
 
@@ -71,6 +73,8 @@ class Renderer:
             return render_columns(nearest(marker.options["table"], list(TABLES), "table"))
         if marker.kind == "statuses":
             return render_statuses()
+        if marker.kind == "mechanisms":
+            return mechanism_table(nearest(marker.options["show"], list(COLUMNS), "show"))
         name = nearest(marker.options["dataset"], list(self.datasets), "dataset")
         return getattr(self, marker.kind)(marker, *self.datasets[name])
 

@@ -23,6 +23,7 @@ KINDS = {
     "minutes": "block",
     "columns": "block",
     "statuses": "block",
+    "mechanisms": "block",
     "cell": "inline",
 }
 BEGIN, END = "<!-- diffbench:begin KIND key=value -->", "<!-- diffbench:end -->"

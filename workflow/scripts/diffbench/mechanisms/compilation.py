@@ -115,7 +115,7 @@ COMPILE_VAE = Mechanism(
     schema=COMPILE_SCHEMA,
     apply=compile_vae,
     write_lines=write_vae,
-    meaning="The same for the VAE's decoder.",
+    meaning="Arguments of `torch.compile` for the VAE's decoder.",
     evidence="As `compile`.",
     compiles=True,
 )
@@ -124,7 +124,7 @@ COMPILE_TEXT_ENCODER = Mechanism(
     schema=COMPILE_SCHEMA,
     apply=compile_text_encoders,
     write_lines=write_text_encoders,
-    meaning="The same for every text encoder.",
+    meaning="Arguments of `torch.compile` for every text encoder.",
     evidence="As `compile`.",
     compiles=True,
 )
