@@ -198,6 +198,19 @@ def test_lines_that_differ_between_releases_of_diffusers_stand_for_each(make_row
     assert [re.findall(r"(\w+)=torch.float16", code) for code in blocks.values()] == [["torch_dtype"], ["dtype"]]
 
 
+def test_lines_that_differ_between_releases_of_torch_stand_for_each(make_row):
+    rates = {"eager": 50, "sdpa-flash": 100}
+    releases = {"2.1": "2.1.2", "2.2": "2.2.2", "2.13": "2.13.0"}
+    rows = [
+        row
+        for torch, version in releases.items()
+        for row in rows_of(make_row, rates, torch=torch, torch_version=version)
+    ]
+    blocks = dict(blocks_of(best(rows)))
+    assert [heading.partition("(")[2] for heading in blocks] == ["torch 2.1.2 and 2.2.2)", "torch 2.13.0)"]
+    assert ["sdp_kernel(enable_flash=True" in code for code in blocks.values()] == [True, False]
+
+
 def test_lines_are_for_the_device_and_dtype_that_were_measured(make_row):
     rows = rows_of(make_row, {"eager": 50, "compile": 100}, gpu="CPU", dtype="bfloat16")
     ((_, code),) = blocks_of(best(rows))

@@ -105,7 +105,7 @@ def test_backticks_of_different_paragraphs_are_no_pair(before):
         (
             "<!-- diffbench:begin -->\n",
             1,
-            "kind ''; expected one of table, extended, tables, figure, catalogue, comparison, minutes, cell",
+            "kind ''; expected one of table, extended, tables, figure, catalogue, comparison, minutes, mechanisms, cell",
         ),
         (
             "a\n\n{/* diffbench:begin table */}\n{/* diffbench:end */}\n",

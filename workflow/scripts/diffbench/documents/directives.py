@@ -1,5 +1,5 @@
-"""What a document has in a marked section: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in it,
-the dataset next to a published one, how long its runs took, or a table of columns, statuses or mechanisms."""
+"""What a document has in a marked section: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
+it, the dataset next to a published one, how long its runs took, or a table of columns, statuses or mechanisms."""
 
 import os
 from pathlib import Path

@@ -9,7 +9,8 @@ from diffbench.vocabulary.errors import DiffbenchError
 from .recipe import write_recipe
 
 # in which the lines for one variant of a pipeline differ
-ASPECTS = ("device", "batch size", "Diffusers", "transformers", "torch")
+TORCH = "torch"
+ASPECTS = ("device", "batch size", "Diffusers", "transformers", TORCH)
 
 
 def write_recipes(chosen, labels):
@@ -47,6 +48,9 @@ def print_blocks(heading, blocks):
     """The blocks below a heading, which says in what ASPECTS they differ; `blocks`: {block: the aspects of its cells}."""
     aspects = [[list(dict.fromkeys(values)) for values in zip(*cells)] for cells in blocks.values()]
     differing = [number for number, _ in enumerate(ASPECTS) if len({str(of[number]) for of in aspects}) > 1]
+    others = [number for number in differing if ASPECTS[number] != TORCH]
+    if len({str([of[number] for number in others]) for of in aspects}) == len(blocks):
+        differing = others  # most releases of torch differ along with those of Diffusers
     for block, of in zip(blocks, aspects):
         names = [f"{ASPECTS[number]} {' and '.join(map(str, of[number]))}" for number in differing]
         where = f" ({', '.join(names)})" if names else ""
