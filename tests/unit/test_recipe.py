@@ -13,7 +13,7 @@ import yaml
 from conftest import ROOT
 from diffbench.catalogue.definition import catalogue, recipe_of
 from diffbench.measurement.inputs import make_image
-from diffbench.mechanisms.caching import NEED_TIMESTEP
+from diffbench.mechanisms.caching import NEED_TIMESTEP, TIMESTEP_CALLBACK
 from diffbench.mechanisms.registry import compiles
 from diffbench.tables.recipe import write_recipe
 from pasting import embedded, measured, paste_same, run_code, state_of
@@ -188,10 +188,9 @@ def test_the_lines_of_every_pipeline_are_python():
 
 
 def test_caches_that_ask_for_the_timestep_are_known():
-    configs = {variant["caching"]["config"] for variant in catalogue("variants").values() if variant.get("caching")}
-    for name in filter(lambda name: hasattr(diffusers, name), configs):
-        accepted = inspect.signature(getattr(diffusers, name)).parameters
-        assert ("current_timestep_callback" in accepted) == (name in NEED_TIMESTEP), name
+    classes = {name: getattr(diffusers, name) for name in dir(diffusers) if name.endswith("Config")}
+    ask = {name for name, kind in classes.items() if TIMESTEP_CALLBACK in inspect.signature(kind).parameters}
+    assert ask == set(NEED_TIMESTEP).intersection(classes)
 
 
 def test_what_only_a_gpu_does():
