@@ -1,6 +1,7 @@
 """Which card is which: names as drivers report them, and what a job for each asks a cluster for."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from diffbench.catalogue.schema_checks import check, read_catalogue
 from diffbench.data.measurements import to_frame
 from diffbench.measurement.allocation import ORIGIN, limits
 from diffbench.plan.cluster import check_cluster, job_of, requests
+from diffbench.plan.resources import JobResources
 from diffbench.statistics.summary import summarize
 from diffbench.tables.tables import render_tables
 from diffbench.vocabulary.columns import CELL
@@ -189,3 +191,20 @@ def test_devices_that_nobody_has_tested_are_said_to_be(make_row):
         cells = to_frame([row])[CELL]
         (text,) = render_tables(summarize(to_frame([row]), cells, {"variant": "eager"}), labels).values()
         assert ("Devices of this kind are untested" in text) == told
+
+
+@pytest.mark.parametrize("on_cluster", [False, True])
+def test_a_job_asks_for_what_its_gpu_needs_only_on_a_cluster(on_cluster):
+    gpus = {"T4": {**GPUS["T4"], "job": {"cpus": 2, "minutes": 5}}, "CPU": GPUS["CPU"]}
+    resources = JobResources(gpus, may_submit=True, on_cluster=lambda: on_cluster, cores=lambda: 16)
+    on_t4 = SimpleNamespace(gpu="T4")
+    assert resources.threads()(on_t4) == (2 if on_cluster else 16)
+    asked = resources.requests()
+    assert asked["runtime"](on_t4, attempt=2) == (10 if on_cluster else 0)
+    assert asked["gpu_model"](on_t4) == "t4" and asked["gpu_model"](SimpleNamespace(gpu="CPU")) is None
+    assert "--allocated-minutes" in resources.allocated()
+
+
+def test_without_a_cluster_a_job_has_all_cores_and_the_device():
+    resources = JobResources(GPUS, may_submit=False, on_cluster=lambda: False, cores=lambda: 16)
+    assert (resources.threads(), resources.requests(), resources.allocated()) == (16, {"device": 1}, "")
