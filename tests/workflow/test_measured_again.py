@@ -1,5 +1,6 @@
 """The table of docs/measured-again.md: what makes a run be measured again, with programs that measure nothing."""
 
+import base64
 import re
 import shutil
 
@@ -101,10 +102,8 @@ def delete_run(project):
 
 def interrupt_run(project):
     """As Snakemake leaves a run that it could not finish: it notes one that it starts, and removes the note at its end."""
-    import base64
-
     path = run_files(project)[0].relative_to(project.folder)
-    note = base64.b64encode(str(path).encode(), b"_-").decode()
+    note = base64.urlsafe_b64encode(str(path).encode()).decode()
     (project.folder / ".snakemake/incomplete").mkdir(exist_ok=True)
     (project.folder / ".snakemake/incomplete" / note).write_text("{}")
 
