@@ -2,7 +2,8 @@
 
 import csv
 
-from diffbench.terminal.progress import Progress, key_of
+from diffbench.terminal.estimate import key_of
+from diffbench.terminal.progress import Progress
 from diffbench.vocabulary.columns import COLUMNS
 
 BASELINE = {"variant": "eager"}

@@ -46,6 +46,7 @@ TESTS = {
     "measurement/weights_digest": ["weights_digest"],
     "mechanisms/dtype": ["dtype"],
     "statistics/breakeven": ["breakeven", "startup"],
+    "statistics/call_flags": ["flag_limits", "flags"],
     "statistics/ceilings": ["ceilings"],
     "statistics/conditions": ["differences"],
     "statistics/fidelity": ["fidelity"],
@@ -53,6 +54,8 @@ TESTS = {
     "statistics/intervals": ["compare", "intervals"],
     "statistics/peak_memory": ["peak_memory"],
     "statistics/ratios": ["ratio_values"],
+    "statistics/round_flags": ["flag_limits"],
+    "statistics/run_flags": ["flag_limits"],
     "statistics/speedup": ["compare"],
     "statistics/startup": ["startup", "breakeven"],
     "statistics/summary": ["summary_values", "summary", "conditions"],
@@ -61,7 +64,9 @@ TESTS = {
     "system/environment_variables": ["environment_*"],
     "system/files": ["measurements", "files"],
     "system/threads": ["threads"],
-    "tables/best": ["best_values", "best"],
+    "tables/best": ["best"],
+    "tables/best_choice": ["best_values", "best"],
+    "tables/cell_results": ["best_values", "best"],
     "tables/cell_text": ["cell_text"],
 }
 LEFT_OUT = "not slow"

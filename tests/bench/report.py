@@ -22,9 +22,9 @@ from diffbench.catalogue.labels import read_labels  # noqa: E402
 from diffbench.data.measurements import read_calls, read_measurements  # noqa: E402
 from diffbench.data.remeasuring import Remeasurement  # noqa: E402
 from diffbench.data.rows import records  # noqa: E402
+from diffbench.page.details import read_details  # noqa: E402
 from diffbench.page.headline import cell_key  # noqa: E402
 from diffbench.page.page import build_page  # noqa: E402
-from diffbench.page.page_data import read_details  # noqa: E402
 from diffbench.statistics.summary import summarize  # noqa: E402
 from diffbench.statistics.summary_inputs import Evidence  # noqa: E402
 from diffbench.tables.best import render_best  # noqa: E402

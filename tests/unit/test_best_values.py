@@ -6,7 +6,8 @@ import pytest
 from test_summary import summary_of
 
 from diffbench.data.measurements import to_frame
-from diffbench.tables.best import Comparison, choose, values_of, whole_rounds, wholes_of
+from diffbench.tables.best_choice import Comparison, choose
+from diffbench.tables.cell_results import rates_of, result_rounds, results_of
 
 BASELINE = {"variant": "eager"}
 
@@ -32,7 +33,7 @@ def stages_of(*values, pipeline="if"):
     ],
 )
 def test_the_rates_of_all_stages_one_after_the_other(rows, images, rate):
-    found = values_of(rows)
+    found = rates_of(rows)
     assert found == {"images/s": images and pytest.approx(images), "it/s": rate and pytest.approx(rate)}
 
 
@@ -52,19 +53,19 @@ def judged_rows(make_row, badges):
         (("different", ""), ""),
     ],
 )
-def test_a_whole_has_the_worst_badge_of_its_stages(make_row, badges, worst):
-    (wholes,) = wholes_of(judged_rows(make_row, {"eager": ("", ""), "compile": badges}), BASELINE).values()
-    assert {name: (whole.badge, whole.own) for name, whole in wholes.items()} == {
+def test_a_result_has_the_worst_badge_of_its_stages(make_row, badges, worst):
+    (results,) = results_of(judged_rows(make_row, {"eager": ("", ""), "compile": badges}), BASELINE).values()
+    assert {name: (result.badge, result.is_baseline) for name, result in results.items()} == {
         "eager": ("identical", True),
         "compile": (worst, False),
     }
 
 
-def test_a_cell_with_a_stage_that_is_missing_or_failed_is_no_whole(make_row):
+def test_a_cell_with_a_stage_that_is_missing_or_failed_has_no_result(make_row):
     summary = judged_rows(make_row, dict.fromkeys(("eager", "compile", "fused"), ("", "")))
     summary.loc[(summary["variant"] == "fused") & (summary["stage"] == 1), "iterations_per_second"] = np.nan
     summary = summary[(summary["variant"] != "compile") | (summary["stage"] == 1)]
-    assert {place: list(wholes) for place, wholes in wholes_of(summary, BASELINE).items()} == {
+    assert {key: list(results) for key, results in results_of(summary, BASELINE).items()} == {
         ("A100", "2.0", "if", 1): ["eager"]
     }
 
@@ -76,20 +77,20 @@ def test_rounds_count_whose_stages_are_all_ok(make_row):
         for stage in (1, 2)
     ]
     rows[3] = make_row(pipeline="if", stage=2, round=2, status="oom", phase="load")
-    (wholes,) = wholes_of(summary_of(rows), BASELINE).values()
-    rounds = whole_rounds(to_frame(rows), list(wholes.values()))
+    (results,) = results_of(summary_of(rows), BASELINE).values()
+    rounds = result_rounds(to_frame(rows), results.values())
     assert rounds[["round", "stage"]].values.tolist() == [[1, 1], [3, 1]]
     assert np.exp(rounds["images/s"]).tolist() == pytest.approx([0.5, 1.5])
     assert np.exp(rounds["it/s"]).tolist() == pytest.approx([10, 30])
-    nothing = whole_rounds(to_frame(rows)[:0], list(wholes.values()))
+    nothing = result_rounds(to_frame(rows)[:0], results.values())
     assert nothing.empty and isinstance(nothing, pd.DataFrame)
 
 
 def choices_of(rows, baseline=BASELINE):
-    """{place: {level: Choice}} of rounds."""
-    places = wholes_of(summary_of(rows, baseline=baseline), baseline)
-    comparison = Comparison(places, to_frame(rows))
-    return {place: choose(place, wholes, places, baseline, comparison) for place, wholes in places.items()}
+    """{cell: {level: Choice}} of rounds."""
+    results = results_of(summary_of(rows, baseline=baseline), baseline)
+    comparison = Comparison(results, to_frame(rows))
+    return {key: choose(key, results, baseline, comparison) for key in results}
 
 
 def rounds_at(make_row, images, **keys):
@@ -102,11 +103,11 @@ def test_the_highest_number_is_the_best_and_an_equal_one_its_rival(make_row):
     numbers = {"eager": 1.0, "fused": 2.0, "compile": 3.0, "regional": 3.0, "compile-default": 2.5}
     rows = [row for variant, images in numbers.items() for row in rounds_at(make_row, images, variant=variant)]
     (choices,) = choices_of(rows).values()
-    best = choices["any image"]
-    assert (best.whole.variant, best.unit, best.verdict) == ("compile", "images/s", "faster")
-    assert (best.value, best.speedup) == (pytest.approx(3), pytest.approx(3))
-    assert [rival[0] for rival in best.rivals] == ["regional"]
-    assert best.passed == [] and choices["identical image"].whole.variant == "eager"
+    choice = choices["any image"]
+    assert (choice.best.result.variant, choice.unit, choice.best.verdict) == ("compile", "images/s", "faster")
+    assert (choice.best.rate, choice.best.speedup) == (pytest.approx(3), pytest.approx(3))
+    assert [rival.variant for rival in choice.rivals] == ["regional"]
+    assert choice.passed_over == [] and choices["identical image"].best.result.variant == "eager"
 
 
 @pytest.mark.parametrize(("without", "unit"), [("2.0", "it/s"), ("2.1", "it/s"), (None, "images/s")])

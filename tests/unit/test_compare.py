@@ -7,8 +7,10 @@ from scipy import stats
 
 from diffbench.data.measurements import to_frame
 from diffbench.statistics.intervals import half_width, rounds_needed, share_variances, verdicts, welch_interval
-from diffbench.statistics.speedup import KEY, RATES, compare, is_baseline, round_rates
+from diffbench.statistics.speedup import compare, is_baseline, round_rates
+from diffbench.vocabulary.columns import KEY
 from diffbench.vocabulary.thresholds import MOST_ROUNDS, SHARED_CELLS
+from diffbench.vocabulary.units import RATES
 
 BASELINE = {"variant": "eager"}
 EAGER = [20.0, 19.0, 20.8]

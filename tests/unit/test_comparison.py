@@ -8,7 +8,7 @@ from conftest import ROOT
 from diffbench.data.errors import ReportError
 from diffbench.data.measurements import to_frame
 from diffbench.documents.directives import Renderer
-from diffbench.documents.markers import update
+from diffbench.documents.filling import update
 from diffbench.statistics.published import read_published
 from diffbench.statistics.summary import summarize
 from diffbench.tables.comparison import render_comparison

@@ -7,7 +7,8 @@ from test_tables import LABELS, tables_of
 
 from diffbench.data.errors import ReportError
 from diffbench.data.measurements import to_frame
-from diffbench.page.page_data import baselines_of, read_details, speedups_of
+from diffbench.page.baselines import baselines_of, speedups_of
+from diffbench.page.details import read_details
 from diffbench.statistics.conditions import NAMES
 from diffbench.statistics.summary import summarize
 

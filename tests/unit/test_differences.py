@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from diffbench.statistics.conditions import COLUMNS, differences_between, differences_from, parts_of
-from diffbench.statistics.speedup import KEY
+from diffbench.vocabulary.columns import KEY
 
 PLACE = {"torch": "2.0", "gpu": "A100"}
 

@@ -8,16 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffbench.data.errors import ReportError
-from diffbench.documents.markers import (
-    KINDS,
-    named_datasets,
-    parse,
-    read_document,
-    stale,
-    update,
-    update_documents,
-    write_document,
-)
+from diffbench.documents.filling import stale, update, update_documents, write_document
+from diffbench.documents.markers import KINDS, named_datasets, parse, read_document
 
 TABLE = "| a | b |\n|:-:|:-:|\n| 1 | ❌ |"
 BLOCK = '<!-- diffbench:begin table dataset=pytorch2 gpu="RTX 3090" batch_size=1 -->'
@@ -154,7 +146,7 @@ def test_a_write_that_fails_leaves_the_document_and_no_other_file(tmp_path, monk
     def full(*paths):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("diffbench.documents.markers.shutil.copymode", full)
+    monkeypatch.setattr("diffbench.documents.filling.shutil.copymode", full)
     with pytest.raises(OSError):
         write_document(path, "new")
     assert names_in(tmp_path) == ["page.md"] and path.read_text() == "old"

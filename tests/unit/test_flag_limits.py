@@ -7,8 +7,12 @@ from scipy import stats
 from test_flags import flags_of_run
 
 from diffbench.data.measurements import to_frame
-from diffbench.statistics.flags import REMEDIES, RUN, flag_baselines, flag_cells, flag_rows, kinds_of
-from diffbench.statistics.speedup import KEY
+from diffbench.statistics.call_flags import RUN
+from diffbench.statistics.flag_kinds import REMEDIES, kinds_of
+from diffbench.statistics.flags import flag_cells
+from diffbench.statistics.round_flags import flag_baselines
+from diffbench.statistics.run_flags import flag_rows
+from diffbench.vocabulary.columns import KEY
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from test_summary import summary_of
 
 from diffbench.data.measurements import to_frame
 from diffbench.measurement.stopping import half_width
-from diffbench.statistics.flags import REMEDIES, flag_calls, kinds_of
+from diffbench.statistics.call_flags import flag_calls
+from diffbench.statistics.flag_kinds import REMEDIES, kinds_of
 from diffbench.statistics.summary import summarize
 from diffbench.statistics.summary_inputs import Evidence
 from diffbench.vocabulary.columns import CALL_COLUMNS, CELL

@@ -4,7 +4,8 @@ import pytest
 from test_documents import BLOCK, CELL, END, TABLE, fails, render
 
 from diffbench.data.errors import ReportError
-from diffbench.documents.markers import parse, update
+from diffbench.documents.filling import update
+from diffbench.documents.markers import parse
 
 
 def test_what_a_marker_says():

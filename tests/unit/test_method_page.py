@@ -7,7 +7,7 @@ import yaml
 
 from conftest import ROOT
 from diffbench.measurement.gpu_samples import LIMITS
-from diffbench.statistics import flags, speedup
+from diffbench.statistics import flag_kinds, speedup
 from diffbench.system.environment_variables import REFUSED, is_needed, is_removed, recorded
 from diffbench.vocabulary import statuses, thresholds
 from diffbench.vocabulary.badges import BADGES
@@ -42,7 +42,7 @@ WORDS = {
     "badges": list(BADGES),
     "roofs": ["compute", "memory"],
     "break-evens": ["at once", "never"],
-    "flags": list(flags.REMEDIES),
+    "flags": list(flag_kinds.REMEDIES),
     "comparisons": [speedup.PAIRED, speedup.WELCH],
     "units of speed-ups": list(RATES),
 }

@@ -4,7 +4,7 @@ import pytest
 
 from diffbench.data.errors import ReportError
 from diffbench.documents.directives import Renderer
-from diffbench.documents.markers import update
+from diffbench.documents.filling import update
 from diffbench.vocabulary.columns import MINUTE_COLUMNS, PHASES
 
 MARKER = "<!-- diffbench:begin minutes dataset=ours -->\n<!-- diffbench:end -->\n"

@@ -10,8 +10,10 @@ from test_summary import summary_of
 from test_tables import LABELS
 
 from diffbench.data.measurements import to_frame
+from diffbench.page.baselines import baselines_of
+from diffbench.page.details import read_details
 from diffbench.page.headline import failures_item
-from diffbench.page.page_data import baselines_of, cells_of, read_details
+from diffbench.page.page_data import cells_of
 from diffbench.vocabulary.columns import CALL_COLUMNS, SUMMARY_NUMBERS
 from diffbench.vocabulary.statuses import OPEN, STATUSES
 
@@ -52,7 +54,7 @@ def test_each_status_stands_in_the_place_of_the_number_and_is_counted(make_row, 
     assert (cell["status"], cell["failure"]) == (status.name, PRINTED.get(status.name, status.name))
     item = failures_item(summary)
     expected = ("0", "Every measured cell has one.") if status is OPEN else ("1", f"1 {status.words}.")
-    assert (item["value"], item["text"]) == expected
+    assert (item.value, item.text) == expected
 
 
 def test_a_call_keeps_its_round_its_kind_and_its_seconds(make_row):

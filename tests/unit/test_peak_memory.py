@@ -6,7 +6,9 @@ from test_figures import LABELS
 from test_ladder import table_of
 from test_summary import summary_of
 
-from diffbench.page.page_data import baselines_of, cells_of, read_details
+from diffbench.page.baselines import baselines_of
+from diffbench.page.details import read_details
+from diffbench.page.page_data import cells_of
 from diffbench.statistics.peak_memory import Peak, kinds_in, name_peaks, peak_of, print_peak
 from diffbench.tables.ladder import render_ladders
 from diffbench.vocabulary.columns import START_PEAKS

@@ -2,7 +2,8 @@
 
 import pytest
 
-from diffbench.terminal.progress import Estimate, clock
+from diffbench.terminal.estimate import Estimate
+from diffbench.terminal.progress import clock
 from filling import run_of
 
 

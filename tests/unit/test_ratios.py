@@ -115,10 +115,10 @@ def test_lines_and_heat_map_are_per_image_and_say_so(summary):
 def test_the_headline_gives_both_rates_in_the_unit_of_the_speedup(summary):
     judged = summary.assign(verdict=["", "faster", "faster"], speedup_low=[None, 12, 1.4], speedup_high=[None, 13, 1.6])
     best = headline_of(judged, LABELS, "no compile")[0]
-    assert best["value"] == "12.50x per image"
-    assert "5.00 images/s over 0.4 images/s of no compile; step counts differ" in best["text"]
+    assert best.value == "12.50x per image"
+    assert "5.00 images/s over 0.4 images/s of no compile; step counts differ" in best.text
     best = headline_of(judged[judged["variant"] != "lcm-4"], LABELS, "no compile")[0]
-    assert best["value"] == "1.50x" and "30.0 it/s over 20.0 it/s of no compile; 95%" in best["text"]
+    assert best.value == "1.50x" and "30.0 it/s over 20.0 it/s of no compile; 95%" in best.text
 
 
 def rates_of(make_row, **variants):

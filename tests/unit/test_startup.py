@@ -5,9 +5,8 @@ import pytest
 
 from diffbench.data.measurements import to_frame
 from diffbench.statistics.breakeven import breakeven_interval, count_images
-from diffbench.statistics.speedup import KEY
 from diffbench.statistics.startup import breakeven_columns, start_columns
-from diffbench.vocabulary.columns import STARTS
+from diffbench.vocabulary.columns import KEY, STARTS
 
 BASELINE = {"variant": "eager"}
 

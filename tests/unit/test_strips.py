@@ -9,7 +9,7 @@ from test_summary import cells_of
 from diffbench.data.outputs import read_runs
 from diffbench.figures.images import ALARM, AMPLIFIED
 from diffbench.figures.strips import Images, write_strips
-from diffbench.statistics.speedup import KEY
+from diffbench.vocabulary.columns import KEY
 from kept import BASELINE, LATENTS, PLACE, picture, shifted
 
 

@@ -7,12 +7,11 @@ from test_page import choose
 from conftest import ROOT
 from diffbench.catalogue.labels import read_labels
 from diffbench.data.measurements import to_frame
+from diffbench.page.details import read_details
 from diffbench.page.page import build_page
-from diffbench.page.page_data import read_details
 from diffbench.statistics.published import read_published
-from diffbench.statistics.speedup import KEY
 from diffbench.statistics.summary import summarize
-from diffbench.vocabulary.columns import CELL
+from diffbench.vocabulary.columns import CELL, KEY
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import pytest
 from test_page import close_cell, copied
 
 from conftest import ROOT
-from diffbench.page import page_data
+from diffbench.page import baselines
+from diffbench.page.details import read_details
 from diffbench.page.headline import cell_key
 from diffbench.page.page import build_page
-from diffbench.page.page_data import read_details
 from diffbench.statistics.published import read_about, read_published
 from diffbench.vocabulary.sizes import split_name
 
@@ -32,8 +32,8 @@ def test_long_names_leave_room_for_the_figures_of_a_phone(tmp_path, visit):
 def test_baselines_that_one_page_cannot_hold_are_counted(tmp_path, visit, monkeypatch):
     summary = read_published(ROOT / "resources/published/pytorch2.csv")
     options = []
-    for most in (page_data.MOST_SPEEDUPS, 2 * len(summary)):
-        monkeypatch.setattr(page_data, "MOST_SPEEDUPS", most)
+    for most in (baselines.MOST_SPEEDUPS, 2 * len(summary)):
+        monkeypatch.setattr(baselines, "MOST_SPEEDUPS", most)
         file = tmp_path / f"{most}.html"
         details = read_details(None, None, {}, {})
         file.write_text(build_page(summary, {}, {"variant": "eager"}, {"title": "Many"}, details), encoding="utf-8")

@@ -10,8 +10,8 @@ from conftest import ROOT
 from diffbench.catalogue.labels import read_labels
 from diffbench.data.measurements import to_frame
 from diffbench.documents.render import write_summary
+from diffbench.page.details import CALL_KINDS, read_details
 from diffbench.page.page import build_page
-from diffbench.page.page_data import CALL_KINDS, read_details
 from diffbench.statistics.intervals import rate_interval
 from diffbench.statistics.peak_memory import KINDS
 from diffbench.statistics.summary import read_summary, summarize

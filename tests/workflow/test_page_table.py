@@ -5,8 +5,7 @@ import pytest
 from test_page import cells_in, choose, copied, facts_of
 from test_page_figures import page_of
 
-from diffbench.statistics.speedup import KEY
-from diffbench.vocabulary.columns import PROVENANCE
+from diffbench.vocabulary.columns import KEY, PROVENANCE
 
 pytestmark = pytest.mark.slow
 

@@ -1,10 +1,11 @@
 """Rule `bundle`: what has been measured so far in one archive, with the config and what the environments hold."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 import io
 import zipfile
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
@@ -25,15 +26,22 @@ COMMAND = "snakemake --cores 1 --configfile config.yaml"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in the archive, so that the same dataset is the same archive
 
 
-def to_text(frame):
+class Content(NamedTuple):
+    """The files of an archive by their names in it, and how many runs are in it, in words."""
+
+    files: dict[str, str]
+    count: str
+
+
+def to_text(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
-def to_yaml(content):
+def to_yaml(content: Any) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def about(current, config, count):
+def describe_dataset(current: pd.DataFrame, config: dict[str, Any], count: str) -> dict[str, Any]:
     """What about.yaml says of the dataset: the keys that a committed dataset has."""
     source = (
         f"measured with diffbench {listed(current['code_revision'])} on {listed(sorted(current['started_at'].str[:10]))}: "
@@ -42,8 +50,8 @@ def about(current, config, count):
     return {"title": config["name"], "source": source, "command": COMMAND, "baseline": config["baseline"]}
 
 
-def collect(params):
-    """{name: text} of the archive's files, and how many runs are in it. Raises ReportError where nothing has been measured."""
+def collect(params: Any) -> Content:
+    """The content of the archive, of the params of its rule. Raises ReportError where nothing has been measured."""
     done = [Path(path) for path in params.runs if Path(path).is_file()]
     runs = read_runs(done)
     current = current_runs(runs, pd.DataFrame(params.cells, columns=[*CELL, "definition"]))
@@ -65,17 +73,17 @@ def collect(params):
         "calls.csv": to_text(calls),
         "fidelity.csv": fidelity.getvalue(),
         "config.yaml": to_yaml({key: value for key, value in params.config.items() if key not in LOCAL}),
-        "about.yaml": to_yaml(about(current, params.config, count)),
+        "about.yaml": to_yaml(describe_dataset(current, params.config, count)),
     }
     ceilings = [path for path in params.ceilings if Path(path).is_file()]
     if ceilings:
         files["ceilings.csv"] = to_text(read_ceilings(ceilings))
     records = [Path(path) for path in params.environments if Path(path).is_file()]
     files.update({f"environments/{path.name}": path.read_text(encoding="utf-8") for path in records})
-    return files, count
+    return Content(files, count)
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     """Writes the archive `params.archive`, whose files lie in a folder of the dataset's name."""
     archive = Path(snakemake.params.archive)
     files, count = collect(snakemake.params)

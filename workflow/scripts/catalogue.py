@@ -1,6 +1,6 @@
 """Rule `catalogue`: print which pipeline runs with which variant, by the committed measurements and this config's own runs."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from diffbench.tables.formats import to_markdown
 from diffbench.tables.support import build_catalogue
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     """Reads `snakemake.input.rows` and those of `snakemake.params.runs` that exist; writes `snakemake.params.path`."""
     own = [path for path in snakemake.params.runs if Path(path).is_file()]
     rows = read_measurements([*snakemake.input.rows, *own])

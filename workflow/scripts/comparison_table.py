@@ -1,6 +1,6 @@
 """Rule `comparison_table`: published and measured side by side."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from diffbench.statistics.summary import read_summary
 from diffbench.tables.comparison import NOTHING, render_comparison
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     measured, published = read_summary(snakemake.input.measured), read_summary(snakemake.input.published)
     labels, source = read_labels(snakemake.input.catalogues), read_about(snakemake.input.about)["source"]
     text = render_comparison(published, measured, labels, source) or f"{NOTHING}\n"

@@ -1,26 +1,23 @@
 """Rules `documents` and `documents_check`: fill the marked spaces of Markdown files, or say which are stale."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 import sys
 from pathlib import Path
 
 from diffbench.catalogue.labels import read_labels
 from diffbench.data.errors import ReportError
-from diffbench.documents.directives import Renderer
-from diffbench.documents.markers import stale, update_documents
-from diffbench.statistics.published import read_about
+from diffbench.documents.directives import Dataset, Renderer
+from diffbench.documents.filling import stale, update_documents
+from diffbench.statistics.published import read_about, with_about
 from diffbench.statistics.summary import read_summary
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     abouts = {name: read_about(path) for name, path in snakemake.params.abouts.items()}
     labels = read_labels(snakemake.input.catalogues)
     datasets = {
-        name: (
-            read_summary(path),
-            {**labels, **{key: abouts[name][key] for key in ("marks", "source") if name in abouts}},
-        )
+        name: Dataset(read_summary(path), with_about(labels, abouts.get(name)))
         for name, path in zip(snakemake.params.datasets, snakemake.input.summaries)
     }
     figures = {name: Path(path).parent / "figures" for name, path in zip(datasets, snakemake.input.summaries)}

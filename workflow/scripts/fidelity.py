@@ -1,13 +1,13 @@
 """Rule `fidelity`: what every run made, held against what the baseline made of the same seed."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 from diffbench.data.fidelity_csv import write_fidelity
 from diffbench.data.outputs import read_runs
 from diffbench.statistics.fidelity import compare_runs
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     """`params.runs` are the run.csv of the dataset; the outputs lie beside them."""
     runs = read_runs(snakemake.params.runs)
     write_fidelity(compare_runs(runs, snakemake.params.baseline), snakemake.output[0])

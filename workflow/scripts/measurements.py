@@ -1,6 +1,6 @@
 """Rule `measurements`: the rows and the calls of all runs, each in one CSV, checked."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ from diffbench.data.run_checks import check_calls, check_definitions, check_stag
 from diffbench.vocabulary.columns import IDENTITY
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     """`input.runs` are the run.csv of the dataset, each with its calls.csv beside it; `rows` and `calls` come from elsewhere,
     and their definitions were checked when planned."""
-    found = snakemake.input
-    rows, counts = read_files([*found.runs, *found.rows])
-    check_definitions(found.runs, rows, counts, snakemake.params.cells, AGAIN)
-    places = [path for path, count in zip(found.runs, counts) for _ in range(count)]
-    check_stages(zip(places, zip(*(rows[axis] for axis in IDENTITY))), AGAIN)
-    calls = read_calls([Path(path).with_name("calls.csv") for path in found.runs])
-    check_calls(found.runs, rows, counts, calls, AGAIN_BESIDE)
+    runs = snakemake.input.runs
+    rows, counts = read_files([*runs, *snakemake.input.rows])
+    check_definitions(runs, rows, counts, snakemake.params.cells, AGAIN)
+    paths = [path for path, count in zip(runs, counts) for _ in range(count)]
+    check_stages(zip(paths, zip(*(rows[axis] for axis in IDENTITY))), AGAIN)
+    calls = read_calls([Path(path).with_name("calls.csv") for path in runs])
+    check_calls(runs, rows, counts, calls, AGAIN_BESIDE)
     pd.DataFrame(rows).to_csv(snakemake.output.rows, index=False, lineterminator="\n")
-    calls = pd.concat([calls, read_calls(found.calls)], ignore_index=True) if found.calls else calls
+    calls = pd.concat([calls, read_calls(snakemake.input.calls)], ignore_index=True) if snakemake.input.calls else calls
     calls.to_csv(snakemake.output.calls, index=False, lineterminator="\n")
 
 

@@ -1,6 +1,6 @@
 """Rule `so_far`: tables and figures of what is on disk; cells without a row of their present definition print `…`."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from diffbench.tables.table_options import read_options
 from diffbench.vocabulary.columns import CELL
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     """Reads the run.csv of every planned run that exists, and what other machines have sent; writes to the folder
     `snakemake.params.folder`."""
     runs, folder, external = snakemake.params.runs, Path(snakemake.params.folder), snakemake.params.external

@@ -1,6 +1,6 @@
 """Rule `strips`: the images of each pipeline side by side, one PNG a GPU, torch build, pipeline and batch size."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
 
 from diffbench.catalogue.labels import read_labels
 from diffbench.data.fidelity_csv import read_fidelity
@@ -9,15 +9,11 @@ from diffbench.figures.strips import write_strips
 from diffbench.statistics.summary import read_summary
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     """`params.runs` are the run.csv of the dataset; the outputs lie beside them."""
-    found = snakemake.input
-    summary, runs, fidelity = (
-        read_summary(found.summary),
-        read_runs(snakemake.params.runs),
-        read_fidelity(found.fidelity),
-    )
-    write_strips(summary, runs, fidelity, read_labels(found.catalogues), snakemake.params.baseline, snakemake.output[0])
+    summary, fidelity = read_summary(snakemake.input.summary), read_fidelity(snakemake.input.fidelity)
+    labels, runs = read_labels(snakemake.input.catalogues), read_runs(snakemake.params.runs)
+    write_strips(summary, runs, fidelity, labels, snakemake.params.baseline, snakemake.output[0])
 
 
 if __name__ == "__main__":

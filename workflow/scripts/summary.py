@@ -1,6 +1,8 @@
 """Rules `summary` and `measured_summary`: one row a cell and stage."""
 
-from diffbench.terminal.rule_script import run_script
+from diffbench.terminal.rule_script import Snakemake, run_script
+
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -12,19 +14,20 @@ from diffbench.statistics.summary_inputs import read_evidence
 from diffbench.vocabulary.columns import CELL
 
 
-def listed(paths):
+def listed(paths: str | Sequence[str]) -> list[str]:
     """A list of paths, also where Snakemake gives one path alone."""
     return [paths] if isinstance(paths, str) else list(paths)
 
 
-def main(snakemake):
+def main(snakemake: Snakemake) -> None:
     """`params.cells` are those of the matrix; a committed dataset has none but those of its rows."""
-    found = snakemake.input
-    columns, counts = read_files([found.rows])
+    rows, calls = snakemake.input.rows, listed(snakemake.input.calls)
+    columns, counts = read_files([rows])
     measurements = to_frame(columns)
-    evidence = read_evidence(listed(found.calls), listed(found.fidelity), listed(found.ceilings), found.gpus)
+    fidelity, ceilings = listed(snakemake.input.fidelity), listed(snakemake.input.ceilings)
+    evidence = read_evidence(calls, fidelity, ceilings, snakemake.input.gpus)
     if evidence.calls is not None:
-        check_calls([found.rows], columns, counts, evidence.calls, remedy_of(found.rows), complete=False)
+        check_calls([rows], columns, counts, evidence.calls, remedy_of(rows), complete=False)
     planned = snakemake.params.get("cells")
     cells = pd.DataFrame(planned, columns=CELL) if planned else measurements[CELL].drop_duplicates()
     write_summary(summarize(measurements, cells, snakemake.params.baseline, evidence), snakemake.output[0])

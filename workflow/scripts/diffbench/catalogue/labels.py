@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Set, TypedDict, Union
 
 from diffbench.vocabulary.sizes import NATIVE, split_name
 
@@ -12,13 +13,26 @@ BLOCK = re.compile(r"(?=(#{1,6}|[-+])( |\Z))|(?=[-=][-= ]*\Z)|[0-9]{1,9}(?=[.)](
 NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})")
 
 
-def read_labels(paths):
-    """{kind: {name: label}} from the catalogues at `paths` (config/gpus.yaml, …), the pipelines' notes, the variants' groups and
-    the GPUs that are `untested`."""
-    labels = {"notes": {}, "groups": {}, "untested": set()}
+class Labels(TypedDict, total=False):
+    """{name: label} of GPUs, pipelines and variants, the pipelines' notes, the variants' groups and the GPUs that are `untested`;
+    of a dataset also its source and {mark: meaning} of the marks on its rows."""
+
+    gpus: Dict[str, str]
+    pipelines: Dict[str, str]
+    variants: Dict[str, str]
+    notes: Dict[str, str]
+    groups: Dict[str, str]
+    untested: Set[str]
+    source: str
+    marks: Dict[str, str]
+
+
+def read_labels(paths: Iterable[Union[str, Path]]) -> Labels:
+    """The labels in the catalogues at `paths` (config/gpus.yaml, …)."""
+    labels: Labels = {"notes": {}, "groups": {}, "untested": set()}
     for path in map(Path, paths):
         entries = shared_yaml(path)
-        labels[path.stem] = {name: entry["label"] for name, entry in entries.items()}
+        labels.update({path.stem: {name: entry["label"] for name, entry in entries.items()}})  # type: ignore[misc]
         labels["untested"] |= {name for name, entry in entries.items() if entry.get("untested")}
         if path.stem == "variants":
             labels["groups"] = {name: entry.get("group", "other") for name, entry in entries.items()}
@@ -27,7 +41,7 @@ def read_labels(paths):
     return labels
 
 
-def escape(text):
+def escape(text: str) -> str:
     """Text that cannot end a cell, start a tag or a link, or change the font in Markdown or in HTML."""
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     for character in "\\`*_[]|~$":
@@ -35,31 +49,32 @@ def escape(text):
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def escape_line(text):
+def escape_line(text: str) -> str:
     """Text at the start of a line, escaped, that begins no heading, list or rule there."""
     text = escape(text)
     begins = BLOCK.match(text)
     return f"{begins.group()}\\{text[begins.end() :]}" if begins else text
 
 
-def label_of(labels, kind, name, fallback=None):
+def label_of(labels: Labels, kind: str, name: str, fallback: Optional[str] = None) -> str:
     """The catalogue's label for a name, else the fallback, else the name itself; as it is, not escaped. That of a pipeline at
     another size than its own ends with it: `SD - txt2img, 480 x 832, 81 frames`."""
     name, size = split_name(name)
-    label = labels.get(kind, {}).get(name) or fallback or name
+    names: Dict[str, str] = labels.get(kind, {})  # type: ignore[assignment]
+    label = names.get(name) or fallback or name
     if size == NATIVE:
         return label
     height, width, *frames = size.split("x")
     return ", ".join([label, f"{height} x {width}", *(f"{count} frames" for count in frames)])
 
 
-def notes_on(labels, pipelines):
+def notes_on(labels: Labels, pipelines: Iterable[str]) -> List[str]:
     """The catalogue's different notes on some pipelines, at whatever sizes."""
     names = dict.fromkeys(split_name(name)[0] for name in pipelines)
     return [labels["notes"][name] for name in names if name in labels.get("notes", {})]
 
 
-def torch_label(summary, torch):
+def torch_label(summary: Any, torch: str) -> str:
     """`2.13.0` for the build that runs Snakemake, whose name says nothing, `nightly 2026-11-20` for a nightly build; the name
     of any other."""
     versions = [version for version in summary.loc[summary["torch"] == torch, "torch_version"].unique() if version]

@@ -1,5 +1,7 @@
 """What devices were measured to do at most: the files of ceilings, read and checked."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from diffbench.vocabulary.columns import CEILING_COLUMNS
@@ -9,11 +11,12 @@ from diffbench.vocabulary.names import NAME
 from .consistency import PROVENANCE, check_texts
 from .csv_text import check_numbers, line_of, read_table
 from .errors import ReportError
+from .types import AnyPath
 
 DEVICE = ["gpu", "torch", "dtype", "device_name"]
 
 
-def read_ceilings(paths, remedy="delete it and it is measured again"):
+def read_ceilings(paths: Iterable[AnyPath], remedy: str = "delete it and it is measured again") -> pd.DataFrame:
     """The ceilings of several CSVs (see ceiling.py) as one DataFrame, LIMITS as float, the rest as text.
 
     Of devices of one name, measured with one torch build, the larger of each ceiling stands: both could do it. Raises
@@ -29,7 +32,7 @@ def read_ceilings(paths, remedy="delete it and it is measured again"):
     return largest[CEILING_COLUMNS]
 
 
-def read_file(path, remedy):
+def read_file(path: AnyPath, remedy: str) -> pd.DataFrame:
     """The rows of one CSV of ceilings."""
     frame = read_table(path, "ceilings", CEILING_COLUMNS, remedy)
     if not len(frame):

@@ -6,13 +6,17 @@ not, and would be printed under a name that is not its own.
 
 import datetime
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffbench.catalogue.definition import catalogue
 from diffbench.catalogue.devices import has_memory
 from diffbench.catalogue.environments import INSTALLED, release_conflict
+
+from .types import Texts
 
 PROVENANCE = [  # the columns that check_texts looks at
     "gpu",
@@ -79,9 +83,10 @@ NUMBERS = [
 ]
 
 
-def differ(values, others):
+def differ(values: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Which values are not the others, apart from the rounding of a row's numbers."""
-    return np.abs(values - others) > TOLERANCE * np.abs(others)
+    values, others = np.asarray(values), np.asarray(others)
+    return np.asarray(np.abs(values - others) > TOLERANCE * np.abs(others))
 
 
 class Conflict(NamedTuple):
@@ -92,19 +97,19 @@ class Conflict(NamedTuple):
     found: str
     reason: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.column}: found {self.found[:60]!r}, but {self.reason}"
 
 
-def find_conflict(columns):
+def find_conflict(columns: Texts) -> Conflict | None:
     """The first Conflict of rows, given as {column: texts} that the schema accepts; None where all of them agree."""
     conflicts = [*check_texts(columns), *check_numbers(columns)]
     return min(conflicts, key=lambda conflict: conflict.row, default=None)
 
 
-def check_texts(columns):
+def check_texts(columns: Texts) -> Iterator[Conflict]:
     """Yields a Conflict for each rule of names and their provenance that a row breaks. Different values are checked once."""
-    rules = [
+    rules: list[tuple[Callable[..., str | None], list[str]]] = [
         (check_torch, ["torch", "torch_version"]),
         (check_cuda, ["cuda_version", "torch_version"]),
         (GpuCheck(catalogue("gpus")), ["gpu", "device_name", "device_memory_mib", "host_cpu"]),
@@ -119,7 +124,7 @@ def check_texts(columns):
                 break
 
 
-def check_torch(name, version):
+def check_torch(name: str, version: str) -> str | None:
     """Why a torch build of this name is not this release; None where it may be."""
     if name == INSTALLED or not version:  # the one name that says nothing of its release
         return None
@@ -128,7 +133,7 @@ def check_torch(name, version):
     return reason and f"torch_version is {version!r}{': a spreadsheet drops the 0 of 2.10' if is_cut else ''}"
 
 
-def check_cuda(cuda, version):
+def check_cuda(cuda: str, version: str) -> str | None:
     """Why a build of torch of this version has not this CUDA release; None where it may have."""
     build = CUDA_BUILD.search(version)
     is_other = build and cuda != ".".join(build.groups())
@@ -139,10 +144,10 @@ class GpuCheck:
     """Holds a row's `gpu` against its device by the catalogue's `gpus`. A name that they lack is not checked: the machine that
     measured may have had others."""
 
-    def __init__(self, gpus):
+    def __init__(self, gpus: Mapping[str, Any]) -> None:
         self.gpus = gpus
 
-    def __call__(self, gpu, device_name, memory_mib, host_cpu):
+    def __call__(self, gpu: str, device_name: str, memory_mib: str, host_cpu: str) -> str | None:
         entry = self.gpus.get(gpu)
         if not entry or not device_name:
             return None
@@ -156,7 +161,7 @@ class GpuCheck:
         return None
 
 
-def check_date(text):
+def check_date(text: str) -> str | None:
     """Why a time is none; None for a real one. Its form is the schema's."""
     try:
         datetime.datetime.fromisoformat(text or "2026-01-01")
@@ -165,12 +170,12 @@ def check_date(text):
     return None
 
 
-def to_numbers(texts):
+def to_numbers(texts: Sequence[str]) -> np.ndarray:
     """Texts of numbers as an array; an empty one is NaN."""
     return np.fromiter((float(text) if text else np.nan for text in texts), float, len(texts))
 
 
-def check_numbers(columns):
+def check_numbers(columns: Texts) -> Iterator[Conflict]:
     """Yields a Conflict for each rule of numbers that a row breaks; a row that lacks one of them breaks none."""
     numbers = {name: to_numbers(columns[name]) for name in NUMBERS}
     for column, find_wrong, reason in RULES:

@@ -4,6 +4,7 @@ commas."""
 import codecs
 import csv
 import io
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from diffbench.vocabulary.sizes import with_size
 
 from .errors import ReportError
+from .types import AnyPath
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 BOUNDS = {
@@ -24,7 +26,7 @@ POSITIVE_INTEGER = "[1-9][0-9]{0,8}"  # a pattern
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def decode(content, name, remedy):
+def decode(content: bytes, name: AnyPath, remedy: str) -> str:
     """The text of a file's bytes, without a byte-order mark. Raises ReportError where it is no UTF-8."""
     try:
         return content.decode("utf-8-sig")
@@ -34,7 +36,7 @@ def decode(content, name, remedy):
         raise ReportError(f"{name}: not a text file in UTF-8: found {found}; {remedy}") from None
 
 
-def lines_of(path, remedy):
+def lines_of(path: AnyPath, remedy: str) -> list[str]:
     """The lines of a CSV with their ends. Raises ReportError where it is no text, empty or cut off."""
     with open(path, "rb") as file:
         text = decode(file.read(), path, remedy)
@@ -43,14 +45,14 @@ def lines_of(path, remedy):
     return list(io.StringIO(text, newline=""))
 
 
-def check_separator(path, header):
+def check_separator(path: AnyPath, header: Sequence[str]) -> None:
     """Raises ReportError where a CSV's only column is a whole header that other characters than commas separate."""
     for separator, name in SEPARATORS.items():
         if len(header) == 1 and separator in header[0]:
             raise ReportError(f"{path}: separated by {name}, expected commas; save it with commas and decimal points")
 
 
-def check_fields(path, lines, what, remedy):
+def check_fields(path: AnyPath, lines: Iterable[str], what: str, remedy: str) -> None:
     """Raises ReportError for the first row of a CSV that has another number of fields than the header."""
     reader = csv.reader(lines, strict=True)
     try:
@@ -65,7 +67,7 @@ def check_fields(path, lines, what, remedy):
         raise ReportError(f"{path}:{max(reader.line_num, 1)}: not a CSV of {what}: {error}; {remedy}") from None
 
 
-def line_of(path, row, remedy):
+def line_of(path: AnyPath, row: int, remedy: str) -> int:
     """The line of a CSV's row, counted from 0 without the header, that ends there."""
     reader = csv.reader(lines_of(path, remedy))
     for number, _ in enumerate(filter(None, reader), start=-1):
@@ -74,7 +76,9 @@ def line_of(path, row, remedy):
     return reader.line_num
 
 
-def read_table(path, what, columns, remedy, dtype=str):
+def read_table(
+    path: AnyPath, what: str, columns: Sequence[str], remedy: str, dtype: type | dict[str, type] = str
+) -> pd.DataFrame:
     """A CSV as a DataFrame of text, or of `dtype` by column; a column `size` that it lacks is added.
 
     Raises ReportError that says it is no CSV of `what` where it is damaged, cut off or has other columns.
@@ -95,7 +99,9 @@ def read_table(path, what, columns, remedy, dtype=str):
     return frame[list(columns)]
 
 
-def check_numbers(path, frame, columns, remedy, bound="not negative"):
+def check_numbers(
+    path: AnyPath, frame: pd.DataFrame, columns: Iterable[str], remedy: str, bound: str = "not negative"
+) -> pd.DataFrame:
     """A DataFrame with these columns as numbers, NaN where they are empty. Raises ReportError for the first value that is no
     number within one of BOUNDS."""
     words, is_within = BOUNDS[bound]
@@ -114,7 +120,7 @@ def check_numbers(path, frame, columns, remedy, bound="not negative"):
     return frame.assign(**found)
 
 
-def check_all(path, texts, right, expected, remedy):
+def check_all(path: AnyPath, texts: pd.Series, right: pd.Series, expected: str, remedy: str) -> None:
     """Raises ReportError for the first of a column's values that is not `right`."""
     if not right.all():
         row = int((~right.astype(bool)).to_numpy().argmax())

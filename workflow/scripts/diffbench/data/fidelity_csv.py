@@ -1,11 +1,15 @@
 """The file fidelity.csv: how it is written, and how one is read and checked. Planning reads it too, with pandas alone."""
 
+from typing import TextIO
+
 import numpy as np
+import pandas as pd
 
 from diffbench.vocabulary.columns import FIDELITY_COLUMNS, FIDELITY_MEASURES, KEY
 
 from .csv_text import POSITIVE_INTEGER, check_all, check_numbers, read_table
 from .errors import REMADE
+from .types import AnyPath
 
 BOUNDS_OF = {
     "psnr_db": "not negative or inf",
@@ -25,12 +29,12 @@ BOOLEANS = {
 }  # as spreadsheets save them
 
 
-def write_fidelity(fidelity, path):
+def write_fidelity(fidelity: pd.DataFrame, path: AnyPath | TextIO) -> None:
     """Write what compare_runs gave as CSV, numbers with six significant digits; `inf` is the PSNR of equal images."""
     fidelity.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
 
 
-def read_fidelity(path, remedy=REMADE):
+def read_fidelity(path: AnyPath, remedy: str = REMADE) -> pd.DataFrame:
     """A fidelity.csv as it was written. Raises ReportError where it is none."""
     frame = read_table(path, "comparisons of outputs", FIDELITY_COLUMNS, remedy)
     for column, bound in BOUNDS_OF.items():

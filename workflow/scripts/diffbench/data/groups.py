@@ -1,16 +1,19 @@
 """Groups of rows that have the same keys, numbered once: pandas' groupby would compare the keys again for every column."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 
-def number_groups(frame, keys):
+def number_groups(frame: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
     """(the number of each row's group, a DataFrame with the keys of each group), groups in the order of their first rows."""
     numbers = frame.groupby(keys, sort=False).ngroup().to_numpy()
     return numbers, frame[keys][~pd.Series(numbers).duplicated().to_numpy()].reset_index(drop=True)
 
 
-def groups_by_size(numbers):
+def groups_by_size(numbers: np.ndarray) -> Iterator[np.ndarray]:
     """The places of the rows of every group, of all groups of one size at once: arrays, a group a row, in their order."""
     order = np.argsort(numbers, kind="stable")
     _, starts, sizes = np.unique(numbers[order], return_index=True, return_counts=True)
@@ -18,14 +21,14 @@ def groups_by_size(numbers):
         yield order[starts[sizes == size][:, None] + np.arange(size)]
 
 
-def text_of(value):
+def text_of(value: object) -> str:
     """A value as it is joined with others: whole numbers without decimals, nothing for one that is unknown."""
     if value is None or value != value:
         return ""
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def join_different(values, numbers, count):
+def join_different(values: ArrayLike, numbers: ArrayLike, count: int) -> np.ndarray:
     """The different values that are not empty of each of `count` groups, joined with `; ` in their order: an array of text.
 
     `values`: a Series or array; `numbers`: the number of the group of each value.
@@ -42,7 +45,7 @@ def join_different(values, numbers, count):
     return np.array(joined, dtype=object)
 
 
-def first_mixed(values, numbers):
+def first_mixed(values: ArrayLike, numbers: ArrayLike) -> int | None:
     """The place of the first value whose group has others too; None where all values of each group are the same."""
     codes, different = pd.factorize(np.asarray(values, dtype=object))
     groups = pd.unique(np.asarray(numbers) * max(len(different), 1) + codes) // max(len(different), 1)

@@ -2,8 +2,10 @@
 are held against themselves."""
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import fastjsonschema
 import numpy as np
@@ -17,12 +19,20 @@ from .csv_text import check_numbers, check_separator, line_of, lines_of, read_ta
 from .errors import AGAIN, AGAIN_BESIDE, REMADE, SENT, ReportError
 from .row_schema import NUMBER_COLUMNS, expectation, is_valid, row_validator
 from .run_checks import check_folder, spans
+from .types import AnyPath, Texts
 
 CALL_TEXTS = ("gpu", "torch", "pipeline", "size", "variant", "definition", "kind")
 CALL_NUMBERS = ["latency_s", "loop_s", "iterations", "denoiser_calls"]
 
 
-def remedy_of(path):
+class CsvRows(NamedTuple):
+    """The rows of several measurement CSVs: `columns` as text, and how many rows each file has (`counts`)."""
+
+    columns: dict[str, tuple[str, ...]]
+    counts: list[int]
+
+
+def remedy_of(path: AnyPath) -> str:
     """What to do about a CSV of measurements or calls that is damaged: a run's is measured again, one that was collected from
     runs here is made again, and another is sent again."""
     path = Path(path)
@@ -31,8 +41,8 @@ def remedy_of(path):
     return REMADE if path.with_name("runs").is_dir() else SENT
 
 
-def read_files(paths, remedy=None):
-    """({column: texts}, how many rows each file has) of the rows of several measurement CSVs, in the order of the paths.
+def read_files(paths: Sequence[AnyPath], remedy: str | None = None) -> CsvRows:
+    """The rows of several measurement CSVs, in the order of the paths.
 
     `remedy` is what to do about a file that is damaged (None: remedy_of). Raises ReportError that names file and line where one
     is empty, cut off, foreign, or holds what no row may hold, or what another of its values or the run's folder contradicts.
@@ -48,16 +58,16 @@ def read_files(paths, remedy=None):
     counts = [len(rows) for _, rows in files]
     of_files = list(zip(paths, spans(counts), remedies))
     conflict = find_conflict(columns)
-    for path, span, what_to_do in of_files if conflict else ():
-        if conflict.row in span:
+    for path, span, what_to_do in of_files:
+        if conflict and conflict.row in span:
             line = line_of(path, conflict.row - span.start, what_to_do)
             raise ReportError(f"{path}:{line}: {conflict}; {what_to_do}")
     for path, span, what_to_do in of_files:
         check_folder(path, columns, span, what_to_do)
-    return columns, counts
+    return CsvRows(columns, counts)
 
 
-def split_file(path, remedy):
+def split_file(path: AnyPath, remedy: str) -> tuple[list[str], list[list[str]]]:
     """(header, rows as lists) of one measurement CSV, whose values are not checked yet. Raises ReportError as read_files does."""
     lines = lines_of(path, remedy)
     try:
@@ -74,14 +84,14 @@ def split_file(path, remedy):
     return header, rows
 
 
-def whole_columns(header, rows):
+def whole_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
     """{column: texts} with every column of the schema."""
     found = dict(zip(header, zip(*rows)))
     defaults = {**dict.fromkeys(COLUMNS, ""), "size": NATIVE}
     return {column: found.get(column) or (value,) * len(rows) for column, value in defaults.items()}
 
 
-def check_rows(path, lines, remedy):
+def check_rows(path: AnyPath, lines: Iterable[str], remedy: str) -> None:
     """Raises ReportError for the first line that is no row of the schema."""
     validate = row_validator()
     reader = csv.DictReader(lines, strict=True)
@@ -99,13 +109,13 @@ def check_rows(path, lines, remedy):
         ) from None
 
 
-def read_rows(path, remedy=None):
+def read_rows(path: AnyPath, remedy: str | None = None) -> list[dict[str, str]]:
     """The rows of one measurement CSV as dictionaries of text. Raises ReportError as read_files does."""
-    columns, _ = read_files([path], remedy)
+    columns = read_files([path], remedy).columns
     return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
-def check_columns(path, found):
+def check_columns(path: AnyPath, found: Sequence[str]) -> None:
     """Raises ReportError for columns that no row has, or that are too few. A row of an older release may lack newer columns."""
     check_separator(path, found)
     identity = [column for column in IDENTITY if column != "size" or column in found]
@@ -116,7 +126,7 @@ def check_columns(path, found):
         raise ReportError(f"{path}: not a measurement CSV: {problem}, expected '{COLUMNS[0]}, …'")
 
 
-def to_frame(rows):
+def to_frame(rows: Texts | Sequence[Mapping[str, str]]) -> pd.DataFrame:
     """A DataFrame of rows, or of {column: texts}: numbers as float (empty: NaN), batch_size, stage and round as integers,
     the rest as text."""
     texts = rows if isinstance(rows, dict) else pd.DataFrame(rows, columns=COLUMNS, dtype=object)
@@ -124,14 +134,14 @@ def to_frame(rows):
     return frame.astype({"batch_size": int, "stage": int, "round": int})
 
 
-def convert(texts, is_number):
+def convert(texts: Sequence[str] | pd.Series, is_number: bool) -> Any:
     """A column of texts as an array of numbers or of text. Each different value is converted once."""
     codes, different = pd.factorize(np.asarray(texts, dtype=object), use_na_sentinel=False)
     values = pd.Series(different, dtype=None if is_number else str)
     return (pd.to_numeric(values.replace("", None)) if is_number else values).array.take(codes)
 
 
-def read_calls(paths, remedy=None):
+def read_calls(paths: Iterable[AnyPath], remedy: str | None = None) -> pd.DataFrame:
     """The calls of several calls.csv as one DataFrame. Raises ReportError where a file is no such CSV."""
     frames = []
     for path in paths:
@@ -145,6 +155,6 @@ def read_calls(paths, remedy=None):
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CALL_COLUMNS)
 
 
-def read_measurements(paths):
+def read_measurements(paths: Sequence[AnyPath]) -> pd.DataFrame:
     """The rows of several measurement CSVs as one DataFrame, in the order of the paths."""
-    return to_frame(read_files(paths)[0])
+    return to_frame(read_files(paths).columns)

@@ -3,6 +3,7 @@
 import math
 import os
 import tokenize
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from diffbench.vocabulary.errors import one_line
 
 from .errors import AGAIN_FOLDER, ReportError
 from .measurements import read_files, to_frame
+from .types import AnyPath
 
 FOLDER = "outputs"  # beside a run.csv
 HEADERS = {
@@ -31,7 +33,7 @@ class Output(NamedTuple):
     image: np.ndarray | None
 
 
-def read_runs(paths):
+def read_runs(paths: Sequence[AnyPath]) -> pd.DataFrame:
     """The rows of every run.csv among `paths` as a DataFrame (see read.to_frame) with the column `outputs`: the folder of
     what the run's call made. Raises ReportError as read_files does."""
     columns, counts = read_files(paths)
@@ -39,33 +41,33 @@ def read_runs(paths):
     return to_frame(columns).assign(outputs=pd.Series(folders, dtype=str))
 
 
-def current_runs(runs, definitions):
+def current_runs(runs: pd.DataFrame, definitions: pd.DataFrame) -> pd.DataFrame:
     """The rows of `runs` whose cell has the same definition in `definitions`, a DataFrame with the columns of CELL and
     `definition`: what was measured under an older one is left out."""
     return runs.merge(definitions, on=[*CELL, "definition"])
 
 
-def files_of(folder, stage):
+def files_of(folder: AnyPath, stage: int) -> tuple[Path, Path]:
     """The files of a stage's latents and image, whether they are there or not."""
     return Path(folder) / f"stage-{stage}.npy", Path(folder) / f"stage-{stage}.png"
 
 
-def kept_runs(runs):
+def kept_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """The rows of `runs` (see read_runs) that are ok and whose run kept latents or image of the stage."""
     pairs = zip(runs["outputs"], runs["stage"])
     kept = [any(path.is_file() for path in files_of(folder, stage)) for folder, stage in pairs]
     return runs[(runs["status"] == "ok") & np.array(kept, dtype=bool)]
 
 
-def read_output(folder, stage):
+def read_output(folder: AnyPath, stage: int) -> Output:
     """The Output of a stage. Raises ReportError where a file is damaged."""
-    latents, image = files_of(folder, stage)
-    latents = read_latents(latents) if latents.is_file() else None
-    image = read_image(image) if image.is_file() else pixels_of(latents)
+    latents_file, image_file = files_of(folder, stage)
+    latents = read_latents(latents_file) if latents_file.is_file() else None
+    image = read_image(image_file) if image_file.is_file() else pixels_of(latents)
     return Output(latents, image)
 
 
-def read_latents(path):
+def read_latents(path: Path) -> np.ndarray:
     """The array in a file. Its header is held against the file's size before memory is taken for it."""
     try:
         with open(path, "rb") as file:
@@ -100,7 +102,7 @@ def read_latents(path):
     return latents
 
 
-def read_image(path):
+def read_image(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
@@ -108,7 +110,7 @@ def read_image(path):
         raise ReportError(f"{path}: not an image; {AGAIN_FOLDER}") from None
 
 
-def pixels_of(latents):
+def pixels_of(latents: np.ndarray | None) -> np.ndarray | None:
     """The image of a stage that denoises pixels and gave a tensor (DeepFloyd IF's first two): its latents have three channels
     and are the pixels, from -1 to 1. Made as Diffusers makes a PNG of them; None for any other latents."""
     if latents is None or latents.ndim != 3 or len(latents) != 3:

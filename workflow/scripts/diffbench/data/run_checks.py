@@ -1,33 +1,38 @@
 """Rows compared with the folder that their run.csv is in, with the plan, and with the calls next to them."""
 
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from diffbench.catalogue.definition import ROOT, measured_stages
+from diffbench.catalogue.definition import measured_stages
+from diffbench.catalogue.sources import ROOT
 from diffbench.vocabulary.columns import CELL, IDENTITY
 from diffbench.vocabulary.sizes import name_at
 
 from .consistency import differ
 from .errors import ReportError
+from .types import AnyPath, Texts
 
 KEY_OF_CALLS = [*IDENTITY, "definition"]
 AXES = ("gpu", "torch", "pipeline", "batch_size", "variant", "round")  # of a run's folder, in this order
 
 
-def spans(counts):
+def spans(counts: Sequence[int]) -> list[range]:
     """The numbers of the rows of each file, as a range; `counts`: how many rows each has."""
     return [range(end - count, end) for count, end in zip(counts, accumulate(counts))]
 
 
-def place_of(path):
+def place_of(path: AnyPath) -> dict[str, str]:
     """{axis: value} that the folder of a run.csv says: `…/gpu~A100/torch~2.0/…/round~1/run.csv`; nothing for other folders."""
     pairs = [part.split("~", 1) for part in Path(path).parent.parts[-len(AXES) :]]
     return dict(pairs) if [pair[0] for pair in pairs] == list(AXES) and all(map(len, pairs)) else {}
 
 
-def check_folder(path, columns, rows, remedy):
+def check_folder(path: AnyPath, columns: Texts, rows: Iterable[int], remedy: str) -> None:
     """Raises ReportError where one of the `rows` (their numbers) of a run.csv is of another run than its folder says; `columns`:
     {column: texts}."""
     said = place_of(path)
@@ -39,7 +44,9 @@ def check_folder(path, columns, rows, remedy):
                 raise ReportError(f"{path}: is of {axis} {found[axis]!r}, unlike its folder; {remedy}")
 
 
-def check_definitions(paths, columns, counts, cells, remedy):
+def check_definitions(
+    paths: Sequence[AnyPath], columns: Texts, counts: Sequence[int], cells: Iterable[Sequence[Any]], remedy: str
+) -> None:
     """Raises ReportError for a run.csv with a row that was measured under another definition than its cell has in `cells`, the
     values of CELL and the definition of each. `counts`: how many rows each file has."""
     expected = {tuple(map(str, cell)): definition for *cell, definition in cells}
@@ -54,10 +61,10 @@ def check_definitions(paths, columns, counts, cells, remedy):
         raise ReportError(f"{other[0]}: is of another definition{more}; {remedy}")
 
 
-def check_stages(rows, remedy, root=ROOT):
+def check_stages(rows: Iterable[tuple[AnyPath, Sequence[str]]], remedy: str, root: AnyPath = ROOT) -> None:
     """Raises ReportError where rows lack a stage that their run measures, or have one that it does not. `rows`: where each row is
     (a file, or a file with its line) and its IDENTITY as text; `root`: the folder that holds config/."""
-    runs = {}
+    runs: dict[tuple[str, ...], tuple[AnyPath, Sequence[str], set[int]]] = {}
     for place, key in rows:
         stage = int(key[IDENTITY.index("stage")])
         runs.setdefault(without_stage(key), (place, key, set()))[2].add(stage)
@@ -70,12 +77,19 @@ def check_stages(rows, remedy, root=ROOT):
             raise ReportError(f"{place}: {said}; {remedy}")
 
 
-def name_stages(stages):
+def name_stages(stages: Collection[int]) -> str:
     """`stage 1`, `stages 1, 2, 3`."""
     return f"stage{'s' * (len(stages) > 1)} {', '.join(map(str, stages))}"
 
 
-def check_calls(paths, columns, counts, calls, remedy, complete=True):
+def check_calls(
+    paths: Sequence[AnyPath],
+    columns: Texts,
+    counts: Sequence[int],
+    calls: pd.DataFrame,
+    remedy: str,
+    complete: bool = True,
+) -> None:
     """Raises ReportError for a CSV whose rows and the calls in the calls.csv next to it do not belong together: a row that is ok
     with other calls, by their number or the median of their latencies, or calls without a row. `calls`: all of them, a
     DataFrame; `complete`: a row that is ok must have some."""
@@ -108,12 +122,12 @@ def check_calls(paths, columns, counts, calls, remedy, complete=True):
             raise ReportError(f"{path.with_name('calls.csv')}: {said}; {remedy}")
 
 
-def without_stage(key):
+def without_stage(key: Sequence[str]) -> tuple[str, ...]:
     """A row's IDENTITY, perhaps with its definition, with 0 for its stage."""
     return tuple("0" if axis == "stage" else value for axis, value in zip(KEY_OF_CALLS, key))
 
 
-def describe(key):
+def describe(key: Sequence[str]) -> str:
     """`sd-txt2img, batch size 4, eager, stage 1, round 2`, of a row's IDENTITY; no stage where it is 0."""
     row = dict(zip(KEY_OF_CALLS, key))
     stage = "" if row["stage"] == "0" else f"stage {row['stage']}, "

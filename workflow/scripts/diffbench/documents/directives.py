@@ -2,16 +2,21 @@
 it, the dataset next to a published one, how long its runs took, or a table of columns, statuses or mechanisms."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
-from diffbench.catalogue.labels import escape, label_of
+import pandas as pd
+
+from diffbench.catalogue.labels import Labels, escape, label_of
 from diffbench.data.errors import ReportError
 from diffbench.data.rows import records
+from diffbench.data.types import AnyPath
 from diffbench.tables.cell_text import merge_stages, print_stage
 from diffbench.tables.comparison import NOTHING, render_comparison
 from diffbench.tables.extended import build_extended
-from diffbench.tables.formats import to_markdown
+from diffbench.tables.formats import Table, to_markdown
 from diffbench.tables.mechanism_tables import COLUMNS, mechanism_table
 from diffbench.tables.minutes import build_minutes, read_minutes
 from diffbench.tables.notes import provenance_of
@@ -22,6 +27,7 @@ from diffbench.vocabulary.errors import find_near
 from diffbench.vocabulary.sizes import NATIVE, unsized
 from diffbench.vocabulary.statuses import OUTSIDE
 
+from .markers import Marker
 from .vocabulary_tables import render_columns, render_statuses
 
 OPTIONS = {  # kind: (options it needs, options it may have)
@@ -39,7 +45,7 @@ OPTIONS = {  # kind: (options it needs, options it may have)
 }
 
 
-def nearest(value, known, what):
+def nearest(value: str, known: Sequence[str], what: str) -> str:
     """Raises ReportError where `value` is not among `known`, with those that are."""
     if value not in known:
         near = find_near(value, known)
@@ -48,7 +54,7 @@ def nearest(value, known, what):
     return value
 
 
-def check_options(marker):
+def check_options(marker: Marker) -> None:
     """Raises ReportError where an option is missing or unknown."""
     needed, allowed = OPTIONS[marker.kind]
     missing, unknown = needed - set(marker.options), set(marker.options) - needed - allowed
@@ -60,14 +66,26 @@ def check_options(marker):
         )
 
 
-class Renderer:
-    """Renders markers. `datasets` maps a name to (summary, labels), the labels with `source` where it has one; `figures` to the
-    folder of its figures, `minutes` to its minutes.csv where it has one."""
+class Dataset(NamedTuple):
+    """A dataset that documents show: its summary, and its labels, with its source where it has one."""
 
-    def __init__(self, datasets, figures, minutes=None):
+    summary: pd.DataFrame
+    labels: Labels
+
+
+class Renderer:
+    """Renders markers. By the name of a dataset: `datasets`, the folders of their `figures`, and their minutes.csv (`minutes`),
+    if any."""
+
+    def __init__(
+        self,
+        datasets: Mapping[str, Dataset],
+        figures: Mapping[str, AnyPath],
+        minutes: Mapping[str, AnyPath] | None = None,
+    ) -> None:
         self.datasets, self.figures, self.minutes_files = datasets, figures, minutes or {}
 
-    def __call__(self, marker):
+    def __call__(self, marker: Marker) -> str:
         check_options(marker)
         if marker.kind == "columns":
             return render_columns(nearest(marker.options["table"], list(TABLES), "table"))
@@ -78,34 +96,36 @@ class Renderer:
         name = nearest(marker.options["dataset"], list(self.datasets), "dataset")
         return getattr(self, marker.kind)(marker, *self.datasets[name])
 
-    def gpu(self, marker, summary, labels):
+    def gpu(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         """The GPU's name, from its name or its label."""
         names = list(summary["gpu"].unique())
         by_label = {label_of(labels, "gpus", name): name for name in names}
         return nearest(by_label.get(marker.options["gpu"], marker.options["gpu"]), names, "gpu")
 
-    def batch_size(self, marker, summary):
+    def batch_size(self, marker: Marker, summary: pd.DataFrame) -> int:
         sizes = [str(size) for size in summary["batch_size"].unique()]
         return int(nearest(marker.options["batch_size"], sizes, "batch size"))
 
-    def table(self, marker, summary, labels, build=build_table):
+    def table(
+        self, marker: Marker, summary: pd.DataFrame, labels: Labels, build: Callable[..., Table] = build_table
+    ) -> str:
         key = (self.gpu(marker, summary, labels), self.batch_size(marker, summary))
         if key not in table_keys(summary):
             raise ReportError(f"the dataset has no table of {key[0]} at batch size {key[1]}")
         text = to_markdown(build(summary, *key, labels))
         return text if marker.options.get("heading", "yes") == "yes" else text.split("\n", 2)[2]
 
-    def extended(self, marker, summary, labels):
+    def extended(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         """The table with everything that is known of a cell."""
         return self.table(marker, summary, labels, build_extended)
 
-    def tables(self, marker, summary, labels):
+    def tables(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         return "\n".join(render_tables(summary, labels).values())
 
-    def catalogue(self, marker, summary, labels):
+    def catalogue(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         return "\n".join(map(to_markdown, build_catalogue(summary, labels)))
 
-    def comparison(self, marker, summary, labels):
+    def comparison(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         """The dataset's numbers beside those of a published one, with their ratio; `gpu`, `torch` and `batch_size` are its."""
         published, theirs = self.datasets[nearest(marker.options["with"], list(self.datasets), "dataset")]
         chosen = published
@@ -122,14 +142,14 @@ class Renderer:
             raise ReportError(f"{NOTHING[0].lower()}{NOTHING[1:-1]}; choose another dataset, gpu, torch or batch_size")
         return text
 
-    def minutes(self, marker, summary, labels):
+    def minutes(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         """How long each phase of its runs took."""
         name = marker.options["dataset"]
         if name not in self.minutes_files:
             raise ReportError(f"the dataset {name} has no minutes.csv; choose one that a session on a GPU measured")
         return to_markdown(build_minutes(read_minutes(self.minutes_files[name]), labels)).split("\n", 2)[2]
 
-    def figure(self, marker, summary, labels):
+    def figure(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         """An image link, relative to the document, with what it shows as alternative text."""
         folder = Path(self.figures[marker.options["dataset"]])
         name = nearest(marker.options["name"], sorted(path.stem for path in folder.glob("*.svg")), "figure")
@@ -138,7 +158,7 @@ class Renderer:
         origin = provenance_of(measured) if len(measured) else f"Dataset {marker.options['dataset']}."
         return f"![{escape(name.replace('-', ' '))}. {escape(origin)}]({link})"
 
-    def cell(self, marker, summary, labels):
+    def cell(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
         """One number inside a sentence, as it prints in the table."""
         summary, options = unsized(summary), {"size": NATIVE, **marker.options}
         part = summary[(summary["gpu"] == self.gpu(marker, summary, labels))]

@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from diffbench.catalogue.labels import Labels
+from diffbench.data.types import AnyPath, Baseline
 from diffbench.figures.figures import figure_paths, write_figures
+from diffbench.statistics.published import About
 from diffbench.tables.extended import build_all_extended
 from diffbench.tables.formats import FORMATS, to_markdown
 from diffbench.tables.table_options import TableOptions
@@ -12,7 +17,9 @@ from diffbench.vocabulary.sizes import unsized
 DEFAULT = TableOptions()
 
 
-def write_tables(summary, labels, folder, options=DEFAULT, about=None):
+def write_tables(
+    summary: pd.DataFrame, labels: Labels, folder: AnyPath, options: TableOptions = DEFAULT, about: About | None = None
+) -> None:
     """Write tables/<gpu>-batch-<n>.<format> and tables.md into the folder, and tables/<gpu>-batch-<n>-extended.<format> and
     extended.md. `about` names the source: it heads the files of several tables, and stands below the table in the others."""
     folder = Path(folder)
@@ -29,7 +36,9 @@ def write_tables(summary, labels, folder, options=DEFAULT, about=None):
         (folder / name).write_text("\n".join([*head, *map(to_markdown, tables.values())]), encoding="utf-8")
 
 
-def write_all(summary, labels, baseline, folder, options=DEFAULT):
+def write_all(
+    summary: pd.DataFrame, labels: Labels, baseline: Baseline, folder: AnyPath, options: TableOptions = DEFAULT
+) -> None:
     """Write summary.csv, the tables and every figure into the folder."""
     folder = Path(folder)
     write_tables(summary, labels, folder, options)
@@ -38,6 +47,6 @@ def write_all(summary, labels, baseline, folder, options=DEFAULT):
     write_figures(summary, labels, baseline, figure_paths(folder / "figures"))
 
 
-def write_summary(summary, path):
+def write_summary(summary: pd.DataFrame, path: AnyPath) -> None:
     """Write a summary as CSV, numbers with six significant digits, pipelines by their own names."""
     unsized(summary).to_csv(path, index=False, lineterminator="\n", float_format="%.6g")

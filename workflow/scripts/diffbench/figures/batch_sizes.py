@@ -1,25 +1,34 @@
 """Against batch size: speed-ups, denoising throughput and images per second, a line a pipeline, a panel a GPU and column."""
 
-from diffbench.catalogue.labels import label_of
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from diffbench.catalogue.labels import Labels, label_of
+from diffbench.data.types import Baseline, Row
 from diffbench.tables.cells import ALL, Cells, describe_origin, is_number, joined
+from diffbench.tables.keys import Column, Group
 from diffbench.tables.tables import columns_of
 from diffbench.vocabulary.statuses import OUTSIDE
 
-from .bars import PER_ROW, base_of, compared_columns, title_of
-from .lines import Panel, draw_lines, marks_of
+from .bars import PER_ROW
+from .baseline import base_of, compared_columns, title_of
+from .lines import Lines, Panel, draw_lines, marks_of
 from .marks import Mark, describe_rounds, label_speedup, mark_rate, mark_speedup
 from .style import blank, styled
 
+MarkOf = Callable[[str, int, Group, Column], Mark | None]  # of a GPU, batch size, group and column
 THROUGHPUT = "denoising throughput\n(batch size × iterations/s)"
 IMAGES = "images per second\n(whole calls)"
 
 
-def panel_lines(cells, gpu, column, mark_of, several):
-    """{(pipeline, stage): {batch size: Mark}} of a panel, without the cells outside the matrix; the stage of a pipeline that
+def panel_lines(cells: Cells, gpu: str, column: Column, mark_of: MarkOf, several: int) -> Lines:
+    """The lines of a panel, without the cells outside the matrix; the stage of a pipeline that
     has several is `several`, of any other 1."""
-    lines = {}
+    lines: Lines = {}
     for pipeline in cells.unique("pipeline"):
-        group = (pipeline, several if pipeline in cells.staged else 1)
+        group = Group(pipeline, several if pipeline in cells.staged else 1)
         marks = {
             size: mark_of(gpu, size, group, column) for size in cells.unique("batch_size", gpu=gpu, pipeline=pipeline)
         }
@@ -29,7 +38,9 @@ def panel_lines(cells, gpu, column, mark_of, several):
     return lines
 
 
-def panel_rows(cells, gpus, columns, mark_of, label, several=1):
+def panel_rows(
+    cells: Cells, gpus: Iterable[str], columns: Iterable[Column], mark_of: MarkOf, label: str, several: int = 1
+) -> list[list[Panel]]:
     """Rows of panels, each GPU's columns on rows of their own; of several stages the first, or ALL."""
     rows = []
     for gpu in gpus:
@@ -43,19 +54,19 @@ def panel_rows(cells, gpus, columns, mark_of, label, several=1):
 
 
 @styled
-def draw_speedups_by_batch_size(summary, labels, baseline):
+def draw_speedups_by_batch_size(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
     """Speed-up against batch size: a panel a GPU and column, a line a pipeline; of several stages the first."""
     title = f"{title_of(summary, labels, baseline)}, by batch size"
     if not len(summary):
         return blank(title, "no data")
     cells = Cells(summary, labels)
 
-    def mark_of(gpu, size, group, column):
+    def mark_of(gpu: str, size: int, group: Group, column: Column) -> Mark:
         row = cells.get(gpu, size, group, column)
         speedup = row["speedup"] if row is not None and is_number(row["speedup"]) else None
         return mark_speedup(row, cells.get(gpu, size, group, base_of(column, baseline)), speedup)
 
-    def caption(marks):
+    def caption(marks: list[Mark]) -> list[str]:
         spread = describe_rounds(summary, marks)
         return [*filter(None, [" ".join(spread)]), *describe_origin(summary, cells)]
 
@@ -66,7 +77,7 @@ def draw_speedups_by_batch_size(summary, labels, baseline):
 
 
 @styled
-def draw_throughput(summary, labels, baseline):
+def draw_throughput(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
     """Batch size × iterations per second against batch size, of several stages the first; images per second below, of all
     stages, where whole calls were measured."""
     title = "Denoising throughput by batch size"
@@ -74,11 +85,11 @@ def draw_throughput(summary, labels, baseline):
         return blank(title, "no data")
     cells = Cells(summary, labels)
 
-    def mark_of(gpu, size, group, column):
+    def mark_of(gpu: str, size: int, group: Group, column: Column) -> Mark:
         return mark_rate(cells.get(gpu, size, group, column), size)
 
-    def images_of(gpu, size, group, column):
-        return mark_images(cells, gpu, size, group[0], column)
+    def images_of(gpu: str, size: int, group: Group, column: Column) -> Mark | None:
+        return mark_images(cells, gpu, size, group.pipeline, column)
 
     gpus, columns = cells.unique("gpu"), columns_of(summary)
     rows = panel_rows(cells, gpus, columns, mark_of, THROUGHPUT)
@@ -89,46 +100,47 @@ def draw_throughput(summary, labels, baseline):
         notes = ["Images per second: of several stages, all one after the other."] * bool(cells.staged)
         notes += describe_absent(cells, gpus, columns)
 
-    def caption(marks):
+    def caption(marks: list[Mark]) -> list[str]:
         sentences = [*describe_rounds(summary, marks), *notes]
         return [*filter(None, [" ".join(sentences)]), *describe_origin(summary, cells)]
 
     return draw_lines(title, caption, cells, rows)
 
 
-def rows_of_stages(cells, gpu, batch_size, pipeline, column):
+def rows_of_stages(cells: Cells, gpu: str, batch_size: int, pipeline: str, column: Column) -> list[Row | None]:
     """The rows of a cell's stages, None for each that the pipeline has elsewhere and that was not measured here."""
     return [cells.get(gpu, batch_size, group, column) for group in cells.groups(pipeline=pipeline)]
 
 
-def mark_images(cells, gpu, batch_size, pipeline, column):
+def mark_images(cells: Cells, gpu: str, batch_size: int, pipeline: str, column: Column) -> Mark | None:
     """The Mark of a cell's images per second, all its stages one after the other; None where only some were measured."""
     rows = rows_of_stages(cells, gpu, batch_size, pipeline, column)
     failed = [row for row in rows if row is not None and not is_number(row["iterations_per_second"])]
     if failed:
-        return Mark(None, None, None, mark_rate(failed[0]).text)
-    rates = [None if row is None else row["images_per_second"] for row in rows]
-    if not all(is_number(rate) and rate > 0 for rate in rates):
+        return Mark(None, mark_rate(failed[0]).text)
+    found = [None if row is None else row["images_per_second"] for row in rows]
+    rates: list[float] = [rate for rate in found if is_number(rate) and rate > 0]
+    if len(rates) < len(rows):
         return None
-    return Mark(1 / sum(1 / rate for rate in rates), None, None, "")
+    return Mark(1 / sum(1 / rate for rate in rates), "")
 
 
-def describe_absent(cells, gpus, columns):
+def describe_absent(cells: Cells, gpus: Iterable[str], columns: Sequence[Column]) -> Iterator[str]:
     """Sentences for the caption: where a cell with a rate has neither images per second nor a failure, and why."""
-    absent = {}
+    absent: dict[tuple[str, str], set[int]] = {}
     for gpu in gpus:
         for pipeline in cells.unique("pipeline"):
             for size in cells.unique("batch_size", gpu=gpu, pipeline=pipeline):
                 for column in columns:
-                    why = why_absent(rows_of_stages(cells, gpu, size, pipeline, column))
-                    if why:
-                        absent.setdefault((label_of(cells.labels, "pipelines", pipeline), why), set()).add(size)
-    for (name, why), sizes in absent.items():
-        many = "s" * (len(sizes) > 1)
-        yield f"Where nothing stands for {name} at batch size{many} {joined(map(str, sorted(sizes)))}, {why}."
+                    reason = why_absent(rows_of_stages(cells, gpu, size, pipeline, column))
+                    if reason:
+                        absent.setdefault((label_of(cells.labels, "pipelines", pipeline), reason), set()).add(size)
+    for (name, reason), sizes in absent.items():
+        plural = "s" * (len(sizes) > 1)
+        yield f"Where nothing stands for {name} at batch size{plural} {joined(map(str, sorted(sizes)))}, {reason}."
 
 
-def why_absent(rows):
+def why_absent(rows: Sequence[Row | None]) -> str | None:
     """Why the rows of a cell's stages make no images per second; None where they do, failed or are outside the matrix."""
     measured = [row for row in rows if row is not None]
     if not measured or not all(is_number(row["iterations_per_second"]) for row in measured):

@@ -1,22 +1,32 @@
 """When compiling pays: time against the number of images, start-up included, the baseline's line and each variant's."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from diffbench.catalogue.labels import Labels
+from diffbench.data.types import Baseline, Row
 from diffbench.statistics.breakeven import NEVER, count_images
 from diffbench.statistics.startup import STATES
 from diffbench.tables.cells import Cells, describe_origin, is_number, name_baseline
+from diffbench.tables.keys import Column
 from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.columns import BREAKEVEN, STARTS
 
-from .bars import PER_ROW, base_of, compared_columns
+from .bars import PER_ROW
+from .baseline import base_of, compared_columns
 from .marks import describe_rounds
-from .style import SMALL, blank, colour_of, finish, grid_of, shown, styled, text_width
+from .style import SMALL, Style, blank, colour_of, finish, grid_of, shown, styled, text_width
 
 WIDTH, HEIGHT = 2.0, 1.35  # inches of a panel
 START = STARTS["startup_s"]
-STYLES = {"cold": "--", "warm": ":"}
+STYLES: dict[str, Any] = {"cold": "--", "warm": ":"}
 BEYOND = 1.6  # how far a panel goes, in the largest break-even that it shows
 FEWEST_CALLS = 10  # how far it goes at the least
 LINE = 1.3 * SMALL / (HEIGHT * 72)  # the height of a line of words, in panels
@@ -26,14 +36,36 @@ NEGATIVE = "Where a line begins right of 0, its start-up is less than 0 s: the f
 UNKNOWN = "the start-ups are not known, so neither is when compiling pays"
 
 
-def line_of(row, state):
-    """(start-up in s, seconds an image) of a row; None where it has not been measured so."""
+class TimeLine(NamedTuple):
+    """The time of a cell against the number of images: a straight line."""
+
+    startup_s: float
+    image_s: float
+
+
+class LineEnds(NamedTuple):
+    """The two ends of a line in a panel."""
+
+    images: tuple[float, float]
+    times_s: tuple[float, float]
+
+
+class BreakevenPanel(NamedTuple):
+    """The panel of a GPU, torch build, batch size and pipeline: the baseline's row, and those of the variants by column."""
+
+    title: str
+    base: Row
+    rows: dict[Column, Row]
+
+
+def line_of(row: Row | None, state: str) -> TimeLine | None:
+    """The line of a row; None where it has not been measured so."""
     if row is None or not is_number(row[START[state]]) or not is_number(row["images_per_second"]):
         return None
-    return row[START[state]], 1 / row["images_per_second"]
+    return TimeLine(row[START[state]], 1 / row["images_per_second"])
 
 
-def print_breakeven(row, state):
+def print_breakeven(row: Row, state: str) -> str | None:
     """`cold: 124 images`, `warm: at once`, `cold: never`; None where it is not known."""
     images = row[BREAKEVEN[state]]
     if not is_number(images):
@@ -43,55 +75,55 @@ def print_breakeven(row, state):
     return f"{sign}{state}: {count_images(images)}{unit}"
 
 
-def panels_of(cells, baseline):
-    """(title, baseline's row, {column: row}) of every panel: a GPU, torch build, batch size and pipeline with a variant that
-    has a break-even."""
+def panels_of(cells: Cells, baseline: Baseline) -> Iterator[BreakevenPanel]:
+    """The panels: one per GPU, torch build, batch size and pipeline with a variant that has a break-even."""
     columns = compared_columns(cells.summary, baseline)
     for gpu in cells.unique("gpu"):
         for size in sorted(cells.unique("batch_size", gpu=gpu)):
             for group in cells.groups(gpu=gpu, batch_size=size):
                 for reference in dict.fromkeys(base_of(column, baseline) for column in columns):
-                    rows = {
+                    found = {
                         column: cells.get(gpu, size, group, column)
                         for column in columns
                         if base_of(column, baseline) == reference
                     }
                     rows = {
                         column: row
-                        for column, row in rows.items()
+                        for column, row in found.items()
                         if row is not None and any(is_number(row[BREAKEVEN[state]]) for state in STATES)
                     }
-                    if rows:
-                        torch = f"\ntorch {reference[0]}" if len(cells.builds) > 1 else ""
+                    base = cells.get(gpu, size, group, reference)
+                    if rows and base is not None:
+                        torch = f"\ntorch {reference.torch}" if len(cells.builds) > 1 else ""
                         title = f"{cells.name_gpu(gpu)}, batch size {size}{torch}\n{cells.name_group(group)}"
-                        yield title, cells.get(gpu, size, group, reference), rows
+                        yield BreakevenPanel(title, base, rows)
 
 
-def why_empty(cells, baseline):
+def why_empty(cells: Cells, baseline: Baseline) -> str:
     """Why there is no panel: a published page does not give its start-ups."""
     columns = compared_columns(cells.summary, baseline)
     compared = [
         row
         for row in cells.rows.values()
-        if row["status"] == "ok" and (column := (row["torch"], row["variant"])) in columns
+        if row["status"] == "ok" and (column := Column(row["torch"], row["variant"])) in columns
         if base_of(column, baseline) != column
     ]
     unknown = [row for row in compared if not any(is_number(row[START[state]]) for state in STATES)]
     return UNKNOWN if unknown else NOTHING_COMPILES
 
 
-def ends_of(line, size, end):
-    """((images, images), (seconds, seconds)) of a line's two ends: it begins before the first call or, with a start-up below
+def ends_of(line: TimeLine, size: int, end: float) -> LineEnds:
+    """The ends of a line in a panel that goes to `end` images: it begins before the first call or, with a start-up below
     0 s, at the first call after which its time is above 0 s."""
     startup_s, image_s = line
     start = 0 if startup_s >= 0 else size * max(1, int(-startup_s // (image_s * size)) + 1)
     images = (start, max(start, end))
-    return images, tuple(startup_s + image_s * count for count in images)
+    return LineEnds(images, (startup_s + image_s * images[0], startup_s + image_s * images[1]))
 
 
-def place_words(text, lines, end, top):
+def place_words(text: str, lines: Sequence[LineEnds], end: float, top: float) -> tuple[float, float]:
     """(x, y) of the lower right corner of a text where no line crosses it, in panels; at the lower right if there is no such
-    place. `lines` are ((images, images), (seconds, seconds)); the axes reach from 0 to `end` and `top`."""
+    place. The axes reach from 0 to `end` and `top`."""
     width, height = text_width(text) / (WIDTH * 72), (1 + text.count("\n")) * LINE
     rights = [1 - EDGE, width + 3 * EDGE]
     heights = np.arange(2 * EDGE, 1 - height, EDGE)
@@ -106,7 +138,7 @@ def place_words(text, lines, end, top):
     return rights[0], heights[0]
 
 
-def draw_panel(axes, base, rows, colours):
+def draw_panel(axes: Axes, base: Row, rows: Mapping[Column, Row], colours: Mapping[Column, Any]) -> bool:
     """The lines of one panel, a dot where they cross, and the numbers of images in words, in their variant's colour where there
     are several. Returns whether a start-up is below 0 s."""
     size = base["batch_size"]
@@ -114,72 +146,78 @@ def draw_panel(axes, base, rows, colours):
     finite = [images for images in finite if is_number(images) and images < NEVER]
     end = max([BEYOND * max(finite, default=0), FEWEST_CALLS * size])
     own = {state: line_of(base, state) for state in STATES}
-    drawn, negative, words = [], False, {}
+    drawn: list[LineEnds] = []
+    words: dict[Any, list[str]] = {}
+    is_negative = False
     for state, line in own.items():
         if line is not None:
-            style = "-" if len(set(own.values())) == 1 else STYLES[state]
+            dashes = "-" if len(set(own.values())) == 1 else STYLES[state]
             drawn.append(ends_of(line, size, end))
-            negative |= line[0] < 0
-            axes.plot(*drawn[-1], color="black", linewidth=1, linestyle=style)
+            is_negative |= line.startup_s < 0
+            axes.plot(*drawn[-1], color="black", linewidth=1, linestyle=dashes)
     for column, row in rows.items():
         for state in STATES:
             line = line_of(row, state)
             if line is None:
                 continue
             drawn.append(ends_of(line, size, end))
-            negative |= line[0] < 0
+            is_negative |= line.startup_s < 0
             axes.plot(*drawn[-1], color=colours[column], linestyle=STYLES[state], linewidth=1.4)
             images = row[BREAKEVEN[state]]
             if is_number(images) and 0 < images < NEVER:
-                axes.plot(images, line[0] + images * line[1], "o", color=colours[column], markersize=4, zorder=5)
+                axes.plot(
+                    images, line.startup_s + images * line.image_s, "o", color=colours[column], markersize=4, zorder=5
+                )
             if text := print_breakeven(row, state):
                 words.setdefault(colours[column] if len(rows) > 1 else "black", []).append(text)
-    top = 1.05 * max(times_s[1] for _, times_s in drawn)
+    top = 1.05 * max(ends.times_s[1] for ends in drawn)
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     right, low = place_words("\n".join(text for texts in words.values() for text in texts), drawn, end, top)
-    style = {"transform": axes.transAxes, "ha": "right", "fontsize": SMALL, "zorder": 6, "bbox": ground}
+    style: Style = {"transform": axes.transAxes, "ha": "right", "fontsize": SMALL, "zorder": 6, "bbox": ground}
     for colour, texts in reversed(words.items()):
         axes.text(right, low, "\n".join(texts), color=colour, **style)
         low += len(texts) * LINE
     axes.set_xlim(0, end)
     axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    return negative
+    return is_negative
 
 
 @styled
-def draw_breakeven(summary, labels, baseline):
+def draw_breakeven(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
     """Time against the number of images: a panel a GPU, batch size and pipeline; black the baseline, dashed what starts from a
     cold compiler cache, dotted from a warm one; a dot where it has paid for itself."""
     title = f"When compiling pays, against {name_baseline(baseline, labels)}"
-    cells = Cells(summary, labels) if len(summary) else None
-    panels = list(panels_of(cells, baseline)) if cells else []
+    if not len(summary):
+        return blank(title, NOTHING_COMPILES)
+    cells = Cells(summary, labels)
+    panels = list(panels_of(cells, baseline))
     if not panels:
-        return blank(title, why_empty(cells, baseline) if cells else NOTHING_COMPILES)
+        return blank(title, why_empty(cells, baseline))
     rows = [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
     figure, grid = grid_of([WIDTH] * len(rows[0]), [HEIGHT + 0.25] * len(rows))
     columns = compared_columns(summary, baseline)
     colours = {column: colour_of(index) for index, column in enumerate(columns)}
-    negative = False
+    is_negative = False
     for row, row_axes in zip(rows, grid):
         for axes in row_axes[len(row) :]:
             axes.set_visible(False)
-        for (name, base, of_column), axes in zip(row, row_axes):
-            negative |= draw_panel(axes, base, of_column, colours)
-            axes.set_title("\n".join(shown(line, 38) for line in name.split("\n")), fontsize=7)
+        for panel, axes in zip(row, row_axes):
+            is_negative |= draw_panel(axes, panel.base, panel.rows, colours)
+            axes.set_title("\n".join(shown(line, 38) for line in panel.title.split("\n")), fontsize=7)
             axes.set_xlabel("images")
         row_axes[0].set_ylabel("seconds")
     handles = [(Line2D([], [], color="black", linewidth=1), name_baseline(baseline, labels))]
     handles += [
-        (Line2D([], [], color=colours[column], linestyle=style), f"{cells.name_column(column)}, {state} cache")
+        (Line2D([], [], color=colours[column], linestyle=dashes), f"{cells.name_column(column)}, {state} cache")
         for column in columns
-        for state, style in STYLES.items()
-        if any(line_of(of_column.get(column), state) for _, _, of_column in panels)
+        for state, dashes in STYLES.items()
+        if any(line_of(panel.rows.get(column), state) for panel in panels)
     ]
     sentence = (
         "Start-up: what the first call and the warm-up took beyond as many warm calls; loading is left out. "
         "Cold: with an empty compiler cache; warm: with the one that an earlier round left. "
         "Whole calls, text encoder and VAE included."
     )
-    sentences = [sentence, *[NEGATIVE] * negative, *describe_rounds(summary, [])]
+    sentences = [sentence, *[NEGATIVE] * is_negative, *describe_rounds(summary, [])]
     return finish(figure, title, [" ".join(sentences), *describe_origin(summary, cells)], handles)

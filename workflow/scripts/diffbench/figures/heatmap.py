@@ -1,35 +1,43 @@
 """Heat map: the speed-up on each GPU of each pipeline, failures written in their cells."""
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from diffbench.catalogue.labels import Labels
 from diffbench.data.rows import is_number
+from diffbench.data.types import Baseline
 from diffbench.statistics.ratios import WHERE_STEPS_DIFFER
 from diffbench.tables.cells import Cells, describe_origin
+from diffbench.tables.keys import Column, Group
 from diffbench.vocabulary.badges import OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
 from diffbench.vocabulary.units import IMAGES
 
-from .bars import base_of, title_of
-from .marks import describe_rounds, mark_speedup
-from .style import SMALL, blank, finish, grid_of, shown, styled
+from .baseline import base_of, title_of
+from .marks import Mark, describe_rounds, mark_speedup
+from .style import SMALL, Style, blank, finish, grid_of, shown, styled
 
 WIDTH, HEIGHT = 0.85, 0.42  # inches of a cell
 COLOURS = "Blues"  # from light to dark: an order in black and white too
 
 
-def shown_column(cells, baseline):
-    """(torch, variant) of the heat map: the last variant that is not the baseline's, with the newest torch that has it."""
+def shown_column(cells: Cells, baseline: Baseline) -> Column:
+    """The column of the heat map: the last variant that is not the baseline's, with the newest torch that has it."""
     variants = cells.unique("variant")
     others = [variant for variant in variants if variant != baseline.get("variant")]
     variant = (others or variants)[-1]
-    return cells.newest_torch(variant), variant
+    return Column(cells.newest_torch(variant), variant)
 
 
-def draw_cells(axes, marks, scale):
+def draw_cells(axes: Axes, marks: Sequence[Sequence[Mark]], scale: LogNorm) -> None:
     """The cells of a panel, coloured by their value; `marks` is a list of rows of Marks."""
     values = np.array([[np.nan if mark.value is None else mark.value for mark in row] for row in marks], dtype=float)
     limits = {"norm": scale, "vmin": scale.vmin, "vmax": scale.vmax}
@@ -44,13 +52,13 @@ def draw_cells(axes, marks, scale):
             size = SMALL if mark.value is None else 9
             colour = "white" if dark else "black"
             if mark.value is None and mark.text != OUTSIDE:
-                frame = {"facecolor": "white", "edgecolor": "0.4", "linewidth": 0.7}
+                frame: Style = {"facecolor": "white", "edgecolor": "0.4", "linewidth": 0.7}
                 axes.add_patch(Rectangle((x + 0.03, y + 0.06), 0.94, 0.88, **frame))
             axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=size, color=colour)
 
 
 @styled
-def draw_heatmap(summary, labels, baseline):
+def draw_heatmap(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
     """GPU by pipeline, a panel a batch size: the speed-up of the last variant, newest torch, over the baseline."""
     if not len(summary):
         return blank(title_of(summary, labels, baseline), "no data")
@@ -60,10 +68,11 @@ def draw_heatmap(summary, labels, baseline):
     part = summary[[pair in (column, base) for pair in zip(summary["torch"], summary["variant"])]]
     sizes, gpus = sorted(part["batch_size"].unique().tolist()), list(part["gpu"].unique())
     groups = {
-        size: [group for group in cells.groups(batch_size=size) if group[0] in set(part["pipeline"])] for size in sizes
+        size: [group for group in cells.groups(batch_size=size) if group.pipeline in set(part["pipeline"])]
+        for size in sizes
     }
 
-    def mark_of(gpu, size, group):
+    def mark_of(gpu: str, size: int, group: Group) -> Mark:
         row = cells.get(gpu, size, group, column)
         speedup = row["speedup"] if row is not None and is_number(row["speedup"]) else None
         return mark_speedup(row, cells.get(gpu, size, group, base), speedup)
@@ -88,7 +97,7 @@ def draw_heatmap(summary, labels, baseline):
         )
         axes.tick_params(length=0)
     title = title_of(summary, labels, baseline, f" of {cells.name_column(column)}")
-    told = [f"{OTHER_IMAGE}: another image."] * any(mark.sign for mark in every)
-    told += [f"Speed-ups are {WHERE_STEPS_DIFFER}."] * any(mark.unit == IMAGES for mark in every)
-    caption = [*filter(None, [" ".join([*describe_rounds(part, []), *told])]), *describe_origin(part, cells)]
+    notes = [f"{OTHER_IMAGE}: another image."] * any(mark.sign for mark in every)
+    notes += [f"Speed-ups are {WHERE_STEPS_DIFFER}."] * any(mark.unit == IMAGES for mark in every)
+    caption = [*filter(None, [" ".join([*describe_rounds(part, []), *notes])]), *describe_origin(part, cells)]
     return finish(figure, title, caption)

@@ -1,7 +1,9 @@
 """One image of a strip: the image or why there is none, what stands below it, and its amplified difference."""
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from diffbench.data.types import Row
 from diffbench.tables.cells import print_failure
 from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
@@ -12,7 +14,7 @@ AMPLIFIED = 10  # the same in every strip, so that they compare
 ALARM = "#c00000"
 
 
-def describe_badge(badge, own):
+def describe_badge(badge: Row | None, own: bool) -> str:
     """What stands below an image: badge and measures; `own` where it is the baseline's, which is held against itself."""
     if badge is None:
         return "not compared: the baseline has no image"
@@ -28,7 +30,7 @@ def describe_badge(badge, own):
     return "\n".join(lines)
 
 
-def draw_panel(axes, image, text, alarm=False):
+def draw_panel(axes: Axes, image: np.ndarray | str, text: str, alarm: bool = False) -> None:
     """An image, or the words that take its place, with a text below; an alarm is large, bold, red and framed."""
     if isinstance(image, str):
         axes.text(0.5, 0.5, shown(image, 24, 6), ha="center", va="center", fontsize=9, transform=axes.transAxes)
@@ -41,14 +43,14 @@ def draw_panel(axes, image, text, alarm=False):
     axes.set_xlabel("\n".join(shown(line, 40, 3) for line in text.split("\n")), **style)
 
 
-def difference_of(image, base):
+def difference_of(image: np.ndarray | None, base: np.ndarray | None) -> np.ndarray | None:
     """The absolute difference of two images, integers from 0 to 255; None where there are no two of one shape."""
     if image is None or base is None or image.shape != base.shape:
         return None
     return np.abs(image.astype(int) - base)
 
 
-def draw_difference(axes, difference):
+def draw_difference(axes: Axes, difference: np.ndarray | None) -> None:
     """A difference, amplified; nothing where there is none to show."""
     if difference is None or not difference.any():
         axes.set_axis_off()
@@ -59,7 +61,7 @@ def draw_difference(axes, difference):
     draw_panel(axes, np.minimum(difference * AMPLIFIED, 255).astype(np.uint8), text)
 
 
-def words_for(row):
+def words_for(row: Row | None) -> str:
     """What takes the place of an image that is not there; `row` is None outside the matrix."""
     if row is None:
         return OUTSIDE

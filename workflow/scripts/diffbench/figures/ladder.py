@@ -1,25 +1,30 @@
 """The ladder as a waterfall: each step a bar from the rate of the step before to its own; a panel a ladder."""
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from diffbench.catalogue.labels import label_of
+from diffbench.catalogue.labels import Labels, label_of
+from diffbench.data.types import Baseline
 from diffbench.statistics.ratios import rate_in
 from diffbench.tables.cells import Cells, describe_origin, print_failure
-from diffbench.tables.ladder import Step, ladders, name_place, unit_of_ladder
+from diffbench.tables.ladder import Step, ladders_of, name_ladder, unit_of_ladder
 from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
 from diffbench.vocabulary.statuses import OUTSIDE
 from diffbench.vocabulary.units import IMAGES
 
 from .bars import BESIDE_STYLE, PANEL, PER_ROW, limit_of
 from .marks import Mark, describe_rounds, mark_in
-from .style import blank, colour_of, finish, grid_of, shown, styled
+from .style import Style, blank, colour_of, finish, grid_of, shown, styled
 
 HEIGHT, THICK = 0.22, 0.62  # inches of a step, and the share of them that its bar takes
 TITLE = "Ladder: speed, step by step"
 FIRST, RISE, FALL = "first step", "faster than the step before", "slower than the step before"
-STYLES = {  # told apart in black and white by the hatch
+STYLES: dict[str, Style] = {  # told apart in black and white by the hatch
     FIRST: {"facecolor": "0.6", "edgecolor": "white", "linewidth": 0},
     RISE: {"facecolor": colour_of(0), "edgecolor": "white", "linewidth": 0},
     FALL: {"facecolor": colour_of(1), "hatch": "////", "edgecolor": "white", "linewidth": 0},
@@ -36,40 +41,40 @@ class Bar(NamedTuple):
     first: float | None
 
 
-def bars_of(steps, unit):
+def bars_of(steps: Iterable[Step], unit: str) -> list[Bar]:
     """The Bars of a ladder."""
     return [Bar(step, *(rate_in(row, unit) for row in (step.row, step.before, step.first))) for step in steps]
 
 
-def mark_bar(bar, unit):
+def mark_bar(bar: Bar, unit: str) -> Mark:
     """The Mark of a Bar: its value is where the bar ends furthest, its text the rate and what it is of the first step's."""
     row = bar.step.row
-    if bar.rate is None:
-        return Mark(bar.before, None, None, OUTSIDE if row is None else print_failure(row))
+    if row is None or bar.rate is None:
+        return Mark(bar.before, OUTSIDE if row is None else print_failure(row))
     mark = mark_in(row, unit)
     of_first = f" ({bar.rate / bar.first:.2f}x)" if bar.first else ""
     sign = f"{OTHER_IMAGE} " if row["fidelity"] == DIFFERENT else ""
     return mark._replace(value=max(bar.rate, bar.before or 0), text=f"{sign}{mark.text}{of_first}")
 
 
-def kind_of(bar):
+def kind_of(bar: Bar) -> str:
     """FIRST, RISE or FALL; the first step that has a number begins."""
     if bar.before is None:
         return FIRST
-    return RISE if bar.rate >= bar.before else FALL
+    return RISE if (bar.rate or 0) >= bar.before else FALL
 
 
-def draw_bars(axes, bars, marks, limit):
+def draw_bars(axes: Axes, bars: Sequence[Bar], marks: Sequence[Mark], limit: float) -> None:
     """The Bars of one ladder from top to bottom, joined by lines where the next one begins."""
     for place, (bar, mark) in enumerate(zip(bars, marks)):
         end, level = mark.value or 0, bar.rate if bar.rate is not None else bar.before
         if bar.rate is not None:
             start = bar.before or 0
             axes.barh(place, bar.rate - start, THICK, left=start, zorder=3, **STYLES[kind_of(bar)])
-            if mark.low is not None:
-                spread = [[bar.rate - mark.low], [mark.high - bar.rate]]
+            if mark.interval:
+                spread = [[bar.rate - mark.interval.low], [mark.interval.high - bar.rate]]
                 axes.errorbar(bar.rate, place, xerr=spread, color="black", linewidth=0.7, capsize=1.5, zorder=4)
-                end = max(end, mark.high)
+                end = mark.end
         if level is not None and place + 1 < len(bars):
             axes.plot([level, level], [place, place + 1], color="0.4", linewidth=0.7, zorder=2)
         axes.annotate(mark.text, (end, place), (3, 0), va="center_baseline", **BESIDE_STYLE)
@@ -80,32 +85,33 @@ def draw_bars(axes, bars, marks, limit):
 
 
 @styled
-def draw_ladder(summary, labels, baseline):
+def draw_ladder(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
     """Every ladder of a dataset, a panel each; signs are of images that are not the baseline's."""
     if not len(summary):
         return blank(TITLE, "no data")
     cells = Cells(summary, labels)
-    found = list(ladders(cells).items())
-    rows = [found[start : start + PER_ROW] for start in range(0, len(found), PER_ROW)]
+    ladders = list(ladders_of(cells).items())
+    rows = [ladders[start : start + PER_ROW] for start in range(0, len(ladders), PER_ROW)]
     names = [shown(label_of(labels, "variants", variant), 28, 1) for variant in cells.unique("variant")]
     figure, grid = grid_of([PANEL] * len(rows[0]), [len(names) * HEIGHT + 0.1] * len(rows))
-    every, kinds, units = [], set(), set()
+    every: list[Mark] = []
+    kinds, units = set(), set()
     for row, row_axes in zip(rows, grid):
         for axes in row_axes[len(row) :]:
             axes.set_visible(False)
-        for (place, steps), axes in zip(row, row_axes):
+        for (key, steps), axes in zip(row, row_axes):
             unit = unit_of_ladder(steps)
             bars = bars_of(steps, unit)
             marks = [mark_bar(bar, unit) for bar in bars]
             draw_bars(axes, bars, marks, limit_of(marks))
-            axes.set_title(shown(name_place(cells, place), 38))
+            axes.set_title(shown(name_ladder(cells, key), 38))
             axes.set_xlabel("images per second" if unit == IMAGES else "iterations per second")
             every += marks
             units.add(unit)
             kinds |= {kind_of(bar) for bar in bars if bar.rate is not None}
         row_axes[0].set_yticklabels(names)
-    told = ["Beside a bar: the step's rate (over the first step's).", *describe_rounds(summary, every)]
-    told += ["Images per second (of whole calls) where step counts differ."] * (IMAGES in units)
-    told += [f"{OTHER_IMAGE}: another image."] * any(mark.text.startswith(OTHER_IMAGE) for mark in every)
-    caption = [" ".join(told), *describe_origin(summary, cells)]
+    notes = ["Beside a bar: the step's rate (over the first step's).", *describe_rounds(summary, every)]
+    notes += ["Images per second (of whole calls) where step counts differ."] * (IMAGES in units)
+    notes += [f"{OTHER_IMAGE}: another image."] * any(mark.text.startswith(OTHER_IMAGE) for mark in every)
+    caption = [" ".join(notes), *describe_origin(summary, cells)]
     return finish(figure, TITLE, caption, [(Patch(**STYLES[kind]), kind) for kind in STYLES if kind in kinds])

@@ -1,30 +1,46 @@
 """Panels of lines over batch sizes, with what failed below them."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from diffbench.tables.cells import ALL
+from diffbench.tables.cells import ALL, Cells
+from diffbench.tables.keys import Group
 
 from .marks import Mark
-from .style import CHARACTER, DASHES, MARKERS, SMALL, blank, colour_of, finish, grid_of, shown, text_width
+from .style import CHARACTER, DASHES, MARKERS, SMALL, Style, blank, colour_of, finish, grid_of, shown, text_width
 
 HEIGHT, STEP = 1.6, 0.95  # inches: height of a panel without its failures, width of a batch size
 LINE = 8.5  # points of a line of text below the axis
 DODGE = 0.06  # between lines at the same batch size, in steps of the axis
 
 
+Lines = dict[Group, dict[int, Mark]]  # {group: {batch size: Mark}}
+
+
+class Scale(NamedTuple):
+    """The vertical axis of a row of panels: its ends in the unit of its numbers, and the points of height that failures take
+    below it."""
+
+    floor: float
+    top: float
+    points_below: float
+
+
 class Panel(NamedTuple):
-    """`lines` maps (pipeline, stage) to {batch size: Mark}; the stage may be ALL."""
+    """A panel of lines over batch sizes, one per pipeline."""
 
     title: str
-    lines: dict
+    lines: Lines
     ylabel: str
 
 
-def line_style(index):
+def line_style(index: int) -> Style:
     return {
         "color": colour_of(index),
         "marker": MARKERS[index % len(MARKERS)],
@@ -32,10 +48,10 @@ def line_style(index):
     }
 
 
-def failures_of(lines):
+def failures_of(lines: Mapping[Group, Mapping[int, Mark]]) -> dict[int, list[tuple[Group, str]]]:
     """{x: [(name, text)]} of the points without a number, texts wrapped to the width of a batch size."""
     width = int((STEP * 72 - 14) / (SMALL * CHARACTER))
-    failed = {}
+    failed: dict[int, list[tuple[Group, str]]] = {}
     for name, points in lines.items():
         for x, mark in points.items():
             if mark.value is None:
@@ -43,21 +59,23 @@ def failures_of(lines):
     return failed
 
 
-def room_for_failures(lines):
+def room_for_failures(lines: Mapping[Group, Mapping[int, Mark]]) -> float:
     """Points of height that the failures of a panel take."""
     counts = [sum(1 + text.count("\n") for _, text in failed) for failed in failures_of(lines).values()]
     return LINE * max(counts) + 4 if counts else 0
 
 
-def draw_points(axes, lines, styles, count):
+def draw_points(
+    axes: Axes, lines: Mapping[Group, Mapping[int, Mark]], styles: Mapping[Group, Style], count: int
+) -> None:
     """Lines over `count` batch sizes, interrupted where there is no number; `lines` maps a name to {x: Mark}."""
     for index, (name, points) in enumerate(lines.items()):
         shift = (index - (len(lines) - 1) / 2) * min(DODGE, 0.5 / len(lines))
-        marks = [points.get(x, Mark(None, None, None, "")) for x in range(count)]
+        marks = [points.get(x, Mark(None, "")) for x in range(count)]
         values = [float("nan") if mark.value is None else mark.value for mark in marks]
         axes.plot([x + shift for x in range(count)], values, **styles[name], markersize=4, linewidth=1)
         for x, mark in enumerate(marks):
-            if mark.sign:
+            if mark.sign and mark.value is not None:
                 axes.annotate(
                     f"{mark.sign} other image",
                     (x + shift, mark.value),
@@ -65,12 +83,14 @@ def draw_points(axes, lines, styles, count):
                     textcoords="offset points",
                     fontsize=SMALL,
                 )
-            if mark.low is not None:
-                spread = [[mark.value - mark.low], [mark.high - mark.value]]
+            if mark.value is not None and mark.interval:
+                spread = [[mark.value - mark.interval.low], [mark.interval.high - mark.value]]
                 axes.errorbar(x + shift, mark.value, spread, color=styles[name]["color"], linewidth=0.7, capsize=1.5)
 
 
-def draw_failures(axes, lines, styles, floor, unit):
+def draw_failures(
+    axes: Axes, lines: Mapping[Group, Mapping[int, Mark]], styles: Mapping[Group, Style], floor: float, unit: float
+) -> None:
     """What failed, under `floor` at its batch size, behind the marker of its line; a point is `unit` high."""
     for x, failed in failures_of(lines).items():
         y = floor - 2 * unit
@@ -81,8 +101,8 @@ def draw_failures(axes, lines, styles, floor, unit):
             y -= LINE * unit * (1 + text.count("\n"))
 
 
-def draw_panel(axes, panel, styles, sizes, scale):
-    """One panel; `scale` is (floor, top, points under the floor) of its row's axis in its own unit."""
+def draw_panel(axes: Axes, panel: Panel, styles: Mapping[Group, Style], sizes: Sequence[int], scale: Scale) -> None:
+    """One panel, on the axis of its row."""
     floor, top, below = scale
     lines = {name: {sizes.index(size): mark for size, mark in points.items()} for name, points in panel.lines.items()}
     unit = (top - floor) / (HEIGHT * 72)
@@ -97,30 +117,37 @@ def draw_panel(axes, panel, styles, sizes, scale):
     axes.set(title=shown(panel.title, int(width_of(sizes) * 14)), xlabel="batch size")
 
 
-def width_of(sizes):
+def width_of(sizes: Sequence[int]) -> float:
     """Inches of a panel."""
     return max(2.2, STEP * len(sizes))
 
 
-def scale_of(row, line):
-    """(floor, top, points under the floor) of a row's panels: from zero, or from below the thin line where there is one."""
+def scale_of(row: Sequence[Panel], line: float | None) -> Scale:
+    """The axis of a row's panels: from zero, or from below the thin line where there is one."""
     marks = [mark for panel in row for mark in marks_of(panel)]
-    top = 1.1 * max([line or 0, *(mark.high or mark.value or 0 for mark in marks)]) or 1
-    lows = [mark.low or mark.value for mark in marks if mark.value is not None]
-    return 0.9 * min([line, *lows]) if line else 0, top, max(room_for_failures(panel.lines) for panel in row)
+    top = 1.1 * max([line or 0, *(mark.end for mark in marks)]) or 1
+    lows = [(mark.interval and mark.interval.low) or mark.value for mark in marks if mark.value is not None]
+    floor = 0.9 * min([line, *lows]) if line else 0
+    return Scale(floor, top, max(room_for_failures(panel.lines) for panel in row))
 
 
-def draw_lines(title, caption, cells, rows, line=None):
+def draw_lines(
+    title: str,
+    caption: Callable[[list[Mark]], list[str]],
+    cells: Cells,
+    rows: Sequence[Sequence[Panel]],
+    line: float | None = None,
+) -> Figure:
     """A figure of rows of Panels, of which each shares an axis; `line` is where there is a thin line."""
     if not rows:
         return blank(title, "no data")
     sizes = sorted(cells.unique("batch_size"))
     drawn = {group for row in rows for panel in row for group in panel.lines}
-    groups = [(pipeline, stage) for pipeline in cells.unique("pipeline") for stage in (1, ALL)]
+    groups = [Group(pipeline, stage) for pipeline in cells.unique("pipeline") for stage in (1, ALL)]
     names = [group for group in groups if group in drawn]
     styles = {name: line_style(index) for index, name in enumerate(names)}
     scales = [scale_of(row, line) for row in rows]
-    heights = [HEIGHT + below / 72 for _, _, below in scales]
+    heights = [HEIGHT + scale.points_below / 72 for scale in scales]
     figure, grid = grid_of([width_of(sizes)] * max(map(len, rows)), heights)
     for row, scale, height, row_axes in zip(rows, scales, heights, grid):
         for panel, axes in zip(row, row_axes):
@@ -136,5 +163,5 @@ def draw_lines(title, caption, cells, rows, line=None):
     return finish(figure, title, caption([mark for row in rows for panel in row for mark in marks_of(panel)]), handles)
 
 
-def marks_of(panel):
+def marks_of(panel: Panel) -> list[Mark]:
     return [mark for points in panel.lines.values() for mark in points.values()]

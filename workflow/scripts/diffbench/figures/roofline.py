@@ -1,19 +1,26 @@
 """The roofline: what each cell reaches of what its device was measured to do at most."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from diffbench.catalogue.labels import label_of, torch_label
+from diffbench.catalogue.labels import Labels, label_of, torch_label
 from diffbench.data.ceilings import LIMITS
 from diffbench.data.rows import records
+from diffbench.data.types import Baseline, Row
 from diffbench.tables.cells import Cells, describe_origin, is_number, joined, print_failure, print_rate
+from diffbench.tables.keys import Column, Group
 
 from .marks import describe_rounds
-from .style import MARKERS, SMALL, blank, colour_of, finish, grid_of, shown, styled
+from .style import MARKERS, SMALL, Style, blank, colour_of, finish, grid_of, shown, styled
 
 TITLE = "What each cell reaches of its device's measured ceiling"
 WORK = ["step_gflop", "step_mib", "achieved_tflops", *LIMITS]
@@ -30,28 +37,28 @@ ROOFS = (
 )
 
 
-def has_point(row):
+def has_point(row: Row) -> bool:
     """Whether a row (a dictionary) has all that its point takes."""
     return all(is_number(row.get(column)) and row[column] > 0 for column in WORK)
 
 
-def intensity_of(row):
+def intensity_of(row: Row) -> float:
     """FLOP per byte of a denoising step."""
     return row["step_gflop"] * 1e9 / (row["step_mib"] * 2**20)
 
 
-def roof(intensity, tflops, gib_per_second):
+def roof(intensity: Any, tflops: float, gib_per_second: float) -> Any:
     """TFLOP/s that a device can reach at an intensity (FLOP per byte)."""
     return np.minimum(tflops, intensity * gib_per_second * 2**30 / 1e12)
 
 
-def limits_of(values):
+def limits_of(values: Sequence[float]) -> tuple[float, float]:
     """The ends of a logarithmic axis with room around the values."""
     room = (max(values) / min(values)) ** 0.06 * 1.15
     return min(values) / room, max(values) * room
 
 
-def draw_roofs(axes, points, ends):
+def draw_roofs(axes: Axes, points: Iterable[Row], ends: tuple[float, float]) -> None:
     """The ceilings of a panel's rows, which are the same for all that have one dtype, and shares of them."""
     x = np.geomspace(*ends, 400)
     for tflops, gib_per_second in dict.fromkeys(tuple(row[column] for column in LIMITS) for row in points):
@@ -63,14 +70,14 @@ def draw_roofs(axes, points, ends):
         axes.annotate(text, end, (0, 2), textcoords="offset points", ha="right", fontsize=SMALL)
 
 
-def scale_axis(axis, ends):
+def scale_axis(axis: Any, ends: tuple[float, float]) -> None:
     """A logarithmic axis with plain numbers, not more than its width has room for."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if math.log10(ends[1] / ends[0]) < 2 else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
-def draw_panel(axes, title, points, styles):
+def draw_panel(axes: Axes, title: str, points: Sequence[Row], styles: Callable[[Row], Style]) -> None:
     """One device and torch build; `styles(row)` gives the style of a row's point."""
     intensities = [intensity_of(row) for row in points]
     ridges = [row["matmul_tflops"] * 1e12 / (row["copy_gib_per_second"] * 2**30) for row in points]
@@ -85,31 +92,32 @@ def draw_panel(axes, title, points, styles):
     scale_axis(axes.yaxis, heights)
 
 
-def style_of(cells, points):
-    """(function from a row to its point's style, legend): marker by pipeline, colour and fill by variant, size by batch."""
+def style_of(cells: Cells, points: Sequence[Row]) -> tuple[Callable[[Row], Style], list[tuple[Line2D, str]]]:
+    """The function that gives a row the style of its point (marker by pipeline, colour and fill by variant, size by batch size),
+    and the legend."""
     groups, variants, sizes = (
         list(dict.fromkeys(values))
         for values in (
-            ((row["pipeline"], row["stage"]) for row in points),
+            (Group(row["pipeline"], row["stage"]) for row in points),
             (row["variant"] for row in points),
             sorted(row["batch_size"] for row in points),
         )
     )
 
-    def style(group=0, variant=0, size=1, colour=None):
-        colour = colour or colour_of(variant)
+    def style(group: int = 0, variant: int = 0, size: int = 1, colour: str | None = None) -> Style:
+        edge = colour or colour_of(variant)
         return {
             "marker": MARKERS[group % len(MARKERS)],
-            "markeredgecolor": colour,
-            "markerfacecolor": to_rgba(colour, 0.6),  # points that lie on each other are all seen
+            "markeredgecolor": edge,
+            "markerfacecolor": to_rgba(edge, 0.6),  # points that lie on each other are all seen
             "fillstyle": FILLS[variant % len(FILLS)],
             "markerfacecoloralt": "white",
             "markersize": DIAMETERS[min(size, len(DIAMETERS) - 1)],
             "markeredgewidth": 0.8,
         }
 
-    def styles(row):
-        group = groups.index((row["pipeline"], row["stage"]))
+    def styles(row: Row) -> Style:
+        group = groups.index(Group(row["pipeline"], row["stage"]))
         return style(group, variants.index(row["variant"]), sizes.index(row["batch_size"]))
 
     entries = [(style(group=index, colour="black"), cells.name_group(name)) for index, name in enumerate(groups)]
@@ -120,20 +128,20 @@ def style_of(cells, points):
     return styles, [(Line2D([], [], linestyle="", **keys), name) for keys, name in entries]
 
 
-def describe_missing(cells, rows):
+def describe_missing(cells: Cells, rows: Iterable[Row]) -> list[str]:
     """A sentence for the caption: the rows that have no point, and why."""
-    missing = {}
+    missing: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        why = print_failure(row) if not is_number(row["iterations_per_second"]) else "its work or ceiling is unknown"
+        reason = print_failure(row) if not is_number(row["iterations_per_second"]) else "its work or ceiling is unknown"
         gpu = label_of(cells.labels, "gpus", row["gpu"])
-        place = f"{gpu}, {cells.name_group((row['pipeline'], row['stage']))}, batch size {row['batch_size']}"
-        missing.setdefault((place, why), []).append(cells.name_column((row["torch"], row["variant"])))
-    texts = [f"{place} ({joined(columns)}): {why}" for (place, why), columns in missing.items()]
+        place = f"{gpu}, {cells.name_group(Group(row['pipeline'], row['stage']))}, batch size {row['batch_size']}"
+        missing.setdefault((place, reason), []).append(cells.name_column(Column(row["torch"], row["variant"])))
+    texts = [f"{place} ({joined(columns)}): {reason}" for (place, reason), columns in missing.items()]
     return [f"Not shown: {'; '.join(texts)}."] if texts else []
 
 
 @styled
-def draw_roofline(summary, labels, baseline):
+def draw_roofline(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
     """TFLOP/s against FLOP per byte, below the ceiling: a panel a GPU and torch build."""
     rows = records(summary)
     points = list(filter(has_point, rows))
@@ -141,7 +149,7 @@ def draw_roofline(summary, labels, baseline):
         return blank(TITLE, "no cell has its work and its device's ceiling measured" if rows else "no data")
     cells = Cells(summary, labels)
     styles, handles = style_of(cells, points)
-    panels = {}
+    panels: dict[tuple[str, str], list[Row]] = {}
     for row in points:
         panels.setdefault((row["gpu"], row["torch"]), []).append(row)
     keys = list(panels)

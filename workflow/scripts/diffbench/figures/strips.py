@@ -1,23 +1,30 @@
 """Strips: the images of a pipeline side by side, the baseline's first, each with its badge and its difference from it."""
 
 from pathlib import Path
+from typing import Any
 
-from diffbench.catalogue.labels import label_of, torch_label
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from diffbench.catalogue.labels import Labels, label_of, torch_label
 from diffbench.data.outputs import kept_runs, read_output
-from diffbench.data.rows import records
+from diffbench.data.rows import records, tuples
+from diffbench.data.types import AnyPath, Baseline, Row
 from diffbench.statistics.fidelity import OTHER_WEIGHTS, UNKNOWN_WEIGHTS, badges
-from diffbench.statistics.speedup import KEY, is_baseline
+from diffbench.statistics.speedup import is_baseline
 from diffbench.tables.cells import Cells, describe_origin
+from diffbench.tables.keys import CellKey, Column, Group
 from diffbench.vocabulary.badges import DIFFERENT
+from diffbench.vocabulary.columns import KEY
 from diffbench.vocabulary.sizes import sized, split_name
 from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
-from .bars import base_of
+from .baseline import base_of
 from .figures import DOTS_PER_INCH, save_figure
 from .images import AMPLIFIED, describe_badge, difference_of, draw_difference, draw_panel, words_for
 from .style import finish, grid_of, shown, styled
 
-PLACE = ["gpu", "torch", "pipeline", "batch_size"]  # of a strip
 SMALLEST, LARGEST = 2.0, 3.4  # inches: the side of an image
 GAP, SHALLOW = 0.4, 0.1  # inches: beside and below it, and of a row of differences that holds none
 MEANINGS = (
@@ -27,7 +34,7 @@ MEANINGS = (
 )
 
 
-def shown_runs(runs, fidelity, baseline):
+def shown_runs(runs: pd.DataFrame, fidelity: pd.DataFrame, baseline: Baseline) -> dict[tuple[Any, ...], str]:
     """{KEY: folder} of the run whose image stands for a cell and stage: of the baseline the round that all are held against,
     of any other cell the round that differs most from it."""
     columns = [*KEY, "round", "baseline_round", "psnr_db"]
@@ -41,33 +48,33 @@ def shown_runs(runs, fidelity, baseline):
 class Images:
     """The images of a dataset and their badges (see fidelity.badges), by the values of KEY."""
 
-    def __init__(self, runs, fidelity, baseline):
+    def __init__(self, runs: pd.DataFrame, fidelity: pd.DataFrame, baseline: Baseline) -> None:
         runs, fidelity = sized(runs), sized(fidelity)
         self.folders = shown_runs(runs, fidelity, baseline)
         rows = records(badges(fidelity, baseline))
         self.badges = {tuple(row[column] for column in KEY): row for row in rows}
 
-    def read(self, key):
+    def read(self, key: tuple[Any, ...]) -> np.ndarray | None:
         """uint8, height x width x 3; None where the cell and stage has none."""
         return read_output(self.folders[key], key[-1]).image if key in self.folders else None
 
 
-def columns_of_strip(part, torch, baseline):
-    """(torch, variant) of each column: the torch build's variants, the baseline that one is held against before it.
+def columns_of_strip(part: pd.DataFrame, torch: str, baseline: Baseline) -> list[Column]:
+    """The columns of a strip: the torch build's variants, the baseline of each before it.
 
     `part`: the summary's rows of one GPU, pipeline and batch size.
     """
-    present = set(zip(part["torch"], part["variant"]))
-    own = [(torch, variant) for variant in part.loc[part["torch"] == torch, "variant"].unique()]
-    columns = dict.fromkeys(column for pair in own for column in (base_of(pair, baseline), pair))
+    present = set(map(Column, part["torch"], part["variant"]))
+    own = [Column(torch, variant) for variant in part.loc[part["torch"] == torch, "variant"].unique()]
+    columns = dict.fromkeys(column for one in own for column in (base_of(one, baseline), one))
     return [column for column in columns if column in present]
 
 
 class Strip:
     """The images of one GPU, torch build, pipeline and batch size by (stage, column), a column being (torch, variant)."""
 
-    def __init__(self, summary, images, labels, baseline, place):
-        self.gpu, self.torch, self.pipeline, self.batch_size = place
+    def __init__(self, summary: pd.DataFrame, images: Images, labels: Labels, baseline: Baseline, key: CellKey) -> None:
+        self.gpu, self.torch, self.pipeline, self.batch_size = key
         rows = summary[(summary["gpu"] == self.gpu) & (summary["pipeline"] == self.pipeline)]
         rows = rows[rows["batch_size"] == self.batch_size]
         self.columns = columns_of_strip(rows, self.torch, baseline)
@@ -76,47 +83,50 @@ class Strip:
         self.cells = Cells(self.rows, labels)
         self.bases = {column: base_of(column, baseline) for column in self.columns}
         self.compared = any(base != column for column, base in self.bases.items())  # else the baseline is alone
-        self.pixels, self.badges = {}, {}
+        self.pixels: dict[tuple[int, Column], np.ndarray | None] = {}
+        self.badges: dict[tuple[int, Column], Row | None] = {}
         for stage in self.stages:
-            for torch, variant in self.columns:
-                key = (self.gpu, torch, self.pipeline, self.batch_size, split_name(self.pipeline)[1], variant, stage)
-                self.pixels[stage, (torch, variant)] = images.read(key)
-                self.badges[stage, (torch, variant)] = images.badges.get(key)
+            for column in self.columns:
+                size = split_name(self.pipeline)[1]
+                cell = (self.gpu, column.torch, self.pipeline, self.batch_size, size, column.variant, stage)
+                self.pixels[stage, column] = images.read(cell)
+                self.badges[stage, column] = images.badges.get(cell)
         self.differences = {
             (stage, column): difference_of(image, self.pixels.get((stage, self.bases[column])))
             for (stage, column), image in self.pixels.items()
             if column != self.bases[column] and self.is_compared(stage, column)
         }
 
-    def is_compared(self, stage, column):
+    def is_compared(self, stage: int, column: Column) -> bool:
         """Whether a cell's image may be held against the baseline's: not where fidelity.compare_runs refused to."""
         badge = self.badges[stage, column]
         return badge is None or OTHER_WEIGHTS not in badge["note"] and UNKNOWN_WEIGHTS not in badge["note"]
 
-    def draw_cell(self, axes, stage, column):
+    def draw_cell(self, axes: np.ndarray, stage: int, column: Column) -> None:
         """An image in the first of the axes and, where there is a second, its difference from the baseline's."""
         image, badge, base = self.pixels[stage, column], self.badges[stage, column], self.bases[column]
         text = describe_badge(badge, column == base) if badge or image is not None else ""
-        if image is None:
-            image = words_for(self.cells.get(self.gpu, self.batch_size, (self.pipeline, stage), column))
-        draw_panel(axes[0], image, text, badge is not None and badge["fidelity"] == DIFFERENT)
+        words = words_for(self.cells.get(self.gpu, self.batch_size, Group(self.pipeline, stage), column))
+        draw_panel(
+            axes[0], words if image is None else image, text, badge is not None and badge["fidelity"] == DIFFERENT
+        )
         axes[0].set_title(shown(self.cells.name_column(column), 34, 3))
         if len(axes) > 1:
             draw_difference(axes[1], self.differences.get((stage, column)))
 
-    def heights(self, stage, side):
+    def heights(self, stage: int, side: float) -> list[float]:
         """Inches of a stage's rows: its images, and its differences where there is something to compare."""
         seen = [self.differences.get((stage, column)) for column in self.columns]
         below = side / 2 + GAP if any(value is not None and value.any() for value in seen) else SHALLOW
         return [side + GAP, below] if self.compared else [side + GAP]
 
-    def draw(self):
+    def draw(self) -> Figure:
         """A Figure with a row a stage and a column a variant."""
         largest = max((max(image.shape) for image in self.pixels.values() if image is not None), default=0)
         side = min(max(largest / DOTS_PER_INCH, SMALLEST), LARGEST)
         heights = [self.heights(stage, side) for stage in self.stages]
         figure, grid = grid_of([side + GAP] * len(self.columns), sum(heights, []))
-        figure.get_layout_engine().set(h_pad=0.07)
+        figure.set_layout_engine("constrained", h_pad=0.07)
         for number, stage in enumerate(self.stages):
             rows = grid[number * len(heights[0]) : (number + 1) * len(heights[0])]
             for place, column in enumerate(self.columns):
@@ -125,12 +135,12 @@ class Strip:
                 rows[0, 0].set_ylabel(f"stage {stage}")
         return finish(figure, self.title(), self.caption())
 
-    def title(self):
+    def title(self) -> str:
         pipeline = label_of(self.cells.labels, "pipelines", self.pipeline)
         build = torch_label(self.rows, self.torch)
         return f"{pipeline}, batch size {self.batch_size}, {self.cells.name_gpu(self.gpu)}, torch {build}"
 
-    def caption(self):
+    def caption(self) -> list[str]:
         """Sentences: what is seen, what the badges mean, where it comes from."""
         sentences = [
             "The first image of a call with a fixed seed; of several rounds, the one furthest from the baseline."
@@ -143,12 +153,19 @@ class Strip:
 
 
 @styled
-def draw_strip(summary, images, labels, baseline, place):
-    """The Figure of one strip; `place` holds the values of PLACE, `images` are Images."""
-    return Strip(summary, images, labels, baseline, place).draw()
+def draw_strip(summary: pd.DataFrame, images: Images, labels: Labels, baseline: Baseline, key: CellKey) -> Figure:
+    """The Figure of one strip; `key` says which."""
+    return Strip(summary, images, labels, baseline, key).draw()
 
 
-def write_strips(summary, runs, fidelity, labels, baseline, folder):
+def write_strips(
+    summary: pd.DataFrame,
+    runs: pd.DataFrame,
+    fidelity: pd.DataFrame,
+    labels: Labels,
+    baseline: Baseline,
+    folder: AnyPath,
+) -> None:
     """Write <gpu>-<torch>-<pipeline>-batch-<n>.png for every such part of the summary into the folder.
 
     `runs`: outputs.read_runs; `fidelity`: fidelity.compare_runs or read_fidelity. Raises ReportError where a file is damaged.
@@ -156,7 +173,6 @@ def write_strips(summary, runs, fidelity, labels, baseline, folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     images = Images(runs, fidelity, baseline)
-    for place in summary[PLACE].drop_duplicates().itertuples(index=False, name=None):
-        gpu, torch, pipeline, batch_size = place
-        figure = draw_strip(summary, images, labels, baseline, place)
-        save_figure(figure, [folder / f"{gpu}-{torch}-{pipeline}-batch-{batch_size}.png"])
+    for key in map(CellKey._make, tuples(summary[[*CellKey._fields]].drop_duplicates())):
+        figure = draw_strip(summary, images, labels, baseline, key)
+        save_figure(figure, [folder / f"{key.gpu}-{key.torch}-{key.pipeline}-batch-{key.batch_size}.png"])

@@ -3,13 +3,20 @@
 import re
 import textwrap
 import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
+import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-SETTINGS = {
+P = ParamSpec("P")
+T = TypeVar("T")
+Style = dict[str, Any]  # the keyword arguments of a bar, a line or a point
+Colour = tuple[float, float, float]
+SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "diffbench",  # the same figure gives the same file
     "svg.fonttype": "none",
     "text.parse_math": False,  # a `$` in a label is a `$`
@@ -24,23 +31,23 @@ SETTINGS = {
 }
 HATCHES = ["", "////", "....", "xxxx", "----", "++++", "oooo", "\\\\\\\\"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"]
-DASHES = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
+DASHES: list[Any] = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
 SMALL = 6.5  # points: what is written at bars and points
 CHARACTER = 0.58  # width of a character over its font size, a little more than DejaVu Sans takes
 
 
-def styled(draw):
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
     """The decorator of whatever makes texts or artists: they take their settings where they are made."""
 
     @wraps(draw)
-    def wrapper(*arguments, **keys):
-        with matplotlib.rc_context(SETTINGS):
+    def wrapper(*arguments: P.args, **keys: P.kwargs) -> T:
+        with matplotlib.rc_context(SETTINGS):  # type: ignore[arg-type]
             return draw(*arguments, **keys)
 
     return wrapper
 
 
-def shown(text, width=40, lines=3):
+def shown(text: object, width: int = 40, lines: int = 3) -> str:
     """A label as a figure can show it: no control characters, wrapped at `width` small letters, cut after `lines`."""
     plain = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", " ", str(text)).split())
     if len(plain) > 20:  # long enough for an average to hold
@@ -48,22 +55,24 @@ def shown(text, width=40, lines=3):
     return "\n".join(textwrap.wrap(plain, width, max_lines=lines, placeholder="…"))
 
 
-def text_width(text, size=SMALL):
+def text_width(text: str, size: float = SMALL) -> float:
     """Points that the longest line of a text takes, roughly."""
     return max(sum(map(character_width, line)) for line in text.split("\n")) * size * CHARACTER
 
 
-def character_width(character):
+def character_width(character: str) -> float:
     """Of a small letter: 1."""
     return 1.8 if unicodedata.east_asian_width(character) in "WF" else 1.35 if character.isupper() else 1
 
 
-def colour_of(index):
+def colour_of(index: int) -> Colour:
+    """The colour of the bar, line or point with this number, in the order of a table's columns."""
     palette = sns.color_palette("colorblind")
-    return palette[index % len(palette)]
+    red, green, blue = palette[index % len(palette)]
+    return red, green, blue
 
 
-def grid_of(widths, heights):
+def grid_of(widths: Sequence[float], heights: Sequence[float]) -> tuple[Figure, np.ndarray]:
     """A figure and its 2D array of axes; `widths` of the columns and `heights` of the rows in inches, decoration excluded."""
     size = max(6.4, sum(widths) + 1.4), sum(heights) + 0.6 * len(heights)
     figure = Figure(figsize=size, layout="constrained")
@@ -71,7 +80,7 @@ def grid_of(widths, heights):
     return figure, figure.subplots(len(heights), len(widths), squeeze=False, gridspec_kw=ratios)
 
 
-def finish(figure, title, caption, handles=()):
+def finish(figure: Figure, title: str, caption: Iterable[str], handles: Sequence[tuple[Any, str]] = ()) -> Figure:
     """Title and legend above the panels, the caption below, for which it grows; `handles` are (artist, label)."""
     inches, height = figure.get_size_inches()
     width = inches * 72
@@ -99,7 +108,7 @@ def finish(figure, title, caption, handles=()):
     return figure
 
 
-def blank(title, text):
+def blank(title: str, text: str) -> Figure:
     """A figure that says why there is nothing to see."""
     figure = Figure(figsize=(6.4, 1.6), layout="constrained")
     axes = figure.subplots()

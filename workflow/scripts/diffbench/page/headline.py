@@ -1,33 +1,46 @@
 """The headline of a dataset: best speed-up, biggest loss, cells that failed, flags."""
 
 from collections import Counter
+from typing import NamedTuple
 from urllib.parse import urlencode
 
-from diffbench.catalogue.labels import label_of, torch_label
+import pandas as pd
+
+from diffbench.catalogue.labels import Labels, label_of, torch_label
 from diffbench.data.rows import is_number, records
-from diffbench.statistics.flags import kinds_of
+from diffbench.data.types import Row
+from diffbench.statistics.flag_kinds import kinds_of
 from diffbench.statistics.ratios import base_rate, print_times, rate_in, unit_of
 from diffbench.tables.cells import joined, print_rate
 from diffbench.tables.column_names import Names
 from diffbench.vocabulary.badges import DIFFERENT
-from diffbench.vocabulary.statuses import FAILED, OPEN, words_of
+from diffbench.vocabulary.statuses import FAILED, OPEN, OUTSIDE, words_of
 from diffbench.vocabulary.units import IMAGES
 
 
-def cell_key(row):
+class Headline(NamedTuple):
+    """One of the first things that a reader of the page sees; `link` is the query of the page that shows more, or empty."""
+
+    title: str
+    value: str
+    text: str
+    link: str = ""
+
+
+def cell_key(row: Row) -> str:
     """What names a cell and stage in a link of the page."""
     return "/".join(str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant", "stage"))
 
 
-def describe(row, summary, labels):
+def describe(row: Row, summary: pd.DataFrame, labels: Labels) -> str:
     """`SD - txt2img, batch size 1, compile, torch 2.0, A100`."""
     gpu = label_of(labels, "gpus", row["gpu"], row["device_name"] or None)
     variant, build = label_of(labels, "variants", row["variant"]), torch_label(summary, row["torch"])
     return f"{Names(summary, labels).stage(row)}, batch size {row['batch_size']}, {variant}, torch {build}, {gpu}"
 
 
-def headline_of(summary, labels, baseline):
-    """A list of {title, value, text, link}: what a reader should see first. `baseline` is its printed name.
+def headline_of(summary: pd.DataFrame, labels: Labels, baseline: str) -> list[Headline]:
+    """The headlines of a dataset. `baseline` is its printed name.
 
     Of measured cells only those judged `faster` and `slower` count, for one round makes no claim; a faster cell with another
     image is no win. What a published page says is taken as it stands.
@@ -47,28 +60,30 @@ def headline_of(summary, labels, baseline):
     ]
 
 
-def speedup_item(title, row, word, summary, labels, baseline):
+def print_known(rate: float | None) -> str:
+    """A rate that a row with a speed-up has."""
+    return print_rate(rate) if rate is not None else OUTSIDE
+
+
+def speedup_item(
+    title: str, row: Row | None, word: str, summary: pd.DataFrame, labels: Labels, baseline: str
+) -> Headline:
     if row is None:
         text = f"No cell is shown to be {word} than {baseline}."
         if summary["rounds"].max() == 1:
             text += " One round of a cell makes no claim."
-        return {"title": title, "value": "none", "text": text, "link": ""}
+        return Headline(title, "none", text)
     unit = unit_of(row)
-    text = f"{describe(row, summary, labels)}: {print_rate(rate_in(row, unit))} {unit}"
+    text = f"{describe(row, summary, labels)}: {print_known(rate_in(row, unit))} {unit}"
     interval = "no interval is known"
     if row["verdict"]:
         interval = f"95% interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
     steps = "; step counts differ, so the speed-up is per image" * (unit == IMAGES)
-    text = f"{text} over {print_rate(base_rate(row))} {unit} of {baseline}{steps}; {interval}."
-    return {
-        "title": title,
-        "value": print_times(row["speedup"], unit),
-        "text": text,
-        "link": urlencode({"cell": cell_key(row)}),
-    }
+    text = f"{text} over {print_known(base_rate(row))} {unit} of {baseline}{steps}; {interval}."
+    return Headline(title, print_times(row["speedup"], unit), text, urlencode({"cell": cell_key(row)}))
 
 
-def failures_item(summary):
+def failures_item(summary: pd.DataFrame) -> Headline:
     counts = Counter(status for status in summary["status"] if status in FAILED)
     if not counts:
         text = (
@@ -76,18 +91,18 @@ def failures_item(summary):
             if (summary["status"] == OPEN.name).all()
             else "Every measured cell has one."
         )
-        return {"title": "Without a number", "value": "0", "text": text, "link": ""}
+        return Headline("Without a number", "0", text)
     text = joined(f"{count} {words_of(status)}" for status, count in counts.most_common())
     link = urlencode({"status": ",".join(counts)})
-    return {"title": "Without a number", "value": str(counts.total()), "text": f"{text}.", "link": link}
+    return Headline("Without a number", str(counts.total()), f"{text}.", link)
 
 
-def flags_item(summary):
+def flags_item(summary: pd.DataFrame) -> Headline:
     flagged = [kinds_of(text) for text in summary["flags"] if text]
     if not flagged:
         noted = summary["device_name"].astype(bool).any()
         text = "Nothing looked wrong." if noted else "Whoever measured this noted none."
-        return {"title": "Flagged cells", "value": "0", "text": text, "link": ""}
+        return Headline("Flagged cells", "0", text)
     counts = Counter(kind for kinds in flagged for kind in kinds)
     text = joined(f"{kind} in {count}" for kind, count in counts.most_common(5))
-    return {"title": "Flagged cells", "value": str(len(flagged)), "text": f"{text}.", "link": urlencode({"flagged": 1})}
+    return Headline("Flagged cells", str(len(flagged)), f"{text}.", urlencode({"flagged": 1}))

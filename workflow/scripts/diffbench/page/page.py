@@ -3,11 +3,16 @@
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from diffbench.catalogue.definition import ROOT
+from diffbench.catalogue.labels import Labels
+from diffbench.catalogue.sources import ROOT
+from diffbench.data.types import Baseline
 from diffbench.tables.cells import Cells, describe_origin, name_baseline
 from diffbench.vocabulary.badges import OTHER_IMAGE
 from diffbench.vocabulary.columns import HEADINGS
@@ -15,18 +20,22 @@ from diffbench.vocabulary.statuses import OPEN
 from diffbench.vocabulary.thresholds import WIDEST_INTERVAL
 from diffbench.vocabulary.units import UNITS
 
+from .baselines import baselines_of
+from .details import Details
 from .headline import headline_of
-from .page_data import baselines_of, cells_of, dimensions_of
+from .page_data import cells_of, dimensions_of
 
 PAGE = ROOT / "report" / "page"
 LIBRARIES = ("table-core.min.js", "d3.min.js", "plot.umd.min.js")
 SCRIPTS = ("state.js", "units.js", "table.js", "figures.js", "cell.js", "page.js")
 
 
-def build_page(summary, labels, baseline, about, details):
+def build_page(
+    summary: pd.DataFrame, labels: Labels, baseline: Baseline, about: Mapping[str, Any], details: Details
+) -> str:
     """The HTML of a dataset's page.
 
-    `about`: its `title`, and `source` and `url` where it has them; `details`: page_data.Details, what is known beyond the
+    `about`: its `title`, and `source` and `url` where it has them; `details`: details.Details, what is known beyond the
     summary. Labels, names and texts are data in it, never markup: the template escapes what it prints, the rest is JSON that
     scripts put into text nodes. Its own policy lets it ask for nothing, and run no script but those that are in it.
     """
@@ -45,7 +54,7 @@ def build_page(summary, labels, baseline, about, details):
         "units": {name: unit.words for name, unit in UNITS.items()},
         "headings": HEADINGS,
         "dimensions": dimensions_of(summary, labels),
-        "baselines": [{"key": key, "label": label} for key, label, _ in baselines],
+        "baselines": [{"key": base.key, "label": base.label} for base in baselines],
         "baselines_left_out": left_out,
         "cells": cells,
         "differences": differences,
@@ -70,7 +79,7 @@ def build_page(summary, labels, baseline, about, details):
     )
 
 
-def to_json(data):
+def to_json(data: object) -> str:
     """JSON that can stand in a script element: no `<`, `>` or `&`, so that it cannot end it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
@@ -78,18 +87,18 @@ def to_json(data):
     return text
 
 
-def hash_of(script):
+def hash_of(script: str) -> str:
     """The digest by which the page's policy knows a script."""
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
-def note_of(tiny, random):
+def note_of(tiny: bool, random: bool) -> str:
     """What is said beside every number where models are miniatures or weights random."""
     words = " with ".join(["miniature models"] * tiny + ["random weights"] * random)
     return f"{words.capitalize()}." if words else ""
 
 
-def warnings_of(summary, tiny, random):
+def warnings_of(summary: pd.DataFrame, tiny: bool, random: bool) -> list[str]:
     """What must be known before any number is read: miniature models, random weights, cells that are still open."""
     warnings = []
     if tiny:

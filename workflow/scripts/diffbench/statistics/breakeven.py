@@ -1,21 +1,28 @@
 """How many images it takes until a variant's start-up has paid for itself: T(n) = start-up + n x time per image, two lines."""
 
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.stats import qmc
 
 from diffbench.vocabulary.thresholds import CONFIDENCE
 
+from .intervals import Interval
+
 MEANS = 4  # that an interval draws: two start-ups, two latencies
 DRAWS = 2**14
 NEVER = np.inf
+Latencies = Mapping[Hashable, float]  # {round: seconds}
 DIGITS = 9  # of seconds and calls, beyond which a difference is a rounding error
 LARGEST = 100  # of a drawn logarithm: two rounds draw values without bounds
 
 
-def breakeven_images(startup_s, base_startup_s, image_s, base_image_s, batch_size):
+def breakeven_images(
+    startup_s: ArrayLike, base_startup_s: ArrayLike, image_s: ArrayLike, base_image_s: ArrayLike, batch_size: int
+) -> np.ndarray:
     """The number of images after which a variant is ahead of its baseline, rounded up to whole calls; NEVER if it is not
     faster, 0 if it is ahead from the start. Arrays of one shape, in seconds; NaN where something is not known."""
     gained_s = np.asarray(base_image_s, dtype=float) - image_s
@@ -28,30 +35,30 @@ def breakeven_images(startup_s, base_startup_s, image_s, base_image_s, batch_siz
     return np.where(np.isnan(gained_s) | np.isnan(behind_s), np.nan, images)
 
 
-def count_images(images):
+def count_images(images: float) -> str:
     """A break-even in words: `124`, `at once`, `never`."""
     return "never" if images == NEVER else "at once" if images == 0 else f"{images:.0f}"
 
 
 @cache
-def drawn_t(place, degrees):
+def drawn_t(place: int, degrees: int) -> np.ndarray:
     """DRAWS values of Student's t, for the mean number `place`. The MEANS together are points of a scrambled Sobol sequence,
     which fills space more evenly than random numbers: the ends of an interval hardly depend on the seed."""
     points = qmc.Sobol(MEANS, scramble=True, rng=0).random(DRAWS)
-    return stats.t.ppf(points[:, place], degrees)
+    return np.asarray(stats.t.ppf(points[:, place], degrees))
 
 
-def draw_mean(place, values):
+def draw_mean(place: int, values: ArrayLike) -> np.ndarray:
     """DRAWS values that the true mean may have, given one value per round: the generalized pivot of a normal mean (Weerahandi
     1993). One value counts as it is. `place` numbers the mean: each has its own draws (drawn_t), which do not depend on the
     values."""
     values = np.asarray(values, dtype=float)
     if len(values) < 2:
         return np.full(DRAWS, values.mean())
-    return values.mean() - drawn_t(place, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return np.asarray(values.mean() - drawn_t(place, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def draw_latencies(latencies_s, base_latencies_s):
+def draw_latencies(latencies_s: Latencies, base_latencies_s: Latencies) -> tuple[np.ndarray, np.ndarray]:
     """(variant's, baseline's) drawn latencies from {round: latency}, in seconds, on logarithms.
 
     Rounds that both have are pairs, if there are at least two: then the middle of both cells and their ratio are drawn, which do
@@ -67,15 +74,21 @@ def draw_latencies(latencies_s, base_latencies_s):
     return tuple(np.exp(np.clip(logarithms, -LARGEST, LARGEST)) for logarithms in drawn)
 
 
-def breakeven_interval(startups_s, base_startups_s, latencies_s, base_latencies_s, batch_size):
-    """(low, high) of the break-even in images, 95%; high may be NEVER. NaN where a latency has fewer than two rounds.
+def breakeven_interval(
+    startups_s: Sequence[float] | np.ndarray,
+    base_startups_s: Sequence[float] | np.ndarray,
+    latencies_s: Latencies,
+    base_latencies_s: Latencies,
+    batch_size: int,
+) -> Interval[float]:
+    """The 95% interval of the break-even in images; `high` may be NEVER. NaN where a latency has fewer than two rounds.
 
     Start-ups are lists with one value per round; latencies are {round: latency}; all in seconds. Start-ups are additive: they
     may be 0 or negative, and are drawn as they are. A start-up that was measured once (a cold one) counts as it is: the interval
     then does not include its variation. Seeded, so that the same rounds give the same interval.
     """
     if min(len(latencies_s), len(base_latencies_s)) < 2 or not len(startups_s) or not len(base_startups_s):
-        return np.nan, np.nan
+        return Interval(np.nan, np.nan)
     startup_s, base_startup_s = draw_mean(0, startups_s), draw_mean(1, base_startups_s)
     latency_s, base_latency_s = draw_latencies(latencies_s, base_latencies_s)
     images = breakeven_images(
@@ -83,4 +96,4 @@ def breakeven_interval(startups_s, base_startups_s, latencies_s, base_latencies_
     )
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(images, [tail, 1 - tail], method="inverted_cdf")
-    return float(low), float(high)
+    return Interval(float(low), float(high))

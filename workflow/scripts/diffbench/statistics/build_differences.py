@@ -1,5 +1,9 @@
 """What the torch builds of a table differ in besides torch: a release and its CUDA, Python or Diffusers are confounded."""
 
+from collections.abc import Iterable, Iterator, Mapping
+
+import pandas as pd
+
 from diffbench.catalogue.labels import torch_label
 
 from .conditions import NAMES as CONDITIONS
@@ -15,12 +19,12 @@ NAMES = {"cuda_version": "CUDA", "python_version": "Python", "diffusers_version"
 OF_MACHINE = ("host_cpu", "host_cores", "driver_version", "threads")  # a build has them by where it was measured
 
 
-def different(values):
+def different(values: Iterable[object]) -> list[str]:
     """The different values that are not empty, in their order, one of several rounds included."""
     return list(dict.fromkeys(part for value in values for part in str(value).split("; ") if part))
 
 
-def differences_of(measured):
+def differences_of(measured: pd.DataFrame) -> Iterator[str]:
     """A sentence for whatever differs between the torch builds of `measured` (rows of a summary), with each build's value."""
     if measured["torch"].nunique() < 2:
         return
@@ -33,9 +37,9 @@ def differences_of(measured):
         *(name for names in SENTENCES for name in names),
     ]
     measured = measured[columns]
-    builds = {torch: rows for torch, rows in measured.groupby("torch", sort=False) if rows["torch_version"].any()}
-    for columns, sentence in SENTENCES.items():
-        found = {torch: describe_versions(rows, columns) for torch, rows in builds.items()}
+    builds = {str(torch): rows for torch, rows in measured.groupby("torch", sort=False) if rows["torch_version"].any()}
+    for versions, sentence in SENTENCES.items():
+        found = {torch: describe_versions(rows, versions) for torch, rows in builds.items()}
         if len(set(found.values())) > 1:
             texts = [f"{text} with torch {torch_label(measured, torch)}" for torch, text in found.items()]
             yield sentence.format("; ".join(texts))
@@ -43,7 +47,7 @@ def differences_of(measured):
         yield from machine_differences_of(measured, builds)
 
 
-def machine_differences_of(measured, builds):
+def machine_differences_of(measured: pd.DataFrame, builds: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """A sentence for whatever differs between the machines on which torch builds were measured: `builds` maps each to its rows.
 
     What a speed-up's own `differences` already say is left out.
@@ -56,7 +60,7 @@ def machine_differences_of(measured, builds):
             yield f"{name[0].upper()}{name[1:]} differ{'s' * (not name.endswith('s'))} with torch: {'; '.join(texts)}."
 
 
-def describe_versions(rows, columns):
+def describe_versions(rows: pd.DataFrame, columns: Iterable[str]) -> str:
     """`Diffusers 0.31.0, transformers 4.46.3`: the versions of the rows; a torch build for the CPU has no CUDA."""
     texts = []
     for column in columns:
@@ -66,7 +70,7 @@ def describe_versions(rows, columns):
     return ", ".join(texts)
 
 
-def releases_of(measured):
+def releases_of(measured: pd.DataFrame) -> str:
     """`torch 2.1.2+cu121 (CUDA 12.1); 2.13.0+cpu`: the torch builds of the rows and the CUDA that they are built for."""
     builds = measured[["torch_version", "cuda_version"]].drop_duplicates().itertuples(index=False)
     return "torch " + "; ".join(

@@ -1,11 +1,12 @@
 """How near to the limit: the work of a denoising step against what the device was measured to do at most."""
 
 import numpy as np
+import pandas as pd
 
 from diffbench.data.ceilings import DEVICE, LIMITS, read_ceilings
 
 
-def ceiling_columns(summary, ceilings):
+def ceiling_columns(summary: pd.DataFrame, ceilings: pd.DataFrame | None) -> dict[str, np.ndarray]:
     """The columns `achieved_tflops`, LIMITS, `ceiling_percent` and `bound`, each in the order of `summary`.
 
     The least time of a denoising step is that of its operations at the rate of the matrix product or that of its bytes at

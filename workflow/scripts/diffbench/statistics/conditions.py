@@ -4,11 +4,15 @@ A difference in any of them is printed where the two are compared. An unknown va
 pages lack most of them.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Any
+
+import pandas as pd
 
 from diffbench.data.rows import tuples
-
-from .speedup import KEY
+from diffbench.data.types import Baseline, Row
+from diffbench.vocabulary.columns import KEY
 
 NAMES = {  # column of a summary: what it is called
     "device_name": "device",
@@ -30,35 +34,35 @@ OF_GPU = ("device_name",)
 JOINT = "; "  # between the values of rounds that differ (summary.join_different)
 
 
-def parts_of(value, joint=JOINT):
+def parts_of(value: object, joint: str = JOINT) -> list[str]:
     """The different values in a joined text; none where it is unknown."""
     return list(dict.fromkeys(part for part in str(value or "").replace(joint, JOINT).split(JOINT) if part))
 
 
-def describe(name, own, base):
+def describe(name: str, own: Iterable[str], base: Iterable[str]) -> str:
     """`driver 535.1 and 550.2`: the cell's value first."""
     return f"{name} {' or '.join(own) or 'none'} and {' or '.join(base) or 'none'}"
 
 
-def by_name(parts, separator):
+def by_name(parts: Iterable[str], separator: str) -> dict[str, list[str]]:
     """{name: [its values]} of `peft 0.17.1` or `OMP_NUM_THREADS=2`."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for part in parts:
         name, _, value = part.partition(separator)
         found.setdefault(name, []).append(value)
     return found
 
 
-def list_differences(own, base, separator):
+def list_differences(own: Sequence[str], base: Sequence[str], separator: str) -> list[str]:
     """A text for each name that two lists give different values; none where either list is unknown. A list may be `none`."""
     if not own or not base:
         return []
-    own, base = (by_name([part for part in parts if part != "none"], separator) for parts in (own, base))
-    names = [name for name in {**own, **base} if set(own.get(name, ())) != set(base.get(name, ()))]
-    return [describe(name, own.get(name, ()), base.get(name, ())) for name in names]
+    values, base_values = (by_name([part for part in parts if part != "none"], separator) for parts in (own, base))
+    pairs = {name: (values.get(name, []), base_values.get(name, [])) for name in {**values, **base_values}}
+    return [describe(name, *pair) for name, pair in pairs.items() if set(pair[0]) != set(pair[1])]
 
 
-def differences_between(row, base):
+def differences_between(row: Row, base: Row) -> str:
     """What a row of a summary and the row that it is compared with differ in: `driver 535.1 and 550.2; CPU threads 2 and 4`.
 
     The row's value comes first. Empty where nothing is known to differ. What comes with a torch build or a GPU is left out
@@ -81,7 +85,7 @@ def differences_between(row, base):
     return JOINT.join(texts)
 
 
-def differences_from(summary, baseline):
+def differences_from(summary: pd.DataFrame, baseline: Baseline) -> list[str]:
     """For every row of a summary, what it differs in from its baseline's row (differences_between); empty without one.
 
     `baseline` maps axes to names, as in speedup.compare.
@@ -90,7 +94,7 @@ def differences_from(summary, baseline):
     conditions = tuples(summary[names])
 
     @cache  # many cells are measured under the same conditions
-    def differences(own, base):
+    def differences(own: tuple[Any, ...], base: tuple[Any, ...]) -> str:
         return differences_between(dict(zip(names, own)), dict(zip(names, base)))
 
     of_key = dict(zip(keys, conditions))

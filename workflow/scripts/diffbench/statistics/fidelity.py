@@ -1,5 +1,7 @@
 """Fidelity: what each run made, held against what the baseline made of the same seed; a badge says how much alike they are."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -7,11 +9,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from diffbench.data.fidelity_csv import TYPES
 from diffbench.data.outputs import Output, kept_runs, read_output
 from diffbench.data.rows import records
+from diffbench.data.types import Baseline
 from diffbench.vocabulary.badges import CLOSE, DIFFERENT, EQUIVALENT, IDENTICAL
-from diffbench.vocabulary.columns import FIDELITY_COLUMNS, FIDELITY_MEASURES
+from diffbench.vocabulary.columns import FIDELITY_COLUMNS, FIDELITY_MEASURES, KEY
 from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
-from .speedup import KEY, is_baseline
+from .speedup import is_baseline
 
 PEAK = 255  # the largest value of a byte
 WINDOW = 7  # pixels: the side of the window of SSIM, as scikit-image has it
@@ -19,13 +22,13 @@ OTHER_WEIGHTS = "other weights than the baseline: images are not compared"
 UNKNOWN_WEIGHTS = "weights digest known of one of the two only: images are not compared"
 
 
-def window_of(image):
+def window_of(image: np.ndarray) -> int | None:
     """The side in pixels of the window of SSIM: odd, at most WINDOW, within the image; None where not even 3 pixels fit."""
     side = min(WINDOW, *image.shape[:2])
     return (side - 1 + side % 2) if side >= 3 else None
 
 
-def compare_images(image, base):
+def compare_images(image: np.ndarray, base: np.ndarray) -> tuple[float, float]:
     """(PSNR in dB, SSIM) of two uint8 images of one shape; (inf, 1) for equal ones. NaN is an SSIM whose window does not fit."""
     if np.array_equal(image, base):
         return np.inf, 1.0
@@ -34,18 +37,18 @@ def compare_images(image, base):
     return float(peak_signal_noise_ratio(base, image, data_range=PEAK)), float(ssim)
 
 
-def equal_bits(array, base):
+def equal_bits(array: np.ndarray | None, base: np.ndarray | None) -> bool:
     """Whether two arrays, or two times None, are the same bit for bit."""
     if array is None or base is None:
         return array is base
     return array.shape == base.shape and array.tobytes() == base.tobytes()
 
 
-def shape_of(array):
+def shape_of(array: np.ndarray) -> str:
     return " x ".join(map(str, array.shape))
 
 
-def compare_outputs(output, base):
+def compare_outputs(output: Output, base: Output) -> dict[str, Any]:
     """The columns FIDELITY_MEASURES, `identical` and `note` of two Outputs: NaN and a note for what cannot be compared."""
     columns, notes = dict.fromkeys(FIDELITY_MEASURES, np.nan), []
     if base.latents is not None:
@@ -62,7 +65,7 @@ def compare_outputs(output, base):
     return {**columns, "identical": all(map(equal_bits, output, base)), "note": "; ".join(notes)}
 
 
-def weights_note(digest, base_digest, is_old):
+def weights_note(digest: str, base_digest: str, is_old: bool) -> str:
     """Why the images of two runs are not compared: their weights differ, or may; empty where the digests agree, or where neither
     run has one because their rows are older than digests (`is_old`)."""
     if digest == base_digest and (digest or is_old):
@@ -70,7 +73,7 @@ def weights_note(digest, base_digest, is_old):
     return OTHER_WEIGHTS if digest and base_digest else UNKNOWN_WEIGHTS
 
 
-def compare_runs(runs, baseline):
+def compare_runs(runs: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
     """What every run made against what the baseline made: a DataFrame with FIDELITY_COLUMNS, one row a run and stage that is ok.
 
     `runs` as outputs.read_runs gives them; `baseline` maps `variant` and/or `torch` to a name. Of the baseline's rounds the
@@ -95,7 +98,7 @@ def compare_runs(runs, baseline):
     return pd.DataFrame(rows, columns=FIDELITY_COLUMNS).astype({**TYPES, "identical": bool})
 
 
-def badge_of(psnr_db, ssim, identical, noise_floor_db):
+def badge_of(psnr_db: float, ssim: float, identical: bool, noise_floor_db: float) -> str:
     """`identical`, `equivalent`, `close` or `different`; empty where there is no PSNR to judge by. NaN: no noise floor."""
     if identical:
         return IDENTICAL
@@ -106,7 +109,7 @@ def badge_of(psnr_db, ssim, identical, noise_floor_db):
     return CLOSE if psnr_db >= CLOSE_PSNR_DB and ssim >= CLOSE_SSIM else DIFFERENT
 
 
-def badges(fidelity, baseline):
+def badges(fidelity: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
     """One row a cell and stage of `fidelity` (see compare_runs), which is worst over its rounds.
 
     Columns: KEY, `psnr_db` and `ssim` (smallest; NaN if a round could not be compared), `latents_difference` and

@@ -5,15 +5,26 @@ from the rounds alone. tests/unit/test_intervals.py and test_pairs.py simulate h
 docs/method.md explains the choice. One round has no interval.
 """
 
+from typing import Any, Generic, NamedTuple, TypeVar
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from diffbench.vocabulary.thresholds import CONFIDENCE, MOST_ROUNDS, SAME, SHARED_CELLS, SHARED_DEGREES, WIDEST_INTERVAL
 
+Value = TypeVar("Value", float, np.ndarray)
 TOO_FEW = "too few rounds"  # in the place of an interval that is too wide
 
 
-def half_width(deviation, rounds, degrees=None):
+class Interval(NamedTuple, Generic[Value]):
+    """The ends of a 95% interval: two numbers, or two arrays of one shape."""
+
+    low: Value
+    high: Value
+
+
+def half_width(deviation: ArrayLike, rounds: ArrayLike, degrees: ArrayLike | None = None) -> np.ndarray:
     """Half the width of the interval of a mean of `rounds` values with that standard deviation; NaN below two rounds.
 
     `degrees`: degrees of freedom of the deviation, `rounds` - 1 if not given.
@@ -22,26 +33,36 @@ def half_width(deviation, rounds, degrees=None):
     degrees = rounds - 1 if degrees is None else np.asarray(degrees, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         quantile = quantiles(np.where((degrees > 0) & (rounds > 1), degrees, np.nan))
-        return quantile * np.asarray(deviation, dtype=float) / np.sqrt(rounds)
+        return np.asarray(quantile * np.asarray(deviation, dtype=float) / np.sqrt(rounds))
 
 
-def quantiles(degrees):
+def quantiles(degrees: np.ndarray) -> np.ndarray:
     """Student's t at the upper end of the interval, for an array of degrees of freedom; most of them are alike."""
     different, places = np.unique(degrees, return_inverse=True)
-    return stats.t.ppf((1 + CONFIDENCE) / 2, different)[places].reshape(degrees.shape)
+    return np.asarray(stats.t.ppf((1 + CONFIDENCE) / 2, different))[places].reshape(degrees.shape)
 
 
-def rate_interval(mean, deviation, rounds, degrees=None):
-    """(low, high) of a rate or a ratio, from mean and standard deviation of the rounds' logarithms (Student's t).
+def rate_interval(
+    mean: ArrayLike, deviation: ArrayLike, rounds: ArrayLike, degrees: ArrayLike | None = None
+) -> Interval[np.ndarray]:
+    """The interval of a rate or a ratio, from mean and standard deviation of the rounds' logarithms (Student's t).
 
     For a speed-up these are the logarithms of the ratios of paired rounds. NaN below two rounds.
     """
     half = half_width(deviation, rounds, degrees)
-    return np.exp(mean - half), np.exp(mean + half)
+    mean = np.asarray(mean, dtype=float)
+    return Interval(np.exp(mean - half), np.exp(mean + half))
 
 
-def welch_interval(mean, deviation, rounds, base_mean, base_deviation, base_rounds):
-    """(low, high) of the ratio of two rates whose rounds are not paired, by Welch's t test on logarithms.
+def welch_interval(
+    mean: ArrayLike,
+    deviation: ArrayLike,
+    rounds: ArrayLike,
+    base_mean: ArrayLike,
+    base_deviation: ArrayLike,
+    base_rounds: ArrayLike,
+) -> Interval[np.ndarray]:
+    """The interval of the ratio of two rates whose rounds are not paired, by Welch's t test on logarithms.
 
     NaN where either has fewer than two rounds.
     """
@@ -54,10 +75,10 @@ def welch_interval(mean, deviation, rounds, base_mean, base_deviation, base_roun
         quantile = quantiles(np.where(enough, degrees, np.nan))
         half = quantile * np.sqrt(own + base)
     ratio = np.asarray(mean, dtype=float) - base_mean
-    return np.exp(ratio - half), np.exp(ratio + half)
+    return Interval(np.exp(ratio - half), np.exp(ratio + half))
 
 
-def share_variances(deviation, pairs, groups):
+def share_variances(deviation: ArrayLike, pairs: ArrayLike, groups: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(deviation, degrees of freedom) of log ratios, cells with two pairs sharing what all of their group say of the spread.
 
     A cell's variance is then averaged with the mean variance of its group, which counts SHARED_DEGREES degrees of freedom
@@ -76,19 +97,21 @@ def share_variances(deviation, pairs, groups):
     return np.sqrt(shared), degrees
 
 
-def verdicts(low, high):
+def verdicts(low: ArrayLike, high: ArrayLike) -> np.ndarray:
     """`faster`, `slower`, `same` (the interval lies within 1%), `unclear`; empty where there is no interval."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     conditions = [np.isnan(low), (low >= 1 - SAME) & (high <= 1 + SAME), low > 1, high < 1]
     return np.select(conditions, ["", "same", "faster", "slower"], "unclear")
 
 
-def is_useful(low, high):
+def is_useful(low: Any, high: Any) -> Any:
     """Whether an interval is narrow enough to be printed or drawn; not if unknown (NaN). Numbers, or arrays of one shape."""
     return (low > 0) & (high <= WIDEST_INTERVAL * low)
 
 
-def rounds_needed(ratio, deviation, more_than=1, paired=True):
+def rounds_needed(
+    ratio: ArrayLike, deviation: ArrayLike, more_than: ArrayLike = 1, paired: ArrayLike = True
+) -> np.ndarray:
     """How many rounds of each cell would settle an unclear speed-up, if its ratio and deviation are what they seem.
 
     `deviation`: standard deviation of the log ratio of one pair of rounds; if the rounds are not paired, the square root of the

@@ -4,9 +4,11 @@ Torch's "allocated" is not it: the pools of CUDA graphs are reserved and never a
 seem to need less memory than it takes from the device.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from diffbench.data.rows import is_number
+from diffbench.data.types import Row
 from diffbench.vocabulary.columns import START_PEAKS
 from diffbench.vocabulary.statuses import OUTSIDE
 
@@ -33,7 +35,7 @@ class Peak(NamedTuple):
     kind: str
 
 
-def peak_of(row):
+def peak_of(row: Row) -> Peak | None:
     """The Peak of a summary's row, None where none is known. On a GPU the host's memory is never taken for the device's."""
     on_device = is_number(row["peak_allocated_mib"])
     for kind in KINDS:
@@ -43,19 +45,19 @@ def peak_of(row):
     return None
 
 
-def kinds_in(rows):
+def kinds_in(rows: Iterable[Row]) -> list[str]:
     """The kinds of the rows' peaks, each once, in the order of KINDS."""
     found = {peak.kind for peak in map(peak_of, rows) if peak}
     return [kind for kind in KINDS if kind in found]
 
 
-def name_peaks(rows):
+def name_peaks(rows: Iterable[Row]) -> str:
     """The header of a column of the rows' peaks: `peak memory on the device`; with several kinds each cell says its own."""
     kinds = kinds_in(rows)
     return KINDS[kinds[0]].header if len(kinds) == 1 else "peak memory"
 
 
-def print_peak(row, mixed, start=False):
+def print_peak(row: Row, mixed: bool, start: bool = False) -> str:
     """`3690`; with `start` `3556 / 3690`, until warm and warm. `mixed`: the column has several kinds, so each says which."""
     peak = peak_of(row)
     if peak is None:

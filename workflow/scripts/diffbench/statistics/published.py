@@ -1,13 +1,16 @@
 """Published datasets: facts copied from a page, which enter where measured ones have their summary."""
 
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
 
+from diffbench.catalogue.labels import Labels
 from diffbench.catalogue.yaml_file import read_yaml
 from diffbench.data.csv_text import POSITIVE_INTEGER, check_all, check_numbers, line_of, read_table
 from diffbench.data.errors import ReportError
+from diffbench.data.types import AnyPath, Baseline
 from diffbench.vocabulary.columns import KEY, SUMMARY_COLUMNS, SUMMARY_NUMBERS
 from diffbench.vocabulary.sizes import sized
 from diffbench.vocabulary.units import ITERATIONS
@@ -15,23 +18,43 @@ from diffbench.vocabulary.units import ITERATIONS
 from .speedup import speedups
 
 FACTS = [*KEY, "status", "phase", "iterations_per_second", "text", "mark"]
+
+
+class About(TypedDict):
+    """The source of a dataset: `title`, `source` and `baseline`, the meanings of the `marks` on its rows, and the constant
+    `columns` of a published one."""
+
+    title: str
+    source: str
+    baseline: Baseline
+    marks: dict[str, str]
+    columns: dict[str, Any]
+    url: NotRequired[str]
+    command: NotRequired[str]
+
+
 ABOUT = ("title", "source", "baseline")
 
 
-def read_about(path):
+def read_about(path: AnyPath) -> About:
     """What is said of a dataset in resources/published/<name>.yaml or resources/measured/<name>/about.yaml: title, source and
     baseline; `marks` on its rows and constant `columns`, if it has any.
 
     Raises ReportError where a key is missing.
     """
-    about = {"marks": {}, "columns": {}} | read_yaml(path)
+    about: About = {"marks": {}, "columns": {}} | read_yaml(path)
     missing = [key for key in ABOUT if key not in about]
     if missing:
         raise ReportError(f"{path}: missing key {', '.join(missing)}; add it")
     return about
 
 
-def read_published(path):
+def with_about(labels: Labels, about: About | None) -> Labels:
+    """The labels with the source and marks of a dataset, if it has any."""
+    return {**labels, "source": about["source"], "marks": about["marks"]} if about else labels
+
+
+def read_published(path: AnyPath) -> pd.DataFrame:
     """The summary of resources/published/<name>.csv, with the constant columns of the <name>.yaml beside it.
 
     Values keep their printed text. Raises ReportError where the file has other columns or a value that is no number.

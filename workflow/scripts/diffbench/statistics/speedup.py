@@ -1,8 +1,12 @@
 """Speed-ups against the baseline, with interval and verdict."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
+from diffbench.data.types import Baseline
 from diffbench.vocabulary.columns import KEY
 from diffbench.vocabulary.units import IMAGES, ITERATIONS, RATES
 
@@ -11,12 +15,20 @@ from .intervals import rate_interval, rounds_needed, share_variances, verdicts, 
 PAIRED, WELCH = "paired", "welch"
 
 
-def is_baseline(frame, baseline):
+class Moments(NamedTuple):
+    """Of the rounds of several cells, arrays in one order: mean and standard deviation of the log rates, number of rounds."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    rounds: np.ndarray
+
+
+def is_baseline(frame: pd.DataFrame, baseline: Baseline) -> np.ndarray:
     """Which rows are the baseline's own: an array of booleans."""
-    return np.all([frame[column] == value for column, value in baseline.items()], axis=0)
+    return np.asarray(np.all([frame[column] == value for column, value in baseline.items()], axis=0))
 
 
-def beside_baseline(summary, baseline, columns):
+def beside_baseline(summary: pd.DataFrame, baseline: Baseline, columns: Sequence[str]) -> pd.DataFrame:
     """The `columns` of each row, and with the suffix `_base` those of the baseline's row for it; in the order of `summary`."""
     others = [column for column in KEY if column not in baseline]
     reference = summary[is_baseline(summary, baseline)]
@@ -25,7 +37,7 @@ def beside_baseline(summary, baseline, columns):
     )
 
 
-def round_rates(measurements=None):
+def round_rates(measurements: pd.DataFrame | None = None) -> pd.DataFrame:
     """The rounds that are ok: KEY, `round`, `device_id`, and the natural logarithm of each rate under its unit (RATES).
 
     `measurements` as of read.to_frame; None has no rounds.
@@ -38,7 +50,7 @@ def round_rates(measurements=None):
     return ok[[*KEY, "round", "device_id"]].assign(**rates)
 
 
-def pair_rounds(rounds, baseline):
+def pair_rounds(rounds: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
     """Every round of a cell with the same round of its baseline: KEY, `round`, in each unit the log ratio, and with the suffixes
     `_own` and `_base` the log rates.
 
@@ -54,28 +66,29 @@ def pair_rounds(rounds, baseline):
     return pairs[[*KEY, "round", *(f"{unit}_base" for unit in RATES)]].assign(**ratios, **own)
 
 
-def ratios_of(pairs, keys, units):
+def ratios_of(pairs: pd.DataFrame, keys: pd.DataFrame, units: np.ndarray) -> np.ndarray:
     """The median rate of each of the `keys` over its baseline's, both of their pairs of rounds alone; NaN without a pair."""
     found = np.full(len(keys), np.nan)
     for unit in RATES:
         known = pairs[pairs[unit].notna()]
-        rates = np.exp(known[[f"{unit}_own", f"{unit}_base"]]).groupby([known[key] for key in KEY], sort=False).median()
+        rates: pd.DataFrame = np.exp(known[[f"{unit}_own", f"{unit}_base"]])  # type: ignore[assignment]
+        rates = rates.groupby([known[key] for key in KEY], sort=False).median()
         ratios = (rates[f"{unit}_own"] / rates[f"{unit}_base"]).reindex(pd.MultiIndex.from_frame(keys))
         found = np.where(units == unit, ratios, found)
     return found
 
 
-def moments_of(rounds, keys, units):
-    """(mean, standard deviation, number) of the rounds of each of the `keys`, each in its unit: arrays in that order."""
+def moments_of(rounds: pd.DataFrame, keys: pd.DataFrame, units: np.ndarray) -> Moments:
+    """The Moments of the rounds of each of the `keys`, each in its unit."""
     found = [np.full(len(keys), np.nan) for _ in range(3)]
     for unit in RATES:
         moments = rounds.groupby(KEY, sort=False)[unit].agg(["mean", "std", "count"])
         moments = moments.reindex(pd.MultiIndex.from_frame(keys))
         found = [np.where(units == unit, moments[name], values) for name, values in zip(moments, found)]
-    return found[0], found[1], np.nan_to_num(found[2])
+    return Moments(found[0], found[1], np.nan_to_num(found[2]))
 
 
-def units_of(summary, baseline):
+def units_of(summary: pd.DataFrame, baseline: Baseline) -> np.ndarray:
     """The unit of each speed-up: images per second where a cell and its baseline are known to differ in their number of
     iterations per call, for then an iteration is not the same work; otherwise iterations per second."""
     pairs = beside_baseline(summary, baseline, ["iterations"])
@@ -83,7 +96,7 @@ def units_of(summary, baseline):
     return np.where(known & (pairs["iterations"] != pairs["iterations_base"]), IMAGES, ITERATIONS)
 
 
-def speedups(summary, baseline, units=ITERATIONS):
+def speedups(summary: pd.DataFrame, baseline: Baseline, units: str | np.ndarray = ITERATIONS) -> np.ndarray:
     """The rate of each row over that of its baseline; NaN where either has none. Same order as `summary`."""
     pairs = beside_baseline(summary, baseline, list(RATES.values()))
     ratios = {unit: pairs[column] / pairs[f"{column}_base"] for unit, column in RATES.items()}
@@ -91,7 +104,9 @@ def speedups(summary, baseline, units=ITERATIONS):
     return chosen.to_numpy(dtype=float, na_value=np.nan)
 
 
-def compare(summary, baseline, rounds, unit=None):
+def compare(
+    summary: pd.DataFrame, baseline: Baseline, rounds: pd.DataFrame, unit: str | None = None
+) -> dict[str, np.ndarray]:
     """The columns `speedup`, `speedup_unit`, `speedup_low`, `speedup_high`, `verdict`, `compared_by` and `rounds_needed`, in
     the order of `summary`.
 
@@ -109,15 +124,15 @@ def compare(summary, baseline, rounds, unit=None):
     mean, deviation, pairs = moments_of(rounds_in_pairs, keys, units)
     deviation = np.where(own, np.nan, deviation)
     paired = (pairs >= 2) & ~own
-    alone = paired & ((cell[2] > pairs) | (base[2] > pairs))
+    alone = paired & ((cell.rounds > pairs) | (base.rounds > pairs))
     speedup = np.where(alone, ratios_of(rounds_in_pairs, keys, units), speedup)
     deviation, degrees = share_variances(deviation, pairs, summary["gpu"])
     in_pairs, unpaired = rate_interval(mean, deviation, pairs, degrees), welch_interval(*cell, *base)
     low, high = (np.where(own, np.nan, np.where(paired, *ends)) for ends in zip(in_pairs, unpaired))
     low, high = np.minimum(low, speedup), np.maximum(high, speedup)
     verdict = verdicts(low, high)
-    spread = np.where(paired, deviation, np.hypot(cell[1], base[1]))
-    fewest = np.where(paired, pairs, np.fmin(cell[2], base[2])).astype(int)
+    spread = np.where(paired, deviation, np.hypot(cell.deviation, base.deviation))
+    fewest = np.where(paired, pairs, np.fmin(cell.rounds, base.rounds)).astype(int)
     unclear, needed = verdict == "unclear", np.full(len(summary), np.nan)
     needed[unclear] = rounds_needed(speedup[unclear], spread[unclear], fewest[unclear], paired[unclear])
     return {

@@ -1,23 +1,39 @@
 """Cold and warm start of each cell, and the images after which compiling has paid for itself."""
 
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from diffbench.data.rows import records, tuples
+from diffbench.data.types import Baseline
 from diffbench.vocabulary.columns import BREAKEVEN, INTERVALS, STARTS
 
-from .breakeven import breakeven_images, breakeven_interval
+from .breakeven import Latencies, breakeven_images, breakeven_interval
 
 STATES = ("cold", "warm")
 BREAKEVEN_COLUMNS = [name for column in BREAKEVEN.values() for name in (column, *INTERVALS[column])]
 
 
-def rounds_of(measurements, state):
+Cell = tuple[Any, ...]  # the values of the columns that name a cell and stage
+
+
+class Round(NamedTuple):
+    """One round of a cell and stage; `startup_s` is NaN where it is not known."""
+
+    number: int
+    device_id: str
+    latency_s: float
+    startup_s: float
+
+
+def rounds_of(measurements: pd.DataFrame, state: str) -> pd.DataFrame:
     """The rounds that began with a cache in that state; what compiles nothing has none, and counts for both."""
     return measurements[measurements["cache"].isin([state, ""]) & (measurements["status"] == "ok")]
 
 
-def start_columns(measurements, key):
+def start_columns(measurements: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     """The columns of STARTS by `key`: the medians over the rounds that started cold, and over those that started warm."""
     parts = []
     for state in STATES:
@@ -26,7 +42,9 @@ def start_columns(measurements, key):
     return pd.concat(parts, axis=1)
 
 
-def breakeven_columns(measurements, summary, key, baseline):
+def breakeven_columns(
+    measurements: pd.DataFrame, summary: pd.DataFrame, key: list[str], baseline: Baseline
+) -> dict[str, np.ndarray]:
     """BREAKEVEN_COLUMNS in the order of `summary`; NaN for the baseline, and for what compiles nothing."""
     compiled = set(tuples(measurements.loc[measurements["cache"] != "", key].drop_duplicates()))
     rounds = {state: rounds_by_cell(measurements, key, state) if compiled else {} for state in STATES}
@@ -42,37 +60,63 @@ def breakeven_columns(measurements, summary, key, baseline):
     return {column: frame[column].to_numpy() for column in BREAKEVEN_COLUMNS}
 
 
-def rounds_by_cell(measurements, key, state):
-    """{cell and stage: [(round, device, latency_s, startup_s), …]} of rounds_of."""
-    rows, found = rounds_of(measurements, state), {}
+def rounds_by_cell(measurements: pd.DataFrame, key: list[str], state: str) -> dict[Cell, list[Round]]:
+    """{cell and stage: its Rounds} of rounds_of."""
+    rows = rounds_of(measurements, state)
+    found: dict[Cell, list[Round]] = {}
     values = tuples(rows[["round", "device_id", "latency_s", "startup_s"]])
     for cell, of_round in zip(tuples(rows[key]), values):
-        found.setdefault(cell, []).append(of_round)
+        found.setdefault(cell, []).append(Round(*of_round))
     return found
 
 
-def breakeven_of(rounds, state, own, base, batch_size):
+def breakeven_of(
+    rounds: Mapping[str, Mapping[Cell, list[Round]]], state: str, own: Cell, base: Cell, batch_size: int
+) -> dict[str, float]:
     """The three columns of one cell and state; nothing where either cell has not started so. The calls' times are of all
     rounds, whatever they started with. `rounds`: rounds_by_cell of each state."""
-    cells = own, base
-    if any(cell not in rounds[state] for cell in cells):
+    startups_s, base_startups_s = (known_startups(rounds[state].get(cell, ())) for cell in (own, base))
+    if not len(startups_s) or not len(base_startups_s):
         return {}
-    startups_s = [np.array([start for *_, start in rounds[state][cell] if start == start]) for cell in cells]
-    if not all(map(len, startups_s)):
-        return {}
-    calls = [[of_round for each in STATES for of_round in rounds[each].get(cell, ())] for cell in cells]
-    latencies_s = [{number: latency_s for number, _, latency_s, _ in of_cell} for of_cell in calls]
-    devices = [{number: device for number, device, *_ in of_cell} for of_cell in calls]
-    for number in latencies_s[0].keys() & latencies_s[1].keys():
-        device, other = (of_round[number] for of_round in devices)
-        if device and other and device != other:  # no pair, as in speedup.pair_rounds: the baseline's gets another key
-            latencies_s[1][number, other] = latencies_s[1].pop(number)
-    common = latencies_s[0].keys() & latencies_s[1].keys()
-    if len(common) > 1:  # a drift that hit a round which the other cell lacks is no difference between them
-        latencies_s = [{number: cell[number] for number in sorted(common)} for cell in latencies_s]
-    # one over the cell's images per second, as figures draw it
-    images_s = [1 / np.median([batch_size / latency_s for latency_s in cell.values()]) for cell in latencies_s]
-    images = breakeven_images(*map(np.median, startups_s), *images_s, batch_size)
-    low, high = breakeven_interval(*startups_s, *latencies_s, batch_size)
+    latencies_s, base_latencies_s = paired_latencies(
+        *([of_round for each in STATES for of_round in rounds[each].get(cell, ())] for cell in (own, base))
+    )
+    images = float(
+        breakeven_images(
+            np.median(startups_s),
+            np.median(base_startups_s),
+            median_image_s(latencies_s, batch_size),
+            median_image_s(base_latencies_s, batch_size),
+            batch_size,
+        )
+    )
+    interval = breakeven_interval(startups_s, base_startups_s, latencies_s, base_latencies_s, batch_size)
     name = BREAKEVEN[state]
-    return dict(zip((name, *INTERVALS[name]), (float(images), min(low, images), max(high, images))))
+    ends = min(interval.low, images), max(interval.high, images)
+    return dict(zip((name, *INTERVALS[name]), (images, *ends)))
+
+
+def known_startups(rounds: Iterable[Round]) -> np.ndarray:
+    """The start-ups in seconds of the rounds that have one."""
+    return np.array([of_round.startup_s for of_round in rounds if of_round.startup_s == of_round.startup_s])
+
+
+def paired_latencies(rounds: Iterable[Round], base_rounds: Iterable[Round]) -> tuple[Latencies, Latencies]:
+    """{round: latency in seconds} of a cell and of its baseline; where at least two rounds are pairs, of the pairs alone: a drift
+    in a round that the other cell lacks is no difference between the two cells."""
+    own, base = ({of_round.number: of_round for of_round in part} for part in (rounds, base_rounds))
+    latencies_s: dict[Hashable, float] = {number: of_round.latency_s for number, of_round in own.items()}
+    base_latencies_s: dict[Hashable, float] = {}
+    for number, of_round in base.items():
+        device, base_device = own[number].device_id if number in own else "", of_round.device_id
+        is_other_device = bool(device and base_device and device != base_device)  # no pair, as in speedup.pair_rounds
+        base_latencies_s[(number, base_device) if is_other_device else number] = of_round.latency_s
+    pairs = [number for number in sorted(own) if number in base_latencies_s]
+    if len(pairs) < 2:
+        return latencies_s, base_latencies_s
+    return {number: latencies_s[number] for number in pairs}, {number: base_latencies_s[number] for number in pairs}
+
+
+def median_image_s(latencies_s: Latencies, batch_size: int) -> float:
+    """Seconds per image: one over the median of the rounds' images per second, as figures draw it."""
+    return float(1 / np.median([batch_size / latency_s for latency_s in latencies_s.values()]))

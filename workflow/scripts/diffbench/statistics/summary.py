@@ -1,6 +1,8 @@
 """One row a cell and stage: the median over its rounds with its interval, the speed-up against the baseline with verdict."""
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pandas as pd
 from diffbench.data.csv_text import check_all, check_numbers, read_table
 from diffbench.data.errors import REMADE, ReportError
 from diffbench.data.groups import first_mixed, join_different, number_groups
+from diffbench.data.types import AnyPath, Baseline
 from diffbench.vocabulary.columns import CELL, IMAGE, JOINED, KEY, MEDIANS, RELEASES, SUMMARY_COLUMNS, SUMMARY_NUMBERS
 from diffbench.vocabulary.sizes import name_at, sized
 from diffbench.vocabulary.statuses import OPEN
@@ -15,18 +18,19 @@ from diffbench.vocabulary.statuses import OPEN
 from .ceilings import ceiling_columns
 from .conditions import differences_from
 from .fidelity import badges
-from .flags import flag_baselines, flag_cells
+from .flags import flag_cells
 from .intervals import rate_interval
+from .round_flags import flag_baselines
 from .speedup import compare, round_rates
 from .startup import breakeven_columns, start_columns
-from .summary_inputs import NONE
+from .summary_inputs import NONE, Evidence
 
 SAME = ["definition", *RELEASES]  # the rounds of a cell have one value of each
 WHOLE = ["batch_size", "stage", "rounds"]
 POOLED = "such rounds are not pooled: delete the run.csv of those that are wrong, and they are measured again"
 
 
-def check_poolable(measurements):
+def check_poolable(measurements: pd.DataFrame) -> None:
     """Raises ReportError where rows of one cell were measured under different definitions or releases, or twice."""
     numbers, _ = number_groups(measurements, CELL)
     for column in SAME:
@@ -45,7 +49,7 @@ def check_poolable(measurements):
         raise ReportError(f"cell {describe_cell(row[CELL])}: round {row['round']} is there twice; keep one of its rows")
 
 
-def check_kernels(measurements):
+def check_kernels(measurements: pd.DataFrame) -> None:
     """Raises ReportError where rounds of one cell and stage ran other attention kernels: they did not do the same work. A round
     whose kernels are unknown is like any other."""
     known = measurements[(measurements["status"] == "ok") & measurements["attention_kernels"].astype(bool)]
@@ -61,18 +65,18 @@ def check_kernels(measurements):
         )
 
 
-def names_of_kernels(text):
+def names_of_kernels(text: str) -> str:
     """The sorted names in `32 x flash, 2 x math`, whatever their numbers."""
     return ", ".join(sorted({part.rpartition(" x ")[2] for part in text.split(", ")}))
 
 
-def describe_cell(values):
+def describe_cell(values: Iterable[Any]) -> str:
     """`A100, 2.0, if, batch size 4, eager`."""
     gpu, torch, pipeline, batch_size, size, variant = values
     return f"{gpu}, {torch}, {name_at(pipeline, size)}, batch size {batch_size}, {variant}"
 
 
-def first_failures(failed, measured):
+def first_failures(failed: pd.DataFrame, measured: np.ndarray) -> pd.DataFrame:
     """Status, phase and detail of the first of the rounds that failed, for each cell and stage that has one.
 
     Where another round is ok (`measured`, for each row) the cell keeps its number, so the detail says which round failed.
@@ -82,7 +86,9 @@ def first_failures(failed, measured):
     return failed.sort_values("round", kind="stable").groupby(KEY, sort=False)[["status", "phase", "detail"]].first()
 
 
-def summarize(measurements, cells, baseline, evidence=NONE):
+def summarize(
+    measurements: pd.DataFrame, cells: pd.DataFrame, baseline: Baseline, evidence: Evidence = NONE
+) -> pd.DataFrame:
     """The summary of `measurements` (see read.to_frame) over `cells`, a DataFrame with the columns of CELL.
 
     Returns a DataFrame with SUMMARY_COLUMNS in the order of `cells`, pipelines named at their sizes (sizes.py); a cell without
@@ -123,7 +129,8 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     summary["phase"] = summary["phase"].where(summary["rounds"] == 0)
     summary = cells[CELL].drop_duplicates().merge(summary.reset_index(), on=CELL, how="left")
     missing = summary["status"].isna()
-    summary.loc[missing, ["status", "stage", "rounds"]] = [OPEN.name, 1, 0]
+    for column, value in (("status", OPEN.name), ("stage", 1), ("rounds", 0)):
+        summary.loc[missing, column] = value
     summary = summary.astype({"stage": int, "rounds": int}).assign(text="", mark="")
     summary = add_fidelity(summary, evidence.fidelity, baseline)
     flags = zip(summary["flags"].fillna(""), flag_baselines(summary, baseline))
@@ -145,7 +152,7 @@ def summarize(measurements, cells, baseline, evidence=NONE):
     return sized(summary[SUMMARY_COLUMNS])
 
 
-def add_fidelity(summary, fidelity, baseline):
+def add_fidelity(summary: pd.DataFrame, fidelity: pd.DataFrame | None, baseline: Baseline) -> pd.DataFrame:
     """The summary with IMAGE and the badge `fidelity`, empty where no image was compared."""
     if fidelity is None:
         return summary.assign(fidelity="", **dict.fromkeys(IMAGE, np.nan))
@@ -153,7 +160,7 @@ def add_fidelity(summary, fidelity, baseline):
     return summary.merge(found, on=KEY, how="left")
 
 
-def read_summary(path):
+def read_summary(path: AnyPath) -> pd.DataFrame:
     """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes.
 
     Raises ReportError where it is damaged, cut off or has other columns."""

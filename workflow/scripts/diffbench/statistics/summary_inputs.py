@@ -1,5 +1,6 @@
 """What a summary draws on beside the rows: calls, compared images, the device's ceilings and prices."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -8,6 +9,7 @@ from diffbench.catalogue.yaml_file import shared_yaml
 from diffbench.data.ceilings import read_ceilings
 from diffbench.data.fidelity_csv import read_fidelity
 from diffbench.data.measurements import read_calls
+from diffbench.data.types import AnyPath
 
 
 class Evidence(NamedTuple):
@@ -17,9 +19,9 @@ class Evidence(NamedTuple):
     calls: pd.DataFrame | None = None
     fidelity: pd.DataFrame | None = None
     ceilings: pd.DataFrame | None = None
-    prices_usd: dict = {}
+    prices_usd: dict[str, float] = {}
 
-    def with_fidelity(self, fidelity):
+    def with_fidelity(self, fidelity: pd.DataFrame) -> "Evidence":
         """The same with these compared images too."""
         return self._replace(fidelity=pd.concat([frame for frame in (self.fidelity, fidelity) if frame is not None]))
 
@@ -27,13 +29,15 @@ class Evidence(NamedTuple):
 NONE = Evidence()
 
 
-def read_prices(path):
+def read_prices(path: AnyPath) -> dict[str, float]:
     """{gpu: USD an hour} of those in config/gpus.yaml that have one."""
     entries = shared_yaml(path)
     return {name: entry["price_per_hour_usd"] for name, entry in entries.items() if "price_per_hour_usd" in entry}
 
 
-def read_evidence(calls, fidelity, ceilings, gpus):
+def read_evidence(
+    calls: Sequence[AnyPath], fidelity: Sequence[AnyPath], ceilings: Sequence[AnyPath], gpus: AnyPath
+) -> Evidence:
     """The Evidence in these files: lists of paths, empty where there is none, and the catalogue of GPUs."""
     return Evidence(
         read_calls(calls) if calls else None,

@@ -1,9 +1,14 @@
 """Published and measured rates side by side, with their ratio where both have one."""
 
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
-from diffbench.catalogue.labels import label_of, torch_label
+import numpy as np
+import pandas as pd
+
+from diffbench.catalogue.labels import Labels, label_of, torch_label
 from diffbench.data.rows import is_number, records
+from diffbench.data.types import Row
 from diffbench.statistics.conditions import differences_between
 from diffbench.statistics.ratios import steps_of
 from diffbench.vocabulary.statuses import OUTSIDE
@@ -20,7 +25,7 @@ NOTHING = (
 )
 
 
-def corresponding(published, measured):
+def corresponding(published: pd.DataFrame, measured: pd.DataFrame) -> list[tuple[str, str, str, str, int]]:
     """The keys (gpu, torch, gpu and torch of the published, batch_size) of every measured and published table that both have
     a pipeline, variant and stage at full scale, ours with a number."""
     pairs = published[published["scale"] == "full"].merge(
@@ -31,28 +36,28 @@ def corresponding(published, measured):
     )
 
 
-def with_values(summary, **values):
+def with_values(summary: pd.DataFrame, **values: Any) -> pd.DataFrame:
     """The rows with these values."""
     return summary[np.logical_and.reduce([summary[column] == value for column, value in values.items()])]
 
 
-def first_known(summary, column):
+def first_known(summary: pd.DataFrame, column: str) -> str:
     """The first value of a column that is one: a run that fails early does not know its device and releases."""
     return next(filter(None, summary[column]), "")
 
 
-def name_gpu(summary, labels):
+def name_gpu(summary: pd.DataFrame, labels: Labels) -> str:
     return label_of(labels, "gpus", summary["gpu"].iloc[0], first_known(summary, "device_name"))
 
 
-def header(summary, labels, variant):
+def header(summary: pd.DataFrame, labels: Labels, variant: str) -> list[str]:
     """GPU, torch, Diffusers and variant of one column."""
     torch = torch_label(summary[["torch", "torch_version"]], summary["torch"].iloc[0])
     diffusers = first_known(summary, "diffusers_version")
     return [f"{name_gpu(summary, labels)}, torch {torch}, Diffusers {diffusers}", label_of(labels, "variants", variant)]
 
 
-def cells_of(published, measured, footnotes):
+def cells_of(published: pd.DataFrame, measured: pd.DataFrame, footnotes: list[str]) -> list[Cell]:
     """Three Cells, published, measured and ratio, from the rows of one pipeline and variant; one text a stage, `-` for a stage
     that one side lacks. Adds to `footnotes` what has to be explained."""
     sides = [{row["stage"]: row for row in records(side)} for side in (published, measured)]
@@ -68,11 +73,11 @@ def cells_of(published, measured, footnotes):
     return [*cells, Cell(merge_stages(ratios))]
 
 
-def conditions_of(published, measured, labels):
+def conditions_of(published: pd.DataFrame, measured: pd.DataFrame, labels: Labels) -> Iterator[str]:
     """A sentence for each difference between the two sides that is known of both, with the pipelines and variants it is of."""
     place = ["pipeline", "variant", "stage"]
     theirs = {tuple(row[axis] for axis in place): row for row in records(published)}
-    found = {}
+    found: dict[str, list[str]] = {}
     for row in records(measured):
         base = theirs.get(tuple(row[axis] for axis in place))
         if base is None or not (is_number(row["iterations_per_second"]) and is_number(base["iterations_per_second"])):
@@ -84,18 +89,19 @@ def conditions_of(published, measured, labels):
         yield f"Measured and published under other conditions ({'; '.join(dict.fromkeys(names))}): {text}."
 
 
-def different_steps(row, base):
+def different_steps(row: Row, base: Row) -> str:
     """`steps 100 and 50`: the step counts of two rows where both are known and differ."""
     own, other = steps_of(row), steps_of(base)
     return f"steps {own} and {other}" if own and other and own != other else ""
 
 
-def build_comparison(published, measured, labels, source):
+def build_comparison(published: pd.DataFrame, measured: pd.DataFrame, labels: Labels, source: str) -> Table:
     """The Table of one published GPU, torch build and batch size against one measured: the published pipelines, and the variants
     that both have of them."""
     measured = measured[measured["pipeline"].isin(published["pipeline"])]
     variants = [name for name in published["variant"].unique() if name in set(measured["variant"])]
-    headers, rows, footnotes = [["Pipeline"]], [], []
+    headers, rows = [["Pipeline"]], []
+    footnotes: list[str] = []
     for variant in variants:
         headers += [header(side, labels, variant) for side in (published, measured)]
         headers.append(["ratio", label_of(labels, "variants", variant)])
@@ -116,7 +122,7 @@ def build_comparison(published, measured, labels, source):
     return Table(heading, headers, rows, footnotes, notes)
 
 
-def render_comparison(published, measured, labels, source):
+def render_comparison(published: pd.DataFrame, measured: pd.DataFrame, labels: Labels, source: str) -> str:
     """The Markdown of every comparison, a table a published GPU, torch build, batch size and measured GPU and torch build; empty
     where no number corresponds."""
     measured, texts = measured[measured["scale"].isin(["full", ""])], []  # what is open has no scale yet

@@ -1,11 +1,15 @@
 """The extended table: a row a pipeline, stage and column of the published form, with everything that is known of it."""
 
-import numpy as np
+from collections.abc import Callable, Iterable
 
-from diffbench.catalogue.labels import label_of
+import numpy as np
+import pandas as pd
+
+from diffbench.catalogue.labels import Labels, label_of
 from diffbench.data.rows import is_number, records
+from diffbench.data.types import Row
 from diffbench.statistics.breakeven import count_images
-from diffbench.statistics.flags import kinds_of
+from diffbench.statistics.flag_kinds import kinds_of
 from diffbench.statistics.intervals import TOO_FEW, is_useful
 from diffbench.statistics.peak_memory import kinds_in, name_peaks, print_peak
 from diffbench.vocabulary.badges import DIFFERENT, OTHER_IMAGE
@@ -15,6 +19,7 @@ from diffbench.vocabulary.statuses import COMPILE_ERROR, OUTSIDE
 from .cell_text import print_stage
 from .column_names import Names
 from .formats import Cell, Table
+from .keys import TableKey
 from .notes import notes_of
 from .table_options import TableOptions, interval_of
 from .tables import add_footnote, heading_of, print_speedup, table_keys, unverified_of
@@ -22,7 +27,7 @@ from .tables import add_footnote, heading_of, print_speedup, table_keys, unverif
 DEFAULT = TableOptions()
 
 
-def print_rate(row, options):
+def print_rate(row: Row, options: TableOptions) -> str:
     """`21.70 (21.50 to 21.91)`, `21.70 (too few rounds)`, or what took the number's place."""
     text = print_stage(row, options.decimals, options.unit)
     interval = interval_of(row, options.unit)
@@ -32,7 +37,7 @@ def print_rate(row, options):
     return f"{text} ({' to '.join(f'{end:.{options.decimals}f}' for end in interval) if useful else TOO_FEW})"
 
 
-def print_fidelity(row):
+def print_fidelity(row: Row) -> str:
     """`equivalent (52 dB)`; what differs is marked so that it is not overlooked."""
     if not row["fidelity"]:
         return OUTSIDE
@@ -40,7 +45,7 @@ def print_fidelity(row):
     return f"{f'{OTHER_IMAGE} ' if row['fidelity'] == DIFFERENT else ''}{row['fidelity']}{decibel}"
 
 
-def print_images(row, state):
+def print_images(row: Row, state: str) -> str:
     """The break-even in images with its interval: `124 (116 to 133)`, `at once`, `never`."""
     images, low, high = (row[name] for name in (BREAKEVEN[state], *INTERVALS[BREAKEVEN[state]]))
     if not is_number(images):
@@ -49,10 +54,10 @@ def print_images(row, state):
     return count_images(images) + interval
 
 
-def number(column, digits):
+def number(column: str, digits: int) -> Callable[[Row], str]:
     """A function that prints a column with so many significant digits below 100, or `-`."""
 
-    def print_number(row):
+    def print_number(row: Row) -> str:
         value = row[column]
         if not is_number(value):
             return OUTSIDE
@@ -61,7 +66,7 @@ def number(column, digits):
     return print_number
 
 
-def print_ceiling(row):
+def print_ceiling(row: Row) -> str:
     """`34% (compute)`, `<1% (memory)`: of the least time that the device's ceilings allow."""
     if not is_number(row["ceiling_percent"]):
         return OUTSIDE
@@ -70,7 +75,9 @@ def print_ceiling(row):
 
 
 PEAKS = ("peak memory", "starting / warm (MiB)")  # its header and its cells go by the kinds of peak in the table
-COLUMNS = {  # header: how its cells print; a column without any content is left out
+COLUMNS: dict[
+    tuple[str, ...], Callable[[Row], str]
+] = {  # header: how its cells print; a column without any content is left out
     ("speed-up",): print_speedup,
     ("image",): print_fidelity,
     ("start-up", "cold (s)"): number("startup_cold_s", 3),
@@ -78,7 +85,7 @@ COLUMNS = {  # header: how its cells print; a column without any content is left
     ("break-even", "cold (images)"): lambda row: print_images(row, "cold"),
     ("break-even", "warm (images)"): lambda row: print_images(row, "warm"),
     ("graphs",): number("graphs", 3),
-    PEAKS: None,
+    PEAKS: lambda row: print_peak(row, mixed=False, start=True),
     ("share of the ceiling",): print_ceiling,
     ("energy (J/image)",): number("energy_per_image_j", 3),
     ("price (USD/1000 images)",): number("price_per_1000_images_usd", 3),
@@ -86,28 +93,35 @@ COLUMNS = {  # header: how its cells print; a column without any content is left
 }
 
 
-def build_extended(summary, gpu, batch_size, labels, options=DEFAULT):
+def build_extended(
+    summary: pd.DataFrame, gpu: str, batch_size: int, labels: Labels, options: TableOptions = DEFAULT
+) -> Table:
     """The extended Table of one GPU and batch size."""
     part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
     rows, names = records(part), Names(part, labels)
-    mixed = len(kinds_in(rows)) > 1
-    peaks = {PEAKS: lambda row: print_peak(row, mixed, start=True)}
-    printed = {header: [act(row) for row in rows] for header, act in {**COLUMNS, **peaks}.items()}
+    is_mixed = len(kinds_in(rows)) > 1
+
+    def print_peaks(row: Row) -> str:
+        return print_peak(row, is_mixed, start=True)
+
+    printers = {**COLUMNS, PEAKS: print_peaks}
+    printed = {header: [print_cell(row) for row in rows] for header, print_cell in printers.items()}
     shown = {header: texts for header, texts in printed.items() if set(texts) != {OUTSIDE}}
-    headers = [(name_peaks(rows), PEAKS[1]) if header == PEAKS else header for header in shown]
-    body, footnotes = [], []
+    headers = [[name_peaks(rows), PEAKS[1]] if header == PEAKS else [*header] for header in shown]
+    body = []
+    footnotes: list[str] = []
     for place, row in enumerate(rows):
         column = " - ".join(names.column(row["torch"], row["variant"]))
-        numbers = []
+        numbers: list[int] = []
         add_footnote(unverified_of(row), numbers, footnotes)
         cells = [Cell([print_rate(row, options)], numbers), *(Cell([texts[place]]) for texts in shown.values())]
         body.append((f"{names.stage(row)}, {column}", cells))
     notes = failures_of(rows, names) + list(notes_of(part, labels, options._replace(speedups=True)))
-    headers = [["Pipeline, torch, variant"], [options.unit], *map(list, headers)]
+    headers = [["Pipeline, torch, variant"], [options.unit], *headers]
     return Table(f"{heading_of(part, gpu, batch_size, labels)}, extended", headers, body, footnotes, notes)
 
 
-def failures_of(rows, names):
+def failures_of(rows: Iterable[Row], names: Names) -> list[str]:
     """A sentence for every cell that failed otherwise than by a compile error, which has one already."""
     return [
         f"{names.stage(row)}, {label_of(names.labels, 'variants', row['variant'])}: {row['detail']}"
@@ -116,7 +130,7 @@ def failures_of(rows, names):
     ]
 
 
-def build_all_extended(summary, labels, options=DEFAULT):
-    """{(gpu, batch_size): Table} of every extended table of the dataset."""
+def build_all_extended(summary: pd.DataFrame, labels: Labels, options: TableOptions = DEFAULT) -> dict[TableKey, Table]:
+    """Every extended table of the dataset."""
     parts = dict(list(summary.groupby(["gpu", "batch_size"], sort=False)))
     return {key: build_extended(parts[key], *key, labels, options) for key in table_keys(summary)}

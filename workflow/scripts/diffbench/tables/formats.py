@@ -13,8 +13,8 @@ from diffbench.catalogue.labels import escape, escape_line
 class Cell(NamedTuple):
     """One cell: a text a stage, the numbers of its footnotes, whether it is the best of its row."""
 
-    texts: list
-    footnotes: list = []
+    texts: list[str]
+    footnotes: list[int] = []
     bold: bool = False
 
 
@@ -22,16 +22,16 @@ class Table(NamedTuple):
     """A table as plain text: a header is a list of lines, `rows` hold a label and Cells, footnotes and notes sentences."""
 
     heading: str
-    headers: list
-    rows: list
-    footnotes: list
-    notes: list
+    headers: list[list[str]]
+    rows: list[tuple[str, list[Cell]]]
+    footnotes: list[str]
+    notes: list[str]
 
 
-def to_markdown(table):
+def to_markdown(table: Table) -> str:
     """The table in the form of the published page, with its heading, footnotes and notes."""
 
-    def print_cell(cell):
+    def print_cell(cell: Cell) -> str:
         text = " / <br>".join(map(escape, cell.texts)) + "".join(f" <sup>{number}</sup>" for number in cell.footnotes)
         return f"**{text}**" if cell.bold else text
 
@@ -46,20 +46,20 @@ def to_markdown(table):
     return "\n\n".join([*blocks, *map(escape_note, table.notes)]) + "\n"
 
 
-def mark_only(label):
+def mark_only(label: str) -> str:
     """A row's label, escaped, but for the page's own mark at its end (`IF *`)."""
     return escape(label[:-2]) + label[-2:] if label.endswith(" *") else escape(label)
 
 
-def escape_note(note):
+def escape_note(note: str) -> str:
     """A sentence, escaped, but for the mark that it begins with."""
     return note[:2] + escape_line(note[2:]) if note.startswith("* ") else escape_line(note)
 
 
-def to_html(table):
+def to_html(table: Table) -> str:
     """The table as an HTML fragment."""
 
-    def print_cell(cell):
+    def print_cell(cell: Cell) -> str:
         text = " /<br>".join(map(html.escape, cell.texts)) + "".join(
             f" <sup>{number}</sup>" for number in cell.footnotes
         )
@@ -78,7 +78,7 @@ def to_html(table):
     )
 
 
-def to_csv(table):
+def to_csv(table: Table) -> str:
     """The table as CSV: headers and cells in one line each; footnotes as [1]. Heading and notes are left out."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,7 +1,10 @@
 """How long each phase of the runs of a committed dataset took: minutes.csv, which sessions on a GPU write."""
 
-from diffbench.catalogue.labels import label_of
+import pandas as pd
+
+from diffbench.catalogue.labels import Labels, label_of
 from diffbench.data.csv_text import check_numbers, read_table
+from diffbench.data.types import AnyPath
 from diffbench.vocabulary.columns import MINUTE_COLUMNS, PHASES
 from diffbench.vocabulary.sizes import sized
 
@@ -15,18 +18,18 @@ NOTES = [
 ]
 
 
-def read_minutes(path):
+def read_minutes(path: AnyPath) -> pd.DataFrame:
     """The rows of a minutes.csv, times as numbers. Raises ReportError for another file."""
     remedy = "take it from the session's archive again"
     return sized(check_numbers(path, read_table(path, "minutes", MINUTE_COLUMNS, remedy), TIMES, remedy))
 
 
-def build_minutes(minutes, labels):
+def build_minutes(minutes: pd.DataFrame, labels: Labels) -> Table:
     """The Table of the phases: a row for round 1 of each cell, which finds an empty compiler cache, and one for later rounds."""
     headers = [["Pipeline, variant"], ["rounds"], ["all"], *([phase] for phase in PHASES)]
     later, rows = minutes["round"] != "1", []
     for (pipeline, batch_size, variant, is_later), part in minutes.groupby([*GROUP, later], sort=False):
-        name = f"{label_of(labels, 'pipelines', pipeline)}, {label_of(labels, 'variants', variant)}"
+        name = f"{label_of(labels, 'pipelines', str(pipeline))}, {label_of(labels, 'variants', str(variant))}"
         name += f", batch size {batch_size}" * (minutes["batch_size"].nunique() > 1)
         rounds = "later" if is_later else "first"
         times = [f"{value:.1f}" for value in part[TIMES].mean()]

@@ -1,8 +1,11 @@
 """The sentences below a table: reasons, warnings, means, what was compared under which conditions, what was measured on what."""
 
-import numpy as np
+from collections.abc import Iterable, Iterator
 
-from diffbench.catalogue.labels import label_of, notes_on
+import numpy as np
+import pandas as pd
+
+from diffbench.catalogue.labels import Labels, label_of, notes_on
 from diffbench.data.rows import records
 from diffbench.statistics.build_differences import differences_of, releases_of
 from diffbench.statistics.intervals import is_useful
@@ -14,13 +17,14 @@ from diffbench.vocabulary.thresholds import MOST_ROUNDS
 from diffbench.vocabulary.units import IMAGES, ITERATIONS, UNITS
 
 from .column_names import NAMED, Names
+from .table_options import TableOptions
 
 SCALES = {"tiny": "miniature architectures", "full": "full-scale architectures"}
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
 MOST_NAMED = 8  # cells in one sentence
 
 
-def notes_of(part, labels, options):
+def notes_of(part: pd.DataFrame, labels: Labels, options: TableOptions) -> Iterator[str]:
     """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
     names = Names(part, labels)
     broken = part[(part["status"] == COMPILE_ERROR.name) & part["detail"].astype(bool)]
@@ -48,49 +52,49 @@ def notes_of(part, labels, options):
         yield unit_of_page(part, options.unit)
 
 
-def capitalized(unit):
+def capitalized(unit: str) -> str:
     """The unit's words as a sentence begins with them."""
     words = UNITS[unit].words
     return words[0].upper() + words[1:]
 
 
-def unit_of_page(part, unit):
+def unit_of_page(part: pd.DataFrame, unit: str) -> str:
     """The unit of published rates, which have no provenance; a page prints slow ones as seconds: `2.34s`."""
     seconds = unit == ITERATIONS and part.loc[part["status"] == "ok", "text"].str.endswith("s").any()
     return capitalized(unit) + "; with s behind it: seconds per iteration" * bool(seconds) + "."
 
 
-def warnings_of(part, names):
+def warnings_of(part: pd.DataFrame, names: Names) -> Iterator[str]:
     """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
     for row in records(part.loc[part["fidelity"] == DIFFERENT, [*NAMED, "psnr_db"]]):
         of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
         yield f"{OTHER_IMAGE} {names.cell(row)}: the image is not the baseline's{of}."
 
 
-def other_unit_notes(part, unit):
+def other_unit_notes(part: pd.DataFrame, unit: str) -> Iterator[str]:
     """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
     units = part.loc[part["speedup"].notna() & (part["speedup"] != 1), "speedup_unit"]
     if UNITS[unit].column == UNITS[IMAGES].column and (units != IMAGES).any():
         yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
 
 
-def per_image_notes(part, labels):
+def per_image_notes(part: pd.DataFrame, labels: Labels) -> Iterator[str]:
     """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
     place = ["gpu", "batch_size", "pipeline", "stage"]
     rows = records(part.loc[part["speedup"].notna(), [*place, "variant", "iterations", "speedup_unit"]])
     steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != IMAGES}
-    variants = {}
+    variants: dict[str, list[str]] = {}
     for row in rows:
         if unit_of(row) == IMAGES:
             base = steps.get(tuple(row[axis] for axis in place))
             counts = variants.setdefault(label_of(labels, "variants", row["variant"]), [])
             counts += [f"{steps_of(row)} and {base}"] if steps_of(row) and base else []
     for name, counts in variants.items():
-        told = f" ({'; '.join(dict.fromkeys(counts))})" if counts else ""
-        yield f"Speed-ups of {name} are per image: step counts differ{told}."
+        steps_of_pairs = f" ({'; '.join(dict.fromkeys(counts))})" if counts else ""
+        yield f"Speed-ups of {name} are per image: step counts differ{steps_of_pairs}."
 
 
-def mean_speedups(part, names):
+def mean_speedups(part: pd.DataFrame, names: Names) -> Iterator[str]:
     """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages, in every column the same
     pipelines."""
     columns, pipelines = common_pipelines(part)
@@ -108,7 +112,7 @@ def mean_speedups(part, names):
         yield f"Geometric mean over {counted}, {column}: {mean:.2f}x{mean_rates(mean, rows)}.{warning}"
 
 
-def mean_rates(mean, rows):
+def mean_rates(mean: float, rows: pd.DataFrame) -> str:
     """` (20 to 28.6 it/s)`: the geometric means of the baseline's rates and of the column's; empty where units differ."""
     units = {unit_of(row) for row in records(rows[["speedup_unit"]])}
     if len(units) > 1:
@@ -118,7 +122,7 @@ def mean_rates(mean, rows):
     return f" ({rate / mean:.3g} to {rate:.3g} {unit})"
 
 
-def advice_of(part, names):
+def advice_of(part: pd.DataFrame, names: Names) -> Iterator[str]:
     """A sentence that says how many rounds would settle each speed-up that is unclear."""
     unclear = part.loc[part["verdict"] == "unclear", [*NAMED, "rounds_needed"]]
     advice = [
@@ -130,7 +134,7 @@ def advice_of(part, names):
         yield f"Unclear: the interval contains 1; estimate of the rounds that would settle it: {'; '.join(advice)}."
 
 
-def single_rounds(measured, names):
+def single_rounds(measured: pd.DataFrame, names: Names) -> Iterator[str]:
     """A sentence that names what has one round, and so no interval, where others have more: pipelines, or some cells of one."""
     measured = measured[measured["status"] == "ok"]
     single = measured["rounds"] == 1
@@ -138,36 +142,36 @@ def single_rounds(measured, names):
         return
     whole = single.groupby(measured["pipeline"]).all()
     one = measured[single]
-    told = [
+    single_names = [
         label_of(names.labels, "pipelines", row["pipeline"]) if whole[row["pipeline"]] else names.cell(row)
         for row in records(one[NAMED])
     ]
-    told = list(dict.fromkeys(told))
-    more = f"; {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+    single_names = list(dict.fromkeys(single_names))
+    more = f"; {len(single_names) - MOST_NAMED} more" if len(single_names) > MOST_NAMED else ""
     dates = listed(sorted(one["measured_on"]))
     dated = "" if dates == listed(sorted(measured["measured_on"])) else f" (measured {dates})"
-    yield f"One round, so no interval: {'; '.join(told[:MOST_NAMED])}{more}{dated}."
+    yield f"One round, so no interval: {'; '.join(single_names[:MOST_NAMED])}{more}{dated}."
 
 
-def condition_notes(part, names):
+def condition_notes(part: pd.DataFrame, names: Names) -> Iterator[str]:
     """A sentence for each difference of conditions between cells and their baselines, with the cells that have it."""
     compared = (part["speedup"].notna() & (part["speedup"] != 1)).sum()
-    found = {}
+    found: dict[str, list[str]] = {}
     for row in records(part.loc[part["differences"].astype(bool), [*NAMED, "differences"]]):
         found.setdefault(row["differences"], []).append(names.cell(row))
     for text, cells in found.items():
         more = f"; {len(cells) - MOST_NAMED} more" if len(cells) > MOST_NAMED else ""
-        told = "every speed-up" if len(cells) == compared > 1 else "; ".join(cells[:MOST_NAMED]) + more
-        yield f"Measured under other conditions than the baseline ({told}): {text}."
+        which = "every speed-up" if len(cells) == compared > 1 else "; ".join(cells[:MOST_NAMED]) + more
+        yield f"Measured under other conditions than the baseline ({which}): {text}."
 
 
-def listed(values):
+def listed(values: Iterable[object]) -> str:
     """The different values, joined: `a; b`."""
     parts = [part for value in values for part in str(value).split("; ") if part]
     return "; ".join(dict.fromkeys(parts))
 
 
-def provenance_of(measured, unit=ITERATIONS):
+def provenance_of(measured: pd.DataFrame, unit: str = ITERATIONS) -> str:
     """One sentence: unit, rounds, device, releases, dtype, scale, weights and dates of the rows."""
     rounds = measured.loc[measured["status"] == "ok", "rounds"]
     counted = "no round" if rounds.empty else f"{rounds.min()} round{'s' if rounds.max() > 1 else ''}"
@@ -184,7 +188,7 @@ def provenance_of(measured, unit=ITERATIONS):
     )
 
 
-def describe_intervals(measured):
+def describe_intervals(measured: pd.DataFrame) -> str:
     """How wide the 95% intervals of the rates are; of those too wide to be useful, that their rounds are too few.
 
     Nothing where one round alone has no interval.

@@ -2,9 +2,12 @@
 
 import html
 
-from diffbench.statistics.build_differences import different
+import pandas as pd
 
-from .formats import to_html
+from diffbench.statistics.build_differences import different
+from diffbench.statistics.published import About
+
+from .formats import Table, to_html
 
 UNKNOWN, NONE = "unknown", "none"
 VERSIONS = {  # as printed: column of a summary
@@ -28,7 +31,7 @@ pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; }
 """
 
 
-def to_page(title, body):
+def to_page(title: str, body: str) -> str:
     """A whole page, which loads nothing; `body` is HTML, `title` a text."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -36,18 +39,18 @@ def to_page(title, body):
     )
 
 
-def table_page(table, about=None):
+def table_page(table: Table, about: About | None = None) -> str:
     """The page of a Table; `about` ends it with its source."""
     source = f"<p>Source: {html.escape(about['source'])}.</p>\n" if about else ""
     return to_page(table.heading, to_html(table) + source)
 
 
-def environment_page(summary, torch, record=None):
+def environment_page(summary: pd.DataFrame, torch: str, record: str | None = None) -> str:
     """The page of a torch build: the versions that its measurements recorded and, with the text `record`, every package."""
     rows = summary[summary["torch"] == torch]
     recorded = bool(different(rows["torch_version"]))
 
-    def print_versions(name, column):
+    def print_versions(name: str, column: str) -> str:
         # a torch build for the CPU has no CUDA
         absent = NONE if recorded and name == "CUDA" else UNKNOWN
         return html.escape(" and ".join(different(rows[column])) or absent)

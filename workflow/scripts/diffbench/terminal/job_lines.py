@@ -9,8 +9,13 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
+
+from .estimate import Run
+from .progress import Progress
 
 NOISE = (LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS, LogEvent.GROUP_INFO)
 NOISE_TEXT = "Select jobs to execute..."  # a message without event
@@ -18,7 +23,7 @@ PERIOD_S = 1.0  # of the live line
 MEASURING = "measure"  # the rule whose jobs are runs
 
 
-def is_terminal(stream):
+def is_terminal(stream: TextIO) -> bool:
     """Whether a line on it can be replaced."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
@@ -26,18 +31,21 @@ def is_terminal(stream):
 class Display(logging.Handler):
     """A handler of Snakemake's log that prints to the stream of another one, from which it takes what it prints itself."""
 
-    def __init__(self, handler, progress, intro):
+    lock: threading.RLock
+
+    def __init__(self, handler: logging.StreamHandler, progress: Progress | None, intro: Sequence[str] | None) -> None:
         """`handler`: Snakemake's, of the terminal; `progress`: a Progress, or None if nothing is to be measured; `intro`: lines
         above the table."""
         super().__init__()
         self.stream, self.progress, self.intro = handler.stream, progress, intro
-        self.runs, self.ended = {}, threading.Event()  # by job: what runs
+        self.runs: dict[Any, Run] = {}  # by job: what runs
+        self.ended = threading.Event()
         self.live = progress is not None and is_terminal(self.stream)
         handler.addFilter(self.passes)
         if self.live:
             threading.Thread(target=self.refresh, daemon=True).start()
 
-    def passes(self, record):
+    def passes(self, record: logging.LogRecord) -> bool:
         """Whether Snakemake prints the record itself; if so, it finds an empty line."""
         if getattr(record, "event", None) in NOISE or str(record.msg).startswith(NOISE_TEXT):
             return False
@@ -45,7 +53,7 @@ class Display(logging.Handler):
             self.erase()
         return True
 
-    def emit(self, record):
+    def emit(self, record: Any) -> None:
         """Print what has become of a job."""
         try:
             event = getattr(record, "event", None)
@@ -54,12 +62,12 @@ class Display(logging.Handler):
             elif event == LogEvent.JOB_FINISHED:
                 if record.job_id in self.runs:
                     self.finish(self.runs.pop(record.job_id))
-            elif event == LogEvent.JOB_ERROR and record.jobid in self.runs:
+            elif event == LogEvent.JOB_ERROR and record.jobid in self.runs and self.progress:
                 self.progress.fail(self.runs.pop(record.jobid))
         except Exception:  # as logging does it: what is printed must not stop what is measured
             self.handleError(record)
 
-    def begin(self, record):
+    def begin(self, record: Any) -> None:
         """A job starts; the first run has the table's header above it."""
         if record.rule_name != MEASURING or self.progress is None:
             self.print(*filter(None, [record.rule_msg]))
@@ -72,47 +80,49 @@ class Display(logging.Handler):
         self.progress.start(run, time.monotonic())
         self.draw()
 
-    def finish(self, run):
+    def finish(self, run: Run) -> None:
         """A run ends; on a terminal why it failed takes no second line."""
+        if self.progress is None:
+            return
         width = shutil.get_terminal_size().columns if self.live else None
         self.print(*(line[:width] for line in self.progress.finish(run, time.monotonic())))
         if not self.progress.open:
             self.print("")
 
-    def print(self, *lines):
+    def print(self, *lines: str) -> None:
         """Print lines above the live line."""
         self.erase()
         self.stream.write("".join(f"{line}\n" for line in lines))
         self.stream.flush()
         self.draw()
 
-    def draw(self):
+    def draw(self) -> None:
         """Write the live line, and put the cursor in the empty line above it: what others print fills that one."""
-        text = self.progress.now(time.monotonic()) if self.live and not self.ended.is_set() else ""
+        text = self.progress.now(time.monotonic()) if self.live and self.progress and not self.ended.is_set() else ""
         if text:
             width = shutil.get_terminal_size().columns
             self.stream.write(f"\r\033[J\n{text[: width - 1]}\r\033[A")
             self.stream.flush()
 
-    def erase(self):
+    def erase(self) -> None:
         """Remove the live line."""
         if self.live:
             self.stream.write("\r\033[J")
             self.stream.flush()
 
-    def refresh(self):
+    def refresh(self) -> None:
         """Write the live line again each second until the end."""
         while not self.ended.wait(PERIOD_S):
             with self.lock:
                 self.draw()
 
-    def describe(self):
+    def describe(self) -> str:
         """How many runs are measured, if not all are; nothing otherwise."""
         if self.progress is None or not self.progress.open:
             return ""
         return f"{self.progress.done} of {self.progress.total} runs are measured; start again to go on"
 
-    def close(self):
+    def close(self) -> None:
         """The end: no live line."""
         if not self.ended.is_set():
             self.ended.set()
@@ -122,10 +132,10 @@ class Display(logging.Handler):
         super().close()
 
 
-def show(logger, progress, intro):
+def show(logger: logging.Logger, progress: Progress | None, intro: Sequence[str]) -> Display | None:
     """Show a workflow's progress in the place of Snakemake's own blocks, unless another plugin writes to the terminal."""
     for handler in list(logger.handlers):
-        if handler.name == "DefaultStreamHandler":
+        if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
             display = Display(handler, progress, intro)
             logger.addHandler(display)
             return display

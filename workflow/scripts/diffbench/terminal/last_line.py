@@ -9,12 +9,17 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable, Sequence
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from diffbench.data.types import AnyPath
 from diffbench.system.printing import lossy
 from diffbench.system.program_start import handle
 
+from .job_lines import Display
 from .reasons import ERROR, LENGTH, describe_exception, describe_program, describe_submitted, last_line, with_log
 
 HIDDEN = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
@@ -34,7 +39,14 @@ PATIENCE_S = 10  # for which an interrupt that is repeated does nothing
 SEVERAL = "{count} jobs failed, for the reasons above"
 
 
-def find_log(logger):
+class Failure(NamedTuple):
+    """An exception that Snakemake logs: the name of its class and its text."""
+
+    name: str
+    text: str
+
+
+def find_log(logger: logging.Logger) -> str | None:
     """The path of Snakemake's log file, from the current folder if it is in it; none with --quiet or in a dry run."""
     names = [getattr(handler, "baseFilename", None) for handler in logger.handlers]
     path = next(filter(None, names), None)
@@ -44,42 +56,51 @@ def find_log(logger):
 class Ending(logging.Handler):
     """A handler of Snakemake's log that collects what fails, and prints it once all else is printed."""
 
-    def __init__(self, logger, handler, verbose=False, main=True, rules=list):
+    def __init__(
+        self,
+        logger: logging.Logger,
+        handler: Any,
+        verbose: bool = False,
+        main: bool = True,
+        rules: Callable[[], Sequence[str]] = list,
+    ) -> None:
         """`handler`: Snakemake's, of the terminal; `verbose`: it prints its own messages too; `main`: this process is no job of
         another, which prints in its place; `rules`: gives the names of all rules."""
         super().__init__()
         self.logger, self.stream, self.main, self.rules = logger, handler.stream, main, rules
         self.since, self.log = time.time(), find_log(logger)
-        self.display, self.at_once = None, False  # see `attach`
-        self.open, self.failed = [], {}  # (name, text) of exceptions; by job: the line for its failure
+        self.display: Display | None = None
+        self.at_once = False  # see `attach`
+        self.open: list[Failure] = []  # exceptions that no job's failure has taken yet
+        self.failed: dict[Any, str] = {}  # by job: the line for its failure
         self.interrupted, self.ended = False, False
         if not verbose:
             handler.addFilter(self.passes)
 
-    def attach(self, display, at_once):
+    def attach(self, display: Display | None, at_once: bool) -> None:
         """Have what is shown while jobs run: a terminal.Display or None; `at_once`: print a failure when it happens."""
         self.display, self.at_once = display, at_once
 
-    def passes(self, record):
+    def passes(self, record: logging.LogRecord) -> bool:
         """Whether Snakemake prints the record itself."""
         text = str(record.msg)
         if getattr(record, "event", None) in HIDDEN or text.startswith(HIDDEN_TEXTS):
             return False
         return not (text.startswith(HIDDEN_AT_THE_END) and (self.failed or self.open or self.interrupted))
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         """Take note of what fails, and of what goes well in the end."""
         try:
             self.collect(record)
         except Exception:  # as logging does it
             self.handleError(record)
 
-    def collect(self, record):
+    def collect(self, record: Any) -> None:
         """What a record says of failures."""
         event, text = getattr(record, "event", None), str(record.msg)
         self.interrupted |= text.startswith(STOPPED)
         if event == LogEvent.ERROR and UNFINISHED not in text:
-            self.open.append((record.exception, text))
+            self.open.append(Failure(record.exception, text))
         elif event == LogEvent.JOB_FINISHED:
             self.failed.pop(record.job_id, None)
         elif event == LogEvent.JOB_ERROR and not self.interrupted:
@@ -87,7 +108,7 @@ class Ending(logging.Handler):
             if self.at_once:
                 self.print(line)
 
-    def describe_job(self, record):
+    def describe_job(self, record: Any) -> str:
         """The line for a job that failed: its program's own reason, Snakemake's, or how the program ended."""
         ends = [(log, last_line(log, self.since)) for log in dict.fromkeys(record.log)]
         name, text = self.take(record.shellcmd)
@@ -104,14 +125,14 @@ class Ending(logging.Handler):
             write_line(record.log[0], with_log(reason, None))  # where the main process looks for it
         return with_log(f"{reason}; {line}" if line else reason, log)
 
-    def take(self, command):
+    def take(self, command: str | None) -> Failure:
         """The exception that Snakemake printed for a job, by its shell command: several jobs may fail at the same time."""
-        found = next((error for error in self.open if command and command in error[1]), None)
-        found = found or (self.open[-1] if self.open else ("", ""))
+        found = next((error for error in self.open if command and command in error.text), None)
+        found = found or (self.open[-1] if self.open else Failure("", ""))
         self.open = [error for error in self.open if error is not found]
         return found
 
-    def lines(self):
+    def lines(self) -> list[str]:
         """What to print at the end."""
         jobs = list(dict.fromkeys(self.failed.values()))
         errors = [describe_exception(name, text, self.rules()) for name, text in self.open if CALLED not in text]
@@ -123,7 +144,7 @@ class Ending(logging.Handler):
             lines.append(with_log(SEVERAL.format(count=len(self.failed)), self.log))
         return [*filter(None, [progress]), *lines]
 
-    def print(self, *lines):
+    def print(self, *lines: str) -> None:
         """Print lines above the live line, if there is one."""
         if self.display:
             self.display.print(*lines)
@@ -131,7 +152,7 @@ class Ending(logging.Handler):
             self.stream.write("".join(f"{line}\n" for line in lines))
             self.stream.flush()
 
-    def close(self):
+    def close(self) -> None:
         """The end: why, last."""
         if not self.ended:
             self.ended = True
@@ -142,7 +163,7 @@ class Ending(logging.Handler):
                 self.shorten_exit(sys.exc_info()[1])
         super().close()
 
-    def shorten_exit(self, error):
+    def shorten_exit(self, error: BaseException | None) -> None:
         """Shorten the text that Python prints after this, if the rules are left by sys.exit(text); the log has the whole one."""
         if isinstance(error, SystemExit) and isinstance(error.code, str) and len(error.code) > LENGTH:
             if self.log:
@@ -150,13 +171,13 @@ class Ending(logging.Handler):
             error.code = with_log(error.code, self.log)
 
 
-def write_line(log, line):
+def write_line(log: AnyPath, line: str) -> None:
     """Add a line to a log."""
     with open(log, "a", encoding="utf-8", errors="replace") as file:
         file.write(f"{line}\n")
 
 
-def hide_interrupt(kind, error, traceback):
+def hide_interrupt(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """A hook for what nobody catches: Ctrl-C is no error with a traceback, and nothing that Python says of what it left half
     done follows."""
     if issubclass(kind, KeyboardInterrupt):
@@ -171,27 +192,27 @@ class Interrupts:
     """A handler of signals: each interrupts Snakemake, which then removes its lock. A terminal sends its signals to the jobs as
     well. One that is sent again while they end would interrupt the end itself: for a while it does nothing."""
 
-    def __init__(self):
-        self.since_s = None  # of the last one that did something
+    def __init__(self) -> None:
+        self.since_s: float | None = None  # of the last one that did something
 
-    def __call__(self, number, frame):
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.since_s is None or time.monotonic() >= self.since_s + PATIENCE_S:
             self.since_s = time.monotonic()
             raise KeyboardInterrupt
 
 
-def interruptible():
+def interruptible() -> None:
     """Have a signal that asks Snakemake to end, such as that of a terminal that closes, interrupt it as Ctrl-C does. SIGTERM does
     so only until jobs start: from then on Snakemake lets those that run finish."""
     if threading.current_thread() is threading.main_thread():  # no other may handle signals
         handle(Interrupts())
 
 
-def watch(logger, verbose, main, rules):
+def watch(logger: logging.Logger, verbose: bool, main: bool, rules: Callable[[], Sequence[str]]) -> Ending | None:
     """Have the reason printed last; the Ending, or None where another plugin writes to the terminal."""
     sys.excepthook = hide_interrupt
     for handler in list(logger.handlers):
-        if handler.name == "DefaultStreamHandler":
+        if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
             handler.stream = lossy(handler.stream or sys.stderr)  # none: it was closed when Snakemake started
             ending = Ending(logger, handler, verbose, main, rules)
             logger.addHandler(ending)

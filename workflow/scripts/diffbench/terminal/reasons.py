@@ -1,11 +1,15 @@
 """Why Snakemake ends, in one line. Its own messages take up to thousands of characters; its log file has them whole."""
 
 import builtins
-import difflib
 import re
 import shlex
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from diffbench.data.types import AnyPath
+from diffbench.vocabulary.errors import find_near
 
 LENGTH = 200  # of the last line, without the path of a log
 CLOCK_SLACK_S = 2  # a file's time is in ticks of the kernel, or of a file server whose clock is late
@@ -33,7 +37,14 @@ LIBRARY = re.compile(r"/lib/python3\.\d+/")  # of whatever Python: jobs have oth
 OWN = re.compile(r"\b(?:DiffbenchError|ReportError|SetupError): *(.+)")
 
 
-def shorten(text, limit=LENGTH):
+class ProgramExit(NamedTuple):
+    """How a program that failed ended: its exit code, or the name of the signal that ended it; None each if unknown."""
+
+    code: str | None
+    signal_name: str | None
+
+
+def shorten(text: object, limit: int = LENGTH) -> str:
     """The text as one line of at most `limit` characters: what is wrong is at its start, what to do at its end."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     if len(line) <= limit:
@@ -42,13 +53,13 @@ def shorten(text, limit=LENGTH):
     return f"{line[: limit - end - 3]} … {line[-end:]}"
 
 
-def with_log(reason, log):
+def with_log(reason: str, log: AnyPath | None) -> str:
     """The line for a reason, with the log that has more, if there is one."""
     text = ERROR + shorten(reason.removeprefix(ERROR), LENGTH - len(ERROR))
     return f"{text} (log: {log})" if log else text
 
 
-def last_line(path, since):
+def last_line(path: AnyPath, since: float) -> str:
     """The last line of a log that was written after `since` (seconds since the epoch); nothing if there is none."""
     try:
         path = Path(path)
@@ -59,29 +70,29 @@ def last_line(path, since):
         return ""
 
 
-def describe_exit(text):
-    """(exit code, name of the signal) of a program that failed; None for what Snakemake's message does not say."""
+def describe_exit(text: str) -> ProgramExit:
+    """How a program that failed ended, by Snakemake's message."""
     code = re.search(r"non-zero exit status (\d+)", text)
     died = re.search(r"died with <Signals\.(\w+)", text)
     if died:
-        return None, died[1]
+        return ProgramExit(None, died[1])
     if code and int(code[1]) > 128 and int(code[1]) - 128 in set(signal.Signals):  # as a shell says it
-        return None, signal.Signals(int(code[1]) - 128).name
-    return (code and code[1]), None
+        return ProgramExit(None, signal.Signals(int(code[1]) - 128).name)
+    return ProgramExit(code[1] if code else None, None)
 
 
-def describe_submitted(text):
+def describe_submitted(text: str) -> str:
     """What a cluster says of a job that failed, without what Snakemake's plugins add to each."""
     return text.partition("For further error details see")[0].strip()
 
 
-def describe_program(rule, text):
+def describe_program(rule: str, text: str) -> str:
     """The line for a rule whose program ended without a reason of its own; `text`: Snakemake's message."""
     code, name = describe_exit(text)
     return CRASHED.format(rule=rule, signal=name) if name else FAILED.format(rule=rule, code=code or "other than 0")
 
 
-def describe_exception(name, text, rules=()):
+def describe_exception(name: str, text: str, rules: Sequence[str] = ()) -> str:
     """The line for an exception of class `name` that Snakemake prints as `text`; `rules`: the names of all rules."""
     own = OWN.search(text)
     if own:
@@ -98,8 +109,8 @@ def describe_exception(name, text, rules=()):
     unknown = re.search(r"No rule to produce (\S+) \(|There is no rule named (\S+)\.", text)
     if unknown:
         target = unknown[1] or unknown[2]
-        near = difflib.get_close_matches(target, rules, n=1)
-        return UNKNOWN.format(name=target, near=f" did you mean {near[0]}?" if near else "")
+        near = find_near(target, rules)
+        return UNKNOWN.format(name=target, near=f" did you mean {near}?" if near else "")
     missing = re.search(r"Missing input files for rule (\S+):.*affected files:\s+(.*)", text, re.DOTALL)
     if missing:
         files = missing[2].split("\n")
@@ -107,7 +118,7 @@ def describe_exception(name, text, rules=()):
         return MISSING.format(rule=missing[1], file=files[0].strip(), more=more)
     future = re.search(r"Output .+ has older modification time \(.+?\) than input (.+?) \(\d", text)
     if future:
-        return FUTURE.format(file=future[1], folder=shlex.quote(str(folder_of_all(Path(future[1])))))
+        return FUTURE.format(file=future[1], folder=shlex.quote(folder_of_all(Path(future[1]))))
     nameless = re.search(r"getpwuid\(\): uid not found: (\d+)", text)
     if nameless:
         return NO_USER.format(number=nameless[1])
@@ -123,18 +134,18 @@ def describe_exception(name, text, rules=()):
     return describe_fault(name, text) if kind else describe_other(text)
 
 
-def folder_of_all(path):
+def folder_of_all(path: Path) -> str:
     """The folder that holds a file and its like: results/ of one in it, else the file's own."""
-    return path.parent if path.is_absolute() else path.parts[0]
+    return str(path.parent) if path.is_absolute() else path.parts[0]
 
 
-def describe_installer(output):
+def describe_installer(output: str) -> str:
     """Why conda failed: what pip, which it starts, says of an error, else its last line."""
     lines = list(filter(None, map(str.strip, output.splitlines())))
     return ([line for line in lines if line.startswith(PIP)] or lines or ["no message"])[-1].removeprefix(PIP)
 
 
-def describe_fault(name, text):
+def describe_fault(name: str, text: str) -> str:
     """`plan.smk, line 12: KeyError: 'gpu'; …`, of an exception that nobody raises on purpose; the place is the last of ours."""
     places = re.findall(r'\b[Ff]ile "([^"]+)", line (\d+)', text)
     own = [place for place in places if not is_library(place[0])]
@@ -143,12 +154,12 @@ def describe_fault(name, text):
     return (FAULT if own or not places else FOREIGN).format(what=what)
 
 
-def is_library(path):
+def is_library(path: str) -> bool:
     """Whether a file of a traceback is part of Python or of an installed package."""
     return path.startswith("<") or bool(LIBRARY.search(path)) or not PACKAGES.isdisjoint(Path(path).parts)
 
 
-def describe_other(text):
+def describe_other(text: str) -> str:
     """What a message of Snakemake's says, without its heading, its places in files and its tracebacks."""
     if "Traceback (most recent call last)" in text:
         return text.rstrip().rpartition("\n")[2].partition(": ")[2]

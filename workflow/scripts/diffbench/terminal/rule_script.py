@@ -3,8 +3,12 @@
 import os
 import sys
 import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
 
+from diffbench.data.types import AnyPath
 from diffbench.system.printing import print_anywhere
 from diffbench.vocabulary.errors import DiffbenchError, describe_missing, one_line
 
@@ -13,7 +17,16 @@ LIMIT = 2000  # characters of a reason in a log
 INTERRUPTED = 130  # exit code, as a shell has it
 
 
-def run_script(main, snakemake):
+class Snakemake(Protocol):
+    """What Snakemake gives a rule's script: the files and params of a job, by their numbers and names."""
+
+    input: Any
+    output: Any
+    params: Any
+    log: Any
+
+
+def run_script(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
     """Run a script's `main(snakemake)`; see `end`."""
     print_anywhere()
     try:
@@ -23,7 +36,7 @@ def run_script(main, snakemake):
         sys.exit(end(error, snakemake))
 
 
-def end(error, snakemake):
+def end(error: BaseException, snakemake: Snakemake) -> int:
     """Write why a script ends as the last line of its rule's log, if it has one: Snakemake's process prints it from there.
     Returns the exit code. The traceback of what no code raises on purpose is in the log, too."""
     if isinstance(error, KeyboardInterrupt):
@@ -44,14 +57,14 @@ def end(error, snakemake):
     return 1
 
 
-def remove(paths):
+def remove(paths: Iterable[AnyPath]) -> None:
     """Remove those of the paths that are files."""
     for path in map(Path, paths):
         if path.is_file():
             path.unlink()
 
 
-def describe(error):
+def describe(error: BaseException) -> str:
     """One line: an error's own text, an OSError's file and reason, what package is missing, or the place of a fault."""
     if isinstance(error, ModuleNotFoundError):
         return describe_missing((error.name or "a package").partition(".")[0], sys.executable)
@@ -62,7 +75,7 @@ def describe(error):
     return FAULT.format(place=place_of(error), kind=type(error).__name__, text=one_line(error))
 
 
-def place_of(error):
+def place_of(error: BaseException) -> str:
     """The file and line that an exception comes from: the last that are ours."""
     own = Path(__file__).resolve().parents[2]
     frames = traceback.extract_tb(error.__traceback__)
@@ -71,10 +84,10 @@ def place_of(error):
     return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 
-def hook(snakemake):
+def hook(snakemake: Snakemake) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
     """A hook for what is raised outside `run_script`, while a script's imports run."""
 
-    def end_script(kind, error, trace):
+    def end_script(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sys.exit(end(error.with_traceback(trace), snakemake))
 
     return end_script
