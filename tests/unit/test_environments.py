@@ -26,7 +26,7 @@ from diffbench.catalogue.yaml_file import read_yaml
 from diffbench.commands import environment as command
 from diffbench.commands.environment import check_installed
 from diffbench.commands.pin_environments import is_of_cuda, packages_of, preferences, refresh_nightly, resolve
-from diffbench.libraries.versions import LIBRARIES, libraries_of
+from diffbench.mechanisms.registry import LIBRARIES, libraries_of
 from diffbench.vocabulary.errors import DiffbenchError
 
 NAMES = environment_names(ROOT)

@@ -21,7 +21,7 @@ from diffbench.catalogue.environments import (
     read_environment,
 )
 from diffbench.catalogue.yaml_file import read_yaml
-from diffbench.libraries.versions import LIBRARIES
+from diffbench.mechanisms.registry import LIBRARIES
 from diffbench.system.printing import print_anywhere
 from diffbench.vocabulary.errors import DiffbenchError, one_line
 

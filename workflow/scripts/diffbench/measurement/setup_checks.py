@@ -5,7 +5,7 @@ import os
 from diffbench.catalogue.definition import recipe_of
 from diffbench.catalogue.devices import describe_gpu, describe_passed_over, resolve_auto
 from diffbench.catalogue.environments import INSTALLED, read_environment
-from diffbench.libraries.versions import libraries_of
+from diffbench.mechanisms.registry import libraries_of
 from diffbench.system.compiler_caches import default_folder, without_links
 from diffbench.system.environment_variables import check_refused, describe_ignored
 from diffbench.system.folders import check_cache, check_file, check_output, check_temporary
