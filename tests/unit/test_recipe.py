@@ -144,7 +144,7 @@ def test_other_pipelines_with_their_inputs(monkeypatch, tmp_path, pipeline, vari
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["regional"])
 def test_the_lines_make_what_was_measured_compiled(monkeypatch, variant):
-    paste_same(monkeypatch, "sd-txt2img", variant)
+    paste_same(monkeypatch, "sd-txt2img", variant, is_compiled=True)
 
 
 @pytest.mark.parametrize("variant", TRANSFORMER)

@@ -33,14 +33,13 @@ class Graph:
     def replay(self, leaves):
         """The output for other inputs of the same shapes; a copy, for the next replay overwrites it."""
         import torch
-        from torch.utils._pytree import tree_map
 
         for static, leaf in zip(self.inputs, leaves):
             if torch.is_tensor(static):
                 static.copy_(leaf)
         self.graph.replay()
         self.replays += 1
-        return tree_map(lambda leaf: leaf.clone() if torch.is_tensor(leaf) else leaf, self.output)
+        return torch.utils._pytree.tree_map(lambda leaf: leaf.clone() if torch.is_tensor(leaf) else leaf, self.output)
 
 
 def signature_of(leaves, structure):
