@@ -106,7 +106,8 @@ def test_backticks_of_different_paragraphs_are_no_pair(before):
         (
             "<!-- diffbench:begin -->\n",
             1,
-            "kind ''; expected one of table, extended, tables, figure, catalogue, comparison, minutes, mechanisms, cell",
+            "kind ''; expected one of table, extended, tables, figure, catalogue, comparison, minutes, "
+            "columns, statuses, mechanisms, cell",
         ),
         (
             "a\n\n{/* diffbench:begin table */}\n{/* diffbench:end */}\n",

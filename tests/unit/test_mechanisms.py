@@ -9,7 +9,7 @@ from diffbench.catalogue.definition import catalogue, recipe_of
 from diffbench.catalogue.schema_checks import check
 from diffbench.data.errors import ReportError
 from diffbench.documents.directives import Renderer
-from diffbench.documents.markers import update
+from diffbench.documents.filling import update
 from diffbench.libraries.releases import is_older
 from diffbench.mechanisms import quantization
 from diffbench.mechanisms.python_lines import Code

@@ -17,7 +17,6 @@ from diffbench.tables.cell_text import merge_stages, print_stage
 from diffbench.tables.comparison import NOTHING, render_comparison
 from diffbench.tables.extended import build_extended
 from diffbench.tables.formats import Table, to_markdown
-from diffbench.tables.mechanism_tables import COLUMNS, mechanism_table
 from diffbench.tables.minutes import build_minutes, read_minutes
 from diffbench.tables.notes import provenance_of
 from diffbench.tables.support import build_catalogue
@@ -28,6 +27,7 @@ from diffbench.vocabulary.sizes import NATIVE, unsized
 from diffbench.vocabulary.statuses import OUTSIDE
 
 from .markers import Marker
+from .mechanism_tables import COLUMNS, render_mechanisms
 from .vocabulary_tables import render_columns, render_statuses
 
 OPTIONS = {  # kind: (options it needs, options it may have)
@@ -92,7 +92,7 @@ class Renderer:
         if marker.kind == "statuses":
             return render_statuses()
         if marker.kind == "mechanisms":
-            return mechanism_table(nearest(marker.options["show"], list(COLUMNS), "show"))
+            return render_mechanisms(nearest(marker.options["show"], list(COLUMNS), "show"))
         name = nearest(marker.options["dataset"], list(self.datasets), "dataset")
         return getattr(self, marker.kind)(marker, *self.datasets[name])
 
