@@ -1,5 +1,7 @@
 """The datasets that come with the project: published ones in resources/published, committed ones in resources/measured."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from diffbench.vocabulary.errors import DiffbenchError, one_line
@@ -8,7 +10,7 @@ from diffbench.vocabulary.names import NAME
 from .definition import ROOT
 
 
-def find_datasets(root=ROOT):
+def find_datasets(root: str | Path = ROOT) -> tuple[list[str], list[str]]:
     """(names of the published datasets, names of the committed ones), each sorted.
 
     Raises DiffbenchError for a file whose name cannot be that of a dataset, and for a name that two of them have.

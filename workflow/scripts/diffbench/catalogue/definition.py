@@ -3,10 +3,14 @@
 Shared with the workflow, which must know the definition before a run starts, so it imports neither torch nor diffusers.
 """
 
+from __future__ import annotations
+
 import copy
 import hashlib
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from diffbench.mechanisms.registry import compiles, conflicts_of
 from diffbench.system.compiler_caches import SHARED
@@ -32,17 +36,17 @@ STOPPING = (  # keys of a config's `measurement`: when warm-up and calls end (st
 )
 
 
-def catalogue(kind, root=ROOT):
+def catalogue(kind: str, root: str | Path = ROOT) -> dict[str, Any]:
     """The catalogue config/<kind>.yaml: `pipelines`, `variants` or `gpus`."""
     return read_yaml(catalogue_path(kind, root))
 
 
-def catalogue_path(kind, root=ROOT):
+def catalogue_path(kind: str, root: str | Path = ROOT) -> Path:
     """Where a catalogue is."""
     return Path(root) / "config" / f"{kind}.yaml"
 
 
-def entry(kind, name, root=ROOT):
+def entry(kind: str, name: str, root: str | Path = ROOT) -> dict[str, Any]:
     """One entry of a catalogue. Raises DiffbenchError that lists the known names."""
     entries = shared_yaml(catalogue_path(kind, root))
     if name not in entries:
@@ -50,7 +54,7 @@ def entry(kind, name, root=ROOT):
     return copy.deepcopy(entries[name])
 
 
-def architecture(name, scale, root=ROOT):
+def architecture(name: str, scale: str, root: str | Path = ROOT) -> dict[str, Any]:
     """An architecture's description with its `base` merged in: components replace those of the base one by one."""
     own = read_yaml(Path(root) / "resources" / "architectures" / scale / f"{name}.yaml")
     base = own.pop("base", None)
@@ -65,26 +69,28 @@ def architecture(name, scale, root=ROOT):
     return merged
 
 
-def recipe_of(variant, root=ROOT):
+def recipe_of(variant: str, root: str | Path = ROOT) -> dict[str, Any]:
     """What a variant applies: its entry merged over the one that it names as `base`, less what it sets to null and what is only
     printed. Raises DiffbenchError for a base that is unknown or leads back to the variant."""
-    merged, seen = {}, []
-    while variant is not None:
-        if variant in seen:
+    merged: dict[str, Any] = {}
+    seen: list[str] = []
+    base: str | None = variant
+    while base is not None:
+        if base in seen:
             raise DiffbenchError(
-                f"config/variants.yaml: {seen[0]}: its bases lead back to {variant}; end them in one without base"
+                f"config/variants.yaml: {seen[0]}: its bases lead back to {base}; end them in one without base"
             )
-        seen.append(variant)
-        own = entry("variants", variant, root)
+        seen.append(base)
+        own = entry("variants", base, root)
         merged = {**own, **merged, "base": own.get("base")}
-        variant = own.get("base")
+        base = own.get("base")
     recipe = {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
     for one, other in conflicts_of(recipe):
         raise DiffbenchError(f"config/variants.yaml: {seen[0]}: {one} and {other} do not go together; name one of them")
     return recipe
 
 
-def default_stopping():
+def default_stopping() -> dict[str, Any]:
     """{key of STOPPING: value} of the default config, for who gives none on the command line. Raises DiffbenchError."""
     path = ROOT / "config" / "config.yaml"
     measurement = read_yaml(path).get("measurement") or {}
@@ -94,12 +100,12 @@ def default_stopping():
     return {key: measurement[key] for key in STOPPING}
 
 
-def option(key):
+def option(key: str) -> str:
     """The name of a setting on the command line."""
     return f"--{key.replace('_', '-')}"
 
 
-def check_limits(settings, place="", spell=str):
+def check_limits(settings: Mapping[str, Any], place: str = "", spell: Callable[[str], str] = str) -> None:
     """Raises DiffbenchError where a maximum is below its minimum. `place` is where the user has set them, `spell(key)` how."""
     for key in ("warmup_calls", "calls"):
         minimum, maximum = settings[key], settings[f"max_{key}"]
@@ -109,13 +115,23 @@ def check_limits(settings, place="", spell=str):
             )
 
 
-def measured_stages(pipeline, batch_size, root=ROOT):
+def measured_stages(pipeline: str, batch_size: int, root: str | Path = ROOT) -> dict[int, dict[str, Any]]:
     """{number: entry} of the stages that are measured at a batch size: above 1, those with `batched: false` are left out."""
     stages = enumerate(entry("pipelines", pipeline, root)["stages"], start=1)
     return {number: stage for number, stage in stages if batch_size == 1 or stage.get("batched", True)}
 
 
-def resolve(pipeline, batch_size, variant, weights, scale, settings=None, root=ROOT, size=NATIVE, cache=SHARED):
+def resolve(
+    pipeline: str,
+    batch_size: int,
+    variant: str,
+    weights: str,
+    scale: str,
+    settings: Mapping[str, Any] | None = None,
+    root: str | Path = ROOT,
+    size: str = NATIVE,
+    cache: str = SHARED,
+) -> dict[str, Any]:
     """Everything that decides what a run measures, as plain data.
 
     Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
@@ -166,18 +182,20 @@ def resolve(pipeline, batch_size, variant, weights, scale, settings=None, root=R
     }
 
 
-def needs_files(stage, weights):
+def needs_files(stage: Mapping[str, Any], weights: str) -> bool:
     """Whether a stage of the catalogue is made from files of its hub id: its weights, or its configuration."""
     return weights == "pretrained" or "architecture" not in stage
 
 
-def planned_digest(config, pipeline, batch_size, size, variant, root=ROOT):
+def planned_digest(
+    config: Mapping[str, Any], pipeline: str, batch_size: int, size: str, variant: str, root: str | Path = ROOT
+) -> str:
     """The definition hash that a config gives to a cell's pipeline, batch size, size and variant. Raises DiffbenchError."""
     settings = config["weights"], config["scale"], config["measurement"]
     return digest(resolve(pipeline, batch_size, variant, *settings, root, size, config.get("cache", SHARED)))
 
 
-def digest(definition):
+def digest(definition: Mapping[str, Any] | Sequence[Any]) -> str:
     """The first 12 hexadecimal digits of the SHA-256 of the definition."""
     canonical = json.dumps(definition, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

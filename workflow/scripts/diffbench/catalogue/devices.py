@@ -1,12 +1,15 @@
 """Which device a run is on and its label. Imports no torch: the device's lock (locking.py) is taken before torch is."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from diffbench.system.nvml import HIDDEN, visible_gpu
 from diffbench.system.threads import usable_cpus
@@ -20,7 +23,7 @@ NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # of PCI: the vendor, and the
 MEMORY_RANGE = (0.83, 1.02)  # of what is sold: drivers and ECC keep some of it (T4: 14.6 of 16 GiB)
 
 
-def cpu_name():
+def cpu_name() -> str:
     """The processor's name as Linux or macOS gives it (Apple's chips, whose GPU has no other), or the machine's architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -48,21 +51,21 @@ class Device(NamedTuple):
     driver_version: Optional[str] = None
 
     @property
-    def gpu_uuid(self):
+    def gpu_uuid(self) -> str | None:
         """The UUID of an NVIDIA GPU; None for another device."""
         return self.identity if self.identity.startswith(("GPU-", "MIG-")) else None
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Eight hexadecimal digits that differ between devices, also between those of two machines, and name none."""
         identity = self.gpu_uuid or f"{os.uname().nodename} {self.identity}"
         return hashlib.sha256(identity.encode()).hexdigest()[:8]
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """Variables that leave the measuring process this device alone, so that what is locked is what is measured."""
         return {"CUDA_VISIBLE_DEVICES": self.gpu_uuid} if self.gpu_uuid else {}
 
-    def columns(self):
+    def columns(self) -> dict[str, Any]:
         """The columns of a row that say which device and which host measured."""
         return {
             "host_cpu": cpu_name(),
@@ -72,7 +75,7 @@ class Device(NamedTuple):
         }
 
 
-def find_device(name, entry):
+def find_device(name: str, entry: Mapping[str, Any]) -> Device:
     """The Device that a run for gpu `name`, with such an entry in the catalogue, will use. Raises SetupError where a GPU is
     not there, or cannot be read: its lock would get another name, and two runs would measure side by side."""
     kind = entry.get("device", "cuda")
@@ -89,13 +92,13 @@ def find_device(name, entry):
     )
 
 
-def has_memory(entry, memory_mib):
+def has_memory(entry: Mapping[str, Any], memory_mib: float | None) -> bool:
     """Whether a device with so much memory (None: unknown) is what the entry says."""
     least, most = (share * 1024 * entry.get("memory_gib", 0) for share in MEMORY_RANGE)
     return memory_mib is None or not most or least <= memory_mib <= most
 
 
-def label_device(device_name, gpus, memory_mib=None):
+def label_device(device_name: str, gpus: Mapping[str, Any], memory_mib: float | None = None) -> str:
     """The first name in config/gpus.yaml whose pattern and memory fit the device, or a name made from the device's own."""
     for name, entry in gpus.items():
         if "pattern" in entry and re.search(entry["pattern"], device_name) and has_memory(entry, memory_mib):
@@ -104,7 +107,7 @@ def label_device(device_name, gpus, memory_mib=None):
     return slug if NAME.match(slug) else "GPU"
 
 
-def resolve_auto(root=ROOT):
+def resolve_auto(root: str | Path = ROOT) -> str:
     """The name of this machine's device: of its first visible NVIDIA GPU, else CPU.
 
     Raises SetupError where there is a GPU that cannot be read: it must not be taken for a CPU.
@@ -113,7 +116,7 @@ def resolve_auto(root=ROOT):
     return label_device(gpu.name, catalogue("gpus", root), gpu.memory_mib) if gpu else "CPU"
 
 
-def has_nvidia_card():
+def has_nvidia_card() -> bool:
     """Whether an NVIDIA GPU is on the PCI bus, with a driver or without."""
     for folder in PCI.glob("*"):
         try:
@@ -125,12 +128,12 @@ def has_nvidia_card():
     return False
 
 
-def is_hidden(maker):
+def is_hidden(maker: str) -> bool:
     """Whether a variable says that no GPU is to be used: CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES."""
     return os.environ.get(f"{maker}_VISIBLE_DEVICES", "0").split(",")[0].strip() in HIDDEN
 
 
-def passed_over():
+def passed_over() -> tuple[str, str] | None:
     """(a GPU that this machine has or may have although `auto` is the CPU, what to do), or None. A GPU that variables hide is
     none."""
     if is_hidden("CUDA"):
@@ -146,17 +149,17 @@ def passed_over():
     return None
 
 
-def describe_passed_over(name):
+def describe_passed_over(name: str) -> str | None:
     """One line about a GPU that is not measured where `auto` is the device `name`; None if there is none."""
     found = passed_over() if name == "CPU" else None
     return f"auto: found {found[0]}, but measures the CPU; to measure the GPU: {found[1]}" if found else None
 
 
-def describe_gpu(name, root=ROOT):
+def describe_gpu(name: str, root: str | Path = ROOT) -> dict[str, Any]:
     """The catalogue's entry for a name; a name without entry stands for a GPU that is labelled by its own name."""
     gpus = catalogue("gpus", root)
     if name in gpus:
-        return gpus[name]
+        return dict(gpus[name])
     gpu = visible_gpu()
     if gpu and label_device(gpu.name, gpus, gpu.memory_mib) == name:
         return {"label": gpu.name, "pattern": re.escape(gpu.name)}
@@ -165,11 +168,11 @@ def describe_gpu(name, root=ROOT):
     )
 
 
-def check_device(name, entry, device_name, memory_mib=None):
+def check_device(name: str, entry: Mapping[str, Any], device_name: str, memory_mib: float | None = None) -> None:
     """Refuse a device that is not the one named. Raises SetupError with what was found."""
     pattern = entry.get("pattern")
     if pattern and not re.search(pattern, device_name):
         raise SetupError(f"the run is for gpu {name}, but this device is {device_name!r}; run it where a {name} is")
-    if not has_memory(entry, memory_mib):
+    if memory_mib is not None and not has_memory(entry, memory_mib):
         found = f"{memory_mib / 1024:.1f} GiB, expected {entry['memory_gib']:g} GB as config/gpus.yaml says"
         raise SetupError(f"the run is for gpu {name}, but this {device_name!r} has {found}; run it where a {name} is")

@@ -1,8 +1,11 @@
 """The environment files envs/torch-<name>.yaml: what each pins, checked. Conda builds them, or uv (commands/environment.py)."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from diffbench.libraries.versions import STATED
 from diffbench.vocabulary.errors import DiffbenchError, one_line
@@ -28,10 +31,10 @@ class Environment(NamedTuple):
     name: str
     python: str
     cuda: str
-    packages: dict
-    requirements: list
+    packages: dict[str, str]
+    requirements: list[str]
 
-    def expected(self, libraries=()):
+    def expected(self, libraries: Iterable[str] = ()) -> str:
         """`torch=…,diffusers=…,…,python=…,cuda=…,torchao=…`: what the measuring process must find. `libraries` are those that
         the run's variant uses; one that is not pinned is left out."""
         stated = {package: self.packages[package] for package in STATED if package in self.packages}
@@ -39,30 +42,30 @@ class Environment(NamedTuple):
         versions = {**stated, "python": self.python, "cuda": self.cuda, **used}
         return ",".join(f"{key}={value}" for key, value in versions.items())
 
-    def digest(self):
+    def digest(self) -> str:
         """A hash of all that it pins, so that comments and order do not count."""
         return digest([self.python, self.cuda, sorted(self.requirements)])
 
 
-def environment_path(name, root=ROOT):
+def environment_path(name: str, root: str | Path = ROOT) -> Path:
     """The file of a torch build."""
     return Path(root) / "envs" / f"torch-{name}.yaml"
 
 
-def environment_names(root=ROOT):
+def environment_names(root: str | Path = ROOT) -> list[str]:
     """The names that envs/torch-<name>.yaml give, oldest release first, nightly last."""
     names = {path.stem[len("torch-") :] for path in Path(root).glob("envs/torch-*.yaml")}
     return sorted(names - {INSTALLED, "auto"}, key=release_order)  # two words that the config has for something else
 
 
-def release_order(name):
+def release_order(name: str) -> tuple[Any, ...]:
     """Sorts 2.9 before 2.10, a stack after its release, nightly after all releases."""
     release = re.match(r"\d+(\.\d+)*", name)
     numbers = [int(part) for part in release.group().split(".")] if release else [10**6]
     return numbers, name
 
 
-def newest_current(root=ROOT):
+def newest_current(root: str | Path = ROOT) -> str:
     """The newest released `-current` environment. Raises DiffbenchError where there is none."""
     names = [name for name in environment_names(root) if re.match(r"\d[\d.]*-current\Z", name)]
     if not names:
@@ -70,12 +73,12 @@ def newest_current(root=ROOT):
     return names[-1]
 
 
-def normalized(package):
+def normalized(package: str) -> str:
     """A package's name as an index compares it."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def read_environment(name, root=ROOT):
+def read_environment(name: str, root: str | Path = ROOT) -> Environment:
     """The Environment of a torch build. Raises DiffbenchError in one line for whatever is wrong with its file."""
     path = environment_path(name, root)
     shown = f"envs/{path.name}"
@@ -116,7 +119,7 @@ def read_environment(name, root=ROOT):
     return Environment(name, python, cuda, packages, requirements)
 
 
-def check_channels(channels, shown):
+def check_channels(channels: Any, shown: str) -> None:
     """Raises DiffbenchError where an environment file's `channels` are no list of names."""
     if not isinstance(channels, list) or not channels or not all(isinstance(name, str) and name for name in channels):
         raise DiffbenchError(
@@ -124,7 +127,7 @@ def check_channels(channels, shown):
         )
 
 
-def read_dependencies(content, shown):
+def read_dependencies(content: Mapping[str, Any], shown: str) -> tuple[str, list[str]]:
     """(Python's version, pip's lines) of an environment file's `dependencies`."""
     pins, requirements = {}, None
     for entry in content["dependencies"]:
@@ -147,14 +150,14 @@ def read_dependencies(content, shown):
     return pins["python"], requirements
 
 
-def check_release(name, version, shown):
+def check_release(name: str, version: str, shown: str) -> None:
     """Raises DiffbenchError where the file's name is another release than the torch that it pins."""
     conflict = release_conflict(name, version)
     if conflict:
         raise DiffbenchError(f"{shown}: {conflict}")
 
 
-def release_conflict(name, version):
+def release_conflict(name: str, version: str) -> str | None:
     """Why a torch build of this name cannot have this version of torch; None where it can."""
     for release in RELEASE.findall(name):
         if not f"{version.split('+')[0]}.".startswith(f"{release}."):
@@ -165,7 +168,7 @@ def release_conflict(name, version):
     return None
 
 
-def nightly_date(version):
+def nightly_date(version: str) -> str | None:
     """`2026-11-20` of a nightly build's version; None for a release."""
     match = NIGHTLY.search(version)
     return "-".join(match.groups()[:3]) if match else None

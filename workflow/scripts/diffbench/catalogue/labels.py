@@ -1,8 +1,10 @@
 """The printed names of GPUs, pipelines, variants and torch builds."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Set, TypedDict, Union
+from typing import Any, Iterable, TypedDict
 
 from diffbench.vocabulary.sizes import NATIVE, split_name
 
@@ -17,17 +19,17 @@ class Labels(TypedDict, total=False):
     """{name: label} of GPUs, pipelines and variants, the pipelines' notes, the variants' groups and the GPUs that are `untested`;
     of a dataset also its source and {mark: meaning} of the marks on its rows."""
 
-    gpus: Dict[str, str]
-    pipelines: Dict[str, str]
-    variants: Dict[str, str]
-    notes: Dict[str, str]
-    groups: Dict[str, str]
-    untested: Set[str]
+    gpus: dict[str, str]
+    pipelines: dict[str, str]
+    variants: dict[str, str]
+    notes: dict[str, str]
+    groups: dict[str, str]
+    untested: set[str]
     source: str
-    marks: Dict[str, str]
+    marks: dict[str, str]
 
 
-def read_labels(paths: Iterable[Union[str, Path]]) -> Labels:
+def read_labels(paths: Iterable[str | Path]) -> Labels:
     """The labels in the catalogues at `paths` (config/gpus.yaml, …)."""
     labels: Labels = {"notes": {}, "groups": {}, "untested": set()}
     for path in map(Path, paths):
@@ -56,11 +58,11 @@ def escape_line(text: str) -> str:
     return f"{begins.group()}\\{text[begins.end() :]}" if begins else text
 
 
-def label_of(labels: Labels, kind: str, name: str, fallback: Optional[str] = None) -> str:
+def label_of(labels: Labels, kind: str, name: str, fallback: str | None = None) -> str:
     """The catalogue's label for a name, else the fallback, else the name itself; as it is, not escaped. That of a pipeline at
     another size than its own ends with it: `SD - txt2img, 480 x 832, 81 frames`."""
     name, size = split_name(name)
-    names: Dict[str, str] = labels.get(kind, {})  # type: ignore[assignment]
+    names: dict[str, str] = labels.get(kind, {})  # type: ignore[assignment]
     label = names.get(name) or fallback or name
     if size == NATIVE:
         return label
@@ -68,7 +70,7 @@ def label_of(labels: Labels, kind: str, name: str, fallback: Optional[str] = Non
     return ", ".join([label, f"{height} x {width}", *(f"{count} frames" for count in frames)])
 
 
-def notes_on(labels: Labels, pipelines: Iterable[str]) -> List[str]:
+def notes_on(labels: Labels, pipelines: Iterable[str]) -> list[str]:
     """The catalogue's different notes on some pipelines, at whatever sizes."""
     names = dict.fromkeys(split_name(name)[0] for name in pipelines)
     return [labels["notes"][name] for name in names if name in labels.get("notes", {})]

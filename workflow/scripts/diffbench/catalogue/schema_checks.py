@@ -3,10 +3,14 @@
 What measures checks its catalogues too. Its environment may lack jsonschema: it then checks all but the schemas.
 """
 
+from __future__ import annotations
+
 import os
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from diffbench.mechanisms.registry import setting_schemas
 from diffbench.vocabulary.errors import DiffbenchError, list_known, one_line
@@ -22,7 +26,7 @@ LITERALS = {"true": True, "false": False, "null": None, "none": None, "": None}
 
 
 @lru_cache(maxsize=None)
-def validator(schema_name):
+def validator(schema_name: str) -> Any:
     """The validator of workflow/schemas/<schema_name>.schema.yaml; None where jsonschema is not installed. An integer is written
     as one: 4.0 would name other files than 4."""
     try:
@@ -34,7 +38,7 @@ def validator(schema_name):
     return jsonschema.validators.extend(kind, type_checker=types)(read_schema(schema_name))
 
 
-def read_schema(schema_name):
+def read_schema(schema_name: str) -> dict[str, Any]:
     """A schema of workflow/schemas/; that of variants with the settings of all mechanisms."""
     schema = read_yaml(schema_path(schema_name))
     if schema_name == "variants":
@@ -42,17 +46,17 @@ def read_schema(schema_name):
     return schema
 
 
-def schema_path(schema_name):
+def schema_path(schema_name: str) -> Path:
     """Where a schema is."""
     return SCHEMAS / f"{schema_name}.schema.yaml"
 
 
-def spell_keys(keys):
+def spell_keys(keys: Iterable[Any]) -> str:
     """Where a value is, as a user writes it: `measurement.calls`, `batch_sizes[0]`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
-def keys_of(error):
+def keys_of(error: Any) -> list[Any]:
     """The keys and indices that lead to what a jsonschema error is about; a key itself, where that is at fault."""
     keys = list(error.absolute_path)
     if error.validator == "additionalProperties" and unknown_keys(error):
@@ -60,12 +64,12 @@ def keys_of(error):
     return [*keys, error.instance] if "propertyNames" in error.absolute_schema_path else keys
 
 
-def unknown_keys(error):
+def unknown_keys(error: Any) -> list[str]:
     """The keys that a schema does not know, of an error of `additionalProperties`."""
     return [key for key in error.instance if key not in error.schema.get("properties", {})]
 
 
-def explain(error, text=None):
+def explain(error: Any, text: str | None = None) -> str:
     """One line for a jsonschema error: what was found, and what was expected. `text` is the value as its file has it."""
     if error.validator == "additionalProperties":
         unknown = unknown_keys(error)
@@ -88,24 +92,26 @@ def explain(error, text=None):
     return f"found {describe(error.instance)}, expected {expected}"
 
 
-def takes_text(rule, text):
+def takes_text(rule: Mapping[str, Any], text: str) -> bool:
     """Whether a rule of a schema, which refuses a value, takes it as text."""
     if "enum" in rule:
         return text in rule["enum"]
     return "string" in as_list(rule.get("type", [])) and bool(re.search(rule.get("pattern", ""), text))
 
 
-def describe(value):
+def describe(value: object) -> str:
     """A value in a message, shortened."""
     return one_line(repr(value), 80)
 
 
-def as_list(found):
+def as_list(found: Any) -> list[Any]:
     """A value, or the values of a list, as a list."""
     return found if isinstance(found, list) else [found]
 
 
-def check(content, schema_name, source, path=None, is_part=False):
+def check(
+    content: Any, schema_name: str, source: object, path: str | Path | None = None, is_part: bool = False
+) -> None:
     """Check `content` against workflow/schemas/<schema_name>.schema.yaml; `is_part`: no key of its mappings is required.
 
     Raises DiffbenchError for the first fault, in one line that begins with `source`, the line in its file, if that is given as
@@ -125,7 +131,7 @@ def check(content, schema_name, source, path=None, is_part=False):
         raise DiffbenchError(": ".join(filter(None, [where, spell_keys(error.absolute_path), explain(error, text)])))
 
 
-def check_config_file(path):
+def check_config_file(path: str | Path) -> None:
     """Check a config's file, which may have any part of the keys. Raises DiffbenchError with the file and the line at fault."""
     shown = shorten(path)
     content = read_yaml(shown)
@@ -133,21 +139,21 @@ def check_config_file(path):
         check(content, "config", shown, path, is_part=True)
 
 
-def shorten(path):
+def shorten(path: str | Path) -> str:
     """The path relative to the working folder, where it is inside."""
     try:
-        return Path(os.path.abspath(path)).relative_to(Path.cwd())  # noqa: PTH100  # symbolic links stay as they are
+        return str(Path(os.path.abspath(path)).relative_to(Path.cwd()))  # noqa: PTH100  # symbolic links stay as they are
     except ValueError:
-        return path
+        return str(path)
 
 
-def with_types(value, schema_name="config"):
+def with_types(value: Any, schema_name: str = "config") -> Any:
     """What `--config` says, with the types of the schema: Snakemake makes text of all that is nested."""
     schema = shared_yaml(schema_path(schema_name))
     return typed(value, schema, schema)
 
 
-def typed(value, rule, schema):
+def typed(value: Any, rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     """A value of text in the type that a rule of the schema wants; unchanged where the rule takes text or it does not fit."""
     if "$ref" in rule:
         rule = {**schema["$defs"][rule["$ref"].rpartition("/")[2]], **rule}
@@ -167,7 +173,7 @@ def typed(value, rule, schema):
     return literal if wanted in types else value
 
 
-def read_catalogue(kind, root=ROOT):
+def read_catalogue(kind: str, root: str | Path = ROOT) -> dict[str, Any]:
     """A catalogue of config/, checked: against its schema, where jsonschema is installed, and for what a schema cannot say."""
     path = catalogue_path(kind, root)
     content = read_yaml(path)
@@ -184,15 +190,15 @@ def read_catalogue(kind, root=ROOT):
     return content
 
 
-def check_catalogues(root=ROOT):
+def check_catalogues(root: str | Path = ROOT) -> None:
     """Check all catalogues of config/. Raises DiffbenchError for the first fault."""
     for kind in CATALOGUES:
         read_catalogue(kind, root)
 
 
-def check_labels(content, source, path):
+def check_labels(content: Mapping[str, Any], source: object, path: str | Path) -> None:
     """Raises DiffbenchError where two entries of a catalogue have one label: tables print labels, not names."""
-    names = {}
+    names: dict[str, str] = {}
     for name, entry in content.items():
         label = " ".join(str(entry.get("label", name)).split())  # as it is printed
         if label in names:
@@ -204,7 +210,7 @@ def check_labels(content, source, path):
         names[label] = name
 
 
-def check_pattern(name, entry, source, path):
+def check_pattern(name: str, entry: Mapping[str, Any], source: object, path: str | Path) -> None:
     """Raises DiffbenchError where a GPU's pattern is no regular expression of Python 3.8, or fits every device."""
     pattern = entry.get("pattern")
     problem = find_problem(pattern) if isinstance(pattern, str) else None
@@ -216,7 +222,7 @@ def check_pattern(name, entry, source, path):
         )
 
 
-def find_problem(pattern):
+def find_problem(pattern: str) -> str | None:
     """What is wrong with a GPU's pattern; None where it is a regular expression that does not fit every device."""
     try:
         found = re.compile(pattern)

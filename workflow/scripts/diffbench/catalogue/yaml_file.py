@@ -3,11 +3,15 @@
 Shared by the workflow, the measurement and the reports: every YAML file of the project and of its user is read here.
 """
 
+from __future__ import annotations
+
 import copy
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -30,17 +34,17 @@ KINDS = {  # what YAML makes of text that is not in quotes
 PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z")
 
 
-def read_yaml(path):
+def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises DiffbenchError with file and line where it is none."""
     return copy.deepcopy(shared_yaml(path))
 
 
-def shared_yaml(path):
+def shared_yaml(path: str | Path) -> dict[str, Any]:
     """What read_yaml returns, shared: not to be changed."""
     return parse_yaml(read_text(path), str(path))
 
 
-def read_text(path):
+def read_text(path: str | Path) -> str:
     """The text of a file in UTF-8, without a byte-order mark. Raises DiffbenchError."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
@@ -53,18 +57,19 @@ def read_text(path):
 
 
 @lru_cache(maxsize=None)  # a plan reads each catalogue once per cell
-def parse_yaml(text, path):
+def parse_yaml(text: str, path: str) -> dict[str, Any]:
     """The mapping in the text of a YAML file, shared: not to be changed. Raises DiffbenchError with file and line."""
     loader = None
     try:
         check_depth(text, path)
         loader = LOADER(text)
-        root = loader.get_single_node()
+        root: Any = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             found = "an empty file" if root is None else f"a {root.id}"
             raise DiffbenchError(f"{path}: found {found}, expected a mapping of keys to values")
         check_node(root, path, loader, {})
-        return loader.construct_document(root)
+        content: dict[str, Any] = loader.construct_document(root)
+        return content
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
@@ -74,12 +79,12 @@ def parse_yaml(text, path):
             loader.dispose()
 
 
-def place(path, mark):
+def place(path: str, mark: Any) -> str:
     """`path:line`, or the path where the line is not known."""
     return f"{path}:{mark.line + 1}" if mark else path
 
 
-def check_depth(text, path):
+def check_depth(text: str, path: str) -> None:
     """Raises DiffbenchError where values are nested too deeply, before anything reads them recursively."""
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
@@ -92,7 +97,7 @@ def check_depth(text, path):
             depth -= 1
 
 
-def check_node(node, path, loader, known):
+def check_node(node: Any, path: str, loader: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
     """(number of values, levels) of a node. Raises DiffbenchError for what is neither a value of JSON nor finite in size.
 
     `known` has those of the nodes that were checked, by their id; None for those that are being checked.
@@ -102,9 +107,10 @@ def check_node(node, path, loader, known):
         check_scalar(node, where, loader)
         return 1, 1
     if id(node) in known:
-        if known[id(node)] is None:
+        size_and_depth = known[id(node)]
+        if size_and_depth is None:
             raise DiffbenchError(f"{where}: a value contains itself through its alias; write it out")
-        return known[id(node)]
+        return size_and_depth
     if node.tag not in (TAG + "map", TAG + "seq"):
         raise DiffbenchError(f"{where}: found the tag {node.tag}, expected none; remove it")
     known[id(node)] = None
@@ -122,7 +128,7 @@ def check_node(node, path, loader, known):
     return size, depth
 
 
-def check_keys(node, path):
+def check_keys(node: Any, path: str) -> None:
     """Raises DiffbenchError for a key of a mapping that is not text, or is there twice."""
     seen = set()
     for key, _ in node.value:
@@ -137,7 +143,7 @@ def check_keys(node, path):
         seen.add(key.value)
 
 
-def check_scalar(node, where, loader):
+def check_scalar(node: Any, where: str, loader: Any) -> None:
     """Raises DiffbenchError for a scalar that JSON does not have, or that YAML reads as another number than a reader does."""
     kind, text = kind_of(node), shorten(node)
     if kind == KINDS["str"]:
@@ -157,18 +163,18 @@ def check_scalar(node, where, loader):
         raise DiffbenchError(f"{where}: found {text}, which YAML reads as {value}: write {value}, or put it in quotes")
 
 
-def kind_of(node):
+def kind_of(node: Any) -> str:
     """What a scalar is in YAML, in words."""
     name = node.tag[len(TAG) :] if node.tag.startswith(TAG) else node.tag
     return KINDS.get(name, f"a value with the tag {name}")
 
 
-def shorten(node):
+def shorten(node: Any) -> str:
     """The text of a scalar as it is in the file, on one line."""
     return one_line(node.value, 60)
 
 
-def find_value(path, keys):
+def find_value(path: str | Path, keys: Iterable[Any]) -> tuple[int | None, str | None]:
     """(line, text) of the value that the keys and indices lead to in a YAML file: of the last one there, and no text where that
     is not the value itself or no scalar. The file is one that read_yaml has read."""
     node = yaml.compose(read_text(path), Loader=LOADER)

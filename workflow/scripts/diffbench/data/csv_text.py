@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from diffbench.vocabulary.sizes import with_size
-
 from .errors import ReportError
+from .sizes import with_size
 from .types import AnyPath
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}

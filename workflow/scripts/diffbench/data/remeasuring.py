@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from diffbench.vocabulary.sizes import split_name
 
+from .types import Row
+
 MEASURE = "workflow/scripts/measure.py"
 
 
@@ -12,19 +14,19 @@ class Remeasurement(NamedTuple):
     """How the cells of a dataset are measured again: its runs by Snakemake, every other cell by measure.py alone."""
 
     run_pattern: str = ""  # of its runs' files; none: Snakemake measures no cell of this dataset
-    cells: list | None = None  # gpu/torch/pipeline/batch_size/variant of the cells that have runs; None: all
+    cells: list[str] | None = None  # gpu/torch/pipeline/batch_size/variant of the cells that have runs; None: all
     rounds: int = 0  # 0: as many as were measured
-    snakemake_arguments: tuple = ()
+    snakemake_arguments: tuple[str, ...] = ()
     sets_threads: bool = False  # whether the command of Snakemake sets the `threads` of the row
-    measure_arguments: tuple = ()
+    measure_arguments: tuple[str, ...] = ()
 
-    def command(self, row):
+    def command(self, row: Row) -> str:
         """The command that measures the cell of a row of a summary again."""
         cell = "/".join(str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant"))
         is_run = self.run_pattern and (self.cells is None or cell in self.cells)
         return shlex.join(self.snakemake_command(row) if is_run else self.measure_command(row))
 
-    def snakemake_command(self, row):
+    def snakemake_command(self, row: Row) -> list[str]:
         """The words of the command that has Snakemake measure the runs of a row's cell."""
         rounds = int(self.rounds or row["rounds"] or 1)
         paths = [self.run_pattern.format(**{**row, "round": number}) for number in range(1, rounds + 1)]
@@ -33,7 +35,7 @@ class Remeasurement(NamedTuple):
             words += ["--config", f"threads={row['threads']}"]
         return words
 
-    def measure_command(self, row):
+    def measure_command(self, row: Row) -> list[str]:
         """The words of the command that measures a row's cell once, without Snakemake."""
         pipeline, size = split_name(row["pipeline"])
         options = {"gpu": row["gpu"], "torch": row["torch"], "pipeline": pipeline, "batch-size": row["batch_size"]}

@@ -1,19 +1,23 @@
 """The JSON schema of a row of run.csv or measurements.csv, made from the records of its columns: every value as the text that the
 CSV holds; an empty one is not measured."""
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import fastjsonschema
 
 from diffbench.vocabulary.columns import RUN
-from diffbench.vocabulary.columns.column import TEXT
+from diffbench.vocabulary.columns.column import TEXT, Type
 from diffbench.vocabulary.statuses import FAILED
 
-REQUIRED = ("gpu", "torch", "pipeline", "stage", "batch_size", "size", "variant", "round")
+from .types import Texts
+
+REQUIRED: tuple[str, ...] = ("gpu", "torch", "pipeline", "stage", "batch_size", "size", "variant", "round")
 REQUIRED += ("status", "phase", "detail", "definition")
 ABOVE_0 = {"pattern": "^[0-9.]*[1-9]"}
 NOTHING = {"const": ""}
-CONDITIONS = [
+CONDITIONS: list[dict[str, Any]] = [
     {
         "if": {"properties": {"status": {"const": "ok"}}},
         "then": {"properties": {"iterations_per_second": ABOVE_0, "latency_s": ABOVE_0}},
@@ -34,7 +38,7 @@ CONDITIONS = [
 NUMBER_COLUMNS = [name for name, column in RUN.items() if column.type.is_number]
 
 
-def rule_of(kind):
+def rule_of(kind: Type) -> dict[str, Any]:
     """The schema of a value of a column's type."""
     if kind.values:
         return {"enum": list(kind.values)}
@@ -51,27 +55,38 @@ SCHEMA = {
 }
 
 
+Validate = Callable[[Any], Any]  # raises JsonSchemaValueException
+
+
+class ColumnValidators(NamedTuple):
+    """The parts of the schema: `rules` check the values of one column each, `validate_joint` a row of the columns `joint`, which
+    depend on each other."""
+
+    rules: dict[str, Validate]
+    joint: list[str]
+    validate_joint: Validate
+
+
 @lru_cache(maxsize=1)
-def row_validator():
+def row_validator() -> Validate:
     """The function that checks a whole row."""
     return fastjsonschema.compile(SCHEMA)
 
 
 @lru_cache(maxsize=1)
-def column_validators():
-    """The schema in parts: ({column: validate} of each column's values, the columns that depend on each other, validate of a
-    row of those alone)."""
-    validators = {}  # compiling takes milliseconds, and most columns share their type with others
+def column_validators() -> ColumnValidators:
+    """The functions that is_valid checks rows with."""
+    validators: dict[Type, Validate] = {}  # compiling takes milliseconds, and most columns share their type with others
     for column in RUN.values():
         if column.type not in validators:
             validators[column.type] = fastjsonschema.compile(rule_of(column.type))
     parts = [part for condition in CONDITIONS for part in condition.values()]
     joint = list(dict.fromkeys(column for part in parts for column in part["properties"]))
     rules = {name: validators[column.type] for name, column in RUN.items()}
-    return rules, joint, fastjsonschema.compile({"type": "object", "allOf": CONDITIONS})
+    return ColumnValidators(rules, joint, fastjsonschema.compile({"type": "object", "allOf": CONDITIONS}))
 
 
-def is_valid(columns):
+def is_valid(columns: Texts) -> bool:
     """Whether all rows, as {column: texts}, are as the schema wants them. Each different value is checked once."""
     rules, joint, validate = column_validators()
     try:
@@ -86,7 +101,7 @@ def is_valid(columns):
     return True
 
 
-def alike_values(column, texts):
+def alike_values(column: str, texts: Sequence[str]) -> Sequence[str]:
     """For each text of a column one that the rules of several columns do not tell from it, so that few rows differ: they ask
     which status it is, whether a number is above 0, and whether there is a text."""
     kind = RUN[column].type
@@ -96,12 +111,12 @@ def alike_values(column, texts):
     return [text[:1] for text in texts] if kind == TEXT else texts
 
 
-def expectation(error):
+def expectation(error: fastjsonschema.JsonSchemaValueException) -> str:
     """What the schema wants, in few words."""
     for column in RUN.values():
         if error.rule == "pattern" and error.rule_definition == column.type.pattern and column.type.expected:
             return column.type.expected
-    rule = {"enum": "one of", "pattern": "text that matches", "const": "the value"}.get(error.rule)
+    rule = {"enum": "one of", "pattern": "text that matches", "const": "the value"}.get(str(error.rule))
     if error.rule == "const" and error.rule_definition == "":
         return "nothing: a measurement that failed has no number"
     return f"{rule} {error.rule_definition}" if rule else "a whole row of the schema"

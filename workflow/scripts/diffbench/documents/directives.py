@@ -12,6 +12,7 @@ import pandas as pd
 from diffbench.catalogue.labels import Labels, escape, label_of
 from diffbench.data.errors import ReportError
 from diffbench.data.rows import records
+from diffbench.data.sizes import unsized
 from diffbench.data.types import AnyPath
 from diffbench.tables.cell_text import merge_stages, print_stage
 from diffbench.tables.comparison import NOTHING, render_comparison
@@ -23,7 +24,7 @@ from diffbench.tables.support import build_catalogue
 from diffbench.tables.tables import build_table, render_tables, table_keys
 from diffbench.vocabulary.columns import TABLES
 from diffbench.vocabulary.errors import find_near
-from diffbench.vocabulary.sizes import NATIVE, unsized
+from diffbench.vocabulary.sizes import NATIVE
 from diffbench.vocabulary.statuses import OUTSIDE
 
 from .markers import Marker

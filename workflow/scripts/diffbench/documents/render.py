@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from diffbench.catalogue.labels import Labels
+from diffbench.data.sizes import unsized
 from diffbench.data.types import AnyPath, Baseline
 from diffbench.figures.figures import figure_paths, write_figures
 from diffbench.statistics.published import About
@@ -12,7 +13,6 @@ from diffbench.tables.extended import build_all_extended
 from diffbench.tables.formats import FORMATS, to_markdown
 from diffbench.tables.table_options import TableOptions
 from diffbench.tables.tables import build_tables
-from diffbench.vocabulary.sizes import unsized
 
 DEFAULT = TableOptions()
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from diffbench.catalogue.labels import Labels, label_of, torch_label
 from diffbench.data.outputs import kept_runs, read_output
 from diffbench.data.rows import records, tuples
+from diffbench.data.sizes import sized
 from diffbench.data.types import AnyPath, Baseline, Row
 from diffbench.statistics.fidelity import OTHER_WEIGHTS, UNKNOWN_WEIGHTS, badges
 from diffbench.statistics.speedup import is_baseline
@@ -17,7 +18,7 @@ from diffbench.tables.cells import Cells, describe_origin
 from diffbench.tables.keys import CellKey, Column, Group
 from diffbench.vocabulary.badges import DIFFERENT
 from diffbench.vocabulary.columns import KEY
-from diffbench.vocabulary.sizes import sized, split_name
+from diffbench.vocabulary.sizes import split_name
 from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALENT_PSNR_DB
 
 from .baseline import base_of

@@ -8,11 +8,11 @@ import pandas as pd
 
 from diffbench.data.groups import groups_by_size, join_different, number_groups
 from diffbench.data.rows import records
+from diffbench.data.sizes import sized
 from diffbench.data.types import Row
 from diffbench.statistics.intervals import rate_interval
 from diffbench.statistics.speedup import round_rates
 from diffbench.vocabulary.columns import KEY, PROVENANCE
-from diffbench.vocabulary.sizes import sized
 
 from .headline import cell_key
 from .json_values import compact, number

@@ -11,6 +11,7 @@ from diffbench.catalogue.definition import ROOT, check_limits, entry, planned_di
 from diffbench.catalogue.devices import describe_gpu, resolve_auto
 from diffbench.catalogue.environments import INSTALLED, environment_names, newest_current, read_environment
 from diffbench.catalogue.schema_checks import as_list, check, read_catalogue
+from diffbench.data.sizes import sized
 from diffbench.libraries.versions import package_version
 from diffbench.mechanisms.dtype import HALF, TF32, dtype_of
 from diffbench.mechanisms.registry import libraries_of
@@ -19,7 +20,7 @@ from diffbench.system.files import write_whole
 from diffbench.system.threads import check_threads, default_threads
 from diffbench.vocabulary.columns import CELL
 from diffbench.vocabulary.errors import DiffbenchError, SetupError, describe_missing, find_near, list_known
-from diffbench.vocabulary.sizes import NATIVE, sized, split_name
+from diffbench.vocabulary.sizes import NATIVE, split_name
 
 from .cluster import job_of
 from .external import expand_user, external_cells, find_sources

@@ -10,9 +10,9 @@ from diffbench.catalogue.labels import Labels
 from diffbench.catalogue.yaml_file import read_yaml
 from diffbench.data.csv_text import POSITIVE_INTEGER, check_all, check_numbers, line_of, read_table
 from diffbench.data.errors import ReportError
+from diffbench.data.sizes import sized
 from diffbench.data.types import AnyPath, Baseline
 from diffbench.vocabulary.columns import KEY, SUMMARY_COLUMNS, SUMMARY_NUMBERS
-from diffbench.vocabulary.sizes import sized
 from diffbench.vocabulary.units import ITERATIONS
 
 from .speedup import speedups
@@ -42,10 +42,11 @@ def read_about(path: AnyPath) -> About:
 
     Raises ReportError where a key is missing.
     """
-    about: About = {"marks": {}, "columns": {}} | read_yaml(path)
-    missing = [key for key in ABOUT if key not in about]
+    content = {"marks": {}, "columns": {}} | read_yaml(path)
+    missing = [key for key in ABOUT if key not in content]
     if missing:
         raise ReportError(f"{path}: missing key {', '.join(missing)}; add it")
+    about: About = {**content}  # type: ignore[typeddict-item]
     return about
 
 

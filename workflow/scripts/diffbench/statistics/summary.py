@@ -10,9 +10,10 @@ import pandas as pd
 from diffbench.data.csv_text import check_all, check_numbers, read_table
 from diffbench.data.errors import REMADE, ReportError
 from diffbench.data.groups import first_mixed, join_different, number_groups
+from diffbench.data.sizes import sized
 from diffbench.data.types import AnyPath, Baseline
 from diffbench.vocabulary.columns import CELL, IMAGE, JOINED, KEY, MEDIANS, RELEASES, SUMMARY_COLUMNS, SUMMARY_NUMBERS
-from diffbench.vocabulary.sizes import name_at, sized
+from diffbench.vocabulary.sizes import name_at
 from diffbench.vocabulary.statuses import OPEN
 
 from .ceilings import ceiling_columns

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from diffbench.data.rows import is_number, tuples
+from diffbench.data.sizes import sized
 from diffbench.data.types import Baseline
 from diffbench.statistics.speedup import compare, round_rates
 from diffbench.vocabulary.badges import CLOSE, EQUIVALENT, IDENTICAL
 from diffbench.vocabulary.columns import KEY
-from diffbench.vocabulary.sizes import sized
 from diffbench.vocabulary.units import IMAGES, RATES
 
 from .cell_results import ORDER, UNITS, CellResult, Results, result_rounds

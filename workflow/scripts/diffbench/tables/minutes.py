@@ -4,9 +4,9 @@ import pandas as pd
 
 from diffbench.catalogue.labels import Labels, label_of
 from diffbench.data.csv_text import check_numbers, read_table
+from diffbench.data.sizes import sized
 from diffbench.data.types import AnyPath
 from diffbench.vocabulary.columns import MINUTE_COLUMNS, PHASES
-from diffbench.vocabulary.sizes import sized
 
 from .formats import Cell, Table
 

@@ -1,6 +1,11 @@
 """The few lines of Python that a user pastes to get a variant of a pipeline, written from the catalogues."""
 
-from diffbench.catalogue.definition import ROOT, resolve
+from collections.abc import Mapping
+from typing import Any
+
+from diffbench.catalogue.definition import resolve
+from diffbench.catalogue.sources import ROOT
+from diffbench.data.types import AnyPath
 from diffbench.libraries.releases import dtype_argument
 from diffbench.mechanisms.dtype import FLOAT32, TF32
 from diffbench.mechanisms.python_lines import Code, literal
@@ -10,13 +15,13 @@ from diffbench.vocabulary.sizes import dimensions, split_name
 PROMPT = "a fantasy landscape with castles"  # where embeddings were measured in the place of a text
 
 
-def of_dtype(code, source, dtype):
+def of_dtype(code: Code, source: Mapping[str, Any], dtype: str) -> str:
     """The argument for the dtype of what is loaded, named as in the release of its library."""
     library = source["class"].partition(".")[0] if "." in source["class"] else "diffusers"
     return f"{dtype_argument(library, code.versions[library])}=torch.{dtype}"
 
 
-def load(code, dtype, offloaded):
+def load(code: Code, dtype: str, offloaded: bool) -> None:
     """The pipeline from the hub, on the device unless it is offloaded."""
     parts = code.stage.get("components", {})
     for name, part in parts.items():
@@ -28,7 +33,7 @@ def load(code, dtype, offloaded):
         code.add(f"pipe.to({literal(code.device)})")
 
 
-def made(code, name, value, batch_size, dtype):
+def made(code: Code, name: str, value: Mapping[str, Any], batch_size: int, dtype: str) -> str:
     """An argument that is made from a seed, as Python: an image is a file of the user's, `...` whatever else is theirs."""
     kind = value["make"]
     if kind in ("image", "mask"):
@@ -41,9 +46,10 @@ def made(code, name, value, batch_size, dtype):
     return "..."
 
 
-def call(code, batch_size, dtype):
+def call(code: Code, batch_size: int, dtype: str) -> None:
     """The call with its arguments; embeddings of a prompt and their masks are the prompt."""
-    given, batch_argument = {}, code.stage.get("batch_argument", "num_images_per_prompt")
+    given: dict[str, str] = {}
+    batch_argument = code.stage.get("batch_argument", "num_images_per_prompt")
     for name, value in code.stage["call"].items():
         is_made = isinstance(value, dict) and "make" in value
         if is_made and "prompt" in name and value["make"] in ("normal", "ones"):
@@ -60,7 +66,7 @@ def call(code, batch_size, dtype):
     code.add(*lines)
 
 
-def write_mechanisms(code, recipe, before_loading):
+def write_mechanisms(code: Code, recipe: Mapping[str, Any], before_loading: bool) -> None:
     """The lines of the recipe's mechanisms, of those that come before the pipeline is loaded or of all others."""
     for name, mechanism in MECHANISMS.items():
         if name in recipe and mechanism.before_loading == before_loading:
@@ -68,16 +74,16 @@ def write_mechanisms(code, recipe, before_loading):
 
 
 def write_recipe(
-    pipeline,
-    batch_size,
-    variant,
-    dtype="float16",
-    device="cuda",
-    root=ROOT,
-    diffusers_version=None,
-    transformers_version=None,
-    torch_version=None,
-):
+    pipeline: str,
+    batch_size: int,
+    variant: str,
+    dtype: str = "float16",
+    device: str = "cuda",
+    root: AnyPath = ROOT,
+    diffusers_version: str | None = None,
+    transformers_version: str | None = None,
+    torch_version: str | None = None,
+) -> str:
     """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub, as these
     releases take them (None: the newest). Raises DiffbenchError for what the catalogues lack."""
     pipeline, size = split_name(pipeline)

@@ -3,11 +3,13 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from diffbench.catalogue.schema_checks import check_config_file
+from diffbench.data.types import AnyPath
 from diffbench.system.environment_variables import PYTHON_BREAKS
 from diffbench.vocabulary.errors import DiffbenchError, SetupError, describe_missing
 
@@ -15,7 +17,7 @@ CONFIG = Path("config/config.yaml")
 
 
 @contextmanager
-def exit_with_reason():
+def exit_with_reason() -> Iterator[None]:
     """End the process with `error: …` where a DiffbenchError is raised."""
     try:
         yield
@@ -23,7 +25,7 @@ def exit_with_reason():
         sys.exit(f"error: {error}")
 
 
-def check_project(base, main_snakefile):
+def check_project(base: Path, main_snakefile: AnyPath) -> None:
     """Raises DiffbenchError where the project, which is in the folder `base`, cannot run: as a part of another workflow, in a
     folder that Snakemake cannot use, or without pandas."""
     if Path(main_snakefile).resolve() not in (base / "Snakefile", base / "workflow/Snakefile"):
@@ -37,7 +39,7 @@ def check_project(base, main_snakefile):
         raise SetupError(describe_missing("pandas", sys.executable))
 
 
-def check_configs(base, configfiles):
+def check_configs(base: Path, configfiles: Iterable[AnyPath]) -> None:
     """Check the default config and those of --configfile: unlike Snakemake's `configfile`, this names file and line."""
     if not CONFIG.is_file():
         raise DiffbenchError(f"no {CONFIG} in the working folder; add `--directory {shlex.quote(str(base))}`")
@@ -45,7 +47,7 @@ def check_configs(base, configfiles):
         check_config_file(path)
 
 
-def remove_variables():
+def remove_variables() -> None:
     """Remove the environment variables that break a Python, so that no job inherits them."""
     for name in PYTHON_BREAKS:
         os.environ.pop(name, None)

@@ -1,14 +1,20 @@
 """What `snakemake` prints before its first job and after its last one."""
 
+import logging
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from diffbench.data.types import AnyPath
 
 from . import job_lines
-from .progress import Progress
+from .progress import Progress, Run
 
 MEASURING = job_lines.MEASURING
 
 
-def describe_table(plan, measuring, total, so_far, left_out):
+def describe_table(plan: Any, measuring: int, total: int, so_far: str, left_out: Sequence[str]) -> list[str]:
     """What a reader of the table that fills must know: lines. `measuring`: how many of the `total` runs are to be measured;
     `so_far`: the command of the target so_far; `left_out`: lines about cells that the config leaves out."""
     baseline = ", ".join(f"{axis} {value}" for axis, value in plan.config["baseline"].items())
@@ -20,7 +26,9 @@ def describe_table(plan, measuring, total, so_far, left_out):
     ]
 
 
-def show_progress(logger, plan, dag, path_of, so_far, left_out):
+def show_progress(
+    logger: logging.Logger, plan: Any, dag: Any, path_of: Callable[[Run], AnyPath], so_far: str, left_out: Sequence[str]
+) -> job_lines.Display | None:
     """Print a row for each run that ends, and a line for each other job. Returns the Display; None where another plugin writes to
     the terminal. `dag`: Snakemake's; `path_of`: gives the path of a run's run.csv."""
     needed = [dict(job.wildcards.items()) for job in dag.needrun_jobs() if job.rule.name == MEASURING]
@@ -31,7 +39,7 @@ def show_progress(logger, plan, dag, path_of, so_far, left_out):
     return job_lines.show(logger, progress, describe_table(plan, len(needed), total, so_far, left_out))
 
 
-def print_tables(folder, since, left_out):
+def print_tables(folder: Path, since: float, left_out: Sequence[str]) -> None:
     """Print the tables in a folder of results, if they were made after `since`, and where the results are."""
     path = folder / "tables.md"
     if path.is_file() and path.stat().st_mtime >= since:

@@ -7,9 +7,6 @@ where it has its own rows and groups. No name of a catalogue holds an `@`.
 from __future__ import annotations
 
 import re
-from typing import Any
-
-Frame = Any  # a pandas DataFrame, which measuring does without
 
 NATIVE = "native"
 DIMENSIONS = r"[1-9][0-9]*x[1-9][0-9]*(?:x[1-9][0-9]*)?"
@@ -30,26 +27,3 @@ def split_name(name: str) -> tuple[str, str]:
     """(pipeline, size) of such a name."""
     pipeline, _, size = name.partition("@")
     return pipeline, size or NATIVE
-
-
-def with_size(frame: Frame) -> Frame:
-    """The DataFrame with the column `size`, which a CSV from before there were sizes lacks: all is native."""
-    if "size" in frame or "batch_size" not in frame:
-        return frame
-    frame = frame.copy()
-    frame.insert(list(frame).index("batch_size") + 1, "size", NATIVE)
-    return frame
-
-
-def sized(frame: Frame) -> Frame:
-    """The DataFrame with each `pipeline` named at its `size`, once however often it is called."""
-    if (frame["size"] == NATIVE).all():
-        return frame
-    return frame.assign(
-        pipeline=[name_at(split_name(name)[0], size) for name, size in zip(frame["pipeline"], frame["size"])]
-    )
-
-
-def unsized(frame: Frame) -> Frame:
-    """The DataFrame with each `pipeline` by its own name."""
-    return frame.assign(pipeline=[split_name(name)[0] for name in frame["pipeline"]])

@@ -4,6 +4,8 @@ outcome.py, speed.py, machine.py and provenance.py have the records of run.csv, 
 the rest. The checks of rows, the headings of the page and the tables in docs/method.md come from them, and so do the lists here.
 """
 
+from __future__ import annotations
+
 from . import machine, other_files, outcome, provenance, speed, summary
 from .column import heading_of, names_of
 
