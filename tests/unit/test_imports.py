@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from conftest import ROOT
+from diffbench.plan.result_files import REPORTING_FOLDERS
 
 SCRIPTS = ROOT / "workflow/scripts"
 PACKAGE = SCRIPTS / "diffbench"
@@ -100,6 +101,16 @@ def test_vocabulary_needs_the_standard_library_alone():
     for path in files_of("vocabulary", "system"):
         names = {name.split(".")[0] for name in imports_of(path, only_top=True)}
         assert names <= {*sys.stdlib_module_names, "diffbench"}, path
+
+
+def test_tables_are_made_again_for_the_code_that_they_import():
+    imported = {
+        name.split(".")[1]
+        for path in files_of(*REPORTING)
+        for name in imports_of(path)
+        if name.startswith("diffbench.")
+    }
+    assert imported | set(REPORTING) <= {*REPORTING_FOLDERS, "system"}
 
 
 def test_no_script_hides_a_module_of_another_package():

@@ -15,7 +15,7 @@ from diffbench.plan.jobs import Jobs, needs_hub
 from diffbench.plan.matrix import AXES, Plan
 from diffbench.plan.remeasuring import remeasurement_of
 from diffbench.plan.resources import JobResources
-from diffbench.plan.result_files import ResultFiles, figure_in_report, one_of
+from diffbench.plan.result_files import ResultFiles, figure_in_report, one_of, reporting_code
 from diffbench.plan.rule_functions import of_axes, per_job
 from diffbench.plan.torch_builds import TorchBuilds
 from diffbench.vocabulary.columns import CELL

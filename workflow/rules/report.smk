@@ -22,26 +22,8 @@ MAKES:
 
 REPORT_ENVIRONMENT = str(BASE / "envs/report.yaml")
 CATALOGUES = [BASE / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")]
-# the code that tables, figures and pages are made again for: all that reporting imports
-REPORTING_FOLDERS = [
-    "vocabulary",
-    "mechanisms",
-    "catalogue",
-    "data",
-    "statistics",
-    "tables",
-    "figures",
-    "page",
-    "documents",
-]
-REPORTING = [
-    BASE / "envs/report.yaml",
-    *(
-        path
-        for folder in REPORTING_FOLDERS
-        for path in sorted((BASE / "workflow/scripts/diffbench" / folder).rglob("*.py"))
-    ),
-]
+# tables, figures and pages are made again when one of these changes
+REPORTING = [BASE / "envs/report.yaml", *reporting_code(BASE)]
 
 
 # on a cluster too: they take seconds, and a queue takes longer

@@ -17,6 +17,10 @@ FIGURE_NAMES = (
 FIGURE_KINDS = ("svg", "png")
 PAGE_INPUTS = {"rows": "measurements.csv", "calls": "calls.csv", "strips": "strips"}  # of the config's own dataset
 COMMITTED_INPUTS = ("rows", "calls")  # those that a committed dataset has, too
+REPORTING_FOLDERS = (  # of the package: the code that decides what tables, figures and pages contain
+    *("vocabulary", "libraries", "mechanisms", "catalogue"),
+    *("data", "statistics", "tables", "figures", "page", "documents"),
+)
 
 
 class ResultFiles:
@@ -96,6 +100,12 @@ class ResultFiles:
 def one_of(names):
     """A regular expression that matches these names and nothing else."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def reporting_code(root):
+    """The files of the code that makes tables, figures and pages."""
+    package = Path(root) / "workflow/scripts/diffbench"
+    return [path for folder in REPORTING_FOLDERS for path in sorted((package / folder).rglob("*.py"))]
 
 
 def figure_in_report(path):
