@@ -2,7 +2,6 @@
 
 import numpy as np
 from PIL import Image
-from test_summary import cells_of
 
 from conftest import ROOT
 from diffbench.catalogue.labels import read_labels
@@ -13,6 +12,7 @@ from diffbench.statistics.fidelity import badges, compare_runs
 from diffbench.statistics.summary import summarize
 from diffbench.system.files import to_csv
 from diffbench.vocabulary.columns import COLUMNS
+from summaries import cells_of
 
 BASELINE = {"variant": "eager"}
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])

@@ -5,13 +5,13 @@ import re
 
 import numpy as np
 import pytest
-from test_summary import summary_of
-from test_tables import LABELS, cells_in
 
 from conftest import ROOT
 from diffbench.data.measurements import to_frame
 from diffbench.statistics.published import read_published
 from diffbench.tables.best import LEVELS, render_best
+from printed_tables import LABELS, cells_in
+from summaries import summary_of
 
 BASELINE = {"variant": "eager"}
 NEVER = 1e-9  # relative, between rounds: an interval of next to nothing

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_summary import summary_of
 
 from diffbench.data.measurements import to_frame
 from diffbench.tables.best_choice import Comparison, choose
 from diffbench.tables.cell_results import rates_of, result_rounds, results_of
+from summaries import summary_of
 
 BASELINE = {"variant": "eager"}
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
-from test_figures import BASELINE, LABELS, beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
 
+from compiled_runs import rows_of
 from conftest import ROOT
 from diffbench.figures.figures import save_figure
 from diffbench.figures.ladder import draw_ladder
 from diffbench.statistics.published import read_published
 from diffbench.vocabulary.thresholds import WIDEST_INTERVAL
+from drawn_figures import BASELINE, LABELS, beside_bars, caption_of, draw, measured_rows, summary_of, texts_of
 
 
 def segments_of(axes):
@@ -111,32 +112,6 @@ def test_no_error_bar_leaves_its_panel(make_row, name, compiled):
             for (low, high), values in zip((axes.get_xlim(), axes.get_ylim()), segment.T):
                 assert min(low, high) <= values.min() and values.max() <= max(low, high)
     assert drawn
-
-
-def rows_of(make_row, eager_s=2.5):
-    """Two rounds of eager, and two of a variant that compiles: 50 s behind (10 s with a warm cache), 2 s a call."""
-    eager = [
-        make_row(
-            round=number,
-            startup_s=2,
-            latency_s=eager_s + number / 1000,
-            images_per_second=1 / (eager_s + number / 1000),
-        )
-        for number in (1, 2)
-    ]
-    compiled = [
-        make_row(
-            variant="compile",
-            round=number,
-            cache=cache,
-            startup_s=startup_s,
-            latency_s=2 + number / 1000,
-            images_per_second=1 / (2 + number / 1000),
-            iterations_per_second=25,
-        )
-        for number, (cache, startup_s) in enumerate([("cold", 52), ("warm", 12)], start=1)
-    ]
-    return eager + compiled
 
 
 def test_break_even_is_drawn_where_the_lines_cross(make_row):

@@ -1,7 +1,6 @@
 """What tables say of torch builds that differ in more than torch, and what a build cannot do."""
 
 import pytest
-from test_summary import cells_of
 
 from conftest import ROOT
 from diffbench.catalogue.labels import read_labels
@@ -9,6 +8,7 @@ from diffbench.data.measurements import to_frame
 from diffbench.measurement.unsupported import has_kernels
 from diffbench.statistics.summary import summarize
 from diffbench.tables.tables import render_tables
+from summaries import cells_of
 
 LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 CONTROL = {

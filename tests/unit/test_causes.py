@@ -5,13 +5,12 @@ import sys
 
 import pytest
 import torch
-from test_failure import HANDLE, INTERNAL, device_with
-from test_refusal import BITSANDBYTES, TORCHAO, raise_in
 
 from diffbench.libraries import failure
 from diffbench.libraries.failure import chain, classify, fault_of, forget_failures, is_out_of_memory, refusing
 from diffbench.mechanisms.refusal import refusals, refusing_mechanism
 from diffbench.vocabulary.errors import DiffbenchError, Invalid, SetupError, Unsupported
+from failures import BITSANDBYTES, HANDLE, INTERNAL, TORCHAO, device_with, raise_in
 
 
 def is_full_disk(error):

@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
-from test_ceilings import ceiling_row, summary_of, write
 
+from ceiling_rows import ceiling_row, summary_of, write
 from conftest import ROOT, WHOLE_CONFIG
 from diffbench.catalogue.definition import recipe_of, resolve
 from diffbench.data.ceilings import read_ceilings

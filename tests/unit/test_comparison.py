@@ -1,27 +1,12 @@
 """Published beside measured, with a ratio where both have a number."""
 
 import pytest
-from test_summary import cells_of
-from test_tables import LABELS, cells_in
 
-from conftest import ROOT
+from comparisons import PUBLISHED, comparison, summary_of
 from diffbench.data.errors import ReportError
-from diffbench.data.measurements import to_frame
 from diffbench.documents.directives import Renderer
 from diffbench.documents.filling import update
-from diffbench.statistics.published import read_published
-from diffbench.statistics.summary import summarize
-from diffbench.tables.comparison import render_comparison
-
-PUBLISHED = read_published(ROOT / "resources/published/pytorch2.csv")
-
-
-def summary_of(rows):
-    return summarize(to_frame(rows), cells_of(rows), {"variant": "eager"})
-
-
-def comparison(rows):
-    return render_comparison(PUBLISHED, summary_of(rows), LABELS, "the page")
+from printed_tables import LABELS, cells_in
 
 
 def filled(rows, options, kind="comparison"):

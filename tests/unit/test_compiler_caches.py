@@ -6,16 +6,16 @@ import threading
 import numpy as np
 import pytest
 import yaml
-from test_breakeven_figure import rows_of as compiled_rows
-from test_extended import columns_of, extended
-from test_summary import summary_of
 
+from compiled_runs import rows_of as compiled_rows
 from conftest import ROOT
 from diffbench.catalogue.definition import digest, resolve
 from diffbench.system.cache_cleaning import clean
 from diffbench.system.compiler_caches import COLD, FRESH, SHARED, WARM, cell_cache, locked_folder
 from diffbench.vocabulary.errors import SetupError
+from extended_tables import columns_of, extended
 from running import measure, rows_of
+from summaries import summary_of
 
 OK = {"status": "ok"}
 HIT = {**OK, "cache_hits": 2, "cache_misses": 0}

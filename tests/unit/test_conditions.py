@@ -1,16 +1,16 @@
 """What is said of two cells that were not measured under the same conditions, and rounds that must not be pooled."""
 
 import pytest
-from test_comparison import PUBLISHED, comparison
-from test_summary import cells_of, summary_of
-from test_tables import LABELS, tables_of
 
+from comparisons import PUBLISHED, comparison
 from diffbench.data.errors import ReportError
 from diffbench.data.measurements import to_frame
 from diffbench.page.baselines import baselines_of, speedups_of
 from diffbench.page.details import read_details
 from diffbench.statistics.conditions import NAMES
 from diffbench.statistics.summary import summarize
+from printed_tables import LABELS, tables_of
+from summaries import cells_of, summary_of
 
 VALUES = {  # column: (of the cell, of its baseline, what is said)
     "device_name": (
@@ -109,14 +109,13 @@ def test_the_page_has_the_differences_from_whatever_baseline_is_chosen(make_row)
     assert [cell["variant:compile"] for cell in said] == ["CPU threads 4 and 2", "", ""]
 
 
-def test_a_comparison_says_what_differs_where_both_sides_know_it(make_row, monkeypatch):
+def test_a_comparison_says_what_differs_where_both_sides_know_it(make_row):
     known = PUBLISHED.assign(threads="4", iterations=50.0)
-    monkeypatch.setattr("test_comparison.PUBLISHED", known)
-    text = comparison([make_row(threads=2, iterations=20)])
+    text = comparison([make_row(threads=2, iterations=20)], known)
     assert "Measured and published under other conditions (SD - txt2img, no compile): CPU threads 2 and 4." in text
     assert "Measured and published under other conditions (SD - txt2img, no compile): steps 20 and 50." in text
-    monkeypatch.setattr("test_comparison.PUBLISHED", known.assign(threads="", iterations=float("nan")))
-    assert "other conditions" not in comparison([make_row(threads=2)])
+    unknown = known.assign(threads="", iterations=float("nan"))
+    assert "other conditions" not in comparison([make_row(threads=2)], unknown)
 
 
 def kernels(make_row, *texts, **keys):

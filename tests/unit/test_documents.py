@@ -10,23 +10,7 @@ from hypothesis import strategies as st
 from diffbench.data.errors import ReportError
 from diffbench.documents.filling import stale, update, update_documents, write_document
 from diffbench.documents.markers import KINDS, named_datasets, parse, read_document
-
-TABLE = "| a | b |\n|:-:|:-:|\n| 1 | ❌ |"
-BLOCK = '<!-- diffbench:begin table dataset=pytorch2 gpu="RTX 3090" batch_size=1 -->'
-CELL = "<!-- diffbench:begin cell gpu=A100 -->"
-END = "<!-- diffbench:end -->"
-
-
-def render(marker):
-    return "49.74" if marker.inline else TABLE
-
-
-def fails(text, render=render):
-    """The error of an update of the document `page.md`: one line."""
-    with pytest.raises(ReportError) as error:
-        update(text, "page.md", render)
-    assert "\n" not in str(error.value)
-    return str(error.value)
+from marked_documents import BLOCK, CELL, END, TABLE, render
 
 
 def test_a_block_is_put_between_blank_lines():

@@ -4,28 +4,17 @@ import re
 
 import numpy as np
 import pytest
-from test_breakeven_figure import rows_of
-from test_summary import summary_of
-from test_tables import LABELS
 
+from compiled_runs import rows_of
 from diffbench.statistics.published import read_published
 from diffbench.statistics.summary_inputs import Evidence, read_prices
 from diffbench.tables.extended import build_all_extended, print_ceiling, print_images
 from diffbench.tables.formats import to_csv, to_html, to_markdown
 from diffbench.tables.table_options import TableOptions
 from diffbench.tables.tables import render_tables
-
-
-def columns_of(table):
-    """{header: [text of each row]}"""
-    headers = [" ".join(lines) for lines in table.headers]
-    rows = [[label, *(cell.texts[0] for cell in cells)] for label, cells in table.rows]
-    return dict(zip(headers, map(list, zip(*rows))))
-
-
-def extended(summary):
-    (table,) = build_all_extended(summary, LABELS).values()
-    return table
+from extended_tables import columns_of, extended
+from printed_tables import LABELS
+from summaries import summary_of
 
 
 def test_a_row_has_interval_verdict_start_up_and_break_even(make_row):
@@ -99,10 +88,9 @@ def test_price_of_a_thousand_images(make_row, tmp_path):
     (tmp_path / "gpus.yaml").write_text("A100: {label: A100, price_per_hour_usd: 3.6}\nT4: {label: T4}\n")
     prices = read_prices(tmp_path / "gpus.yaml")
     assert prices == {"A100": 3.6}
-    from test_summary import cells_of
-
     from diffbench.data.measurements import to_frame
     from diffbench.statistics.summary import summarize
+    from summaries import cells_of
 
     rows = [make_row(images_per_second=0.5)]
     summary = summarize(to_frame(rows), cells_of(rows), {"variant": "eager"}, Evidence(prices_usd=prices))

@@ -4,13 +4,10 @@ import errno
 import os
 
 import pytest
-import torch
 
 from diffbench.libraries.failure import classify, fault_of, refusing, text_of
+from failures import HANDLE, INTERNAL, NO_ENGINE, device_with
 
-NO_ENGINE = "GET was unable to find an engine to execute this computation"
-HANDLE = "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"
-INTERNAL = "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"
 CERTAIN = [
     "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 14.56 GiB",
     "CUDA error: out of memory",
@@ -47,14 +44,6 @@ def test_memory_that_ran_out_is_oom_in_every_librarys_words(text, compiled):
 )
 def test_other_failures_are_not_taken_for_memory(text, status):
     assert classify(RuntimeError(text), False)[0] == status
-
-
-def device_with(monkeypatch, free_mib, failures=0):
-    """Stand in for a GPU with so much free memory, whose allocator has failed so often."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "memory_stats", lambda: {"num_ooms": failures})
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free_mib * 2**20, 80 * 2**30))
 
 
 @pytest.mark.parametrize(

@@ -6,51 +6,32 @@ import sys
 import xml.dom.minidom
 
 import pytest
-from matplotlib.text import Text
-from test_summary import cells_of
 
 from conftest import ROOT
-from diffbench.catalogue.labels import read_labels
-from diffbench.data.measurements import to_frame
 from diffbench.figures.figures import FIGURES, figure_paths, save_figure, write_figures
 from diffbench.plan.result_files import FIGURE_NAMES
 from diffbench.statistics.published import read_about, read_published
-from diffbench.statistics.summary import summarize
+from drawn_figures import (
+    BASELINE,
+    FACTS,
+    LABELS,
+    beside_bars,
+    caption_of,
+    draw,
+    measured_rows,
+    odd_labels,
+    panels_of,
+    summary_of,
+    texts_of,
+)
+from summaries import cells_of
 
-LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
-BASELINE = {"variant": "eager"}
-FACTS = ROOT / "resources/published/pytorch2.csv"
 OF_RATES = [name for name in FIGURES if name not in ("breakeven", "roofline")]  # the others draw what these rows lack
 
 
 @pytest.fixture(scope="module")
 def published():
     return read_published(FACTS)
-
-
-def summary_of(rows, cells=None, baseline=BASELINE):
-    return summarize(to_frame(rows), cells_of(rows) if cells is None else cells, baseline)
-
-
-def texts_of(figure):
-    return [" ".join(text.get_text().split()) for text in figure.findobj(Text) if text.get_text()]
-
-
-def caption_of(figure):
-    return " ".join(figure._supxlabel.get_text().split())
-
-
-def panels_of(figure):
-    """{title: axes}"""
-    return {axes.get_title(): axes for axes in figure.axes if axes.get_visible()}
-
-
-def beside_bars(axes):
-    return [text.get_text() for text in axes.texts]
-
-
-def draw(name, summary, labels=LABELS, baseline=BASELINE):
-    return FIGURES[name](summary, labels, baseline)
 
 
 def test_published_speedups_have_a_panel_a_gpu_and_batch_size_and_show_every_failure(published):
@@ -130,19 +111,6 @@ def test_a_mark_of_a_published_row_is_explained(published):
     assert "IF: First stage alone." in caption_of(draw("throughput", published, labels))
 
 
-def measured_rows(make_row):
-    """Two rounds that differ by 1%."""
-    return [
-        make_row(
-            pipeline=pipeline, batch_size=size, variant=variant, round=number, iterations_per_second=rate * 1.01**number
-        )
-        for pipeline in ("sd-txt2img", "sdxl-txt2img")
-        for size in (1, 4)
-        for variant, rate in (("eager", 10), ("compile", 20))
-        for number in (1, 2)
-    ]
-
-
 @pytest.mark.parametrize("name", OF_RATES)
 def test_measured_captions_name_the_device_the_releases_and_the_rounds(make_row, name):
     text = caption_of(draw(name, summary_of(measured_rows(make_row))))
@@ -219,14 +187,6 @@ def test_a_failed_baseline_leaves_the_rate(make_row):
 def test_a_cell_that_has_not_run_says_so(make_row):
     summary = summary_of([make_row()], cells_of([make_row(), make_row(variant="compile")]))
     assert "not measured yet" in texts_of(draw("speedup", summary))
-
-
-def odd_labels():
-    return {
-        "gpus": {"A100": "$GPU_{1}$ " + "g" * 200},
-        "pipelines": {"sd-txt2img": "_x_ $\\frac$ <b>&\n\x01", "sdxl-txt2img": "   "},
-        "variants": {"eager": "$", "compile": "word " * 50},
-    }
 
 
 def edge_cases(make_row):

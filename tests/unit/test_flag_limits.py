@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_flags import flags_of_run
 
 from diffbench.data.measurements import to_frame
 from diffbench.statistics.call_flags import RUN
@@ -13,6 +12,7 @@ from diffbench.statistics.flags import flag_cells
 from diffbench.statistics.round_flags import flag_baselines
 from diffbench.statistics.run_flags import flag_rows
 from diffbench.vocabulary.columns import KEY
+from flagged_runs import flags_of_run
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_summary import summary_of
 
 from diffbench.data.measurements import to_frame
 from diffbench.measurement.stopping import half_width
@@ -12,14 +11,10 @@ from diffbench.statistics.flag_kinds import REMEDIES, kinds_of
 from diffbench.statistics.summary import summarize
 from diffbench.statistics.summary_inputs import Evidence
 from diffbench.vocabulary.columns import CALL_COLUMNS, CELL
+from flagged_runs import flags_of_run
+from summaries import summary_of
 
 QUIET = [1.0, 1.004, 0.998, 1.002, 0.996, 1.003, 0.999, 1.001]
-
-
-def flags_of_run(latencies_s):
-    """The flags of the calls of one run."""
-    (flags,) = flag_calls([latencies_s])
-    return flags
 
 
 def test_quiet_calls_have_no_flag():

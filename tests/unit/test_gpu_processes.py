@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
-from test_monitor import Nvml, watched
 
 from diffbench.measurement import gpu_samples
 from diffbench.measurement.gpu_samples import Gpu, Own, split_users
 from diffbench.measurement.monitor import MIB, Monitor
+from fake_nvml import Nvml, watched
 
 
 def users(**held):

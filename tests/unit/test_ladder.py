@@ -5,41 +5,18 @@ import xml.dom.minidom
 
 import pytest
 from matplotlib.colors import to_rgb
-from test_figures import beside_bars, caption_of, odd_labels, panels_of, texts_of
-from test_summary import summary_of
-from test_tables import LABELS, cells_in
 
 from conftest import ROOT
 from diffbench.figures.figures import save_figure
 from diffbench.figures.ladder import FALL, FIRST, RISE, STYLES, draw_ladder
 from diffbench.statistics.published import read_published
 from diffbench.tables.ladder import render_ladders
+from drawn_figures import beside_bars, caption_of, odd_labels, panels_of, texts_of
+from ladders import BASELINE, STEPS, step_rows, table_of
+from printed_tables import LABELS
+from summaries import summary_of
 
 FP32 = "fp32, attention written out"
-STEPS = ["ladder-1-fp32", "ladder-2-half", "ladder-3-sdpa", "ladder-5-fused", "ladder-6-compile", "ladder-7-regional"]
-BASELINE = {"variant": STEPS[0]}
-RATES = [10, 20, 30, None, 60, 45]
-
-
-def step_rows(make_row, rates=RATES, rounds=2, **keys):
-    rows = []
-    for variant, rate in zip(STEPS, rates):
-        for number in range(1, rounds + 1):
-            facts = {
-                "variant": variant,
-                "round": number,
-                "peak_allocated_mib": 2000,
-                "peak_reserved_mib": 3000,
-                "peak_rss_mib": 9000,
-                **keys,
-            }
-            facts["first_call_s"], facts["cache"] = number, {1: "cold", 2: "warm"}[number]
-            if rate is None:
-                facts |= {"status": "unsupported", "phase": "load", "detail": "no projections | to fuse"}
-            else:
-                facts |= {"iterations_per_second": rate * (1 + number / 100), "images_per_second": rate / 50}
-            rows.append(make_row(**facts))
-    return rows
 
 
 @pytest.fixture
@@ -48,12 +25,6 @@ def summary(make_row):
     summary = summary_of(step_rows(make_row), baseline=BASELINE)
     numbers = [30.0 if badges[variant] else float("nan") for variant in summary["variant"]]
     return summary.assign(fidelity=summary["variant"].map(badges), psnr_db=numbers)
-
-
-def table_of(text):
-    """{step: its cells} of the first table."""
-    lines = [cells_in(line.replace("\\|", "/")) for line in text.split("###")[1].splitlines() if line.startswith("|")]
-    return {cells[0]: dict(zip(lines[0][1:], cells[1:])) for cells in lines[2:]}
 
 
 def test_a_step_is_against_the_one_before_and_the_first(summary):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from test_breakeven_figure import rows_of
-from test_figures import LABELS, panels_of, summary_of
-from test_ladder import BASELINE as LADDER_BASELINE
-from test_ladder import step_rows
 
+from compiled_runs import rows_of
 from diffbench.figures.figures import FIGURES
 from diffbench.figures.ladder import FALL, FIRST, RISE, draw_ladder
 from diffbench.vocabulary.columns import STARTS
+from drawn_figures import LABELS, panels_of, summary_of
+from ladders import BASELINE as LADDER_BASELINE
+from ladders import step_rows
 
 BASELINE = {"variant": "eager"}
 PIPELINES = {"sd-txt2img": "SD - txt2img", "sd-img2img": "SD - img2img", "sdxl-txt2img": "SDXL - txt2img"}

@@ -1,11 +1,11 @@
 """Markers: which comments are some, which only look like it, and what a faulty one is told."""
 
 import pytest
-from test_documents import BLOCK, CELL, END, TABLE, fails, render
 
 from diffbench.data.errors import ReportError
 from diffbench.documents.filling import update
 from diffbench.documents.markers import parse
+from marked_documents import BLOCK, CELL, END, TABLE, fails, render
 
 
 def test_what_a_marker_says():

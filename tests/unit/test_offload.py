@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from test_starved import variant_of
 
+from applied_variants import variant_of
 from diffbench.mechanisms.offload import offload
 from diffbench.vocabulary.errors import Invalid
 

@@ -4,11 +4,8 @@ import math
 
 import pandas as pd
 import pytest
-from test_breakeven_figure import rows_of
-from test_summary import cells_of as matrix_of
-from test_summary import summary_of
-from test_tables import LABELS
 
+from compiled_runs import rows_of
 from diffbench.data.measurements import to_frame
 from diffbench.page.baselines import baselines_of
 from diffbench.page.details import read_details
@@ -16,6 +13,9 @@ from diffbench.page.headline import failures_item
 from diffbench.page.page_data import cells_of
 from diffbench.vocabulary.columns import CALL_COLUMNS, SUMMARY_NUMBERS
 from diffbench.vocabulary.statuses import OPEN, STATUSES
+from printed_tables import LABELS
+from summaries import cells_of as matrix_of
+from summaries import summary_of
 
 BASELINE = {"variant": "eager"}
 FAILURES = [status for status in STATUSES if status.name != "ok"]

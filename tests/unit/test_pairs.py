@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from test_intervals import ERROR, moments, rounds_of
-from test_summary import rounds_with, summary_of
 
 from diffbench.statistics.intervals import half_width, rate_interval, share_variances, verdicts, welch_interval
 from diffbench.vocabulary.thresholds import SHARED_CELLS
+from simulated_rounds import ERROR, moments, rounds_of
+from summaries import rounds_with, summary_of
 
 NOISE = 0.02  # standard deviation of a round's logarithm
 

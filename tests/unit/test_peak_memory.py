@@ -1,10 +1,6 @@
 """The peak memory that is printed is what the process holds on the device, the same in every table, ladder and page."""
 
 import pytest
-from test_extended import columns_of, extended
-from test_figures import LABELS
-from test_ladder import table_of
-from test_summary import summary_of
 
 from diffbench.page.baselines import baselines_of
 from diffbench.page.details import read_details
@@ -12,6 +8,10 @@ from diffbench.page.page_data import cells_of
 from diffbench.statistics.peak_memory import Peak, kinds_in, name_peaks, peak_of, print_peak
 from diffbench.tables.ladder import render_ladders
 from diffbench.vocabulary.columns import START_PEAKS
+from drawn_figures import LABELS
+from extended_tables import columns_of, extended
+from ladders import table_of
+from summaries import summary_of
 
 BASELINE = {"variant": "eager"}
 GPU = {  # IF's second stage on an H200, compiled: the pools of CUDA graphs are reserved, not allocated

@@ -4,16 +4,15 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from test_figures import BASELINE, FIGURES, LABELS, summary_of, texts_of
-from test_sizes import changed
-from test_tables import cells_in
 
+from changed_config import changed
 from conftest import WHOLE_CONFIG as CONFIG
 from diffbench.catalogue.labels import label_of, notes_on
 from diffbench.data.errors import ReportError
 from diffbench.data.measurements import read_calls, read_measurements, read_rows
 from diffbench.data.outputs import read_runs
 from diffbench.documents.directives import Renderer
+from diffbench.figures.figures import FIGURES
 from diffbench.figures.strips import write_strips
 from diffbench.plan.matrix import Plan
 from diffbench.statistics.summary import read_summary
@@ -23,7 +22,9 @@ from diffbench.tables.tables import render_tables
 from diffbench.vocabulary.columns import CALL_COLUMNS, COLUMNS
 from diffbench.vocabulary.errors import DiffbenchError
 from diffbench.vocabulary.sizes import name_at, split_name
+from drawn_figures import BASELINE, LABELS, summary_of, texts_of
 from kept import LATENTS, picture, shifted
+from printed_tables import cells_in
 
 
 def without_size(text):

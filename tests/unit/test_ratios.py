@@ -3,9 +3,6 @@
 import re
 
 import pytest
-from test_figures import beside_bars, caption_of, panels_of, texts_of
-from test_summary import summary_of
-from test_tables import LABELS, cells_in
 
 from diffbench.figures.figures import FIGURES
 from diffbench.figures.ladder import draw_ladder
@@ -15,6 +12,9 @@ from diffbench.tables.formats import to_markdown
 from diffbench.tables.ladder import render_ladders
 from diffbench.tables.table_options import TableOptions
 from diffbench.tables.tables import build_table
+from drawn_figures import beside_bars, caption_of, panels_of, texts_of
+from printed_tables import LABELS, cells_in
+from summaries import summary_of
 
 BASELINE = {"variant": "eager"}
 OPTIONS = TableOptions(speedups=True)

@@ -2,16 +2,15 @@
 
 import pytest
 import torch
-from test_failure import HANDLE
 
 from diffbench.libraries.failure import classify
 from diffbench.mechanisms.refusal import refusals
 from diffbench.mechanisms.sdpa_backend import sdpa_context, within
 from diffbench.vocabulary.errors import Unsupported
+from failures import BITSANDBYTES, HANDLE, TORCHAO, XFORMERS, raise_in
 from stages import run_stages
 
 FLASH, SAGE, DISPATCH = "flash_attn.flash_attn_interface", "sageattention.core", "diffusers.models.attention_dispatch"
-XFORMERS, TORCHAO, BITSANDBYTES = "xformers.ops.fmha.dispatch", "torchao.float8.inference", "bitsandbytes.functional"
 SCALED = "torch._scaled_mm is only supported on CUDA devices with compute capability >= 9.0 or 8.9, or ROCm MI300+"
 TRAILING = "Expected trailing dimension of mat1 to be divisible by 16 but got mat1 shape: (2x300)."
 MASK = "`attn_mask` is not supported for flash-attn 2."
@@ -32,13 +31,6 @@ REFUSED = [
     ("quantization", "torchao.kernel.intmm", RuntimeError("self.size(0) needs to be greater than 16, but got 2")),
     ("quantization", BITSANDBYTES, ValueError("Blockwise 4bit quantization only supports 16/32-bit floats")),
 ]
-
-
-def raise_in(module, error):
-    """Raise the error in code of this module, which calls torch, as a library does."""
-    namespace = {"__name__": module, "error": error}
-    exec("def refuse():\n    raise error", namespace)
-    namespace["refuse"]()
 
 
 def status_at_first_call(recipe, module, error, compiled=False):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from test_figures import BASELINE, FACTS, LABELS, caption_of, odd_labels, panels_of, summary_of, texts_of
 
 from diffbench.figures.figures import save_figure
 from diffbench.figures.roofline import draw_roofline, roof
 from diffbench.statistics.published import read_published
+from drawn_figures import BASELINE, FACTS, LABELS, caption_of, odd_labels, panels_of, summary_of, texts_of
 
 PIPELINES = [
     "sd-txt2img",

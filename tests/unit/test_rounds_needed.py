@@ -3,14 +3,14 @@
 import csv
 
 import numpy as np
-from test_summary import cells_of, rounds_with
-from test_tables import LABELS
 
 from diffbench.data.measurements import to_frame
 from diffbench.documents.render import write_summary
 from diffbench.statistics.summary import read_summary, summarize
 from diffbench.tables.table_options import TableOptions
 from diffbench.tables.tables import build_table
+from printed_tables import LABELS
+from summaries import cells_of, rounds_with
 
 
 def test_more_rounds_than_are_advised_are_infinite_and_never_0(make_row, tmp_path):

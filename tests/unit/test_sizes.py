@@ -1,20 +1,16 @@
 """Other sizes than a pipeline's own: what is planned, and what is refused."""
 
-import copy
 from types import SimpleNamespace
 
 import pytest
 
+from changed_config import changed
 from conftest import WHOLE_CONFIG as CONFIG
 from diffbench.catalogue.definition import planned_digest, resolve
 from diffbench.plan.matrix import Plan
 from diffbench.vocabulary.errors import DiffbenchError
 from diffbench.vocabulary.sizes import SIZE
 from running import measure
-
-
-def changed(**keys):
-    return {**copy.deepcopy(CONFIG), **keys}
 
 
 def wildcards_of(path):

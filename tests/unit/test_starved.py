@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_failure import HANDLE, NO_ENGINE
 
+from applied_variants import variant_of
 from diffbench.libraries.failure import classify
 from diffbench.measurement import load
 from diffbench.mechanisms import cuda_graph
@@ -15,6 +15,7 @@ from diffbench.mechanisms.caching import enable_caching
 from diffbench.mechanisms.offload import offload
 from diffbench.mechanisms.regional import compile_by_accelerate, compile_by_diffusers
 from diffbench.vocabulary.errors import Unsupported
+from failures import HANDLE, NO_ENGINE
 
 STARVED = [RuntimeError("CUDA driver error: out of memory"), RuntimeError(HANDLE), ValueError("CUDA out of memory")]
 
@@ -36,20 +37,6 @@ class Starving(torch.nn.Module):
         self.layer = torch.nn.Linear(2, 2)
         for name in ("compile_repeated_blocks", "set_attention_backend", "fuse_qkv_projections", "enable_cache"):
             setattr(self, name, starve(error))
-
-
-def variant_of(module, device="cpu", **recipe):
-    pipeline = SimpleNamespace(unet=module, enable_model_cpu_offload=getattr(module, "enable_cache", None))
-    description = {"steps": 9}
-    return SimpleNamespace(
-        pipeline=pipeline,
-        description=description,
-        recipe=recipe,
-        compiles=False,
-        device=torch.device(device),
-        modules=lambda: {"unet": module},
-        denoiser=lambda: module,
-    )
 
 
 MECHANISMS = {

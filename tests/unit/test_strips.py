@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_figures import odd_labels, texts_of
-from test_summary import cells_of
 
 from diffbench.data.outputs import read_runs
 from diffbench.figures.images import ALARM, AMPLIFIED
 from diffbench.figures.strips import Images, write_strips
 from diffbench.vocabulary.columns import KEY
+from drawn_figures import odd_labels, texts_of
 from kept import BASELINE, LATENTS, PLACE, picture, shifted
+from summaries import cells_of
 
 
 def panels_of(figure, row=0):

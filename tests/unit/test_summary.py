@@ -6,21 +6,7 @@ import pytest
 from diffbench.data.errors import ReportError
 from diffbench.data.measurements import to_frame
 from diffbench.statistics.summary import summarize
-from diffbench.vocabulary.columns import CELL
-
-BASELINE = {"variant": "eager"}
-
-
-def cells_of(rows):
-    return (
-        pd.DataFrame([[row[column] for column in CELL] for row in rows], columns=CELL)
-        .astype({"batch_size": int})
-        .drop_duplicates()
-    )
-
-
-def summary_of(rows, cells=None, baseline=BASELINE):
-    return summarize(to_frame(rows), cells_of(rows) if cells is None else cells, baseline)
+from summaries import cells_of, rounds_with, summary_of
 
 
 def test_value_is_the_median_over_rounds_with_smallest_and_largest(make_row):
@@ -88,13 +74,6 @@ def test_rows_of_different_definitions_or_releases_are_not_pooled(make_row, colu
 def test_the_same_round_twice_is_refused(make_row):
     with pytest.raises(ReportError, match="round 1 is there twice"):
         summary_of([make_row(), make_row()])
-
-
-def rounds_with(make_row, variant, rates, pipeline="sd-txt2img"):
-    return [
-        make_row(variant=variant, pipeline=pipeline, round=number, iterations_per_second=rate)
-        for number, rate in enumerate(rates, start=1)
-    ]
 
 
 def test_a_cell_and_its_speedup_have_intervals_and_a_verdict(make_row):

@@ -1,10 +1,10 @@
 """What all figures ask of a dataset's cells: the row of a stage, the newest torch, where numbers come from, how rates print."""
 
 import pytest
-from test_figures import LABELS, summary_of
-from test_summary import cells_of
 
 from diffbench.tables.cells import Cells, describe_origin, print_rate
+from drawn_figures import LABELS, summary_of
+from summaries import cells_of
 
 
 def test_a_stage_that_has_no_row_is_its_cells_failure_and_never_the_first_stages_rate(make_row):

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_summary import cells_of, summary_of
 
 from diffbench.data.errors import ReportError
 from diffbench.data.groups import join_different
@@ -12,6 +11,7 @@ from diffbench.data.measurements import to_frame
 from diffbench.statistics.summary import SAME, read_summary, summarize
 from diffbench.statistics.summary_inputs import Evidence
 from diffbench.vocabulary.columns import FIDELITY_COLUMNS, MEDIANS, SUMMARY_COLUMNS, SUMMARY_NUMBERS
+from summaries import cells_of, summary_of
 
 BASELINE = {"variant": "eager"}
 OTHER = {"definition": "ba9876543210", "threads": "9"}

@@ -1,13 +1,13 @@
 """The catalogue: what runs with what, why not, what is open."""
 
 import pytest
-from test_summary import summary_of
-from test_tables import cells_in
 
 from conftest import ROOT
 from diffbench.catalogue.labels import read_labels
 from diffbench.tables.formats import to_markdown
 from diffbench.tables.support import build_catalogue
+from printed_tables import cells_in
+from summaries import summary_of
 
 LABELS = read_labels([ROOT / f"config/{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
 

@@ -1,12 +1,12 @@
 """The footnotes of a table: why a cell has no number, and what is not verified of one that has."""
 
 import pytest
-from test_summary import summary_of
-from test_tables import LABELS, cells_in, tables_of
 
 from diffbench.tables.extended import build_extended
 from diffbench.tables.formats import to_markdown
 from diffbench.tables.tables import footnotes_of
+from printed_tables import LABELS, cells_in, tables_of
+from summaries import summary_of
 
 
 def test_failures_are_explained_below_the_table(make_row):

@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from test_summary import summary_of
-from test_tables import LABELS, tables_of
 
 from diffbench.tables.extended import print_rate
 from diffbench.tables.table_options import TableOptions
 from diffbench.tables.tables import render_tables
 from diffbench.vocabulary.units import UNITS
+from printed_tables import LABELS, tables_of
+from summaries import summary_of
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_summary import cells_of
 
-from conftest import ROOT
-from diffbench.catalogue.labels import read_labels
 from diffbench.data.measurements import to_frame
 from diffbench.statistics.summary import summarize
 from diffbench.tables.formats import Cell, Table, to_csv, to_html, to_markdown
@@ -19,18 +16,8 @@ from diffbench.tables.table_options import TableOptions
 from diffbench.tables.tables import build_table, render_tables
 from diffbench.vocabulary.columns import CELL
 from diffbench.vocabulary.errors import one_line
-
-LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
-
-
-def tables_of(rows, cells=None, labels=LABELS):
-    return render_tables(
-        summarize(to_frame(rows), cells_of(rows) if cells is None else cells, {"variant": "eager"}), labels
-    )
-
-
-def cells_in(line):
-    return [cell.strip() for cell in line.strip("|").split("|")]
+from printed_tables import LABELS, cells_in, tables_of
+from summaries import cells_of
 
 
 def test_form_of_the_published_page(make_row):

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from test_figures import caption_of, draw, summary_of, texts_of
+
+from drawn_figures import caption_of, draw, summary_of, texts_of
 
 
 def test_images_per_second_stand_where_whole_calls_were_measured(make_row):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from test_summary import rounds_with, summary_of
 
 from diffbench.statistics.two_speeds import has_two_speeds, slow_rounds, widest_split
 from diffbench.vocabulary.thresholds import TWO_SPEEDS
+from summaries import rounds_with, summary_of
 
 REPETITIONS = 10_000
 SPREAD = 0.01  # standard deviation of the rounds at one speed

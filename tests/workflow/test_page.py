@@ -5,6 +5,7 @@ import re
 import pytest
 
 from conftest import Project
+from pages import cells_in, choose, close_cell, copied
 
 pytestmark = pytest.mark.slow
 
@@ -15,37 +16,6 @@ def pages(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("page") / "project")
     project.snakemake("published", "measured")
     return {path.parent.name: path for path in (project.folder / "results").glob("*/index.html")}
-
-
-def cells_in(page, column):
-    """The texts of a column of the table."""
-    headers = [text.strip(" ▲▼") for text in page.locator("#cells thead th").all_inner_texts()]
-    return page.locator(f"#cells tbody tr > :nth-child({headers.index(column) + 1})").all_inner_texts()
-
-
-def choose(page, axis, name):
-    page.locator(f"details[data-axis={axis}] > summary").click()
-    page.locator(f"details[data-axis={axis}] input[value='{name}']").check()
-    page.keyboard.press("Escape")
-
-
-def copied(page):
-    """The lines that the table is copied as."""
-    page.locator("#copy").click()
-    page.locator("#copied", has_text="The table was copied.").wait_for()
-    return page.evaluate("navigator.clipboard.readText()").splitlines()
-
-
-def facts_of(page):
-    """{label: text} of the open cell."""
-    return page.evaluate(
-        "Object.fromEntries([...document.querySelectorAll('#cell dt')].map((dt) => [dt.innerText, dt.nextSibling.innerText]))"
-    )
-
-
-def close_cell(page):
-    page.keyboard.press("Escape")
-    page.wait_for_url(lambda url: "cell=" not in url)
 
 
 def test_the_pages_are_small_and_complete(pages):

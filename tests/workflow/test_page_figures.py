@@ -2,21 +2,16 @@
 
 import pandas as pd
 import pytest
-from test_page import choose
 
 from conftest import ROOT
-from diffbench.catalogue.labels import read_labels
-from diffbench.data.measurements import to_frame
 from diffbench.page.details import read_details
 from diffbench.page.page import build_page
 from diffbench.statistics.published import read_published
-from diffbench.statistics.summary import summarize
-from diffbench.vocabulary.columns import CELL, KEY
+from diffbench.vocabulary.columns import KEY
+from pages import BASELINE, LABELS, choose, page_of
 
 pytestmark = pytest.mark.slow
 
-LABELS = read_labels([ROOT / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines", "variants")])
-BASELINE = {"variant": "eager"}
 FIGURE = """
   const figures = [...document.querySelectorAll("#figures figure:has(> h3)")];
   const figure = figures.find((one) => one.querySelector("h3").innerText.startsWith(title));
@@ -100,17 +95,6 @@ def test_each_filter_leaves_its_cells_in_table_and_figures(published, visit, axi
     place = ["gpu", "pipeline", "batch_size", "torch", "variant"].index(axis)
     assert left == [cell for cell in every if cell[place] == names] and 0 < len(left) < len(every)
     assert page.inner_text("#shown").startswith(f"{len(left)} of {len(every)}")
-
-
-def page_of(folder, rows, calls=None, strips=None, change=lambda summary: summary):
-    """The file of the page of measured rows; `change` edits their summary."""
-    measurements = to_frame(rows)
-    summary = change(summarize(measurements, measurements[CELL].drop_duplicates(), BASELINE))
-    file = folder / "index.html"
-    details = read_details(measurements, calls, {}, strips or {})
-    about = {"title": "Page", "source": "tests"}
-    file.write_text(build_page(summary, LABELS, BASELINE, about, details), encoding="utf-8")
-    return file
 
 
 @pytest.mark.parametrize(

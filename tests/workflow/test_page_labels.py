@@ -3,7 +3,6 @@
 from urllib.parse import quote
 
 import pytest
-from test_page import close_cell, copied
 
 from conftest import ROOT
 from diffbench.page import baselines
@@ -12,6 +11,7 @@ from diffbench.page.headline import cell_key
 from diffbench.page.page import build_page
 from diffbench.statistics.published import read_about, read_published
 from diffbench.vocabulary.sizes import split_name
+from pages import close_cell, copied
 
 pytestmark = pytest.mark.slow
 

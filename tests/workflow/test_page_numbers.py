@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from test_page import cells_in, close_cell, facts_of
 
 from conftest import ROOT
 from diffbench.catalogue.labels import read_labels
@@ -17,6 +16,7 @@ from diffbench.statistics.peak_memory import KINDS
 from diffbench.statistics.summary import read_summary, summarize
 from diffbench.vocabulary.columns import CELL, HEADINGS, INTERVALS, START_PEAKS
 from diffbench.vocabulary.units import UNITS
+from pages import cells_in, close_cell, facts_of
 
 pytestmark = pytest.mark.slow
 

@@ -2,10 +2,9 @@
 
 import pandas as pd
 import pytest
-from test_page import cells_in, choose, copied, facts_of
-from test_page_figures import page_of
 
 from diffbench.vocabulary.columns import KEY, PROVENANCE
+from pages import cells_in, choose, copied, facts_of, page_of
 
 pytestmark = pytest.mark.slow
 
