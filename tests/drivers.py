@@ -114,7 +114,7 @@ class Driver:
         """Have this process find the library; `visible` is CUDA_VISIBLE_DEVICES (None: it is not set)."""
         from diffbench.system import nvml
 
-        monkeypatch.setattr(nvml, "LIBRARIES", (str(self.library),))
+        monkeypatch.setattr(nvml, "NVML_PATHS", (str(self.library),))
         monkeypatch.setattr(nvml, "PAUSE_S", 0)
         monkeypatch.setenv("FAKE_NVML", str(self.folder / "gpus"))
         nvml.read_visible.cache_clear()

@@ -2,7 +2,7 @@
 
 import os
 
-from diffbench.measurement.gpu_samples import Gpu
+from diffbench.measurement.gpu_samples import GpuSampler
 from diffbench.measurement.monitor import Monitor
 
 
@@ -33,7 +33,7 @@ class Nvml:
 
 def watched(seconds=(0, 1, 2, 3), **samples):
     """A Monitor that has sampled such a device at these times."""
-    gpu = Gpu.__new__(Gpu)
+    gpu = GpuSampler.__new__(GpuSampler)
     gpu.nvml, gpu.handle, gpu.card, gpu.largest_mhz = Nvml(**samples), None, None, 1000
     monitor = Monitor()
     monitor.gpu = gpu

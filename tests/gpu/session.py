@@ -15,7 +15,7 @@ from datasets import CHECKS, PASSED, RUN, Dataset, key_of, name_of, read_archive
 from processes import start, wait
 
 from diffbench.catalogue.definition import ROOT
-from diffbench.measurement.start_method import OWNER
+from diffbench.measurement.start_method import OWNER_VARIABLE
 from diffbench.vocabulary.columns import PHASES
 from diffbench.vocabulary.errors import DiffbenchError
 
@@ -109,7 +109,7 @@ class Session:
         folder.mkdir(parents=True)
         watch = minutes.Watch(folder / "events.jsonl")
         command = worklist.measure_command(step, self.config, self.gpu, folder)
-        process = start([*command, "--events", watch.path], {OWNER: str(os.getpid())})
+        process = start([*command, "--events", watch.path], {OWNER_VARIABLE: str(os.getpid())})
         # what was measured before is compared while this run starts, and measures nothing yet
         code = wait(process, self.ends_s, self.comparing.compare, watch.look)
         end_s, events = time.monotonic(), watch.events()

@@ -6,11 +6,11 @@ import yaml
 from diffbench.catalogue.definition import (
     architecture,
     check_limits,
+    command_line_option,
     default_stopping,
     digest,
     entry,
     needs_files,
-    option,
     planned_digest,
     recipe_of,
     resolve,
@@ -255,6 +255,6 @@ def test_a_most_may_be_as_large_as_its_least_and_not_smaller(key):
     equal = {**SETTINGS, key: 4, f"max_{key}": 4}
     check_limits(equal)
     with pytest.raises(DiffbenchError) as caught:
-        check_limits({**equal, f"max_{key}": 3}, "mine: ", option)
+        check_limits({**equal, f"max_{key}": 3}, "mine: ", command_line_option)
     dashes = key.replace("_", "-")
     assert str(caught.value) == f"mine: --max-{dashes}: found 3, fewer than the 4 of --{dashes}; raise it"

@@ -5,12 +5,12 @@ import pytest
 from diffbench.system.environment_variables import (
     check_refused,
     describe_ignored,
-    ignored,
-    inherited,
+    describe_recorded,
+    ignored_names,
+    inherit_variables,
     is_inert,
     is_removed,
-    packages,
-    recorded,
+    package_folders,
 )
 from diffbench.vocabulary.errors import SetupError
 
@@ -100,15 +100,15 @@ def test_a_debugging_mode_is_refused_with_what_it_does(name):
 
 @pytest.mark.parametrize("name", THREADS + OTHER_THREADS)
 def test_nobody_elses_number_of_threads_is_inherited(name):
-    assert inherited({name: "7", "HOME": "/"}) == {"HOME": "/"}
+    assert inherit_variables({name: "7", "HOME": "/"}) == {"HOME": "/"}
 
 
 @pytest.mark.parametrize("name", [*(f"{family}_X" for family in REMOVED_FAMILIES.split()), *REMOVED_NAMES])
 def test_what_would_change_a_variant_is_removed_and_named(name):
-    assert inherited({name: "7", "HOME": "/"}) == {"HOME": "/"}
-    assert ignored({name: "7", "HOME": "/"}) == [name]
-    assert ignored({name: ""}) == [], "it was never set"
-    assert ignored({f"MY_{name}": "7"}) == []
+    assert inherit_variables({name: "7", "HOME": "/"}) == {"HOME": "/"}
+    assert ignored_names({name: "7", "HOME": "/"}) == [name]
+    assert ignored_names({name: ""}) == [], "it was never set"
+    assert ignored_names({f"MY_{name}": "7"}) == []
 
 
 @pytest.mark.parametrize("name", [f"{name}_X" for name in REMOVED_NAMES] + ["TORCHX_Y", "CUDNNX"])
@@ -123,17 +123,17 @@ def test_those_ignored_are_named_in_order():
 
 @pytest.mark.parametrize("name", KEPT)
 def test_what_a_machine_needs_is_kept_and_recorded(name):
-    assert inherited({name: "1"}) == {name: "1"}
-    assert recorded({name: "1"}) == f"{name}=1"
+    assert inherit_variables({name: "1"}) == {name: "1"}
+    assert describe_recorded({name: "1"}) == f"{name}=1"
     assert is_removed(f"{name}_2")
 
 
 @pytest.mark.parametrize("family", RECORDED_FAMILIES.split())
 def test_what_sets_a_machine_up_is_kept_and_recorded(family):
     name = f"{family}_X"
-    assert inherited({name: "1"}) == {name: "1"}
-    assert recorded({name: "1", f"MY_{name}": "1", "HOME": "/"}) == f"{name}=1"
-    assert recorded({name: ""}) == ""
+    assert inherit_variables({name: "1"}) == {name: "1"}
+    assert describe_recorded({name: "1", f"MY_{name}": "1", "HOME": "/"}) == f"{name}=1"
+    assert describe_recorded({name: ""}) == ""
 
 
 @pytest.mark.parametrize(
@@ -144,16 +144,16 @@ def test_what_sets_a_machine_up_is_kept_and_recorded(family):
     ],
 )
 def test_a_tool_that_makes_or_watches_code_is_kept_and_recorded_without_its_folder(name):
-    assert inherited({name: "/somewhere/tool"}) == {name: "/somewhere/tool"}
-    assert recorded({name: "/somewhere/tool"}) == f"{name}=tool"
-    assert ignored({name: "/somewhere/tool"}) == []
+    assert inherit_variables({name: "/somewhere/tool"}) == {name: "/somewhere/tool"}
+    assert describe_recorded({name: "/somewhere/tool"}) == f"{name}=tool"
+    assert ignored_names({name: "/somewhere/tool"}) == []
 
 
 @pytest.mark.parametrize(
     "name", ["LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "GLIBC_TUNABLES", "CXX", "CC", "THP_MEM_ALLOC_ENABLE"]
 )
 def test_what_a_loader_is_given_is_recorded(name):
-    assert recorded({name: "1", f"{name}_X": "1"}) == f"{name}=1"
+    assert describe_recorded({name: "1", f"{name}_X": "1"}) == f"{name}=1"
 
 
 @pytest.mark.parametrize(
@@ -162,22 +162,22 @@ def test_what_a_loader_is_given_is_recorded(name):
 )
 def test_a_place_a_release_or_a_name_is_kept_and_not_recorded(name):
     assert is_inert(name)
-    assert inherited({name: "x"}) == {name: "x"}
-    assert recorded({name: "x"}) == ""
+    assert inherit_variables({name: "x"}) == {name: "x"}
+    assert describe_recorded({name: "x"}) == ""
     assert not is_inert(f"{name}_Y") or name == "NVIDIA_REQUIRE_CUDA"
 
 
 def test_the_release_that_an_amd_card_is_taken_for_is_no_mere_name():
-    assert recorded({"HSA_OVERRIDE_GFX_VERSION": "10.3.0"}) == "HSA_OVERRIDE_GFX_VERSION=10.3.0"
+    assert describe_recorded({"HSA_OVERRIDE_GFX_VERSION": "10.3.0"}) == "HSA_OVERRIDE_GFX_VERSION=10.3.0"
 
 
 @pytest.mark.parametrize("word", ["TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "KEY"])
 def test_what_may_be_private_is_not_recorded(word):
-    assert recorded({f"NCCL_{word}S": "hunter2", "NCCL_DEBUG": "1"}) == "NCCL_DEBUG=1"
+    assert describe_recorded({f"NCCL_{word}S": "hunter2", "NCCL_DEBUG": "1"}) == "NCCL_DEBUG=1"
 
 
 def test_a_record_is_sorted_in_one_line_and_short():
-    text = recorded({"OMP_B": "1\n2", "KMP_A": "x" * 300, "LD_PRELOAD": "/a/b.so /c/d.so::e.so"})
+    text = describe_recorded({"OMP_B": "1\n2", "KMP_A": "x" * 300, "LD_PRELOAD": "/a/b.so /c/d.so::e.so"})
     assert text == f"KMP_A={'x' * 199}\u2026; LD_PRELOAD=b.so:d.so:e.so; OMP_B=1 2"
 
 
@@ -189,18 +189,18 @@ SWITCHES = (
 
 @pytest.mark.parametrize("name", SWITCHES.split())
 def test_no_switch_of_python_is_inherited(name):
-    assert inherited({f"PYTHON{name}": "1"}) == {}
+    assert inherit_variables({f"PYTHON{name}": "1"}) == {}
 
 
 def test_the_place_of_the_users_packages_is():
-    assert inherited({"PYTHONUSERBASE": "/home/alice/.packages"}) == {"PYTHONUSERBASE": "/home/alice/.packages"}
+    assert inherit_variables({"PYTHONUSERBASE": "/home/alice/.packages"}) == {"PYTHONUSERBASE": "/home/alice/.packages"}
 
 
 @pytest.mark.parametrize(
     "name", ["RANK", "WORLD_SIZE", "USE_TF", "HF_TOKEN", "HTTPS_PROXY", "COLUMNS", "TF_X", "PATHX"]
 )
 def test_what_is_not_known_is_not_inherited(name):
-    assert inherited({name: "1"}) == {}
+    assert inherit_variables({name: "1"}) == {}
     assert describe_ignored({name: "1"}) is None
 
 
@@ -212,8 +212,8 @@ NEEDED = (
 
 @pytest.mark.parametrize("name", NEEDED.split())
 def test_what_programs_need_to_find_their_files_is_inherited(name):
-    assert inherited({name: "/x"}) == {name: "/x"}
-    assert recorded({name: "/x"}) == ""
+    assert inherit_variables({name: "/x"}) == {name: "/x"}
+    assert describe_recorded({name: "/x"}) == ""
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_place_does_not_depend_on_the_working_folder(tmp_path, monkeypatch, na
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/tool").touch()
     monkeypatch.chdir(tmp_path)
-    assert inherited({name: value.format(here=tmp_path)}) == {name: found.format(here=tmp_path)}
+    assert inherit_variables({name: value.format(here=tmp_path)}) == {name: found.format(here=tmp_path)}
 
 
 @pytest.mark.parametrize(
@@ -247,4 +247,4 @@ def test_a_place_does_not_depend_on_the_working_folder(tmp_path, monkeypatch, na
     ],
 )
 def test_packages_are_those_of_the_python_that_runs_snakemake(environment, pinned, path):
-    assert packages(environment, pinned) == path
+    assert package_folders(environment, pinned) == path

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from diffbench.measurement.child_environment import child_environment
-from diffbench.system.environment_variables import PACKAGES, check_refused, describe_ignored, packages, recorded
+from diffbench.system.environment_variables import (
+    PACKAGES,
+    check_refused,
+    describe_ignored,
+    describe_recorded,
+    package_folders,
+)
 from diffbench.vocabulary.errors import SetupError
 from running import measure, rows_of
 
@@ -85,7 +91,7 @@ def test_what_changes_a_variant_is_never_inherited_and_named(monkeypatch, name):
 def test_what_sets_the_machine_up_is_kept_and_recorded(monkeypatch, name):
     environment, line = child(monkeypatch, {name: "x:y"})
     assert environment[name] == "x:y"
-    assert f"{name}=x:y" in recorded(environment).split("; ")
+    assert f"{name}=x:y" in describe_recorded(environment).split("; ")
     assert line is None
 
 
@@ -93,7 +99,7 @@ def test_what_sets_the_machine_up_is_kept_and_recorded(monkeypatch, name):
 def test_places_releases_names_and_secrets_are_kept_and_not_recorded(monkeypatch, name):
     environment, line = child(monkeypatch, {name: PLACES[name]})
     assert environment[name] == PLACES[name]
-    assert name not in recorded(environment)
+    assert name not in describe_recorded(environment)
     assert line is None
 
 
@@ -106,7 +112,7 @@ def test_nothing_private_and_nothing_long_is_recorded():
         "OMP_NUM_THREADS": "2",
         "CUDA_CACHE_AT": "/home/alice/cache; more",
     }
-    text = recorded(environment)
+    text = describe_recorded(environment)
     assert "hunter2" not in text and "alice" not in text and "\n" not in text
     assert text.startswith("CUDA_CACHE_AT=cache, more; LD_PRELOAD=libjemalloc.so.2:libtcmalloc.so; MALLOC_CONF=a b")
     assert text.endswith("; OMP_NUM_THREADS=2")
@@ -157,7 +163,7 @@ def test_a_pinned_environment_takes_nothing_of_the_users_own_packages(monkeypatc
 def test_the_working_folder_is_never_on_the_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     named = os.pathsep.join(["", ".", str(tmp_path), "/other", "mine"])
-    assert packages({"PYTHONPATH": named}, pinned=False) == os.pathsep.join(["/other", str(tmp_path / "mine")])
+    assert package_folders({"PYTHONPATH": named}, pinned=False) == os.pathsep.join(["/other", str(tmp_path / "mine")])
 
 
 @pytest.mark.parametrize(

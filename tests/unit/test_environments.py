@@ -18,7 +18,7 @@ from diffbench.catalogue.environments import (
     environment_names,
     newest_current,
     nightly_date,
-    normalized,
+    normalize_name,
     read_environment,
 )
 from diffbench.catalogue.schema_checks import read_catalogue
@@ -155,7 +155,7 @@ def test_every_pin_exists_for_its_python(tmp_path):
         environment = read_environment(name, ROOT)
         pins = [line for line in environment.requirements if not line.startswith("--") and ".dev" not in line]
         found = resolve(pins, environment.python, tmp_path, "--no-deps")
-        wanted = {normalized(line.split("==")[0]): line.split("==")[1].split(" ")[0] for line in pins}
+        wanted = {normalize_name(line.split("==")[0]): line.split("==")[1].split(" ")[0] for line in pins}
         assert {package: found[package] for package in wanted} == wanted, name
 
 
@@ -328,11 +328,11 @@ def test_an_environment_is_built_once_and_what_an_interrupted_build_left_is_repl
     environment, folder = mine
     (folder / "lib").mkdir(parents=True)
     (folder / "left").touch()
-    held = command.make(environment, folder)
+    held = command.build_if_missing(environment, folder)
     assert "extra==1.0\n" in held and not (folder / "left").exists()
     assert look_at(folder) == look_at(folder, conda=True) == (0, "")
     (folder / "mark").touch()
-    assert command.make(environment, folder) == held and (folder / "mark").exists(), "jobs may run in it"
+    assert command.build_if_missing(environment, folder) == held and (folder / "mark").exists(), "jobs may run in it"
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_an_environment_is_built_once_and_what_an_interrupted_build_left_is_repl
 )
 def test_a_job_changes_nothing_in_a_broken_environment_and_says_what_to_do(mine, damage, message):
     environment, folder = mine
-    command.make(environment, folder)
+    command.build_if_missing(environment, folder)
     (broken,) = folder.glob(damage) if damage else [folder]
     shutil.rmtree(broken) if broken.is_dir() else broken.unlink()
     before = sorted(folder.rglob("*"))
@@ -356,7 +356,7 @@ def test_a_job_changes_nothing_in_a_broken_environment_and_says_what_to_do(mine,
     assert sorted(folder.rglob("*")) == before
     if (folder / ".complete").is_file():
         with pytest.raises(DiffbenchError, match=f"remove {folder} and start"):
-            command.make(environment, folder)
+            command.build_if_missing(environment, folder)
         assert sorted(folder.rglob("*")) == before, "a builder does not replace it under jobs that run"
 
 

@@ -58,7 +58,7 @@ def test_where_one_file_or_folder_cannot_be_written_none_is(tmp_path, monkeypatc
     (tmp_path / "target/outputs/image.png").write_bytes(b"old")
     monkeypatch.setattr(files.shutil if fails == "copytree" else files.os, fails, fail)
     with pytest.raises(SetupError, match="target: cannot be written: No space left on device; make room$"):
-        files.put(tmp_path / "target", {"calls.csv": "", "run.csv": ""}, {"outputs": tmp_path / "source"})
+        files.put_together(tmp_path / "target", {"calls.csv": "", "run.csv": ""}, {"outputs": tmp_path / "source"})
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["outputs"]
     assert (tmp_path / "target/outputs/image.png").read_bytes() == b"old"
 
@@ -67,7 +67,7 @@ def test_a_copied_folder_takes_the_place_of_what_was_there(tmp_path):
     (tmp_path / "source/deep").mkdir(parents=True)
     (tmp_path / "source/deep/image.png").write_bytes(b"new")
     for _ in range(2):  # where nothing is, and in the place of another
-        files.put(tmp_path / "target", {"run.csv": "caf\u00e9"}, {"outputs": tmp_path / "source"})
+        files.put_together(tmp_path / "target", {"run.csv": "caf\u00e9"}, {"outputs": tmp_path / "source"})
         assert sorted(path.name for path in (tmp_path / "target").iterdir()) == ["outputs", "run.csv"]
         assert [path.name for path in (tmp_path / "target/outputs").rglob("*")] == ["deep", "image.png"]
         assert (tmp_path / "target/outputs/deep/image.png").read_bytes() == b"new"
@@ -80,7 +80,7 @@ def test_why_a_folder_cannot_be_copied_is_said_whatever_kind_of_error_it_was(tmp
     (tmp_path / "source/link").symlink_to(tmp_path / "nowhere")
     for source in ("source", "none"):  # a shutil.Error, which holds a list, and an OSError
         with pytest.raises(SetupError) as caught:
-            files.put(tmp_path / "target", {}, {"outputs": tmp_path / source})
+            files.put_together(tmp_path / "target", {}, {"outputs": tmp_path / source})
         assert str(caught.value) == (
             f"{tmp_path / 'target'}: cannot be written: No such file or directory; make the folder, or correct the path"
         )

@@ -30,7 +30,7 @@ from diffbench.measurement.session import (
     session_pids,
     total_mib,
 )
-from diffbench.measurement.start_method import or_spawned, owner_of, template_of
+from diffbench.measurement.start_method import choose_template, find_owner, retry_spawned
 from diffbench.vocabulary.errors import TemplateKilled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
@@ -70,7 +70,7 @@ class Workflow:
         (run / "spec.json").write_text(json.dumps({"code": code}))
         with open(run / "log", "ab") as log:
             arguments = argparse.Namespace(owner=self.process.pid, start_method=FORKSERVER)
-            template = template_of(arguments, owner_of(arguments), round_number)
+            template = choose_template(arguments, find_owner(arguments), round_number)
             return template.fork(run / "spec.json", {**os.environ, **environment}, log, self.lock), run / "log"
 
     def result(self, code, *arguments, **environment):
@@ -370,14 +370,14 @@ def test_a_run_whose_template_was_killed_is_measured_again_in_a_new_process(tmp_
         return "rows"
 
     arguments = argparse.Namespace(start_method=FORKSERVER, log=tmp_path / "log")
-    assert (or_spawned(measure, arguments), seen) == ("rows", [FORKSERVER, SPAWN])
+    assert (retry_spawned(measure, arguments), seen) == ("rows", [FORKSERVER, SPAWN])
     assert arguments.log.read_text(encoding="utf-8") == "measured again: …\n"
 
 
 def test_a_run_that_no_workflow_owns_is_a_new_process():
     def owned_by(pid, start_method=FORKSERVER):
         arguments = argparse.Namespace(owner=pid, start_method=start_method)
-        return owner_of(arguments), template_of(arguments, owner_of(arguments), 2)
+        return find_owner(arguments), choose_template(arguments, find_owner(arguments), 2)
 
     assert owned_by(None) == (None, None)
     assert owned_by(2**22 + 1) == (None, None), "its workflow has ended"

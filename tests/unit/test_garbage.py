@@ -14,6 +14,7 @@ from diffbench.measurement.garbage import importing
 from diffbench.measurement.measure_stage import free_stage, measure_calls
 from diffbench.measurement.stage import Stage
 from diffbench.measurement.stopping import Stopping
+from diffbench.measurement.timer import CallSample
 from stages import FEWEST, Report
 
 CALLS = 20
@@ -30,7 +31,7 @@ class Watched:
         self.inside = True
         self.work()
         self.inside = False
-        return {"latency_s": 1.0, "loop_s": 1.0, "iterations": 1, "denoiser_calls": 1}
+        return CallSample(latency_s=1.0, loop_s=1.0, iterations=1, denoiser_calls=1)
 
     def note(self, phase, info):
         if phase == "start":

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from diffbench.measurement import gpu_samples
-from diffbench.measurement.gpu_samples import Gpu, Own, split_users
+from diffbench.measurement.gpu_samples import GpuSampler, RunPids, split_users
 from diffbench.measurement.monitor import MIB, Monitor
 from fake_nvml import Nvml, watched
 
@@ -19,7 +19,7 @@ def own(monkeypatch):
     """The run that 10 leads, with 11; 20 is another's process, and nobody here has another pid."""
     monkeypatch.setattr(gpu_samples, "session_pids", lambda session: [10, 11])
     monkeypatch.setattr(gpu_samples, "exists", lambda pid: pid in (10, 11, 20))
-    return Own(10)
+    return RunPids(10)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_gpu_that_nvml_does_not_open_loses_nothing_else(monkeypatch):
     def fail(uuid):
         raise ImportError("pynvml")
 
-    monkeypatch.setattr(gpu_samples, "Gpu", fail)
+    monkeypatch.setattr(gpu_samples, "GpuSampler", fail)
     assert Monitor("GPU-1").gpu is None
-    monkeypatch.setattr(gpu_samples, "Gpu", lambda uuid: uuid)
+    monkeypatch.setattr(gpu_samples, "GpuSampler", lambda uuid: uuid)
     assert Monitor("GPU-1").gpu == "GPU-1"
     assert Monitor(None).gpu is None
 
@@ -92,7 +92,7 @@ def test_a_sample_has_the_memory_of_the_device_and_of_the_run(own):
 
 def test_clocks_of_a_slice_are_its_cards_and_power_its_own():
     """Which handle each function gets: the slice's or the card's."""
-    made = Gpu.__new__(Gpu)
+    made = GpuSampler.__new__(GpuSampler)
     asked = {}
 
     class Both(Nvml):

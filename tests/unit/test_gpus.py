@@ -11,7 +11,7 @@ from diffbench.catalogue.devices import check_device, label_device
 from diffbench.catalogue.labels import read_labels
 from diffbench.catalogue.schema_checks import check, read_catalogue
 from diffbench.data.measurements import to_frame
-from diffbench.measurement.allocation import ORIGIN, limits
+from diffbench.measurement.allocation import ORIGIN, lower_limits
 from diffbench.plan.cluster import check_cluster, job_of, requests
 from diffbench.plan.resources import JobResources
 from diffbench.statistics.summary import summarize
@@ -161,10 +161,10 @@ def test_more_threads_than_a_job_gets_are_refused():
 
 
 def test_the_limits_of_a_run_lie_below_its_allocation():
-    assert limits(3600, None, 0, 0, 0) == (3600, None, "", ""), "no allocation"
-    assert limits(3600, None, 32000, 60, 0) == (3600 - 90, 31000, ORIGIN, ORIGIN)
-    assert limits(600, 2000, 32000, 60, 100) == (600, 2000, "", ""), "smaller limits of the config stay"
-    assert limits(3600, 40000, 32000, 60, 100)[:2] == (3600 - 90 - 100, 31000), "waiting for the device counts"
+    assert lower_limits(3600, None, 0, 0, 0) == (3600, None, "", ""), "no allocation"
+    assert lower_limits(3600, None, 32000, 60, 0) == (3600 - 90, 31000, ORIGIN, ORIGIN)
+    assert lower_limits(600, 2000, 32000, 60, 100) == (600, 2000, "", ""), "smaller limits of the config stay"
+    assert lower_limits(3600, 40000, 32000, 60, 100)[:2] == (3600 - 90 - 100, 31000), "waiting for the device counts"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_the_limits_of_a_run_lie_below_its_allocation():
 )
 def test_an_allocation_that_leaves_too_little_is_told_and_makes_no_row(allocated, message):
     with pytest.raises(SetupError) as error:
-        limits(3600, None, *allocated)
+        lower_limits(3600, None, *allocated)
     assert message in str(error.value)
 
 

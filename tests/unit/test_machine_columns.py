@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from diffbench.measurement import host_counters
-from diffbench.measurement.monitor import MIB, Edges, Monitor
+from diffbench.measurement.monitor import MIB, Monitor, WindowEdges
 
 
 def monitor_of(*samples, largest_mhz=1000):
@@ -126,7 +126,7 @@ def test_waiting_for_a_disk_is_idle_and_a_guests_time_counts_once(monkeypatch, c
     monkeypatch.setattr(host_counters.psutil, "cpu_times", lambda: namedtuple("times", counters)(**counters))
     monkeypatch.setattr(host_counters, "clock_mhz", lambda files: 2000.0)
     monkeypatch.setattr(host_counters.os, "getsid", lambda pid: pid)
-    watching = host_counters.Host()
+    watching = host_counters.HostSampler()
     monkeypatch.setattr(watching, "own_s", {7: 5.0}.get)
     assert watching.sample(7) == {"own_s": 5.0, "idle_s": idle_s, "total_s": total_s, "cpu_clock_mhz": 2000.0}
 
@@ -142,7 +142,7 @@ def test_own_time_is_user_and_system_time_of_all_processes(monkeypatch):
             return times[self]
 
     monkeypatch.setattr(host_counters.psutil, "Process", Process)
-    watching = host_counters.Host()
+    watching = host_counters.HostSampler()
     assert watching.own_s(1) == 13.5
     del times[1]
     times[2].user = 12.0
@@ -169,7 +169,7 @@ def test_without_such_files_the_clock_is_that_of_all_cpus(monkeypatch):
 def test_the_host_is_due_again_after_a_thousand_times_what_a_sample_takes_and_a_second_at_least(
     monkeypatch, took_s, wait_s
 ):
-    watching, clock = host_counters.Host(), [100.0]
+    watching, clock = host_counters.HostSampler(), [100.0]
     monkeypatch.setattr(host_counters.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(host_counters.os, "getsid", lambda pid: clock.__setitem__(0, clock[0] + took_s))
     monkeypatch.setattr(watching, "own_s", lambda session: 0.0)
@@ -183,7 +183,7 @@ def test_the_host_is_due_again_after_a_thousand_times_what_a_sample_takes_and_a_
 
 def test_events_are_edges_once_their_line_is_whole(tmp_path):
     path = tmp_path / "events.jsonl"
-    edges = Edges(path)
+    edges = WindowEdges(path)
     assert not edges.passed(), "nothing is reported yet"
     phase, window = (json.dumps({"event": event}) + "\n" for event in ("phase", "window"))
     path.write_text(phase)

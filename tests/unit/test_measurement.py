@@ -3,6 +3,7 @@
 import pytest
 
 from diffbench.measurement.call_rates import startup_columns
+from diffbench.measurement.timer import CallSample
 from running import measure, rows_of
 
 
@@ -75,7 +76,7 @@ def test_start_up_is_what_the_calls_before_took_beyond_as_many_of_those_measured
 
 
 def test_a_start_that_was_faster_than_the_measured_calls_is_negative():
-    before = [{"latency_s": 1.25}, {"latency_s": 0.5}]
+    before = [CallSample(1.25, 1.0, 2, 4), CallSample(0.5, 0.25, 2, 4)]
     assert startup_columns(before, 1.0, compiled=True) == {"startup_s": -0.25, "compile_s": 0.25}
     assert startup_columns(before, 1.5, compiled=True) == {"startup_s": -1.25, "compile_s": -0.25}
     assert startup_columns(before, 1.0, compiled=False)["compile_s"] is None

@@ -8,7 +8,7 @@ import yaml
 from conftest import ROOT
 from diffbench.measurement.gpu_samples import LIMITS
 from diffbench.statistics import flag_kinds, speedup
-from diffbench.system.environment_variables import REFUSED, is_needed, is_removed, recorded
+from diffbench.system.environment_variables import REFUSED, describe_recorded, is_needed, is_removed
 from diffbench.vocabulary import statuses, thresholds
 from diffbench.vocabulary.badges import BADGES
 from diffbench.vocabulary.columns import (
@@ -89,9 +89,9 @@ def test_the_table_of_environment_variables_is_what_happens():
     refused, removed, machine, needed, others = map(variables_of, table)
     assert refused == list(REFUSED)
     assert removed and all(map(is_removed, removed))
-    assert machine and all(is_needed(name) and recorded({name: "1"}) for name in machine)
+    assert machine and all(is_needed(name) and describe_recorded({name: "1"}) for name in machine)
     assert machine and not any(
         map(is_needed, re.findall(r"`(OMP_[A-Z_]+)`", PAGE.split("**CPU threads.**")[1].split("\n\n")[0]))
     )
-    assert needed and all(is_needed(name) and not recorded({name: "1"}) for name in needed)
+    assert needed and all(is_needed(name) and not describe_recorded({name: "1"}) for name in needed)
     assert others and not any(is_needed(name) or is_removed(name) for name in others)

@@ -33,7 +33,7 @@ def forget():
 def without_driver(monkeypatch, tmp_path, visible=None):
     """This process finds no library."""
     Driver(tmp_path).install(monkeypatch, visible)
-    monkeypatch.setattr(nvml, "LIBRARIES", (str(tmp_path / "missing.so"),))
+    monkeypatch.setattr(nvml, "NVML_PATHS", (str(tmp_path / "missing.so"),))
 
 
 @pytest.mark.parametrize(

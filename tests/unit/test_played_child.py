@@ -30,7 +30,7 @@ def events_of(hits=None, misses=None, **outcome):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Measures a round of a cell whose child reports these events and dies so; returns its row."""
-    monkeypatch.setenv(locking.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(locking.LOCKS_VARIABLE, str(tmp_path))
     monkeypatch.setattr(setup_checks, "check_toolchain", lambda *arguments: None)
     (tmp_path / "caches").mkdir(mode=0o700)
 
@@ -113,7 +113,7 @@ def test_a_child_that_did_not_begin_leaves_no_row_and_the_output_folder_as_it_wa
 
 
 def test_what_cannot_be_put_into_the_output_folder_is_kept_elsewhere(run, tmp_path, monkeypatch):
-    put, folders = files.put, []
+    put, folders = files.put_together, []
 
     def put_elsewhere(folder, files, outputs):
         folders.append(folder)
@@ -121,7 +121,7 @@ def test_what_cannot_be_put_into_the_output_folder_is_kept_elsewhere(run, tmp_pa
             raise SetupError(f"{folder}: cannot be written: No space left on device; make room")
         put(folder, files, outputs)
 
-    monkeypatch.setattr(files, "put", put_elsewhere)
+    monkeypatch.setattr(files, "put_together", put_elsewhere)
     with pytest.raises(SetupError) as caught:
         run(1, events_of(0, 3))
     output, kept = folders

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from diffbench.measurement import session
-from diffbench.measurement.process_death import FAULT, check_begun, describe_death, kernel_oom_kills, with_stuck
+from diffbench.measurement.process_death import FAULT, add_stuck, check_begun, describe_death, kernel_oom_kills
 from diffbench.vocabulary.errors import SetupError
 
 
@@ -58,8 +58,8 @@ def test_how_a_child_ended(returncode, oom_kills, status, detail):
 
 
 def test_processes_that_could_not_be_killed_are_added_to_the_detail():
-    assert with_stuck("stopped", None) == "stopped"
-    assert with_stuck("stopped", "process 7 lives") == "stopped; process 7 lives"
+    assert add_stuck("stopped", None) == "stopped"
+    assert add_stuck("stopped", "process 7 lives") == "stopped; process 7 lives"
 
 
 def test_the_kernels_kills_are_those_of_the_machine_and_of_this_control_group(files):

@@ -9,12 +9,13 @@ from diffbench.measurement.call_rates import rate_of, startup_columns, summarize
 from diffbench.measurement.measure_stage import measure_calls, warm_up
 from diffbench.measurement.stage import check_description, image_size
 from diffbench.measurement.stopping import Stopping
+from diffbench.measurement.timer import CallSample
 from diffbench.vocabulary.errors import Invalid, SetupError
 from stages import FEWEST, Report
 
 
 def sample(latency_s, loop_s, iterations=10, denoiser_calls=20):
-    return {"latency_s": latency_s, "loop_s": loop_s, "iterations": iterations, "denoiser_calls": denoiser_calls}
+    return CallSample(latency_s, loop_s, iterations, denoiser_calls)
 
 
 LOOPS_S = [2.0, 1.0, 4.0, 2.5, 1.25, 5.0]  # 5, 10, 2.5, 4, 8, 2 it/s
@@ -68,7 +69,7 @@ class Reported(Report):
         self.order.append(name)
 
     def sample(self, kind, number, sample):
-        self.order.append((kind, number, sample["latency_s"]))
+        self.order.append((kind, number, sample.latency_s))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def warmed_up(monkeypatch, latencies_s, **settings):
         call=lambda record: recorded.append(record) or next(made),
     )
     found = warm_up(played, Stopping({**FEWEST, "target_percent": None, "max_seconds": 99, **settings}, "cpu"), report)
-    assert [one["latency_s"] for one in found] == latencies_s
+    assert [sample.latency_s for sample in found] == latencies_s
     assert all(recorded), "what a call before the measured ones makes is kept"
     assert looked == [("size", ["an image"], (64, 32))] + [(outputs, 2)] * len(found)
     return report
@@ -125,7 +126,7 @@ def test_too_few_calls_have_no_spread(monkeypatch):
 
 def test_a_first_call_without_iterations_ends_the_run(monkeypatch):
     with pytest.raises(Invalid, match="did not tick"):
-        monkeypatch.setattr(measure_stage, "rate_of", lambda one: rate_of({**one, "iterations": 0}))
+        monkeypatch.setattr(measure_stage, "rate_of", lambda sample: rate_of(sample._replace(iterations=0)))
         warmed_up(monkeypatch, [30.0], warmup_calls=1, max_warmup_calls=1)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from diffbench.catalogue.definition import resolve
-from diffbench.catalogue.sources import folder_of, located
+from diffbench.catalogue.sources import folder_of, with_absolute_paths
 from diffbench.measurement.load import download_options
 from diffbench.measurement.snapshot import find_folder
 from diffbench.measurement.weights_digest import identity_of
@@ -53,7 +53,7 @@ def test_a_measuring_process_gets_absolute_paths(planted):
         "components": {"vae": {"hub_id": "models/vae", "revision": None}},
     }
     definition = {"stages": [stage, {"architecture": {}}]}
-    found = located(definition, planted)
+    found = with_absolute_paths(definition, planted)
     assert found["stages"][0]["components"]["vae"]["hub_id"] == str(planted / "models/vae")
     assert found["stages"][0]["hub_id"] == "owner/name"
     assert stage["components"]["vae"]["hub_id"] == "models/vae", "what names the definition stays"

@@ -138,7 +138,7 @@ def test_workers_that_outlive_the_measuring_process_are_killed():
 def test_a_folder_of_locks_that_depends_on_the_working_folder_is_refused(tmp_path, monkeypatch):
     (tmp_path / "locks").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(locking.VARIABLE, "locks")
+    monkeypatch.setenv(locking.LOCKS_VARIABLE, "locks")
     with pytest.raises(SetupError, match="^DIFFBENCH_LOCKS: found 'locks', expected an absolute path; name one, or"):
         locking.lock_path("cpu")
 
@@ -196,7 +196,7 @@ def held_elsewhere(path):
 
 @pytest.fixture
 def holder(monkeypatch, tmp_path):
-    monkeypatch.setenv(locking.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(locking.LOCKS_VARIABLE, str(tmp_path))
     process = held_elsewhere(locking.lock_path("cpu"))
     yield process
     process.kill()

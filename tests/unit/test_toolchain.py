@@ -18,7 +18,7 @@ from diffbench.measurement.toolchain import (
     find_compiler,
     torch_libraries,
 )
-from diffbench.system.environment_variables import inherited
+from diffbench.system.environment_variables import inherit_variables
 from diffbench.vocabulary.errors import SetupError
 from mounts import mounted
 
@@ -132,7 +132,9 @@ def test_the_compilers_are_those_that_torch_and_triton_take(tmp_path, monkeypatc
     monkeypatch.setenv("CXX", "")
     monkeypatch.setenv("CC", "")
     assert (find_compiler(), find_c_compiler()) == (f"{tmp_path}/g++", f"{tmp_path}/gcc")
-    assert not {"CC", "CXX"} & set(inherited(os.environ)), "torch and Triton would start a program without a name"
+    assert not {"CC", "CXX"} & set(inherit_variables(os.environ)), (
+        "torch and Triton would start a program without a name"
+    )
     monkeypatch.delenv("CXX")
     (tmp_path / "g++").unlink()
     with pytest.raises(SetupError, match=f"and 'g\\+\\+' cannot be found; set CXX={tmp_path}/clang\\+\\+"):

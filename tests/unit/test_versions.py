@@ -14,7 +14,7 @@ from diffbench.catalogue.environments import read_environment
 from diffbench.commands.measure import parse_arguments
 from diffbench.libraries.versions import package_version
 from diffbench.measurement.provenance import check_environment
-from diffbench.measurement.setup_checks import resolve_place
+from diffbench.measurement.setup_checks import resolve_target
 from diffbench.mechanisms import registry
 from diffbench.mechanisms.registry import LIBRARIES, installed_libraries, libraries_of
 from diffbench.plan import matrix
@@ -90,7 +90,7 @@ def test_a_pinned_environment_expects_what_it_pins():
 def test_a_run_by_hand_expects_what_its_variant_uses_of_the_pins(variant, library):
     cell = {"gpu": "CPU", "torch": "2.15-extras", "pipeline": "sd-txt2img", "batch-size": 1, "variant": variant}
     arguments = parse_arguments([f"--{name}={value}" for name, value in {**cell, "output": "out"}.items()])
-    _, _, expected = resolve_place(arguments)
+    _, _, expected = resolve_target(arguments)
     assert [name for name in LIBRARIES if f",{name}=" in expected] == [library] * bool(library)
 
 

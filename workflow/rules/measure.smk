@@ -14,14 +14,14 @@ what makes a run be measured again: the params of rule `measure`, and nothing el
 
 import os
 
-from diffbench.catalogue.definition import STOPPING, option
-from diffbench.measurement.start_method import METHOD, OWNER
+from diffbench.catalogue.definition import STOPPING, command_line_option
+from diffbench.measurement.start_method import METHOD_VARIABLE, OWNER_VARIABLE
 from diffbench.system.cache_cleaning import report_cleaning
 from diffbench.system.compiler_caches import default_folder
 
 # jobs inherit both
-os.environ[OWNER] = str(os.getpid())
-os.environ[METHOD] = PLAN.config["start_method"]
+os.environ[OWNER_VARIABLE] = str(os.getpid())
+os.environ[METHOD_VARIABLE] = PLAN.config["start_method"]
 
 # the command of a job that measures: its log has what both programs print
 MEASURE = (
@@ -55,7 +55,7 @@ rule measure:
         threads=PLAN.config["threads"],
         weights=PLAN.config["weights"],
         scale=PLAN.config["scale"],
-        stopping=" ".join(f"{option(key)} {PLAN.config['measurement'][key]}" for key in STOPPING),
+        stopping=" ".join(f"{command_line_option(key)} {PLAN.config['measurement'][key]}" for key in STOPPING),
         job=per_job(lambda wildcards, output: JOBS.measure(wildcards, output)),
     message:
         "{params.job.message}"

@@ -12,7 +12,7 @@ from diffbench.system import search_path
 from diffbench.system.environment_variables import PACKAGES
 
 NAMED = filter(None, os.environ.get(PACKAGES, "").split(os.pathsep))
-sys.path[search_path.LIBRARY_END : search_path.LIBRARY_END] = NAMED
+sys.path[search_path.STANDARD_LIBRARY_END : search_path.STANDARD_LIBRARY_END] = NAMED
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":

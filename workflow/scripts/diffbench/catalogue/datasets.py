@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from diffbench.vocabulary.errors import DiffbenchError, one_line
 from diffbench.vocabulary.names import NAME
@@ -10,10 +11,17 @@ from diffbench.vocabulary.names import NAME
 from .definition import ROOT
 
 
-def find_datasets(root: str | Path = ROOT) -> tuple[list[str], list[str]]:
-    """(names of the published datasets, names of the committed ones), each sorted.
+class Datasets(NamedTuple):
+    """The sorted names of the published and of the committed datasets."""
 
-    Raises DiffbenchError for a file whose name cannot be that of a dataset, and for a name that two of them have.
+    published: list[str]
+    measured: list[str]
+
+
+def find_datasets(root: str | Path = ROOT) -> Datasets:
+    """The names of the datasets in the folder `root`.
+
+    Raises DiffbenchError for a file whose name cannot be that of a dataset, and for a name that two datasets share.
     """
     folder = Path(root) / "resources"
     published = {path.stem: path for path in sorted(folder.glob("published/*.csv"))}
@@ -29,4 +37,4 @@ def find_datasets(root: str | Path = ROOT) -> tuple[list[str], list[str]]:
             f"{measured[name].relative_to(root)}: found the name of {published[name].relative_to(root)}, expected another; "
             "rename one of them"
         )
-    return list(published), list(measured)
+    return Datasets(list(published), list(measured))

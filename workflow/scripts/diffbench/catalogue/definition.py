@@ -1,6 +1,6 @@
-"""What is measured: a cell resolved from the catalogues into one plain dictionary, and its hash.
+"""What a run measures: a cell resolved from the catalogues into one plain dictionary, and the hash of it.
 
-Shared with the workflow, which must know the definition before a run starts, so it imports neither torch nor diffusers.
+The workflow must know the definition before a run starts, so this imports neither torch nor diffusers.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diffbench.mechanisms.registry import compiles, conflicts_of
 from diffbench.system.compiler_caches import SHARED
@@ -20,6 +19,10 @@ from diffbench.vocabulary.sizes import NATIVE
 from .call_arguments import check_call
 from .sources import ROOT, folder_of
 from .yaml_file import read_yaml, shared_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
@@ -42,7 +45,7 @@ def catalogue(kind: str, root: str | Path = ROOT) -> dict[str, Any]:
 
 
 def catalogue_path(kind: str, root: str | Path = ROOT) -> Path:
-    """Where a catalogue is."""
+    """The path of a catalogue."""
     return Path(root) / "config" / f"{kind}.yaml"
 
 
@@ -55,7 +58,7 @@ def entry(kind: str, name: str, root: str | Path = ROOT) -> dict[str, Any]:
 
 
 def architecture(name: str, scale: str, root: str | Path = ROOT) -> dict[str, Any]:
-    """An architecture's description with its `base` merged in: components replace those of the base one by one."""
+    """An architecture's description merged over its `base`: its components replace those of the base one by one."""
     own = read_yaml(Path(root) / "resources" / "architectures" / scale / f"{name}.yaml")
     base = own.pop("base", None)
     if base is None:
@@ -70,20 +73,20 @@ def architecture(name: str, scale: str, root: str | Path = ROOT) -> dict[str, An
 
 
 def recipe_of(variant: str, root: str | Path = ROOT) -> dict[str, Any]:
-    """What a variant applies: its entry merged over the one that it names as `base`, less what it sets to null and what is only
-    printed. Raises DiffbenchError for a base that is unknown or leads back to the variant."""
+    """The mechanisms of a variant with their settings: its entry merged over its `base`, without keys that it sets to null
+    and keys that are only printed. Raises DiffbenchError for an unknown base, or one that leads back to the variant."""
     merged: dict[str, Any] = {}
     seen: list[str] = []
-    base: str | None = variant
-    while base is not None:
-        if base in seen:
+    current: str | None = variant
+    while current is not None:
+        if current in seen:
             raise DiffbenchError(
-                f"config/variants.yaml: {seen[0]}: its bases lead back to {base}; end them in one without base"
+                f"config/variants.yaml: {variant}: its bases lead back to {current}; end them in one without base"
             )
-        seen.append(base)
-        own = entry("variants", base, root)
+        seen.append(current)
+        own = entry("variants", current, root)
         merged = {**own, **merged, "base": own.get("base")}
-        base = own.get("base")
+        current = own.get("base")
     recipe = {key: value for key, value in merged.items() if key not in PRINTED and key != "base" and value is not None}
     for one, other in conflicts_of(recipe):
         raise DiffbenchError(f"config/variants.yaml: {seen[0]}: {one} and {other} do not go together; name one of them")
@@ -100,13 +103,14 @@ def default_stopping() -> dict[str, Any]:
     return {key: measurement[key] for key in STOPPING}
 
 
-def option(key: str) -> str:
+def command_line_option(key: str) -> str:
     """The name of a setting on the command line."""
     return f"--{key.replace('_', '-')}"
 
 
 def check_limits(settings: Mapping[str, Any], place: str = "", spell: Callable[[str], str] = str) -> None:
-    """Raises DiffbenchError where a maximum is below its minimum. `place` is where the user has set them, `spell(key)` how."""
+    """Raises DiffbenchError if a maximum is below its minimum. `place` is where the user has set them; `spell(key)` is how
+    the user writes a key."""
     for key in ("warmup_calls", "calls"):
         minimum, maximum = settings[key], settings[f"max_{key}"]
         if maximum < minimum:
@@ -132,12 +136,12 @@ def resolve(
     size: str = NATIVE,
     cache: str = SHARED,
 ) -> dict[str, Any]:
-    """Everything that decides what a run measures, as plain data.
+    """Everything that determines what a run measures, as plain data.
 
-    Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or the hub id that says it),
-    `variant` and the settings. Labels are no part of it; a `size` (sizes.py) is, with the stages' `fixed_size`, unless it is the
-    pipelines' own, and so is a `cache` that is not the default, of a variant that compiles. `settings` has the keys
-    of STOPPING, and may have others, which are no part of it either; None: default_stopping.
+    Returns a dictionary with `stages` (each with its `steps` and `call`, and its `architecture` or its hub id), `variant`
+    and the settings. Labels are not part of it. A `size` (sizes.py) is part of it, with the stages' `fixed_size`, unless it
+    is the pipelines' own; so is a `cache` that is not the default, if the variant compiles. `settings` has the keys of
+    STOPPING; other keys are ignored; None: default_stopping.
     """
     settings = settings or default_stopping()
     stages, target = [], settings["target_percent"]
@@ -183,19 +187,19 @@ def resolve(
 
 
 def needs_files(stage: Mapping[str, Any], weights: str) -> bool:
-    """Whether a stage of the catalogue is made from files of its hub id: its weights, or its configuration."""
+    """Whether a stage of the catalogue needs files of its hub id: its weights, or its configuration."""
     return weights == "pretrained" or "architecture" not in stage
 
 
 def planned_digest(
     config: Mapping[str, Any], pipeline: str, batch_size: int, size: str, variant: str, root: str | Path = ROOT
 ) -> str:
-    """The definition hash that a config gives to a cell's pipeline, batch size, size and variant. Raises DiffbenchError."""
+    """The definition hash of a cell's pipeline, batch size, size and variant under a config. Raises DiffbenchError."""
     settings = config["weights"], config["scale"], config["measurement"]
     return digest(resolve(pipeline, batch_size, variant, *settings, root, size, config.get("cache", SHARED)))
 
 
-def digest(definition: Mapping[str, Any] | Sequence[Any]) -> str:
+def digest(definition: object) -> str:
     """The first 12 hexadecimal digits of the SHA-256 of the definition."""
     canonical = json.dumps(definition, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Which device a run is on and its label. Imports no torch: the device's lock (locking.py) is taken before torch is."""
+"""The device of a run and its label. Imports no torch: the device's lock (locking.py) is taken before torch is imported."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from diffbench.system.nvml import HIDDEN, visible_gpu
 from diffbench.system.threads import usable_cpus
@@ -18,13 +17,18 @@ from diffbench.vocabulary.names import NAME
 
 from .definition import ROOT, catalogue
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
 PCI = Path("/sys/bus/pci/devices")
 NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # of PCI: the vendor, and the classes of GPUs
 MEMORY_RANGE = (0.83, 1.02)  # of what is sold: drivers and ECC keep some of it (T4: 14.6 of 16 GiB)
 
 
 def cpu_name() -> str:
-    """The processor's name as Linux or macOS gives it (Apple's chips, whose GPU has no other), or the machine's architecture."""
+    """The processor's name from Linux or macOS (for Apple's chips also the GPU's only name), else the machine's
+    architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
@@ -43,8 +47,8 @@ def cpu_name() -> str:
 
 
 class Device(NamedTuple):
-    """The device of a run, as its parent has read it once: `kind` is torch's name (cuda, cpu, mps), `identity` is what differs
-    between the devices of a machine: an NVIDIA GPU's UUID, else the kind."""
+    """The device of a run, read once by its parent: `kind` is torch's name (cuda, cpu, mps); `identity` distinguishes the
+    devices of a machine: an NVIDIA GPU's UUID, else the kind."""
 
     kind: str
     identity: str
@@ -57,16 +61,16 @@ class Device(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Eight hexadecimal digits that differ between devices, also between those of two machines, and name none."""
+        """Eight hexadecimal digits that differ between devices, also between devices of two machines, and reveal no name."""
         identity = self.gpu_uuid or f"{os.uname().nodename} {self.identity}"
         return hashlib.sha256(identity.encode()).hexdigest()[:8]
 
     def environment(self) -> dict[str, str]:
-        """Variables that leave the measuring process this device alone, so that what is locked is what is measured."""
+        """Variables that show the measuring process only this device, so that the locked device is the measured one."""
         return {"CUDA_VISIBLE_DEVICES": self.gpu_uuid} if self.gpu_uuid else {}
 
     def columns(self) -> dict[str, Any]:
-        """The columns of a row that say which device and which host measured."""
+        """The columns of a row that identify device and host."""
         return {
             "host_cpu": cpu_name(),
             "host_cores": len(usable_cpus()),
@@ -75,9 +79,16 @@ class Device(NamedTuple):
         }
 
 
+class UnmeasuredGpu(NamedTuple):
+    """A GPU that `auto` does not measure, in words, and the advice to measure it."""
+
+    name: str
+    remedy: str
+
+
 def find_device(name: str, entry: Mapping[str, Any]) -> Device:
-    """The Device that a run for gpu `name`, with such an entry in the catalogue, will use. Raises SetupError where a GPU is
-    not there, or cannot be read: its lock would get another name, and two runs would measure side by side."""
+    """The Device that a run for gpu `name`, with this entry in the catalogue, will use. Raises SetupError if a GPU is
+    missing or cannot be read: its lock would get another name, and two runs would measure at the same time."""
     kind = entry.get("device", "cuda")
     if kind != "cuda":
         return Device(kind, kind)
@@ -93,13 +104,13 @@ def find_device(name: str, entry: Mapping[str, Any]) -> Device:
 
 
 def has_memory(entry: Mapping[str, Any], memory_mib: float | None) -> bool:
-    """Whether a device with so much memory (None: unknown) is what the entry says."""
+    """Whether a device's memory (None: unknown) matches the entry."""
     least, most = (share * 1024 * entry.get("memory_gib", 0) for share in MEMORY_RANGE)
     return memory_mib is None or not most or least <= memory_mib <= most
 
 
-def label_device(device_name: str, gpus: Mapping[str, Any], memory_mib: float | None = None) -> str:
-    """The first name in config/gpus.yaml whose pattern and memory fit the device, or a name made from the device's own."""
+def label_device(device_name: str, gpus: Mapping[str, Mapping[str, Any]], memory_mib: float | None = None) -> str:
+    """The first name in config/gpus.yaml whose pattern and memory match the device, else a name made from the device's own."""
     for name, entry in gpus.items():
         if "pattern" in entry and re.search(entry["pattern"], device_name) and has_memory(entry, memory_mib):
             return name
@@ -110,7 +121,7 @@ def label_device(device_name: str, gpus: Mapping[str, Any], memory_mib: float | 
 def resolve_auto(root: str | Path = ROOT) -> str:
     """The name of this machine's device: of its first visible NVIDIA GPU, else CPU.
 
-    Raises SetupError where there is a GPU that cannot be read: it must not be taken for a CPU.
+    Raises SetupError if there is a GPU that cannot be read: it must not be taken for a CPU.
     """
     gpu = visible_gpu()
     return label_device(gpu.name, catalogue("gpus", root), gpu.memory_mib) if gpu else "CPU"
@@ -129,37 +140,36 @@ def has_nvidia_card() -> bool:
 
 
 def is_hidden(maker: str) -> bool:
-    """Whether a variable says that no GPU is to be used: CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES."""
+    """Whether a variable hides all GPUs: CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES."""
     return os.environ.get(f"{maker}_VISIBLE_DEVICES", "0").split(",")[0].strip() in HIDDEN
 
 
-def passed_over() -> tuple[str, str] | None:
-    """(a GPU that this machine has or may have although `auto` is the CPU, what to do), or None. A GPU that variables hide is
-    none."""
+def find_unmeasured_gpu() -> UnmeasuredGpu | None:
+    """A GPU that this machine has, or may have, although `auto` is the CPU; None if there is none or variables hide it."""
     if is_hidden("CUDA"):
         return None
     if Path("/dev/kfd").exists() and not is_hidden("HIP") and not is_hidden("ROCR"):
-        return "an AMD GPU (/dev/kfd)", "name it, as config/gpus.yaml does"
+        return UnmeasuredGpu("an AMD GPU (/dev/kfd)", "name it, as config/gpus.yaml does")
     if sys.platform == "darwin" and os.uname().machine == "arm64":
-        return "Apple's GPU", "name it, as config/gpus.yaml does"
+        return UnmeasuredGpu("Apple's GPU", "name it, as config/gpus.yaml does")
     if has_nvidia_card():
-        return "an NVIDIA GPU without a driver", "install one, or give the container the GPU"
+        return UnmeasuredGpu("an NVIDIA GPU without a driver", "install one, or give the container the GPU")
     if Path("/dev/dxg").exists():
-        return "a GPU of Windows (/dev/dxg) that is not NVIDIA's", "start outside of WSL"
+        return UnmeasuredGpu("a GPU of Windows (/dev/dxg) that is not NVIDIA's", "start outside of WSL")
     return None
 
 
 def describe_passed_over(name: str) -> str | None:
-    """One line about a GPU that is not measured where `auto` is the device `name`; None if there is none."""
-    found = passed_over() if name == "CPU" else None
-    return f"auto: found {found[0]}, but measures the CPU; to measure the GPU: {found[1]}" if found else None
+    """One line about a GPU that is not measured if `auto` is the device `name`; None if there is none."""
+    gpu = find_unmeasured_gpu() if name == "CPU" else None
+    return f"auto: found {gpu.name}, but measures the CPU; to measure the GPU: {gpu.remedy}" if gpu else None
 
 
 def describe_gpu(name: str, root: str | Path = ROOT) -> dict[str, Any]:
-    """The catalogue's entry for a name; a name without entry stands for a GPU that is labelled by its own name."""
+    """The catalogue's entry for a name; a GPU without an entry gets one with its own name."""
     gpus = catalogue("gpus", root)
     if name in gpus:
-        return dict(gpus[name])
+        return gpus[name]
     gpu = visible_gpu()
     if gpu and label_device(gpu.name, gpus, gpu.memory_mib) == name:
         return {"label": gpu.name, "pattern": re.escape(gpu.name)}
@@ -169,7 +179,7 @@ def describe_gpu(name: str, root: str | Path = ROOT) -> dict[str, Any]:
 
 
 def check_device(name: str, entry: Mapping[str, Any], device_name: str, memory_mib: float | None = None) -> None:
-    """Refuse a device that is not the one named. Raises SetupError with what was found."""
+    """Raises SetupError if the device is not the one named."""
     pattern = entry.get("pattern")
     if pattern and not re.search(pattern, device_name):
         raise SetupError(f"the run is for gpu {name}, but this device is {device_name!r}; run it where a {name} is")

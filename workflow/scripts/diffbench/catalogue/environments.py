@@ -1,18 +1,20 @@
-"""The environment files envs/torch-<name>.yaml: what each pins, checked. Conda builds them, or uv (commands/environment.py)."""
+"""The environment files envs/torch-<name>.yaml: their pins, checked. Conda builds them, or uv (commands/environment.py)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from diffbench.libraries.versions import STATED
+from diffbench.libraries.versions import IMPORTED
 from diffbench.vocabulary.errors import DiffbenchError, one_line
 from diffbench.vocabulary.names import NAME_PATTERN
 
 from .definition import ROOT, digest
 from .yaml_file import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 PINNED = re.compile(rf"({NAME_PATTERN})==([^\s;*,<>=]+)(\s*;.*)?\Z")
 OPTION = re.compile(r"--(pre|(extra-)?index-url\s+https://\S+)\Z")
@@ -26,24 +28,24 @@ NIGHTLY = re.compile(r"\.dev(\d{4})(\d{2})(\d{2})(\+|\Z)")
 
 
 class Environment(NamedTuple):
-    """What an environment file pins. `packages` maps a normalized name to its version, `requirements` are pip's lines."""
+    """The pins of an environment file. `packages` maps a normalized name to its version, `requirements` are pip's lines."""
 
     name: str
     python: str
     cuda: str
-    packages: dict[str, str]
-    requirements: list[str]
+    packages: dict
+    requirements: list
 
     def expected(self, libraries: Iterable[str] = ()) -> str:
-        """`torch=…,diffusers=…,…,python=…,cuda=…,torchao=…`: what the measuring process must find. `libraries` are those that
-        the run's variant uses; one that is not pinned is left out."""
-        stated = {package: self.packages[package] for package in STATED if package in self.packages}
+        """`torch=…,diffusers=…,…,python=…,cuda=…,torchao=…`: the versions that the measuring process must find. `libraries` are
+        those that the run's variant uses; one that is not pinned is left out."""
+        stated = {package: self.packages[package] for package in IMPORTED if package in self.packages}
         used = {package: self.packages[package] for package in libraries if package in self.packages}
         versions = {**stated, "python": self.python, "cuda": self.cuda, **used}
         return ",".join(f"{key}={value}" for key, value in versions.items())
 
     def digest(self) -> str:
-        """A hash of all that it pins, so that comments and order do not count."""
+        """A hash of all pins; comments and order do not change it."""
         return digest([self.python, self.cuda, sorted(self.requirements)])
 
 
@@ -53,12 +55,12 @@ def environment_path(name: str, root: str | Path = ROOT) -> Path:
 
 
 def environment_names(root: str | Path = ROOT) -> list[str]:
-    """The names that envs/torch-<name>.yaml give, oldest release first, nightly last."""
+    """The names of the files envs/torch-<name>.yaml, oldest release first, nightly last."""
     names = {path.stem[len("torch-") :] for path in Path(root).glob("envs/torch-*.yaml")}
     return sorted(names - {INSTALLED, "auto"}, key=release_order)  # two words that the config has for something else
 
 
-def release_order(name: str) -> tuple[Any, ...]:
+def release_order(name: str) -> tuple[list[int], str]:
     """Sorts 2.9 before 2.10, a stack after its release, nightly after all releases."""
     release = re.match(r"\d+(\.\d+)*", name)
     numbers = [int(part) for part in release.group().split(".")] if release else [10**6]
@@ -66,20 +68,20 @@ def release_order(name: str) -> tuple[Any, ...]:
 
 
 def newest_current(root: str | Path = ROOT) -> str:
-    """The newest released `-current` environment. Raises DiffbenchError where there is none."""
+    """The newest released `-current` environment. Raises DiffbenchError if there is none."""
     names = [name for name in environment_names(root) if re.match(r"\d[\d.]*-current\Z", name)]
     if not names:
         raise DiffbenchError("config: torch: auto: envs/ has no torch-<release>-current.yaml; name a torch build")
     return names[-1]
 
 
-def normalized(package: str) -> str:
-    """A package's name as an index compares it."""
+def normalize_name(package: str) -> str:
+    """A package's name in the form that package indexes compare."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def read_environment(name: str, root: str | Path = ROOT) -> Environment:
-    """The Environment of a torch build. Raises DiffbenchError in one line for whatever is wrong with its file."""
+    """The Environment of a torch build. Raises DiffbenchError in one line for any error in its file."""
     path = environment_path(name, root)
     shown = f"envs/{path.name}"
     if not path.is_file():
@@ -105,11 +107,11 @@ def read_environment(name: str, root: str | Path = ROOT) -> Environment:
             raise DiffbenchError(
                 f"{shown}: found {line!r}, expected a pin as in 'torch==2.1.2': nothing is left unpinned"
             )
-        if match and normalized(match.group(1)) in packages:
+        if match and normalize_name(match.group(1)) in packages:
             raise DiffbenchError(f"{shown}: {match.group(1)} is pinned twice; keep one")
         if match:
-            packages[normalized(match.group(1))] = match.group(2)
-    missing = [package for package in STATED if package not in packages]
+            packages[normalize_name(match.group(1))] = match.group(2)
+    missing = [package for package in IMPORTED if package not in packages]
     if missing:
         raise DiffbenchError(f"{shown}: no pin of {missing[0]}; add one, as in '{missing[0]}==…'")
     check_release(name, packages["torch"], shown)
@@ -119,8 +121,8 @@ def read_environment(name: str, root: str | Path = ROOT) -> Environment:
     return Environment(name, python, cuda, packages, requirements)
 
 
-def check_channels(channels: Any, shown: str) -> None:
-    """Raises DiffbenchError where an environment file's `channels` are no list of names."""
+def check_channels(channels: object, shown: str) -> None:
+    """Raises DiffbenchError if an environment file's `channels` are not a list of names."""
     if not isinstance(channels, list) or not channels or not all(isinstance(name, str) and name for name in channels):
         raise DiffbenchError(
             f"{shown}: channels: found {one_line(repr(channels), 80)}, expected a list of names, as in [conda-forge, nodefaults]"
@@ -151,14 +153,14 @@ def read_dependencies(content: Mapping[str, Any], shown: str) -> tuple[str, list
 
 
 def check_release(name: str, version: str, shown: str) -> None:
-    """Raises DiffbenchError where the file's name is another release than the torch that it pins."""
+    """Raises DiffbenchError if the file's name is of another release than the torch that it pins."""
     conflict = release_conflict(name, version)
     if conflict:
         raise DiffbenchError(f"{shown}: {conflict}")
 
 
 def release_conflict(name: str, version: str) -> str | None:
-    """Why a torch build of this name cannot have this version of torch; None where it can."""
+    """Why a torch build of this name cannot have this version of torch; None if it can."""
     for release in RELEASE.findall(name):
         if not f"{version.split('+')[0]}.".startswith(f"{release}."):
             return f"pins torch {version}, but its name says {release}; rename one of them"
@@ -169,6 +171,6 @@ def release_conflict(name: str, version: str) -> str | None:
 
 
 def nightly_date(version: str) -> str | None:
-    """`2026-11-20` of a nightly build's version; None for a release."""
+    """The date of a nightly build's version, such as `2026-11-20`; None for a release."""
     match = NIGHTLY.search(version)
     return "-".join(match.groups()[:3]) if match else None

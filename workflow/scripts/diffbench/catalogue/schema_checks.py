@@ -1,22 +1,26 @@
-"""Checking configs and catalogues against their JSON schemas, with messages that a user can act on.
+"""Checks of configs and catalogues against their JSON schemas, with messages that a user can act on.
 
-What measures checks its catalogues too. Its environment may lack jsonschema: it then checks all but the schemas.
+The measuring programs check the catalogues too. If their environment lacks jsonschema, they check everything but the
+schemas.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diffbench.mechanisms.registry import setting_schemas
 from diffbench.vocabulary.errors import DiffbenchError, list_known, one_line
 
 from .definition import ROOT, catalogue_path, recipe_of
 from .yaml_file import find_value, read_yaml, shared_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 
 SCHEMAS = ROOT / "workflow" / "schemas"
 CATALOGUES = ("gpus", "pipelines", "variants")
@@ -27,8 +31,8 @@ LITERALS = {"true": True, "false": False, "null": None, "none": None, "": None}
 
 @lru_cache(maxsize=None)
 def validator(schema_name: str) -> Any:
-    """The validator of workflow/schemas/<schema_name>.schema.yaml; None where jsonschema is not installed. An integer is written
-    as one: 4.0 would name other files than 4."""
+    """The validator of workflow/schemas/<schema_name>.schema.yaml; None if jsonschema is not installed. An integer must be
+    written as one: 4.0 would name other files than 4."""
     try:
         import jsonschema
     except ImportError:
@@ -47,17 +51,17 @@ def read_schema(schema_name: str) -> dict[str, Any]:
 
 
 def schema_path(schema_name: str) -> Path:
-    """Where a schema is."""
+    """The path of a schema."""
     return SCHEMAS / f"{schema_name}.schema.yaml"
 
 
-def spell_keys(keys: Iterable[Any]) -> str:
-    """Where a value is, as a user writes it: `measurement.calls`, `batch_sizes[0]`."""
+def spell_keys(keys: Iterable[str | int]) -> str:
+    """The place of a value as a user writes it: `measurement.calls`, `batch_sizes[0]`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
-def keys_of(error: Any) -> list[Any]:
-    """The keys and indices that lead to what a jsonschema error is about; a key itself, where that is at fault."""
+def keys_of(error: Any) -> list[str | int]:
+    """The keys and indices that lead to the value of a jsonschema error, or to the key itself if that is at fault."""
     keys = list(error.absolute_path)
     if error.validator == "additionalProperties" and unknown_keys(error):
         return [*keys, unknown_keys(error)[0]]
@@ -70,7 +74,7 @@ def unknown_keys(error: Any) -> list[str]:
 
 
 def explain(error: Any, text: str | None = None) -> str:
-    """One line for a jsonschema error: what was found, and what was expected. `text` is the value as its file has it."""
+    """One line for a jsonschema error: what was found, and what was expected. `text` is the value as written in its file."""
     if error.validator == "additionalProperties":
         unknown = unknown_keys(error)
         known = list_known(error.schema.get("properties", {}), unknown[0])
@@ -93,7 +97,7 @@ def explain(error: Any, text: str | None = None) -> str:
 
 
 def takes_text(rule: Mapping[str, Any], text: str) -> bool:
-    """Whether a rule of a schema, which refuses a value, takes it as text."""
+    """Whether a rule of a schema that refuses a value accepts its text."""
     if "enum" in rule:
         return text in rule["enum"]
     return "string" in as_list(rule.get("type", [])) and bool(re.search(rule.get("pattern", ""), text))
@@ -105,17 +109,18 @@ def describe(value: object) -> str:
 
 
 def as_list(found: Any) -> list[Any]:
-    """A value, or the values of a list, as a list."""
+    """A list as it is, any other value as a list of one."""
     return found if isinstance(found, list) else [found]
 
 
 def check(
-    content: Any, schema_name: str, source: object, path: str | Path | None = None, is_part: bool = False
+    content: Any, schema_name: str, source: str | Path, path: str | Path | None = None, is_part: bool = False
 ) -> None:
-    """Check `content` against workflow/schemas/<schema_name>.schema.yaml; `is_part`: no key of its mappings is required.
+    """Check `content` against workflow/schemas/<schema_name>.schema.yaml. With `is_part` no key of its mappings is
+    required.
 
-    Raises DiffbenchError for the first fault, in one line that begins with `source`, the line in its file, if that is given as
-    `path`, and the key at fault.
+    Raises DiffbenchError for the first error, in one line that begins with `source`, the line in its file `path` if that is
+    given, and the key at fault.
     """
     found = validator(schema_name)
     errors = [
@@ -132,36 +137,37 @@ def check(
 
 
 def check_config_file(path: str | Path) -> None:
-    """Check a config's file, which may have any part of the keys. Raises DiffbenchError with the file and the line at fault."""
+    """Check a config's file, which may have any subset of the keys. Raises DiffbenchError with the file and the line at
+    fault."""
     shown = shorten(path)
     content = read_yaml(shown)
     if "__use_yte__" not in content:  # a template of Snakemake: its keys are not yet those of a config
         check(content, "config", shown, path, is_part=True)
 
 
-def shorten(path: str | Path) -> str:
-    """The path relative to the working folder, where it is inside."""
+def shorten(path: str | Path) -> str | Path:
+    """The path relative to the working folder, if it is inside."""
     try:
-        return str(Path(os.path.abspath(path)).relative_to(Path.cwd()))  # noqa: PTH100  # symbolic links stay as they are
+        return Path(os.path.abspath(path)).relative_to(Path.cwd())  # noqa: PTH100  # symbolic links stay as they are
     except ValueError:
-        return str(path)
+        return path
 
 
 def with_types(value: Any, schema_name: str = "config") -> Any:
-    """What `--config` says, with the types of the schema: Snakemake makes text of all that is nested."""
+    """The values of `--config` in the types of the schema: Snakemake turns all nested values into text."""
     schema = shared_yaml(schema_path(schema_name))
-    return typed(value, schema, schema)
+    return convert(value, schema, schema)
 
 
-def typed(value: Any, rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
-    """A value of text in the type that a rule of the schema wants; unchanged where the rule takes text or it does not fit."""
+def convert(value: Any, rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    """A text value in the type of a rule of the schema; unchanged if the rule accepts text or the value does not fit."""
     if "$ref" in rule:
         rule = {**schema["$defs"][rule["$ref"].rpartition("/")[2]], **rule}
     types = as_list(rule.get("type", "string"))
     if isinstance(value, dict):
-        return {key: typed(item, rule.get("properties", {}).get(key, {}), schema) for key, item in value.items()}
+        return {key: convert(item, rule.get("properties", {}).get(key, {}), schema) for key, item in value.items()}
     if isinstance(value, list):
-        return [typed(item, rule.get("items", {}), schema) for item in value]
+        return [convert(item, rule.get("items", {}), schema) for item in value]
     if not isinstance(value, str) or "string" in types:
         return value
     if {"integer", "number"} & set(types) and re.fullmatch(r"-?[0-9]{1,18}", value):
@@ -174,7 +180,8 @@ def typed(value: Any, rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Any
 
 
 def read_catalogue(kind: str, root: str | Path = ROOT) -> dict[str, Any]:
-    """A catalogue of config/, checked: against its schema, where jsonschema is installed, and for what a schema cannot say."""
+    """A catalogue of config/, checked against its schema, if jsonschema is installed, and for errors that a schema cannot
+    express."""
     path = catalogue_path(kind, root)
     content = read_yaml(path)
     shown = f"config/{kind}.yaml"
@@ -191,13 +198,13 @@ def read_catalogue(kind: str, root: str | Path = ROOT) -> dict[str, Any]:
 
 
 def check_catalogues(root: str | Path = ROOT) -> None:
-    """Check all catalogues of config/. Raises DiffbenchError for the first fault."""
+    """Check all catalogues of config/. Raises DiffbenchError for the first error."""
     for kind in CATALOGUES:
         read_catalogue(kind, root)
 
 
-def check_labels(content: Mapping[str, Any], source: object, path: str | Path) -> None:
-    """Raises DiffbenchError where two entries of a catalogue have one label: tables print labels, not names."""
+def check_labels(content: Mapping[str, Any], source: str, path: str | Path) -> None:
+    """Raises DiffbenchError if two entries of a catalogue share a label: tables print labels, not names."""
     names: dict[str, str] = {}
     for name, entry in content.items():
         label = " ".join(str(entry.get("label", name)).split())  # as it is printed
@@ -210,8 +217,8 @@ def check_labels(content: Mapping[str, Any], source: object, path: str | Path) -
         names[label] = name
 
 
-def check_pattern(name: str, entry: Mapping[str, Any], source: object, path: str | Path) -> None:
-    """Raises DiffbenchError where a GPU's pattern is no regular expression of Python 3.8, or fits every device."""
+def check_pattern(name: str, entry: Mapping[str, Any], source: str, path: str | Path) -> None:
+    """Raises DiffbenchError if a GPU's pattern is not a regular expression of Python 3.8, or matches every device."""
     pattern = entry.get("pattern")
     problem = find_problem(pattern) if isinstance(pattern, str) else None
     if problem:
@@ -223,7 +230,7 @@ def check_pattern(name: str, entry: Mapping[str, Any], source: object, path: str
 
 
 def find_problem(pattern: str) -> str | None:
-    """What is wrong with a GPU's pattern; None where it is a regular expression that does not fit every device."""
+    """The problem with a GPU's pattern; None if it is a regular expression that does not match every device."""
     try:
         found = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:

@@ -1,11 +1,13 @@
-"""Where a source of a pipeline is: in a folder, or in a repository of the hub. The folder that one works in decides nothing."""
+"""The place of a pipeline's files: a folder, or a repository of the hub. The working folder does not matter."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -13,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[4]
 def folder_of(source: Mapping[str, Any], root: str | Path = ROOT) -> Path | None:
     """The folder that the source's `hub_id` names, as an absolute path; None if it names a repository of the hub.
 
-    A relative path is one from `root`, the folder that holds config/. A name with a pinned revision is the hub's, even where a
-    folder of that name is there.
+    A relative path starts at `root`, the folder of config/. A name with a pinned revision is a repository, even if a folder
+    of that name exists.
     """
     path = Path(source["hub_id"]).expanduser()
     if not path.is_absolute() and source.get("revision"):
@@ -23,11 +25,11 @@ def folder_of(source: Mapping[str, Any], root: str | Path = ROOT) -> Path | None
     return path if path.is_dir() else None
 
 
-def located(definition: Mapping[str, Any], root: str | Path = ROOT) -> dict[str, Any]:
+def with_absolute_paths(definition: Mapping[str, Any], root: str | Path = ROOT) -> dict[str, Any]:
     """The definition with absolute paths, for a process that works in another folder."""
-    moved: dict[str, Any] = copy.deepcopy(dict(definition))
-    for stage in moved["stages"]:
+    result: dict[str, Any] = copy.deepcopy(dict(definition))
+    for stage in result["stages"]:
         for source in [stage, *stage.get("components", {}).values()]:
             folder = folder_of(source, root) if "hub_id" in source else None
             source.update({"hub_id": str(folder)} if folder else {})
-    return moved
+    return result

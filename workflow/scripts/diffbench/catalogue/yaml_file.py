@@ -1,6 +1,6 @@
-"""Reading YAML files: mappings with keys of text and the values of JSON, whatever else YAML would let through refused by line.
+"""Reading YAML files: mappings with text keys and JSON values. Anything else that YAML allows is refused with its line.
 
-Shared by the workflow, the measurement and the reports: every YAML file of the project and of its user is read here.
+Every YAML file of the project and of its users is read here.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from diffbench.vocabulary.errors import DiffbenchError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where PyYAML has it: an eighth of the time
 DEPTH = 100  # of nested values: the parser in C crashes at some ten thousand
@@ -35,12 +37,12 @@ PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z")
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises DiffbenchError with file and line where it is none."""
+    """The mapping in a YAML file. Raises DiffbenchError with file and line if there is none."""
     return copy.deepcopy(shared_yaml(path))
 
 
 def shared_yaml(path: str | Path) -> dict[str, Any]:
-    """What read_yaml returns, shared: not to be changed."""
+    """The same mapping, shared with other callers: do not change it."""
     return parse_yaml(read_text(path), str(path))
 
 
@@ -58,59 +60,61 @@ def read_text(path: str | Path) -> str:
 
 @lru_cache(maxsize=None)  # a plan reads each catalogue once per cell
 def parse_yaml(text: str, path: str) -> dict[str, Any]:
-    """The mapping in the text of a YAML file, shared: not to be changed. Raises DiffbenchError with file and line."""
+    """The mapping in the text of a YAML file, shared: do not change it. Raises DiffbenchError with file and line."""
     loader = None
     try:
         check_depth(text, path)
         loader = LOADER(text)
-        root: Any = loader.get_single_node()
+        root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
-            found = "an empty file" if root is None else f"a {root.id}"
+            found = "an empty file" if root is None else f"a {getattr(root, 'id', root)}"
             raise DiffbenchError(f"{path}: found {found}, expected a mapping of keys to values")
         check_node(root, path, loader, {})
-        content: dict[str, Any] = loader.construct_document(root)
-        return content
+        return loader.construct_document(root)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-        raise DiffbenchError(f"{place(path, mark)}: not valid YAML: {one_line(problem, 120)}; fix the syntax") from None
+        raise DiffbenchError(
+            f"{locate(path, mark)}: not valid YAML: {one_line(problem, 120)}; fix the syntax"
+        ) from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def place(path: str, mark: Any) -> str:
-    """`path:line`, or the path where the line is not known."""
+def locate(path: str, mark: Any) -> str:
+    """`path:line`, or the path if the line is not known."""
     return f"{path}:{mark.line + 1}" if mark else path
 
 
 def check_depth(text: str, path: str) -> None:
-    """Raises DiffbenchError where values are nested too deeply, before anything reads them recursively."""
+    """Raises DiffbenchError if values are nested too deeply, before anything reads them recursively."""
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEPTH:
-                where = place(path, event.start_mark)
+                where = locate(path, event.start_mark)
                 raise DiffbenchError(f"{where}: values are nested more than {DEPTH} levels deep; flatten them")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
-def check_node(node: Any, path: str, loader: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
-    """(number of values, levels) of a node. Raises DiffbenchError for what is neither a value of JSON nor finite in size.
+def check_node(node: yaml.Node, path: str, loader: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """(number of values, levels) of a node. Raises DiffbenchError for a value that JSON does not have or that is not finite
+    in size.
 
-    `known` has those of the nodes that were checked, by their id; None for those that are being checked.
+    `known` has the results of the checked nodes by their id; None for nodes that are being checked.
     """
-    where = place(path, node.start_mark)
+    where = locate(path, node.start_mark)
     if isinstance(node, yaml.ScalarNode):
         check_scalar(node, where, loader)
         return 1, 1
     if id(node) in known:
-        size_and_depth = known[id(node)]
-        if size_and_depth is None:
+        counts = known[id(node)]
+        if counts is None:
             raise DiffbenchError(f"{where}: a value contains itself through its alias; write it out")
-        return size_and_depth
+        return counts
     if node.tag not in (TAG + "map", TAG + "seq"):
         raise DiffbenchError(f"{where}: found the tag {node.tag}, expected none; remove it")
     known[id(node)] = None
@@ -128,11 +132,11 @@ def check_node(node: Any, path: str, loader: Any, known: dict[int, tuple[int, in
     return size, depth
 
 
-def check_keys(node: Any, path: str) -> None:
-    """Raises DiffbenchError for a key of a mapping that is not text, or is there twice."""
+def check_keys(node: yaml.MappingNode, path: str) -> None:
+    """Raises DiffbenchError for a key of a mapping that is not text, or occurs twice."""
     seen = set()
     for key, _ in node.value:
-        where = place(path, key.start_mark)
+        where = locate(path, key.start_mark)
         if not isinstance(key, yaml.ScalarNode):
             raise DiffbenchError(f"{where}: found a {key.id} as a key, expected text")
         kind = kind_of(key)
@@ -143,8 +147,8 @@ def check_keys(node: Any, path: str) -> None:
         seen.add(key.value)
 
 
-def check_scalar(node: Any, where: str, loader: Any) -> None:
-    """Raises DiffbenchError for a scalar that JSON does not have, or that YAML reads as another number than a reader does."""
+def check_scalar(node: yaml.ScalarNode, where: str, loader: Any) -> None:
+    """Raises DiffbenchError for a scalar that JSON does not have, or that YAML reads as another number than a person does."""
     kind, text = kind_of(node), shorten(node)
     if kind == KINDS["str"]:
         return
@@ -163,20 +167,20 @@ def check_scalar(node: Any, where: str, loader: Any) -> None:
         raise DiffbenchError(f"{where}: found {text}, which YAML reads as {value}: write {value}, or put it in quotes")
 
 
-def kind_of(node: Any) -> str:
-    """What a scalar is in YAML, in words."""
+def kind_of(node: yaml.ScalarNode) -> str:
+    """The YAML type of a scalar, in words."""
     name = node.tag[len(TAG) :] if node.tag.startswith(TAG) else node.tag
     return KINDS.get(name, f"a value with the tag {name}")
 
 
-def shorten(node: Any) -> str:
-    """The text of a scalar as it is in the file, on one line."""
+def shorten(node: yaml.ScalarNode) -> str:
+    """The text of a scalar as written in the file, on one line."""
     return one_line(node.value, 60)
 
 
-def find_value(path: str | Path, keys: Iterable[Any]) -> tuple[int | None, str | None]:
-    """(line, text) of the value that the keys and indices lead to in a YAML file: of the last one there, and no text where that
-    is not the value itself or no scalar. The file is one that read_yaml has read."""
+def find_value(path: str | Path, keys: Iterable[str | int]) -> tuple[int | None, str | None]:
+    """(line, text) of the value that the keys and indices lead to in a YAML file that read_yaml has read. If the file lacks
+    it, the line of the last key that it has, and no text; also no text if the value is not a scalar."""
     node = yaml.compose(read_text(path), Loader=LOADER)
     line = None
     for key in keys:

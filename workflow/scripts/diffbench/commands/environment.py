@@ -1,12 +1,14 @@
-"""Build the environment of a torch build with uv, or look at one that is there; write down what it holds.
+"""Build the environment of a torch build with uv, or check an existing one, and write its packages to a file.
 
     environment.py NAME --folder FOLDER --make    build what envs/torch-<name>.yaml pins, if FOLDER is not complete
-    environment.py NAME --folder FOLDER           look at the environment in FOLDER; change nothing
-    environment.py NAME                           look at the environment that runs this program (conda's)
+    environment.py NAME --folder FOLDER           check the environment in FOLDER; change nothing
+    environment.py NAME                           check the environment that runs this program (conda's)
 
-To look means: its Python starts, and every pin of the file is installed in its version. A job only looks. One that is complete is
-never deleted or changed, because jobs may run in it; one that is not complete is not used by any job.
+A check starts the environment's Python and compares every pin of the file with the installed version. Jobs only check. A
+complete environment is never deleted or changed, because jobs may run in it; no job uses an incomplete one.
 """
+
+from __future__ import annotations
 
 import argparse
 import fcntl
@@ -18,18 +20,24 @@ import sysconfig
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.catalogue.definition import ROOT
-from diffbench.catalogue.environments import COMPLETE, PINNED, normalized, read_environment
+from diffbench.catalogue.environments import COMPLETE, PINNED, normalize_name, read_environment
 from diffbench.libraries.releases import same_release
 from diffbench.system.files import write_whole
 from diffbench.system.printing import print_anywhere
 from diffbench.vocabulary.errors import DiffbenchError, one_line
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from diffbench.catalogue.environments import Environment
+
 WANTED = re.compile(r"/simple/([A-Za-z0-9._-]+)/|`([A-Za-z0-9._-]+==[^`\s]+)`|\b([A-Za-z0-9._-]+==[^\s,`]+)")
 
 
-def find_uv():
+def find_uv() -> str:
     """The uv program: next to this Python, else on the PATH. Raises DiffbenchError if there is none."""
     found = shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
     if not found:
@@ -37,8 +45,8 @@ def find_uv():
     return found
 
 
-def run_uv(shown, what, *arguments):
-    """Run uv. Raises DiffbenchError that names what is not available (`what`, or the package that uv names) and why."""
+def run_uv(shown: str, what: str | None, *arguments: object) -> None:
+    """Run uv. Raises DiffbenchError with the missing item (`what`, or the package that uv names) and the reason."""
     result = subprocess.run(
         [find_uv(), *map(str, arguments)],
         stdout=subprocess.DEVNULL,
@@ -58,8 +66,8 @@ def run_uv(shown, what, *arguments):
         raise DiffbenchError(f"{shown}: {package} is not available: {one_line(' '.join(last))}{advice}")
 
 
-def make_environment(environment, folder):
-    """Build the environment in `folder`; what an interrupted build left there is deleted."""
+def make_environment(environment: Environment, folder: Path) -> None:
+    """Build the environment in `folder`, and delete the files that an interrupted build left there."""
     shown = shown_name(environment)
     shutil.rmtree(folder, ignore_errors=True)
     python = f"Python {environment.python} (install it, or `uv python install {environment.python}`)"
@@ -84,18 +92,18 @@ def make_environment(environment, folder):
         )
 
 
-def shown_name(environment):
+def shown_name(environment: Environment) -> str:
     """The environment's file, as errors name it."""
     return f"envs/torch-{environment.name}.yaml"
 
 
-def python_of(folder):
+def python_of(folder: str | Path) -> Path:
     """The Python of an environment."""
     return Path(folder) / "bin" / "python"
 
 
-def release_of(python):
-    """`3.11.7` of a Python; None if it does not start."""
+def release_of(python: str | Path) -> str | None:
+    """The release of a Python, such as `3.11.7`; None if it does not start."""
     command = [str(python), "-I", "-S", "-c", "import sys; print(sys.version.split()[0])"]
     try:
         result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
@@ -104,14 +112,14 @@ def release_of(python):
     return None if result.returncode else result.stdout.strip()
 
 
-def installed_in(folder):
-    """{package: version} of what is installed in an environment, by the names of its .dist-info folders."""
+def installed_in(folder: str | Path) -> dict[str, str]:
+    """{package: version} of the packages in an environment, from the names of their .dist-info folders."""
     found = (path.stem.rpartition("-") for path in Path(folder).glob("lib/python3*/site-packages/*.dist-info"))
-    return {normalized(package): version for package, _, version in found}
+    return {normalize_name(package): version for package, _, version in found}
 
 
-def check_installed(environment, installed, python, folder):
-    """Raises DiffbenchError if the environment in `folder` is not what its file says: `installed` maps packages to versions,
+def check_installed(environment: Environment, installed: Mapping[str, str], python: str | None, folder: Path) -> None:
+    """Raises DiffbenchError if the environment in `folder` does not match its file: `installed` maps packages to versions,
     `python` is the release of its Python, None if it does not start."""
     problems = [] if python == environment.python else [f"its Python is {python}, expected {environment.python}"]
     if python is None:
@@ -121,7 +129,7 @@ def check_installed(environment, installed, python, folder):
         if not match:
             continue
         package, version, marker = match.groups()
-        found = installed.get(normalized(package))
+        found = installed.get(normalize_name(package))
         if found is None and marker:
             continue
         if not same_release(found, version):
@@ -132,8 +140,9 @@ def check_installed(environment, installed, python, folder):
         )
 
 
-def look(environment, folder):
-    """What the environment in `folder` holds, a `package==version` per line. Raises DiffbenchError if its file says otherwise."""
+def check_packages(environment: Environment, folder: Path) -> str:
+    """The packages of the environment in `folder`, a `package==version` per line. Raises DiffbenchError if they do not
+    match its file."""
     python, installed = release_of(python_of(folder)), installed_in(folder)
     check_installed(environment, installed, python, folder)
     lines = [f"# {shown_name(environment)}, Python {python}"]
@@ -141,8 +150,9 @@ def look(environment, folder):
     return "\n".join(lines) + "\n"
 
 
-def look_at_made(environment, folder, wait_s=0):
-    """The same of an environment that uv builds: it must be complete. `wait_s` is how long a shared disk may take to show it."""
+def check_built(environment: Environment, folder: Path, wait_s: float = 0) -> str:
+    """The same for an environment that uv builds, which must be complete. `wait_s` is how long a shared disk may take to
+    show it."""
     deadline_s = time.monotonic() + wait_s
     while not (folder / COMPLETE).is_file() and time.monotonic() < deadline_s:
         time.sleep(1)
@@ -150,43 +160,43 @@ def look_at_made(environment, folder, wait_s=0):
         raise DiffbenchError(
             f"{shown_name(environment)}: no complete environment in {folder}; start Snakemake again, which builds it first"
         )
-    return look(environment, folder)
+    return check_packages(environment, folder)
 
 
-def make(environment, folder):
-    """Build the environment in `folder` unless it is complete, one builder at a time. Returns what it holds."""
+def build_if_missing(environment: Environment, folder: Path) -> str:
+    """Build the environment in `folder` unless it is complete, one builder at a time. Returns its packages."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{folder.name}.lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / COMPLETE).is_file():
             make_environment(environment, folder)
-            look(environment, folder)
+            check_packages(environment, folder)
             write_whole(folder / COMPLETE, "")
-        return look_at_made(environment, folder)
+        return check_built(environment, folder)
 
 
-def main():
+def main() -> int:
     print_anywhere()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="a name of envs/torch-<name>.yaml")
-    parser.add_argument("--folder", type=Path, help="of the environment; by default that of the Python that runs this")
+    parser.add_argument("--folder", type=Path, help="folder of the environment; default: that of this Python")
     parser.add_argument("--make", action="store_true", help="build it with uv if it is not complete")
-    parser.add_argument("--record", type=Path, help="file to write what the environment holds to")
+    parser.add_argument("--record", type=Path, help="write the environment's packages to this file")
     parser.add_argument("--wait-s", type=float, default=0, help="how long a shared disk may take to show the folder")
-    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds envs/")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder with envs/")
     arguments = parser.parse_args()
     if arguments.make and not arguments.folder:
         parser.error("--make needs --folder")
     try:
         environment = read_environment(arguments.name, arguments.root)
         if arguments.make:
-            held = make(environment, arguments.folder)
+            packages = build_if_missing(environment, arguments.folder)
         elif arguments.folder:
-            held = look_at_made(environment, arguments.folder, arguments.wait_s)
+            packages = check_built(environment, arguments.folder, arguments.wait_s)
         else:
-            held = look(environment, Path(sys.prefix))
+            packages = check_packages(environment, Path(sys.prefix))
         if arguments.record:
-            write_whole(arguments.record, held)
+            write_whole(arguments.record, packages)
     except DiffbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

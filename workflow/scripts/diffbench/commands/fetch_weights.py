@@ -1,14 +1,18 @@
-"""Fetch what pipelines are made of, at its pinned revision, into the cache of the Hugging Face hub, for runs that are offline.
+"""Fetch the files of pipelines, at their pinned revisions, into the cache of the Hugging Face hub, for runs that are
+offline.
 
-Only what a run loads is fetched: safetensors, in the dtype's variant, without the components that are left out; for random
-weights the configuration and tokenizer files of stages without an architecture. A gated model needs a token.
+Only files that a run loads are fetched: safetensors in the dtype's variant, without the components that are left out; for
+random weights, the configuration and tokenizer files of stages without an architecture. A gated model needs a token.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.catalogue.definition import WEIGHTS, entry, needs_files
 from diffbench.catalogue.sources import folder_of
@@ -20,6 +24,11 @@ from diffbench.system.printing import print_anywhere, say
 from diffbench.system.program_end import run_program
 from diffbench.vocabulary.errors import SetupError, Unsupported, one_line
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+
 LONGEST = 190  # characters of a line
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 DTYPES = (HALF, "float16", "bfloat16", "float32")
@@ -29,22 +38,22 @@ GATED = (
 )
 
 
-def parse_arguments(arguments=None):
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pipelines", nargs="+", help="names of config/pipelines.yaml")
+    parser.add_argument("pipelines", nargs="+", help="names in config/pipelines.yaml")
     parser.add_argument("--weights", default="pretrained", choices=WEIGHTS)
     parser.add_argument("--dtypes", nargs="+", default=[HALF], choices=DTYPES, help="half: each pipeline's own")
     return parser.parse_args(arguments)
 
 
-def check_token(sources):
-    """Raises SetupError where a model is gated, not in the hub's cache, and there is no token."""
+def check_token(sources: Iterable[Mapping[str, Any]]) -> None:
+    """Raises SetupError if a model is gated and there is no token."""
     gated = [source for source in sources if source.get("gated") and not folder_of(source) and not is_cached(source)]
     if gated and not has_token():
         raise SetupError(GATED.format(gated[0]["hub_id"]))
 
 
-def is_cached(source):
+def is_cached(source: Mapping[str, Any]) -> bool:
     """Whether the hub's cache has the pinned revision of a source; files may be missing there."""
     try:
         find_folder(source)
@@ -53,23 +62,23 @@ def is_cached(source):
     return True
 
 
-def has_token():
+def has_token() -> bool:
     """Whether the hub's library finds a token: in a variable, or in the file that a login leaves."""
-    with importing("huggingface_hub"):
+    with one_line_import_errors("huggingface_hub"):
         import huggingface_hub
     if hasattr(huggingface_hub, "get_token"):
         return bool(huggingface_hub.get_token())
     return bool(huggingface_hub.HfFolder.get_token())  # of older releases
 
 
-def sources_of(stage):
-    """Where the parts of a stage come from: other repositories for some of its components, and its own; folders left out."""
+def sources_of(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The repositories of a stage: those of some of its components, and its own. Folders are left out."""
     return [source for source in [*stage.get("components", {}).values(), stage] if not folder_of(source)]
 
 
 @contextlib.contextmanager
-def telling(what, source):
-    """Turn whatever the hub, the network or a disk raises into one line."""
+def one_line_errors(what: str, source: Mapping[str, Any]) -> Iterator[None]:
+    """Turn any error of the hub, the network or a disk into one line."""
     try:
         yield
     except (SetupError, Unsupported):
@@ -81,8 +90,8 @@ def telling(what, source):
         raise SetupError(one_line(f"{where} cannot be fetched: {reason_of(error)}", LONGEST)) from None
 
 
-def reason_of(error):
-    """Why something could not be fetched, with what to do where that is known."""
+def reason_of(error: Exception) -> str:
+    """Why something could not be fetched, with advice if there is any."""
     set_offline = [name for name in OFFLINE if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
     if set_offline:
         return f"not on this machine; unset {set_offline[0]}"
@@ -92,8 +101,8 @@ def reason_of(error):
 
 
 @contextlib.contextmanager
-def importing(library):
-    """Turn whatever the import of a library of the hub raises into one line."""
+def one_line_import_errors(library: str) -> Iterator[None]:
+    """Turn any error in the import of a library of the hub into one line."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -103,9 +112,9 @@ def importing(library):
         ) from None
 
 
-def fetch_stage(stage, dtype):
-    """Fetch a stage's pipeline and the components that come from elsewhere. Raises SetupError where one cannot be had."""
-    with importing("diffusers"):
+def fetch_stage(stage: dict[str, Any], dtype: str) -> Iterator[str]:
+    """Fetch a stage's pipeline and its components from other repositories. Raises SetupError if one is not available."""
+    with one_line_import_errors("diffusers"):
         import diffusers  # noqa: F401
         import torch
 
@@ -120,7 +129,7 @@ def fetch_stage(stage, dtype):
         # refuses what has no pinned revision
         options = download_options(source["class"], source, getattr(torch, dtype), fetch=True)
         try:
-            with telling("weights", source):
+            with one_line_errors("weights", source):
                 if source is stage:
                     without = dict.fromkeys([*stage.get("components", {}), *dropped_components(stage)])
                     find_class(stage["class"]).download(source["hub_id"], **options, **without)
@@ -132,36 +141,36 @@ def fetch_stage(stage, dtype):
         yield f"{source['hub_id']}, {dtype}: fetched"
 
 
-def fetch_configuration(stage):
-    """Fetch the configuration files of the same, and no weights. Raises SetupError where they cannot be had."""
-    with importing("huggingface_hub"):
+def fetch_configuration(stage: Mapping[str, Any]) -> Iterator[str]:
+    """Fetch the configuration files of the same repositories, without weights. Raises SetupError if they are not available."""
+    with one_line_import_errors("huggingface_hub"):
         import huggingface_hub  # noqa: F401
     for source in sources_of(stage):
-        with telling("configuration files", source):
+        with one_line_errors("configuration files", source):
             download(source)
         yield f"{source['hub_id']}, configuration files: fetched"
 
 
-def fetch(arguments):
-    """Fetch all that the pipelines need, and say so for each repository; what cannot be had is told at the end.
+def fetch(arguments: argparse.Namespace) -> list[str]:
+    """Fetch all files of the pipelines and print a line for each repository; errors are printed at the end.
 
-    Raises SetupError where something could not be had.
+    Raises SetupError if something is not available.
     """
     stages = [stage for name in arguments.pipelines for stage in entry("pipelines", name)["stages"]]
     stages = [stage for stage in stages if needs_files(stage, arguments.weights)]
     check_token([source for stage in stages for source in [stage, *stage.get("components", {}).values()]])
     if arguments.weights == "pretrained":
-        works = [
+        fetches = [
             fetch_stage(stage, own_dtype(stage) if dtype == HALF else dtype)
             for dtype in arguments.dtypes
             for stage in stages
         ]
     else:
-        works = [fetch_configuration(stage) for stage in stages]
+        fetches = [fetch_configuration(stage) for stage in stages]
     problems = {}
-    for work in works:
+    for fetched in fetches:
         try:
-            for line in work:
+            for line in fetched:
                 say(line, sys.stdout)
         except SetupError as error:
             problems[str(error)] = error
@@ -172,7 +181,7 @@ def fetch(arguments):
     return []
 
 
-def main():
+def main() -> int:
     print_anywhere()
     arguments = parse_arguments()
     return run_program(lambda: fetch(arguments))

@@ -1,8 +1,10 @@
 """Write the environment files of envs/ from envs/releases.yaml: every package pinned, resolved by uv for Linux x86-64.
 
 A package that the torch wheel itself pins exactly (CUDA's libraries, Triton) is left to the wheel, so that the same file
-also takes a CPU build; one that it leaves open is pinned here.
+also fits a CPU build. A package that the wheel leaves open is pinned here.
 """
+
+from __future__ import annotations
 
 import argparse
 import re
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.catalogue.definition import ROOT
 from diffbench.catalogue.environments import (
@@ -27,15 +30,22 @@ from diffbench.vocabulary.errors import DiffbenchError, one_line
 
 from .environment import find_uv
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+
 PIP = "25.0.1"
 OF_CUDA = ("nvidia-", "cuda-", "triton")
-# what the measuring program itself imports, besides the stack
+# imports of the measuring program itself, in addition to the stack
 ALWAYS = ("safetensors", "tqdm", "pyyaml", "psutil", "nvidia-ml-py")
 HEADER = "# torch {torch} (built for CUDA {cuda}){dated} with the {stack}: {libraries}.\n"
 
 
-def resolve(requirements, python, folder, *options, prefer=()):
-    """{package: version} that uv resolves the requirements to, the pins of `prefer` where they will do.
+def resolve(
+    requirements: Sequence[str], python: str, folder: Path, *options: str, prefer: Iterable[str] = ()
+) -> dict[str, str]:
+    """{package: version} of the requirements as uv resolves them, with the pins of `prefer` wherever they fit.
 
     Raises DiffbenchError with uv's reason.
     """
@@ -57,13 +67,13 @@ def resolve(requirements, python, folder, *options, prefer=()):
     return dict(pin.split("==") for pin in pins)
 
 
-def is_of_cuda(package):
+def is_of_cuda(package: str) -> bool:
     """Whether a package belongs to torch's CUDA build; the bindings of NVIDIA's management library do not."""
     return package.startswith(OF_CUDA) and package != "nvidia-ml-py"
 
 
-def pin(torch, python, stack, prefer, folder):
-    """The sorted pip lines of an environment: torch, the stack and all that they need."""
+def pin(torch: str, python: str, stack: Mapping[str, str], prefer: Iterable[str], folder: Path) -> list[str]:
+    """The sorted pip lines of an environment: torch, the stack and their dependencies."""
     requirements = [f"torch=={torch}", *ALWAYS, *(f"{package}=={version}" for package, version in stack.items())]
     newest = resolve(requirements, python, folder, prefer=prefer)
     generic = folder / "generic.txt"
@@ -80,8 +90,8 @@ def pin(torch, python, stack, prefer, folder):
     return sorted(lines, key=lambda line: (not line.startswith("torch=="), line))
 
 
-def preferences(name, root, shared=None):
-    """The pins that the environment of this name has, else those of the newest release with the same suffix, so that only
+def preferences(name: str, root: Path, shared: str | None = None) -> list[str]:
+    """The pins of the environment of this name, else those of the newest release with the same suffix, so that only
     necessary changes are made. The pins of the environment `shared` come first, if it is given."""
     suffix = name.partition("-")[2]
     others = [other for other in environment_names(root) if other.partition("-")[2] == suffix and other != name]
@@ -92,20 +102,20 @@ def preferences(name, root, shared=None):
     return [f"{package}=={version}" for package, version in pins.items() if package != "torch"]
 
 
-def packages_of(stack_name, stacks):
+def packages_of(stack_name: str, stacks: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """{package: version} of a stack, those of its `base` included."""
     stack = dict(stacks[stack_name])
     base = stack.pop("base", None)
     return {**(packages_of(base, stacks) if base else {}), **stack}
 
 
-def describe_stack(packages):
+def describe_stack(packages: Mapping[str, str]) -> str:
     """`Diffusers 0.42.1, torchao 0.18.0`: Diffusers and what the stack has of the libraries of variants."""
     libraries = [f"{name} {packages[name]}" for name in LIBRARIES if name in packages]
     return ", ".join([f"Diffusers {packages['diffusers']}", *libraries])
 
 
-def render(header, python, lines, variables=""):
+def render(header: str, python: str, lines: Iterable[str], variables: str = "") -> str:
     """The text of an environment file; `lines` are pip's."""
     pip = "".join(f'      - "{line}"\n' if ";" in line else f"      - {line}\n" for line in lines)
     return (
@@ -114,7 +124,7 @@ def render(header, python, lines, variables=""):
     )
 
 
-def write_report(report, folder, root):
+def write_report(report: Mapping[str, Any], folder: Path, root: Path) -> None:
     """Write the environment file of the reporting rules, with the versions of requirements.txt."""
     lines = [
         line for line in (root / "requirements.txt").read_text(encoding="utf-8").splitlines() if PINNED.match(line)
@@ -131,7 +141,9 @@ def write_report(report, folder, root):
     path.write_text(render(header, report["python"], pins), encoding="utf-8")
 
 
-def write_release(name, release, stacks, folder, root):
+def write_release(
+    name: str, release: Mapping[str, Any], stacks: Mapping[str, Mapping[str, str]], folder: Path, root: Path
+) -> None:
     """Write every environment file of a release."""
     suffixes = {
         "": "control",
@@ -160,14 +172,14 @@ def write_release(name, release, stacks, folder, root):
         environment_path(name + suffix, root).write_text(text, encoding="utf-8")
 
 
-def newest_nightly(release, folder):
+def newest_nightly(release: Mapping[str, Any], folder: Path) -> str:
     """The version of the newest nightly at the release's index."""
     options = ["--prerelease", "allow", "--default-index", release["index"], "--no-deps"]
     return resolve(["torch>=2.0.dev0"], release["python"], folder, *options)["torch"]
 
 
-def refresh_nightly(path, release, folder):
-    """Put the newest nightly into the file of releases, and into `release`."""
+def refresh_nightly(path: Path, release: dict[str, Any], folder: Path) -> None:
+    """Write the newest nightly to the file of releases and to `release`."""
     version = newest_nightly(release, folder)
     if nightly_date(version) is None:
         raise DiffbenchError(f"{release['index']}: found torch {version}, expected a nightly; correct the index")
@@ -179,14 +191,14 @@ def refresh_nightly(path, release, folder):
     release["torch"] = version
 
 
-def main():
+def main() -> int:
     print_anywhere()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("releases", nargs="*", help="which releases; all of them by default")
+    parser.add_argument("releases", nargs="*", help="releases of envs/releases.yaml; default: all")
     parser.add_argument(
         "--nightly", action="store_true", help="take the newest nightly from its index, and write its files"
     )
-    parser.add_argument("--root", type=Path, default=ROOT, help="folder that holds envs/")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder with envs/")
     arguments = parser.parse_args()
     path = arguments.root / "envs" / "releases.yaml"
     try:

@@ -1,7 +1,10 @@
 """The classes of Diffusers and transformers: which ones a release has, and which ones cannot be imported."""
 
+from __future__ import annotations
+
 import importlib
 import re
+from typing import Any
 
 from diffbench.vocabulary.errors import SetupError, Unsupported, one_line
 
@@ -12,25 +15,25 @@ FAILURES = (AttributeError, NameError, TypeError, ValueError, RuntimeError)  # o
 BROKEN = re.compile(r"unknown location|partially initialized")  # of a package whose files are not all there
 
 
-def find_class(path):
+def find_class(path: str) -> Any:
     """The class named `diffusers.X`, `transformers.X`, or X (of diffusers).
 
-    Raises Unsupported where this release lacks it, for a catalogue may name what only newer releases have, or where it needs a
-    package that is not installed or another release of one. Raises SetupError where a package is broken.
+    Raises Unsupported if this release lacks the class, because a catalogue may name classes of newer releases, or if the
+    class needs a package that is missing or has another release. Raises SetupError if a package is broken.
     """
     library, _, name = path.rpartition(".")
     library = library or "diffusers"
     package = library.partition(".")[0]
-    if package not in LIBRARIES:
-        raise SetupError(f"class {path!r} is of {library!r}; expected one of {', '.join(LIBRARIES)}")
+    if package not in MODEL_LIBRARIES:
+        raise SetupError(f"class {path!r} is of {library!r}; expected one of {', '.join(MODEL_LIBRARIES)}")
     reason = f"{library} {importlib.import_module(package).__version__} has no class {name}"
     try:
         found = getattr(importlib.import_module(library), name)
     except (Exception, SystemExit) as error:  # whatever the packages that it imports raise
         if is_out_of_memory(error) or fault_of(error):
             raise
-        cause = innermost(error)
-        if not is_of_release(cause, library, name):
+        cause = original_cause(error)
+        if not is_missing_in_release(cause, library, name):
             said = one_line(f"{type(cause).__name__}: {cause}", 100)
             raise SetupError(f"{path} cannot be imported: {said}; a package is broken: install it again") from None
         raise Unsupported(f"{reason} ({one_line(error, 120)})") from None
@@ -39,36 +42,40 @@ def find_class(path):
     return found
 
 
-def innermost(error):
-    """What an error came from: both libraries raise one of their own where an import fails."""
+def original_cause(error: BaseException) -> BaseException:
+    """The original cause of an error: both libraries raise their own where an import fails."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
-def is_of_release(cause, library, name):
-    """Whether an import failed since a release lacks what is asked for, or a package is not installed; not where a package lacks
-    a part of its own, or fails for another reason."""
+def is_missing_in_release(cause: BaseException, library: str, name: str) -> bool:
+    """Whether an import failed because a release lacks a name or a package is not installed, and not because a package
+    lacks one of its own parts or fails for another reason."""
     if BROKEN.search(str(cause)):
         return False
     if isinstance(cause, ModuleNotFoundError):
         missing = str(cause.name)
-        return f"{library}.".startswith(f"{missing}.") or root(missing) != importer(cause)
+        return f"{library}.".startswith(f"{missing}.") or top_package(missing) != importing_package(cause)
     if isinstance(cause, ImportError):
-        return bool(LACKS.search(str(cause))) and root(cause.name) != importer(cause)
+        return bool(LACKS.search(str(cause))) and top_package(cause.name) != importing_package(cause)
     if isinstance(cause, AttributeError) and LACKS.search(str(cause)):
         return True
-    return isinstance(cause, FAILURES) and importer(cause) in ("torch", *LIBRARIES)
+    return isinstance(cause, FAILURES) and importing_package(cause) in ("torch", *MODEL_LIBRARIES)
 
 
-def importer(error):
-    """The package whose code was running as an import failed."""
-    names = [root(module) for module in modules_of(error) if root(module) not in ("importlib", "_frozen_importlib")]
+def importing_package(error: BaseException) -> str | None:
+    """The package whose code was running when an import failed."""
+    names = [
+        top_package(module)
+        for module in modules_of(error)
+        if top_package(module) not in ("importlib", "_frozen_importlib")
+    ]
     return names[-1] if names else None
 
 
-def root(module):
+def top_package(module: str | None) -> str:
     return str(module).partition(".")[0]
 
 
-LIBRARIES = ("diffusers", "transformers")
+MODEL_LIBRARIES = ("diffusers", "transformers")

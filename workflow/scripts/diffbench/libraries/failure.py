@@ -1,11 +1,19 @@
-"""From what went wrong to a row's status and one line of detail."""
+"""From an exception to a row's status and one line of detail."""
+
+from __future__ import annotations
 
 import contextlib
 import errno
 import re
 import sys
+from typing import TYPE_CHECKING, NamedTuple
 
 from diffbench.vocabulary.errors import DiffbenchError, Invalid, Unsupported, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import torch
 
 # "static TLS block": the loader's complaint about a library, which no memory would help
 MEMORY_MESSAGES = re.compile(
@@ -64,15 +72,22 @@ COMPILER_FUNCTIONS = ("_compile", "call_user_compiler", "compile_fx", "compile_f
 PLAIN = (ValueError, ImportError, RuntimeError, AssertionError)  # their text says enough without the type's name
 
 
-def chain(error):
-    """The error and those it came from, the outermost first."""
+class Outcome(NamedTuple):
+    """How a stage or its process ended without a result: a status of the column `status`, and one line of detail."""
+
+    status: str
+    detail: str
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and its causes, the outermost first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def device_is_full():
-    """Whether the GPU's memory is used up, or torch's allocator has failed since `forget_failures`; None where unknown."""
+def device_is_full() -> bool | None:
+    """Whether the GPU's memory is used up, or torch's allocator has failed since `forget_failures`; None if unknown."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return None
@@ -85,16 +100,16 @@ def device_is_full():
     return free_bytes < FULL_BELOW_MIB * 2**20
 
 
-def forget_failures(device):
-    """Have torch's allocator count its failures from here on."""
+def forget_failures(device: torch.device) -> None:
+    """Reset the count of failures of torch's allocator."""
     import torch
 
     if device.type == "cuda":
         torch.cuda.reset_accumulated_memory_stats(device)
 
 
-def lacks_memory(error):
-    """Whether this very error says that device or host memory ran out."""
+def lacks_memory(error: BaseException) -> bool:
+    """Whether this error itself says that device or host memory ran out."""
     text = str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or MEMORY_MESSAGES.search(text):
         return True
@@ -103,45 +118,44 @@ def lacks_memory(error):
     return bool(PERHAPS_MEMORY.search(text)) and device_is_full() is True
 
 
-def is_out_of_memory(error):
-    """Whether device or host memory ran out: the error, or one that it came from, says so."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether device or host memory ran out, according to the error or one of its causes."""
     return any(map(lacks_memory, chain(error)))
 
 
-def says(pattern, error):
-    """Whether this very error is, or says, what the pattern of a message means."""
-    number = NUMBERS.get(error.errno, "") if isinstance(error, OSError) else ""
+def matches(pattern: re.Pattern[str], error: BaseException) -> bool:
+    """Whether this error itself matches the pattern of a message, by its number or its text."""
+    number = NUMBERS.get(error.errno or 0, "") if isinstance(error, OSError) else ""
     return bool(pattern.search(number) or pattern.search(str(error)))
 
 
-def fault_of(error, own=()):
-    """What the machine or the user is at fault for, in one line that ends with what to do; None for an outcome of the cell. `own`
-    are folders of the run: what may not be written there is a fault, too."""
+def fault_of(error: BaseException, own: Iterable[object] = ()) -> str | None:
+    """The fault of the machine or the user behind an error, in one line that ends with the reason; None for an outcome of
+    the cell. `own` are folders of the run: a lack of permission there is a fault, too."""
     for cause in chain(error):
         for pattern, meaning in FAULTS.items():
-            if says(pattern, cause):
+            if matches(pattern, cause):
                 return f"{meaning}: {text_of(cause, 160)}"
         if isinstance(cause, PermissionError) and str(cause.filename).startswith(tuple(map(str, own))):
             return f"a folder may not be written: change its permissions: {text_of(cause, 160)}"
     return None
 
 
-def remedy_in(text):
-    """What the machine or the user is at fault for, and what to do, from the output of another program; None where that does not
-    say."""
+def remedy_in(text: str) -> str | None:
+    """The fault of the machine or the user in the output of another program, with advice; None if the output names none."""
     if MEMORY_MESSAGES.search(text):
         return "too little memory is free: raise `ulimit -v`, or end other programs"
     return next((meaning for pattern, meaning in FAULTS.items() if pattern.search(text)), None)
 
 
-def decisive_line(text):
-    """The line in the output of a compiler that says what is wrong; None if there is none."""
+def decisive_line(text: str) -> str | None:
+    """The line with the error in the output of a compiler; None if there is none."""
     lines = [line for line in text.splitlines() if DECISIVE.search(line) and not LINKER_ENDS.search(line)]
     return lines[0].strip() if lines else None
 
 
-def text_of(error, limit=300):
-    """Type and text of an error in one line. Of a compiler's output, which begins with its command, the line that decides."""
+def text_of(error: BaseException, limit: int = 300) -> str:
+    """Type and text of an error in one line. A compiler's output begins with its command; of that, the line with the error."""
     text = str(error)
     line = decisive_line(text)
     if line and len(one_line(text, limit + 1)) > limit:
@@ -151,9 +165,9 @@ def text_of(error, limit=300):
 
 
 @contextlib.contextmanager
-def refusing(reason, *kinds):
-    """Exceptions of these kinds within it mean that the variant is not possible here: Unsupported, with `reason` and their text.
-    Not so where memory ran out or the machine is at fault, and what is decided already stays."""
+def refusing(reason: str, *kinds: type[BaseException]) -> Iterator[None]:
+    """Turn exceptions of these kinds into Unsupported, with `reason` and their text: the variant is not possible here. Not
+    if memory ran out or the machine is at fault; Unsupported, Invalid and DiffbenchError also pass unchanged."""
     try:
         yield
     except kinds as error:
@@ -163,16 +177,16 @@ def refusing(reason, *kinds):
         raise Unsupported(f"{reason}: {name}{one_line(error, 160)}") from None
 
 
-def modules_of(error):
-    """The names of the modules whose code was running as the error was raised, the outermost first."""
+def modules_of(error: BaseException) -> Iterator[str]:
+    """The names of the modules whose code was running when the error was raised, the outermost first."""
     traceback = error.__traceback__
     while traceback is not None:
         yield traceback.tb_frame.f_globals.get("__name__", "")
         traceback = traceback.tb_next
 
 
-def is_from_compiler(error):
-    """Whether dynamo, inductor or Triton raised it, or it was raised inside them."""
+def is_from_compiler(error: BaseException) -> bool:
+    """Whether dynamo, inductor or Triton raised the error, or it was raised inside them."""
     if type(error).__module__.startswith(COMPILER_MODULES):
         return True
     traceback = error.__traceback__
@@ -184,26 +198,26 @@ def is_from_compiler(error):
     return False
 
 
-def is_from_cache(error):
-    """Whether Diffusers' hooks for caching raised it themselves: they were not made for this model."""
+def is_from_cache(error: BaseException) -> bool:
+    """Whether Diffusers' hooks for caching raised the error themselves: they do not fit this model."""
     return next(iter(reversed(list(modules_of(error)))), "").startswith("diffusers.hooks")
 
 
-def classify(error, compiled):
-    """(status, detail) for an exception that a stage raised; `compiled` says whether the variant compiles."""
+def classify(error: BaseException, compiled: bool) -> Outcome:
+    """The Outcome of a stage that raised an exception; `compiled` is whether the variant compiles."""
     errors = list(chain(error))
     if isinstance(error, Unsupported):
-        return "unsupported", one_line(error)
+        return Outcome("unsupported", one_line(error))
     if isinstance(error, Invalid):
-        return "invalid", one_line(error)
+        return Outcome("invalid", one_line(error))
     for cause in errors:
         if lacks_memory(cause):
-            return "oom", text_of(cause)
+            return Outcome("oom", text_of(cause))
     detail = text_of(error)
     if compiled and any(is_from_compiler(cause) for cause in errors):
-        return "compile-error", detail
+        return Outcome("compile-error", detail)
     if is_from_cache(error):
-        return "unsupported", one_line(f"the cache does not work on this model: {detail}")
+        return Outcome("unsupported", one_line(f"the cache does not work on this model: {detail}"))
     if isinstance(error, NotImplementedError) or MISSING_KERNEL.search(detail) or NO_ENGINE.search(detail):
-        return "unsupported", detail
-    return "crashed", detail
+        return Outcome("unsupported", detail)
+    return Outcome("crashed", detail)

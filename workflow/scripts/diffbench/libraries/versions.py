@@ -1,17 +1,19 @@
 """The installed versions of packages."""
 
+from __future__ import annotations
+
 import importlib.util
 import re
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-STATED = ("torch", "diffusers", "transformers", "accelerate")  # what the measuring process states as imported
+IMPORTED = ("torch", "diffusers", "transformers", "accelerate")  # the measuring process reports these as imported
 STATEMENT = re.compile(r"^__version__ *= *['\"]([^'\"]+)", re.MULTILINE)
 
 
-def source_version(name):
-    """The version that a module's source states, found without importing it; None where it states none."""
+def source_version(name: str) -> str | None:
+    """The version that a module's source states, read without importing it; None if it states none."""
     with suppress(ValueError, OSError):  # UnicodeDecodeError is a ValueError
         found = importlib.util.find_spec(name)
         folder = Path(found.origin).parent if found and found.origin else None
@@ -22,10 +24,10 @@ def source_version(name):
     return None
 
 
-def package_version(name):
-    """The version of a package, or None. Of STATED it is the version of the source that would be imported: in a folder of
-    PYTHONPATH, or one that pip has installed as editable, it may be another than the one that pip has noted."""
-    stated = source_version(name) if name in STATED else None
+def package_version(name: str) -> str | None:
+    """The version of a package, or None. For a package of STATED, the version of the source that would be imported: in a
+    folder of PYTHONPATH or an editable install it may differ from the version that pip has recorded."""
+    stated = source_version(name) if name in IMPORTED else None
     if stated:
         return stated
     try:

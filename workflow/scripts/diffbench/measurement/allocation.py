@@ -1,5 +1,7 @@
-"""What a job's allocation on a cluster leaves for a run: its own limits lie below, so that a run that is too big ends as a row
-and not as a lost job."""
+"""Limits of a run within a job's allocation on a cluster: they are below the job's, so that a run that is too big ends as a
+row and not as a lost job."""
+
+from __future__ import annotations
 
 import math
 from typing import NamedTuple, Optional
@@ -14,8 +16,8 @@ MOST_WAITING = 0.5  # share of the time that waiting for the device may take
 
 
 class Limits(NamedTuple):
-    """How long a run may take and how much host memory (None: any); `…_origin` says where a limit comes from, if not from the
-    config."""
+    """The time and host memory that a run may use (None: no limit). `…_origin` says where a limit comes from, if not from
+    the config."""
 
     time_s: float
     memory_mib: Optional[float]
@@ -23,16 +25,18 @@ class Limits(NamedTuple):
     memory_origin: str = ""
 
 
-def limits(time_limit_s, memory_limit_mib, allocated_mib, allocated_minutes, waited_s):
-    """The Limits of the run: the given ones, lowered to what the allocation leaves; 0 allocated means that there is none.
-    `waited_s` is what waiting for the device has taken of it.
+def lower_limits(
+    time_limit_s: float, memory_limit_mib: float | None, allocated_mib: int, allocated_minutes: int, waited_s: float
+) -> Limits:
+    """The Limits of the run: the given ones, lowered to what the allocation leaves; an allocation of 0 means none.
+    `waited_s` is the part of the time that the run has already waited for the device.
 
-    Raises SetupError where too little is left for a run to be judged by.
+    Raises SetupError if too little is left to judge a run.
     """
     time_origin = memory_origin = ""
     if allocated_minutes:
         whole_s = 60 * allocated_minutes - RESERVED_S
-        check(whole_s > 0, f"{allocated_minutes} min", f"{RESERVED_S} s")
+        check_left(whole_s > 0, f"{allocated_minutes} min", f"{RESERVED_S} s")
         if waited_s > MOST_WAITING * whole_s:
             raise SetupError(
                 f"the device was busy for {waited_s:.0f} s of the job's {allocated_minutes} minutes; start the run again, "
@@ -42,14 +46,14 @@ def limits(time_limit_s, memory_limit_mib, allocated_mib, allocated_minutes, wai
             time_limit_s, time_origin = whole_s - waited_s, ORIGIN
     if allocated_mib:
         left_mib = allocated_mib - RESERVED_MIB
-        check(left_mib >= LEAST_MIB, f"{allocated_mib} MiB", f"{RESERVED_MIB} MiB")
+        check_left(left_mib >= LEAST_MIB, f"{allocated_mib} MiB", f"{RESERVED_MIB} MiB")
         if left_mib < (memory_limit_mib or math.inf):
             memory_limit_mib, memory_origin = left_mib, ORIGIN
     return Limits(time_limit_s, memory_limit_mib, time_origin, memory_origin)
 
 
-def check(enough, allocated, reserved):
-    """Raises SetupError where the allocation does not go beyond what is reserved."""
+def check_left(enough: bool, allocated: str, reserved: str) -> None:
+    """Raises SetupError if the allocation is not above what is reserved."""
     if not enough:
         raise SetupError(
             f"the job's allocation is {allocated}, of which {reserved} are not the run's; raise `job` in config/gpus.yaml"

@@ -1,4 +1,6 @@
-"""What the compiler took from its cache, from torch's own counters."""
+"""The compiler's cache hits and misses, from torch's own counters."""
+
+from __future__ import annotations
 
 from collections import Counter
 
@@ -8,8 +10,8 @@ COUNTERS = {
 }
 
 
-def has_counters():
-    """Whether this torch caches compiled graphs, and counts it: 2.5 and newer, unless it is turned off."""
+def has_counters() -> bool:
+    """Whether this torch caches compiled graphs and counts them: 2.5 and newer, unless it is turned off."""
     try:
         from torch._inductor import config
     except ImportError:
@@ -17,18 +19,18 @@ def has_counters():
     return bool(getattr(config, "fx_graph_cache", False))
 
 
-def read_counters():
-    """torch's counters of Inductor's and AOTAutograd's caches, of this process so far."""
+def read_counters() -> Counter[str]:
+    """torch's counters of Inductor's and AOTAutograd's caches, since this process started."""
     from torch._dynamo.utils import counters
 
     return Counter({name: counters[part][name] for part, names in COUNTERS.items() for name in names})
 
 
-def hits_and_misses(counted):
+def hits_and_misses(counted: Counter[str]) -> tuple[int, int]:
     """(graphs taken from the cache, graphs compiled) from the counters' growth.
 
-    A graph that AOTAutograd's cache has is loaded through Inductor's, or, if it is stored there as a whole, counted by
-    AOTAutograd alone. One that cannot be cached (a bypass) is compiled.
+    A graph in AOTAutograd's cache is loaded through Inductor's cache, or, if it is stored there as a whole, counted by
+    AOTAutograd only. A graph that cannot be cached (a bypass) is compiled.
     """
     hits = max(counted["fxgraph_cache_hit"], counted["autograd_cache_hit"])
     misses = counted["fxgraph_cache_miss"] + counted["fxgraph_cache_bypass"]
@@ -40,11 +42,11 @@ def hits_and_misses(counted):
 class CompilerCache:
     """Hits and misses since this object was made."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.before = read_counters() if has_counters() else None
 
-    def columns(self):
-        """The columns of the row; nothing where this torch does not count."""
+    def columns(self) -> dict[str, int]:
+        """The columns of the row; none if this torch does not count."""
         if self.before is None:
             return {}
         hits, misses = hits_and_misses(read_counters() - self.before)

@@ -1,6 +1,9 @@
-"""Another size than the pipeline's own: what a stage's call takes of it, and whether what it made has it."""
+"""Sizes other than the pipeline's own: the arguments that set one in a stage's call, and whether the output has it."""
+
+from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING
 
 from diffbench.libraries.classes import find_class
 from diffbench.vocabulary.errors import Unsupported
@@ -8,8 +11,12 @@ from diffbench.vocabulary.sizes import dimensions
 
 from .outputs import pixels_of
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-def takes_size(value):
+
+def takes_size(value: Any) -> bool:
     """Whether a value of a call is an image or a mask that is made at the size of the stage."""
     if not isinstance(value, dict):
         return False
@@ -17,10 +24,10 @@ def takes_size(value):
     return made or takes_size(value.get("value"))  # of a list, `make: repeat`
 
 
-def size_arguments(description, size):
-    """The arguments of the stage's call that a size sets; none where an image that the call is given says it all.
+def size_arguments(description: Mapping[str, Any], size: str) -> dict[str, int]:
+    """The arguments of the stage's call that set a size; none if an input image sets it.
 
-    Raises Unsupported where the stage cannot be measured at that size.
+    Raises Unsupported if the stage cannot be measured at that size.
     """
     asked = dimensions(size)
     if not asked:
@@ -40,9 +47,9 @@ def size_arguments(description, size):
     return {key: value for key, value in asked.items() if key in accepted}
 
 
-def size_of(image):
-    """(height, width) of an image that a call made, (height, width, frames) of a video; () of what has no one or three
-    channels, as latents."""
+def size_of(image: Any) -> tuple[int, ...]:
+    """(height, width) of an image that a call made, (height, width, frames) of a video; () without one or three color
+    channels, as for latents."""
     shape = pixels_of(image).shape
     if len(shape) not in (3, 4):
         return ()
@@ -52,8 +59,8 @@ def size_of(image):
     return (*shape[-2:], *frames) if shape[-3] in (1, 3) else ()
 
 
-def check_size(images, size):
-    """Raises Unsupported where a call made images of another size than it was asked for: pipelines round as they need."""
+def check_size(images: Sequence[Any], size: str) -> None:
+    """Raises Unsupported if a call made images of another size than requested: pipelines round sizes."""
     asked = tuple(dimensions(size).values())
     found = size_of(images[0]) if asked else ()
     if found and found[: len(asked)] != asked:

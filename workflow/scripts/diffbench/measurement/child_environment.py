@@ -1,22 +1,35 @@
 """The environment of a measuring process."""
 
+from __future__ import annotations
+
 import os
 import secrets
 import site
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.catalogue.environments import INSTALLED
-from diffbench.system.environment_variables import PACKAGES, PADDING, THREADS, inherited, packages, untranslated
+from diffbench.system.environment_variables import (
+    PACKAGES,
+    PADDING,
+    THREADS,
+    inherit_variables,
+    package_folders,
+    with_english_messages,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 PADDING_BYTES = 4096  # a page: the range of `pad`
 
 
-def child_environment(cache, device_type, threads, torch=INSTALLED):
-    """The environment of the measuring process: offline, with compiler caches of its own and the number of CPU threads; nothing
-    in it says what is measured (environment_variables.py)."""
-    environment = untranslated(inherited(os.environ))
+def child_environment(cache: str | Path, device_type: str, threads: int, torch: str = INSTALLED) -> dict[str, str]:
+    """The environment of the measuring process: offline, with its own compiler caches and the number of CPU threads.
+    Nothing in it changes what is measured (environment_variables.py)."""
+    environment = with_english_messages(inherit_variables(os.environ))
     pinned = torch != INSTALLED
-    environment[PACKAGES] = packages(os.environ, pinned)
+    environment[PACKAGES] = package_folders(os.environ, pinned)
     if pinned or not site.ENABLE_USER_SITE:
         environment["PYTHONNOUSERSITE"] = "1"  # what the user has installed elsewhere is no part of it
     environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # a library may print any character, whatever the locale
@@ -38,7 +51,7 @@ def child_environment(cache, device_type, threads, torch=INSTALLED):
     return environment
 
 
-def pad(environment):
+def pad(environment: MutableMapping[str, str]) -> None:
     """Add a variable of random length, which moves the stack of the process: a fixed size of the environment can favour one
     variant by chance (Mytkowicz et al. 2009)."""
     environment[PADDING] = "x" * secrets.randbelow(PADDING_BYTES)

@@ -1,48 +1,59 @@
-"""What the compiler did: graphs, graph breaks and recompilations, from dynamo's own counters."""
+"""Graphs, graph breaks and recompilations, from dynamo's own counters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from diffbench.vocabulary.errors import Invalid, print_traceback
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
-def count_graphs():
-    """How many graphs this process has compiled so far."""
+    import torch
+
+
+def count_graphs() -> int:
+    """The number of graphs that this process has compiled."""
     from torch._dynamo.utils import counters
 
     return counters["stats"]["unique_graphs"]
 
 
-def count_breaks():
-    """How many graph breaks this process has had so far."""
+def count_breaks() -> int:
+    """The number of graph breaks in this process."""
     from torch._dynamo.utils import counters
 
     return sum(counters["graph_break"].values())
 
 
-def compile_threads():
-    """How many files inductor compiles at a time, at the most."""
+def compile_threads() -> int | None:
+    """The maximum number of files that inductor compiles at the same time."""
     from torch._inductor import config
 
     return config.compile_threads
 
 
 class Graphs:
-    """What was compiled since this object was made. What a module compiles beyond its first call is a recompilation."""
+    """The graphs compiled since this object was made. Graphs that a module compiles after its first call are
+    recompilations."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.before, self.breaks_before = count_graphs(), count_breaks()
-        self.compiled, self.recompiled = {}, {}
+        self.compiled: dict[str, int | None] = {}  # None: not called yet
+        self.recompiled: dict[str, int] = {}
 
-    def watch(self, modules):
-        """Count what each call of these modules (name to module), as the variant has left them, compiles."""
+    def watch(self, modules: Mapping[str, torch.nn.Module]) -> None:
+        """Count the graphs that each call of these modules (name to module) compiles, as the variant has left them."""
         for name, module in modules.items():
-            self.compiled[name], self.recompiled[name] = None, 0  # not called yet
+            self.compiled[name], self.recompiled[name] = None, 0
             module.register_forward_pre_hook(self.note_start)
             module.register_forward_hook(self.counter_of(name))
 
-    def note_start(self, module, arguments):
+    def note_start(self, module: torch.nn.Module, arguments: Any) -> None:
         self.at_start = count_graphs()
 
-    def counter_of(self, name):
-        def note_end(module, arguments, output):
+    def counter_of(self, name: str) -> Callable[..., None]:
+        def note_end(module: torch.nn.Module, arguments: Any, output: Any) -> None:
             more = count_graphs() - self.at_start
             if self.compiled[name] is None:
                 self.compiled[name] = more
@@ -51,12 +62,12 @@ class Graphs:
 
         return note_end
 
-    def of(self, names):
-        """How many graphs the modules of these names have compiled."""
+    def of(self, names: Iterable[str]) -> int:
+        """The number of graphs that the modules of these names have compiled."""
         return sum((self.compiled[name] or 0) + self.recompiled[name] for name in names)
 
-    def columns(self):
-        """The columns of the row, of what was compiled up to now: the end of the warm-up."""
+    def columns(self) -> dict[str, int]:
+        """The columns of the row, for the graphs compiled so far: up to the end of the warm-up."""
         self.warm = count_graphs()
         return {
             "graphs": self.warm - self.before,
@@ -65,10 +76,10 @@ class Graphs:
         }
 
 
-def check_graphs(graphs):
+def check_graphs(graphs: Graphs) -> str:
     """The evidence that a compiled variant compiled: the graphs of each module.
 
-    Raises Invalid where a module compiled nothing or was never called, or where something was compiled again after the warm-up.
+    Raises Invalid if a module compiled nothing or was never called, or if something was compiled again after the warm-up.
     """
     for name, count in graphs.compiled.items():
         if not count:
@@ -80,9 +91,9 @@ def check_graphs(graphs):
     return "graphs: " + ", ".join(f"{count} of {name}" for name, count in graphs.compiled.items())
 
 
-def stop_compile_workers():
-    """End inductor's worker processes once nothing is left to compile: they would take cores from the measured calls. One that
-    does not end is printed, and no reason to lose the measurement."""
+def stop_compile_workers() -> None:
+    """End inductor's worker processes after the last compilation, because they would take cores from the measured calls. A
+    failure is printed and does not lose the measurement."""
     try:
         from torch._inductor.async_compile import shutdown_compile_workers
     except ImportError:  # older releases have none of this name

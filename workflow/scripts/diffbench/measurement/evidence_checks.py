@@ -1,8 +1,10 @@
-"""The checks of a variant's mechanisms, once its calls were measured: the numbers stand, and a check can only show that they must
-not."""
+"""The checks of a variant's mechanisms after its calls were measured. The numbers are reported before; a check can only
+make them invalid."""
+
+from __future__ import annotations
 
 import contextlib
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 import torch
 
@@ -11,33 +13,38 @@ from diffbench.vocabulary.errors import Invalid, one_line, print_traceback
 
 from .garbage import collect
 
+if TYPE_CHECKING:
+    from .process import Report
+    from .variant import Variant
+
 
 class Check(NamedTuple):
-    """`run(call)` looks at a mechanism and returns what it saw as text, or None; `call` makes another call of the pipeline.
+    """`run(call)` checks a mechanism and returns its evidence as text, or None; `call` makes one more call of the pipeline.
 
-    It raises Invalid where the mechanism had no effect. Whatever else it raises says that it could not look.
+    It raises Invalid if the mechanism had no effect. Any other exception means that the check could not run.
     """
 
     mechanism: str
     run: Callable
 
 
-def free_memory(device):
-    """Return to host and device what no tensor uses, so that a check has as much memory as the first call had."""
+def free_memory(device: torch.device) -> None:
+    """Free unused memory of host and device, so that a check has as much memory as the first call had."""
     collect()
     if device.type == "cuda":
         with contextlib.suppress(RuntimeError):  # a check may have broken the device: the others will say so
             torch.cuda.empty_cache()
 
 
-def reason_of(error):
-    """`OutOfMemoryError: CUDA out of memory...`, without the `;` between reasons; of a lack of memory behind it, if any."""
+def reason_of(error: Exception) -> str:
+    """`OutOfMemoryError: CUDA out of memory...`, without the `;` that separates reasons; a lack of memory among the causes
+    comes first."""
     cause = next(filter(lacks_memory, chain(error)), error)
     return one_line(f"{type(cause).__name__}: {cause}", 160).replace(";", ",")
 
 
-def run_check(check, call):
-    """(what the check saw, None), or (None, why it could not look). Raises Invalid where the mechanism had no effect."""
+def run_check(check: Check, call: Callable) -> tuple[str | None, str | None]:
+    """(evidence, None), or (None, why the check could not run). Raises Invalid if the mechanism had no effect."""
     try:
         return check.run(call), None
     except Invalid:
@@ -47,10 +54,10 @@ def run_check(check, call):
         return None, reason_of(error)
 
 
-def verify(variant, call, report):
-    """Run the variant's checks one after the other, each whatever became of those before, and report the evidence as it grows.
+def verify(variant: Variant, call: Callable, report: Report) -> None:
+    """Run the variant's checks one after the other, even if an earlier one failed, and report the evidence as it grows.
 
-    Before each one the report learns which mechanisms are still to be looked at, for the process may die in it.
+    Before each check, report the mechanisms that are still pending, because the process may die in it.
     """
     found, unverified = list(variant.evidence), []
     free_memory(variant.device)

@@ -1,65 +1,75 @@
-"""The work of a denoising step: floating-point operations, and the bytes that must move at the least."""
+"""The work of a denoising step: floating-point operations, and the minimum of bytes to move."""
+
+from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
 from diffbench.vocabulary.columns import WORK
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
 MIB = 2**20
 
 
-def shadow(value):
-    """The value with its tensors replaced by ones without memory."""
+def shadow(value: Any) -> Any:
+    """The value with its tensors replaced by tensors without memory."""
     return tree_map(lambda leaf: torch.empty_like(leaf, device="meta") if torch.is_tensor(leaf) else leaf, value)
 
 
-def tensor_bytes(value):
+def tensor_bytes(value: Any) -> int:
     return sum(leaf.numel() * leaf.element_size() for leaf in tree_flatten(value)[0] if torch.is_tensor(leaf))
 
 
-def attention_flop(query_shape, key_shape, value_shape, *arguments, out_shape=None, **keys):
+def attention_flop(
+    query_shape: Any, key_shape: Any, value_shape: Any, *arguments: Any, out_shape: Any = None, **keys: Any
+) -> int:
     """Floating-point operations of an attention kernel, by torch's own formula."""
     from torch.utils.flop_counter import sdpa_flop_count
 
     return sdpa_flop_count(query_shape, key_shape, value_shape)
 
 
-def attention_formulas():
-    """The formula for the attention kernel of CPUs, which torch lacks (pytorch#195460); its name is as new as the kernel."""
+def attention_formulas() -> dict[Any, Callable[..., int]]:
+    """The formula for the attention kernel of CPUs, which torch lacks (pytorch#195460); older releases lack the kernel."""
     kernel = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
     return {} if kernel is None else {kernel: attention_flop}
 
 
 class WorkRecorder:
-    """Notes the shapes that each of the modules is called with, and counts what such a call takes.
+    """Records the shapes of each module's first call, and counts the work of such a call.
 
-    Made before a variant is applied: the work is that of the plain modules, whatever a compiler makes of them. `watch` comes
-    after: a hook within what is compiled would be compiled too.
+    It is made before a variant is applied, because the work is that of the plain modules. `watch` is called afterwards,
+    because a hook inside compiled code would be compiled too.
     """
 
-    def __init__(self, pipeline, modules):
+    def __init__(self, pipeline: Any, modules: Iterable[str]) -> None:
         self.modules = {name: getattr(pipeline, name) for name in modules}
         # a variant may add weights that take the place of others (fused projections)
         self.weight_bytes = {name: tensor_bytes(list(module.parameters())) for name, module in self.modules.items()}
-        self.calls = {}
+        self.calls: dict[str, tuple[Any, Any]] = {}
 
-    def watch(self, pipeline):
-        """Note the shapes of the first call of each module, as the variant has left it."""
+    def watch(self, pipeline: Any) -> None:
+        """Record the shapes of the first call of each module, as the variant has left it."""
         for name in self.modules:
             getattr(pipeline, name).register_forward_pre_hook(self.recorder_of(name), with_kwargs=True)
 
-    def recorder_of(self, name):
-        def record(module, arguments, keys):
+    def recorder_of(self, name: str) -> Callable[..., None]:
+        def record(module: torch.nn.Module, arguments: Any, keys: Any) -> None:
             if name not in self.calls:
                 self.calls[name] = shadow(arguments), shadow(keys)
 
         return record
 
-    def columns_once(self, kept):
-        """The `columns`, kept in the file `kept` for the later rounds of the cell: counting takes longer than many a call."""
+    def columns_once(self, kept: Path) -> dict[str, float]:
+        """The `columns`, kept in the file `kept` for the later rounds of the cell, because counting takes longer than many
+        calls."""
         with suppress(OSError, ValueError, TypeError, KeyError):
             found = json.loads(kept.read_text(encoding="utf-8"))
             return {name: float(found[name]) for name in WORK}
@@ -69,11 +79,11 @@ class WorkRecorder:
                 kept.write_text(json.dumps(columns), encoding="utf-8")
         return columns
 
-    def columns(self):
-        """`step_gflop` and `step_mib` of one call of each module; nothing where this torch cannot count them (2.0), or where the
-        weights are quantized: then they are neither those operations nor those bytes.
+    def columns(self) -> dict[str, float]:
+        """`step_gflop` and `step_mib` of one call of each module; none if this torch cannot count them (2.0) or the weights
+        are quantized, which changes both.
 
-        The bytes are those that no implementation can avoid: every weight, input and output once.
+        The bytes are a minimum for any implementation: every weight, input and output once.
         """
         try:
             counts = [self.count(name, *self.calls[name]) for name in self.modules]
@@ -84,9 +94,9 @@ class WorkRecorder:
             "step_mib": sum(moved for _, moved in counts) / MIB,
         }
 
-    def count(self, name, arguments, keys):
-        """(floating-point operations, bytes) of a call of a module with these shapes, without computing anything. Its blocks
-        are not compiled any more after it: call it once all is measured."""
+    def count(self, name: str, arguments: Any, keys: Any) -> tuple[float, int]:
+        """(floating-point operations, bytes) of a call of a module with these shapes, without computing anything. Call it
+        after all measurements: the module's blocks are no longer compiled afterwards."""
         from torch._subclasses.fake_tensor import FakeTensorMode
         from torch.utils.flop_counter import FlopCounterMode
 
@@ -98,7 +108,7 @@ class WorkRecorder:
         device = next(module.parameters()).device
         with FakeTensorMode(allow_non_fake_inputs=True):
 
-            def fake(leaf):
+            def fake(leaf: Any) -> Any:
                 return torch.empty(leaf.shape, dtype=leaf.dtype, device=device) if torch.is_tensor(leaf) else leaf
 
             counter = FlopCounterMode(display=False, custom_mapping=attention_formulas())

@@ -1,11 +1,14 @@
-"""The process that runs are forked from: it has imported torch, Diffusers and the classes of pipelines, and touched no device.
+"""The process that runs are forked from: it has imported torch, Diffusers and the classes of pipelines, and has not opened
+a device.
 
     measuring_process.py --serve DESCRIPTOR OWNER
 
-Importing takes most of the time of a short run. One such process serves the runs of one round in one environment, one after the
-other. It never measures: each run is a child of its own, with the environment and the files that its request names (forked.py).
-It ends when its OWNER, a pid, has ended, or when its socket has been removed.
+Imports take most of the time of a short run. One such process serves the runs of one round in one environment, one after
+the other. It never measures: each run is a child, with the environment and the files that its request names (forked.py). It
+ends when its OWNER, a pid, has ended, or when its socket has been removed.
 """
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -19,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -27,20 +31,25 @@ from diffbench.system.printing import flush
 from diffbench.vocabulary.errors import one_line, print_traceback
 
 from .forked import replace_socket
-from .preload import preload, touched
+from .preload import describe_touched, preload
 from .session import FORKSERVER, POLL_S, die_with_parent, kill_session
 
-PERIOD_S = 1.0  # between two looks at whether this process is still of use
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+PERIOD_S = 1.0  # between two checks whether this process is still needed
 LONGEST_BYTES = 4096  # of a request: the path of a file
 
 
 class Child:
-    """A forked run, as `kill_session` wants it."""
+    """A forked run, with the interface that `kill_session` needs."""
 
-    def __init__(self, pid):
-        self.pid, self.returncode = pid, None
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
 
-    def poll(self):
+    def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -48,20 +57,22 @@ class Child:
                 self.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return self.returncode
 
-    def wait(self, timeout):
+    def wait(self, timeout: float) -> int:
         """The exit code. Raises subprocess.TimeoutExpired."""
-        ends_s = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > ends_s:
+        deadline_s = time.monotonic() + timeout
+        while True:
+            returncode = self.poll()
+            if returncode is not None:
+                return returncode
+            if time.monotonic() > deadline_s:
                 raise subprocess.TimeoutExpired("a run", timeout)
             time.sleep(POLL_S / 10)
-        return self.returncode
 
 
 class Server:
-    """Serves requests that come to a socket, one at a time."""
+    """Serves the requests of a socket, one at a time."""
 
-    def __init__(self, listener, owner):
+    def __init__(self, listener: socket.socket, owner: int) -> None:
         self.listener, self.owner, self.pid = listener, psutil.Process(owner), os.getpid()
         self.path = listener.getsockname()
         self.socket_file = os.stat(self.path)
@@ -70,42 +81,46 @@ class Server:
             end.setblocking(False)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.signal(signal.SIGALRM, lambda number, frame: self.is_needed() or self.end())
+        signal.signal(signal.SIGALRM, self.end_if_unneeded)
         signal.set_wakeup_fd(self.awake.fileno())
 
-    def is_needed(self):
-        """Whether the owner lives, and the socket can still be found."""
+    def end_if_unneeded(self, number: int, frame: FrameType | None) -> None:
+        if not self.is_needed():
+            self.end()
+
+    def is_needed(self) -> bool:
+        """Whether the owner is alive, and the socket still exists."""
         try:
             alive = self.owner.is_running() and self.owner.status() != psutil.STATUS_ZOMBIE
             return alive and self.owns_path()
         except psutil.Error:
             return False
 
-    def owns_path(self):
-        """Whether the path still names this socket, and not one that was made in its place."""
+    def owns_path(self) -> bool:
+        """Whether the path still names this socket, and not a new one."""
         try:
             return os.path.samestat(os.stat(self.path), self.socket_file)
         except OSError:
             return False
 
-    def end(self):
-        """End this process and what libraries have started; never returns."""
+    def end(self) -> None:
+        """End this process and the processes that libraries have started; never returns."""
         if self.owns_path():
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
         os.killpg(0, signal.SIGKILL)  # it leads its session
 
-    def serve(self):
-        """Serve until this process is needed no more."""
+    def serve(self) -> None:
+        """Serve until this process is no longer needed."""
         while self.is_needed():
             if select.select([self.listener], [], [], PERIOD_S)[0]:
                 connection, _ = self.listener.accept()
                 with connection, contextlib.suppress(ConnectionError):
                     self.answer(connection)
 
-    def answer(self, connection):
-        """Answer a request: that it is `ready`; then with the `pid` of the run and of its `template`, and with its `returncode`
-        once it is over; or with why it is `refused`, which ends this process: it may hold a GPU."""
+    def answer(self, connection: socket.socket) -> None:
+        """Answer a request with `ready`, then with the `pid` of the run and of its `template`, and with its `returncode` at
+        its end. If the request is `refused`, with the reason, this process ends: it may hold a GPU."""
         message, descriptors = receive(connection)
         if not message:
             return
@@ -142,18 +157,18 @@ class Server:
                 os.close(descriptor)
         self.watch(connection, Child(pid))
 
-    def prepare(self, spec, compiler):
-        """Import what the run needs. Returns why no run can be forked then, or None. Ends this process if it is needed no
-        more. Raises whatever libraries raise."""
+    def prepare(self, spec: Mapping[str, Any], compiler: bool) -> str | None:
+        """Import what the run needs. Returns why no run can be forked afterwards, or None. Ends this process if it is no
+        longer needed. Raises any exception of the libraries."""
         signal.setitimer(signal.ITIMER_REAL, PERIOD_S, PERIOD_S)
         try:
             preload(spec, compiler)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        return touched()
+        return describe_touched()
 
-    def watch(self, connection, child):
-        """Send the exit code of the child once it has ended. Without anybody to tell, the run is killed."""
+    def watch(self, connection: socket.socket, child: Child) -> None:
+        """Send the exit code of the child when it has ended. If the connection is closed, kill the run."""
         while child.poll() is None:
             ready = select.select([connection, self.wake], [], [])[0]
             with contextlib.suppress(BlockingIOError):
@@ -163,8 +178,8 @@ class Server:
                 return
         send(connection, returncode=child.returncode)
 
-    def become_run(self, connection, request, lock):
-        """In the child: be the process that the request asks for; never returns."""
+    def become_run(self, connection: socket.socket, request: Mapping[str, Any], lock: int) -> None:
+        """In the child: become the process of the request; never returns."""
         try:
             os.setsid()
             die_with_parent()
@@ -194,25 +209,25 @@ class Server:
             os._exit(1)
 
 
-def reseed():
-    """Give the generators that begin with a random state one of their own."""
+def reseed() -> None:
+    """Seed the generators that start from a random state again."""
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
 
 
-def send(connection, **message):
+def send(connection: socket.socket, **message: Any) -> None:
     connection.send(json.dumps(message).encode())
 
 
-def receive(connection):
-    """(the bytes, the descriptors) of a message; no bytes where the other end has closed."""
+def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """(bytes, descriptors) of a message; no bytes if the other end has closed."""
     message, ancillary, _, _ = connection.recvmsg(LONGEST_BYTES, socket.CMSG_LEN(4))
     found = [data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)]
     return message, list(memoryview(b"".join(found)).cast("i"))
 
 
-def main(descriptor, owner):
+def main(descriptor: str, owner: str) -> None:
     server = Server(socket.socket(fileno=int(descriptor)), int(owner))
     try:
         server.serve()

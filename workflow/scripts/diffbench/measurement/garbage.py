@@ -1,17 +1,23 @@
-"""Python's garbage collector: it leaves the libraries' objects alone, and never runs inside a measured call.
+"""Python's garbage collector: it skips the libraries' objects, and never runs inside a measured call.
 
-Torch, Diffusers and Transformers leave some 400,000 objects. They are never garbage, and to look through them takes a quarter of
-a second each time, so they are frozen (gc.freeze).
+Torch, Diffusers and Transformers create some 400,000 objects. They are never garbage, and a scan of them takes a quarter of
+a second, so they are frozen (gc.freeze).
 """
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
 import gc
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def importing():
-    """Within it libraries are imported without the collector; what they leave is frozen."""
+def importing() -> Iterator[None]:
+    """A context in which libraries are imported without the collector; their objects are then frozen."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -23,11 +29,11 @@ def importing():
 
 
 @contextlib.contextmanager
-def no_collection():
-    """Within it the collector runs only where the yielded function is called: between two calls, outside the clock.
+def no_collection() -> Iterator[Callable[[], int]]:
+    """A context in which the collector runs only when the yielded function is called: between two calls, outside the clock.
 
-    What is there at the beginning is frozen until `collect_all`, so each collection takes microseconds. Without these, a cycle
-    that holds a tensor would keep its memory until the last call.
+    Existing objects are frozen until `collect_all`, so that each collection takes microseconds. Without these collections,
+    a cycle that contains a tensor would keep its memory until the last call.
     """
     enabled = gc.isenabled()
     gc.collect()
@@ -40,15 +46,14 @@ def no_collection():
             gc.enable()
 
 
-def collect_all():
-    """Collect whatever is garbage by now, frozen or not."""
+def collect_all() -> None:
+    """Collect all garbage, frozen or not."""
     gc.unfreeze()
     collect()
 
 
-def collect():
-    """Collect what is garbage and not frozen, and have the C library give back what its heap holds free: it would count in the
-    peak of what comes next."""
+def collect() -> None:
+    """Collect garbage that is not frozen, and make the C library return its free heap: it would count in the next peak."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
     if trim:

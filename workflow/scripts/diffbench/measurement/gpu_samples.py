@@ -1,8 +1,14 @@
 """Samples of a GPU by NVML: clocks, power, energy, temperature, memory and the processes that use it."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any
 
 from .session import session_pids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MIB = 2**20
 
@@ -15,10 +21,10 @@ LIMITS = {  # bits of NVML's clocks event reasons (nvml.h) that slow a device do
 }
 
 
-class Gpu:
-    """The GPU of the run, by NVML. What the driver does not report is left out."""
+class GpuSampler:
+    """The GPU of the run, by NVML. Values that the driver does not report are left out."""
 
-    def __init__(self, uuid):
+    def __init__(self, uuid: str) -> None:
         import pynvml
 
         self.nvml = pynvml
@@ -28,14 +34,14 @@ class Gpu:
             self.card = self.read("nvmlDeviceGetDeviceHandleFromMigDeviceHandle") or self.handle
         self.largest_mhz = self.read("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM, handle=self.card)
 
-    def read(self, function, *arguments, handle=None):
-        """What a function of NVML reports; None where the device, the driver or the package cannot."""
+    def read(self, function: str, *arguments: Any, handle: Any = None) -> Any:
+        """The result of a function of NVML; None if the device, the driver or the package lacks it."""
         try:
             return getattr(self.nvml, function)(handle or self.handle, *arguments)
         except Exception:  # NVMLError, a driver that lacks the function: no reason to lose a measurement
             return None
 
-    def sample(self, own):
+    def sample(self, own: RunPids) -> dict[str, Any]:
         """One sample; `own` has the pids of the run (Own)."""
         reasons = self.read("nvmlDeviceGetCurrentClocksEventReasons", handle=self.card)
         if reasons is None:
@@ -55,17 +61,20 @@ class Gpu:
         }
 
 
-class Own:
-    """The pids of the run that `session` leads, looked up again only when a pid turns up that was not known before."""
+class RunPids:
+    """The pids of the run that `session` leads, read again only when an unknown pid appears."""
 
-    def __init__(self, session):
-        self.session, self.pids, self.foreign, self.unknown = session, {session}, set(), set()
-        self.earlier = None  # pids that were on the GPU before the run had time to open it
+    def __init__(self, session: int) -> None:
+        self.session, self.pids = session, {session}
+        self.foreign: set[int] = set()
+        self.unknown: set[int] = set()
+        self.earlier: set[int] | None = None  # pids that were on the GPU before the run had time to open it
 
-    def split(self, pids):
-        """Of the pids, those of the run, and those that no process has here: a container's driver may give the host's.
+    def split(self, pids: set[int]) -> tuple[set[int], set[int]]:
+        """(pids of the run, pids that no process has here): in a container the driver may report the host's pids.
 
-        The first call must come before the run opens the GPU: an unknown pid that is there already is another's.
+        The first call must come before the run opens the GPU: an unknown pid that is there already belongs to another
+        process.
         """
         if self.earlier is None:
             self.earlier = set(pids)
@@ -76,7 +85,7 @@ class Own:
         return pids & self.pids, pids & self.unknown
 
 
-def exists(pid):
+def exists(pid: int) -> bool:
     """Whether a process has this pid."""
     try:
         os.getsid(pid)
@@ -85,10 +94,11 @@ def exists(pid):
     return True
 
 
-def split_users(users, own):
-    """How many processes on a GPU are not the run's, and the bytes that the run's hold (None: not known), from NVML's list.
+def split_users(users: Iterable[Any], own: RunPids) -> tuple[int, int | None]:
+    """(number of processes on a GPU that are not the run's, bytes that the run's processes hold or None if unknown), from
+    NVML's list.
 
-    Where pids are the host's, one of them is the run, and its bytes are known if it is the only one.
+    If the pids are the host's, one of them is the run, and its bytes are known if it is the only one.
     """
     pids = {user.pid for user in users}
     ours, unknown = own.split(pids)
@@ -101,9 +111,9 @@ def split_users(users, own):
     return others, None if None in held or not held else sum(held)
 
 
-def open_gpu(uuid):
-    """The Gpu; None where NVML does not open it: the measurement does not depend on it."""
+def open_gpu(uuid: str) -> GpuSampler | None:
+    """The Gpu; None if NVML does not open it: the measurement does not depend on it."""
     try:
-        return Gpu(uuid)
+        return GpuSampler(uuid)
     except Exception:  # no package, no permission
         return None

@@ -1,7 +1,11 @@
-"""Creating a stage's pipeline: with random weights from its architecture or its configuration files, or with pretrained ones."""
+"""Creating a stage's pipeline: with random weights from its architecture or its configuration files, or with pretrained
+weights."""
+
+from __future__ import annotations
 
 import importlib
 import inspect
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,11 +21,14 @@ from .inputs import make_clip_tokenizer
 from .random_weights import RandomWeights
 from .snapshot import describe, pinned_revision
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def create_module(name, path, config, device, dtype):
+
+def create_module(name: str, path: str, config: Any, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
     """One component with random weights, created on `device` in `dtype`, in evaluation mode. `config` is a mapping, or a
-    configuration of transformers. The weights depend on the component's name alone (random_weights.py), neither on device and
-    dtype nor on other components; `weights_digest` is a hash of them."""
+    configuration of transformers. The weights depend only on the component's name (random_weights.py), not on device, dtype
+    or other components; `weights_digest` is a hash of them."""
     component = find_class(path)
     weights = RandomWeights(name)
     module = create(component, config, device, dtype, weights)
@@ -31,13 +38,15 @@ def create_module(name, path, config, device, dtype):
         for buffer, values in zip(buffers, fixed_tensors(exact)):
             buffer.data = values.to(buffer.device)
     module = cast(module.to(device=device), dtype, weights).eval()
-    module.weights_digest = weights.digest(module)
+    setattr(module, "weights_digest", weights.digest(module))  # noqa: B010  # torch's class has no such attribute
     return module
 
 
-def create(component, config, device, dtype, weights):
-    """A module of the class `component` on `device`, its default dtype `dtype`, its weights drawn by `weights`. Torch's own
-    generators begin alike, too: a class or a pipeline may draw from them."""
+def create(
+    component: Any, config: Any, device: torch.device, dtype: torch.dtype, weights: RandomWeights
+) -> torch.nn.Module:
+    """A module of the class `component` on `device`, with the default dtype `dtype` and weights drawn by `weights`. Torch's
+    own generators are seeded, because a class or a pipeline may draw from them."""
     torch.manual_seed(0)
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
@@ -53,16 +62,16 @@ def create(component, config, device, dtype, weights):
     return module
 
 
-def fixed_tensors(module):
-    """The floating-point tensors that a file of the module's weights has besides its parameters."""
+def fixed_tensors(module: torch.nn.Module) -> list[torch.Tensor]:
+    """The floating-point tensors in a file of the module's weights that are not parameters."""
     parameters = {name for name, _ in module.named_parameters()}
     state = module.state_dict(keep_vars=True)
     return [state[name] for name in state if name not in parameters and state[name].is_floating_point()]
 
 
-def cast(module, dtype, weights):
-    """The module with its weights in `dtype`, as from_pretrained leaves them: what a class of Diffusers keeps in float32 stays
-    so, and so do buffers that are no weights."""
+def cast(module: torch.nn.Module, dtype: torch.dtype, weights: RandomWeights) -> torch.nn.Module:
+    """The module with its weights in `dtype`, as from_pretrained leaves them: modules that a class of Diffusers keeps in
+    float32 stay so, and so do buffers that are not weights."""
     kept = set(getattr(module, "_keep_in_fp32_modules", None) or ()) if hasattr(module, "from_config") else set()
     for name, weight in module.state_dict(keep_vars=True).items():
         if weight.is_floating_point():
@@ -71,16 +80,25 @@ def cast(module, dtype, weights):
     return module
 
 
-def fill_zeros(module):
-    """Give random weights to the layers whose class starts them at zero (ControlNet's zero convolutions), so that they
-    take part in the result as trained ones do."""
+def fill_zeros(module: torch.nn.Module) -> None:
+    """Give random weights to layers whose class initializes them with zeros (ControlNet's zero convolutions), so that they
+    contribute to the result as trained ones do."""
     for layer in module.modules():
-        weight = getattr(layer, "weight", None)
-        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)) and not weight.is_meta and not weight.any():
+        if (
+            isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d))
+            and not layer.weight.is_meta
+            and not layer.weight.any()
+        ):
             layer.reset_parameters()
 
 
-def create_component(name, description, components, device, dtype):
+def create_component(
+    name: str,
+    description: Mapping[str, Any] | None,
+    components: Mapping[str, Any],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Any:
     """One component of an architecture: a module, a scheduler, a tokenizer, an image processor or None."""
     if description is None:
         return None
@@ -101,10 +119,10 @@ def create_component(name, description, components, device, dtype):
     return create_module(name, path, config, device, dtype)
 
 
-def create_from_folder(name, path, folder, device, dtype):
+def create_from_folder(name: str, path: str, folder: str, device: torch.device, dtype: torch.dtype) -> Any:
     """One component from its configuration files: a module with random weights, a scheduler, a tokenizer or a processor.
 
-    Raises SetupError where a file is missing or the class is none of these.
+    Raises SetupError if a file is missing or the class is none of these.
     """
     from transformers.utils import PushToHubMixin
 
@@ -130,7 +148,7 @@ def create_from_folder(name, path, folder, device, dtype):
     return create_module(name, path, config, device, dtype)
 
 
-def create_pipeline(stage, device, dtype):
+def create_pipeline(stage: Mapping[str, Any], device: torch.device, dtype: torch.dtype) -> Any:
     """A stage's pipeline with random weights, every component made from its configuration."""
     pipeline_class = find_class(stage["class"])
     accepted = inspect.signature(pipeline_class.__init__).parameters
@@ -138,7 +156,7 @@ def create_pipeline(stage, device, dtype):
     components = described["components"]
     unknown = [name for name in components if name not in accepted and components[name] is not None]
     if unknown:
-        raise SetupError(f"{stage['class']} takes no component {', '.join(unknown)}: mend the stage's description")
+        raise SetupError(f"{stage['class']} takes no component {', '.join(unknown)}: correct the stage's description")
     needed = [name for name, parameter in accepted.items() if parameter.default is parameter.empty and name != "self"]
     absent = [name for name in needed if name not in {*components, *pipeline_class._optional_components}]
     if absent:
@@ -153,9 +171,11 @@ def create_pipeline(stage, device, dtype):
     return pipeline_class(**parts, **optional)
 
 
-def download_options(class_path, source, dtype, fetch=False):
-    """Arguments of a class's `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, nothing fetched
-    unless `fetch` says so."""
+def download_options(
+    class_path: str, source: Mapping[str, Any], dtype: torch.dtype, fetch: bool = False
+) -> dict[str, Any]:
+    """Arguments of a class's `from_pretrained` for a hub id or a folder: safetensors only, a pinned revision, and no
+    download without `fetch`."""
     library = class_path.partition(".")[0] if "." in class_path else "diffusers"
     name = dtype_argument(library, importlib.import_module(library).__version__)
     options = {name: dtype, "use_safetensors": True, "local_files_only": not fetch}
@@ -167,8 +187,8 @@ def download_options(class_path, source, dtype, fetch=False):
     return options
 
 
-def from_pretrained(class_path, source, dtype, **components):
-    """`from_pretrained` of a pipeline or a component. Raises SetupError where the weights are not on this machine."""
+def from_pretrained(class_path: str, source: Mapping[str, Any], dtype: torch.dtype, **components: Any) -> Any:
+    """`from_pretrained` of a pipeline or a component. Raises SetupError if the weights are not on this machine."""
     try:
         options = download_options(class_path, source, dtype)
         return find_class(class_path).from_pretrained(source["hub_id"], **options, **components)
@@ -182,14 +202,14 @@ def from_pretrained(class_path, source, dtype, **components):
         ) from None
 
 
-def dropped_components(stage):
+def dropped_components(stage: Mapping[str, Any]) -> list[str]:
     """The components of a stage's pipeline that are neither fetched nor loaded."""
     accepted = inspect.signature(find_class(stage["class"]).__init__).parameters
     return [name for name in ["safety_checker", "watermarker", *stage.get("drop", [])] if name in accepted]
 
 
-def load_pretrained(stage, device, dtype):
-    """A stage's pipeline with pretrained weights that are already on this machine; the safety checker is left out."""
+def load_pretrained(stage: Mapping[str, Any], device: torch.device, dtype: torch.dtype) -> Any:
+    """A stage's pipeline with pretrained weights that are already on this machine, without the safety checker."""
     accepted = inspect.signature(find_class(stage["class"]).__init__).parameters
     parts = {name: from_pretrained(part["class"], part, dtype) for name, part in stage.get("components", {}).items()}
     parts.update(dict.fromkeys(dropped_components(stage)))
@@ -198,15 +218,15 @@ def load_pretrained(stage, device, dtype):
     return from_pretrained(stage["class"], stage, dtype, **parts).to(device)
 
 
-def load_pipeline(stage, weights, device, dtype):
-    """The stage's pipeline on `device`, with random or pretrained weights; progress bars print nothing."""
+def load_pipeline(stage: Mapping[str, Any], weights: str, device: torch.device, dtype: torch.dtype) -> Any:
+    """The stage's pipeline on `device`, with random or pretrained weights and silent progress bars."""
     load = create_pipeline if weights == "random" else load_pretrained
     pipeline = load(stage, device, dtype)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def native_image_size(pipeline):
+def native_image_size(pipeline: Any) -> int | None:
     """The pipeline's own image size in pixels: the denoiser's sample size times the VAE's scale factor; None if unknown."""
     denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
     size = getattr(getattr(denoiser, "config", None), "sample_size", None)

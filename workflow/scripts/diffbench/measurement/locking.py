@@ -1,4 +1,6 @@
-"""The lock that keeps a device for one run at a time."""
+"""The lock that reserves a device for one run at a time."""
+
+from __future__ import annotations
 
 import fcntl
 import os
@@ -8,34 +10,42 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.system.printing import say
 from diffbench.vocabulary.errors import SetupError
 
 from .session import KILL_S, is_being_killed
 
-VARIABLE = "DIFFBENCH_LOCKS"  # another folder, such as one that containers on a machine share
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import NoReturn
+
+LOCKS_VARIABLE = "DIFFBENCH_LOCKS"  # another folder, such as one that containers on a machine share
 FOLDER = Path("/tmp")  # the same for every user and job of the machine, whatever their TMPDIR
 PERIOD_S = 10.0  # of waiting, after which the holder is looked at again
 
 
-def lock_path(identity):
-    """The lock file of the device with such an identity (device.Device), the same for every user of the machine.
+def lock_path(identity: str) -> Path:
+    """The lock file of the device with this identity (devices.Device), the same for every user of the machine.
 
-    Raises SetupError where the user has named a folder that is none.
+    Raises SetupError if the user has named a folder that does not exist.
     """
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(LOCKS_VARIABLE)
     if named and not Path(named).is_dir():  # another folder in its place would be another lock
-        raise SetupError(f"{VARIABLE}: found {named!r}, expected a folder; make it, or unset the variable")
+        raise SetupError(f"{LOCKS_VARIABLE}: found {named!r}, expected a folder; make it, or unset the variable")
     if named and not os.path.isabs(named):  # a run in another folder would take another lock
-        raise SetupError(f"{VARIABLE}: found {named!r}, expected an absolute path; name one, or unset the variable")
+        raise SetupError(
+            f"{LOCKS_VARIABLE}: found {named!r}, expected an absolute path; name one, or unset the variable"
+        )
     folder = Path(named or FOLDER)
     folder = folder if folder.is_dir() else Path(tempfile.gettempdir())
     return folder / f"diffbench-{re.sub(r'[^A-Za-z0-9-]', '-', identity)}.lock"
 
 
-def open_lock(path):
-    """A descriptor of the lock file. Another user's file is opened as it is: a sticky folder refuses to create it again."""
+def open_lock(path: Path) -> int:
+    """A descriptor of the lock file. Another user's file is opened without O_CREAT, which a sticky folder would refuse."""
     try:
         return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -48,8 +58,8 @@ def open_lock(path):
     return descriptor
 
 
-def write_holder(descriptor, pid):
-    """Note in the lock file which process has the device."""
+def write_holder(descriptor: int, pid: int) -> None:
+    """Write to the lock file which process has the device."""
     try:
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"{pid}\n".encode(), 0)
@@ -57,7 +67,7 @@ def write_holder(descriptor, pid):
         pass
 
 
-def read_holder(descriptor):
+def read_holder(descriptor: int) -> int | None:
     """The process that the lock file names; None if it names none."""
     try:
         return int(os.pread(descriptor, 32, 0))
@@ -66,15 +76,15 @@ def read_holder(descriptor):
 
 
 class Interrupted(Exception):
-    """Waiting has taken a while."""
+    """The timer that ends a wait for the lock has expired."""
 
 
-def interrupt(number, frame):
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise Interrupted
 
 
-def acquire_within(descriptor, seconds):
-    """Wait so long for the lock, in the kernel's queue. Returns whether it was acquired."""
+def acquire_within(descriptor: int, seconds: float) -> bool:
+    """Wait for the lock in the kernel's queue, at most so many seconds. Returns whether it was acquired."""
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -87,8 +97,8 @@ def acquire_within(descriptor, seconds):
         signal.signal(signal.SIGALRM, before)
 
 
-def acquire(descriptor, path):
-    """Wait for the lock and report who has it. Raises SetupError if that is a process that was killed and does not die."""
+def acquire(descriptor: int, path: Path) -> None:
+    """Wait for the lock and report its holder. Raises SetupError if the holder was killed and does not die."""
     try:
         return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -114,19 +124,19 @@ def acquire(descriptor, path):
 
 
 @contextmanager
-def locked(identity):
-    """Hold the lock of the device with such an identity; yields its descriptor, for the child to inherit."""
+def locked(identity: str) -> Iterator[int]:
+    """Hold the lock of the device with this identity; yields its descriptor, for the child to inherit."""
     path = lock_path(identity)
     try:
         descriptor = open_lock(path)
     except OSError as error:
-        remedy = "ask its owner to remove it" if os.path.lexists(path) else f"set {VARIABLE} to another folder"
+        remedy = "ask its owner to remove it" if os.path.lexists(path) else f"set {LOCKS_VARIABLE} to another folder"
         raise SetupError(f"{path}: the lock cannot be opened: {error.strerror}; {remedy}") from None
     try:
         try:
             acquire(descriptor, path)
         except OSError as error:
-            remedy = f"set {VARIABLE} to a folder on a local disk"
+            remedy = f"set {LOCKS_VARIABLE} to a folder on a local disk"
             raise SetupError(f"{path}: cannot be locked: {error.strerror}; {remedy}") from None
         write_holder(descriptor, os.getpid())
         yield descriptor

@@ -1,6 +1,9 @@
 """Measuring one stage: load, first call, warm-up, calls, evidence."""
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -26,52 +29,70 @@ from .timer import clock_s
 from .unsupported import check_support
 from .weights_digest import weights_digest
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
 
-def warm_up(stage, stopping, report):
+    from .process import Report
+    from .timer import CallSample
+    from .variant import Variant
+
+
+def warm_up(stage: Stage, stopping: Stopping, report: Report) -> list[CallSample]:
     """The first call and the warm-up. Returns their samples.
 
-    Raises Invalid as soon as a call makes what must not stand, and Unsupported for what a library refuses to compute.
+    Raises Invalid as soon as the output of a call is invalid, and Unsupported for what a library refuses to compute.
     """
     report.phase("first-call")
     with refusals(stage.variant.recipe):
         samples = [stage.call(record=True)]
     report.sample("first", 1, samples[0])
-    report.values(first_call_s=samples[0]["latency_s"])
+    report.values(first_call_s=samples[0].latency_s)
     rate_of(samples[0])
     check_size(stage.outputs.images, stage.size)
     check_output(stage.outputs, stage.batch_size)
     report.phase("warmup")
-    while not stopping.is_warm([sample["latency_s"] for sample in samples]):
+    while not stopping.is_warm([sample.latency_s for sample in samples]):
         samples.append(stage.call(record=True))
         report.sample("warmup", len(samples), samples[-1])
         check_output(stage.outputs, stage.batch_size)
     report.values(warmup_calls=len(samples))
-    spread = spread_of([sample["latency_s"] for sample in samples])
+    spread = spread_of([sample.latency_s for sample in samples])
     report.values(warmup_spread_percent=100 * spread if spread < float("inf") else None)
     return samples
 
 
-def measure_calls(stage, stopping, report):
+def measure_calls(stage: Stage, stopping: Stopping, report: Report) -> list[CallSample]:
     """The measured calls. Returns their samples."""
-    samples, rates, why = [], [], None
+    samples: list[CallSample] = []
+    rates: list[float] = []
+    reason = None
     start_s = time.monotonic()
     with no_collection() as collect:
-        while why is None:
+        while reason is None:
             report.phase(f"call-{len(samples) + 1}")
             samples.append(stage.call())
             report.sample("call", len(samples), samples[-1])
             rates.append(rate_of(samples[-1]))
             collect()
-            why = stopping.why_stop(rates, time.monotonic() - start_s)
-    report.values(stopped_by=why)
+            reason = stopping.why_stop(rates, time.monotonic() - start_s)
+    report.values(stopped_by=reason)
     return samples
 
 
-def measure_stage(description, definition, device, report, folder, shared):
-    """Measure one stage; `report` (see process.Report) learns of every phase, value and sample as it comes; latents and
-    image of one call go to `folder`; `shared` is a folder of the cell's rounds.
+def measure_stage(
+    description: Mapping[str, Any],
+    definition: Mapping[str, Any],
+    device: torch.device,
+    report: Report,
+    folder: str | Path,
+    shared: Path,
+) -> None:
+    """Measure one stage. `report` receives every phase, value and sample at once; latents and image of one call are written
+    to `folder`; `shared` is a folder of the cell's rounds.
 
-    Raises whatever the pipeline raises, Unsupported and Invalid.
+    Raises any exception of the pipeline, Unsupported and Invalid.
     """
     compiled = compiles(definition["variant"])
     stopping = Stopping(definition["measurement"], device.type)
@@ -88,7 +109,7 @@ def measure_stage(description, definition, device, report, folder, shared):
     free_memory(device)  # what loading and quantizing left: it would count as held by the warm pipeline
     report.values(weights_digest=weights_digest(description, definition["weights"], stage.pipeline))
     report.values(evidence="; ".join(stage.variant.evidence))
-    if compiled:
+    if graphs:
         graphs.watch(stage.variant.compiled)
         check_compilation(stage.variant, graphs)
 
@@ -116,8 +137,8 @@ def measure_stage(description, definition, device, report, folder, shared):
         report.values(**stage.work.columns_once(shared / f"work-{description['number']}.json"))
 
 
-def check_compilation(variant, graphs):
-    """Add the checks of what was compiled, before those of the mechanisms. `graphs` are its Graphs, before the first call."""
+def check_compilation(variant: Variant, graphs: Graphs) -> None:
+    """Add the checks of the compilation, before those of the mechanisms. `graphs` are its Graphs, before the first call."""
     checks = [Check("graphs", lambda call: check_graphs(graphs))]
     if variant.graphed:
         promised = PromisedGraphs({name: variant.compiled[name] for name in variant.graphed})
@@ -125,8 +146,8 @@ def check_compilation(variant, graphs):
     variant.checks[:0] = checks
 
 
-def free_stage(device, compiled):
-    """Give back what a stage held, so that the next one starts alone."""
+def free_stage(device: torch.device, compiled: bool) -> None:
+    """Free the memory of a stage before the next one is loaded."""
     if compiled:
         torch._dynamo.reset()
     collect_all()

@@ -1,12 +1,14 @@
 """Peak memory in MiB: of the device through torch, of this process through /proc."""
 
+from __future__ import annotations
+
 import torch
 
 MIB = 2**20
 
 
-def reset_peaks(device):
-    """Start new peaks. The kernel's own peak of this process is reset where /proc allows it."""
+def reset_peaks(device: torch.device) -> None:
+    """Reset the peaks, also the kernel's own peak of this process if /proc allows it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:
@@ -16,8 +18,8 @@ def reset_peaks(device):
         return
 
 
-def peaks_mib(device):
-    """Peak memory since `reset_peaks`; what cannot be read is left out."""
+def peaks_mib(device: torch.device) -> dict[str, float]:
+    """Peak memory since `reset_peaks`; peaks that cannot be read are left out."""
     peaks = {}
     try:
         with open("/proc/self/status", encoding="utf-8") as file:

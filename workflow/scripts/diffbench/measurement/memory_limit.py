@@ -1,5 +1,7 @@
 """The limit on the host memory of a run's processes."""
 
+from __future__ import annotations
+
 import time
 
 from .session import proportional_kib, resident_kib, total_mib
@@ -9,18 +11,19 @@ PROPORTIONAL_SHARE = 0.01  # of the time at most goes into reading proportional 
 
 
 class MemoryLimit:
-    """A limit in MiB on the host memory of a session's processes, with pages that they share counted once. What the run was
-    forked from, the process `template`, counts too: the run needs it, and shares most of it."""
+    """A limit in MiB on the host memory of a session's processes, with shared pages counted once. The process `template`
+    that the run was forked from counts too: the run needs it, and shares most of it."""
 
-    def __init__(self, session, limit_mib, template=None):
+    def __init__(self, session: int, limit_mib: float | None, template: int | None = None) -> None:
         self.session, self.limit_mib, self.template = session, limit_mib, template
         self.polls, self.next_s, self.shared_mib = 0, 0.0, 0.0
 
-    def is_exceeded(self):
-        """Whether the memory is above the limit now; looks at one call in MEMORY_POLLS.
+    def is_exceeded(self) -> bool:
+        """Whether the memory is above the limit now; checked in one of MEMORY_POLLS calls.
 
-        Resident memory is cheap and never less than proportional memory: only where it is above the limit is that read, and
-        read again before its time where resident memory has grown by what was left.
+        Resident memory is cheap to read and never less than proportional memory. Proportional memory is read only if
+        resident memory is above the limit, and read again early only if resident memory has grown by the remaining
+        difference.
         """
         self.polls += 1
         if not self.limit_mib or self.polls % MEMORY_POLLS:

@@ -1,25 +1,31 @@
-"""Watching the machine while calls are measured, from the parent: clocks, power, energy, memory and other processes of the GPU by
-NVML; the host's CPU time and clock (host_counters.py)."""
+"""Monitoring the machine while calls are measured, from the parent: clocks, power, energy, memory and other processes of
+the GPU by NVML; the host's CPU time and clock (host_counters.py)."""
+
+from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy
 import psutil
 
 from diffbench.vocabulary.thresholds import LOW_CLOCK
 
-from .gpu_samples import LIMITS, MIB, Own, open_gpu
-from .host_counters import Host
+from .gpu_samples import LIMITS, MIB, RunPids, open_gpu
+from .host_counters import HostSampler
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class Edges:
-    """Notices when the measuring process reports that its measured calls start or end, from the file of its events."""
+class WindowEdges:
+    """Detects in the file of events that the measuring process reports the start or the end of its measured calls."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path, self.place = path, 0
 
-    def passed(self):
-        """Whether it has done so since the last time of asking."""
+    def passed(self) -> bool:
+        """Whether it has reported one since the last call."""
         try:
             with open(self.path, "rb") as file:
                 file.seek(self.place)
@@ -32,52 +38,54 @@ class Edges:
 
 
 class Monitor:
-    """Samples of the machine at `sample`, and the columns that they give for a window of time.
+    """Samples of the machine, taken by `sample`, and their columns for a window of time.
 
-    `gpu_uuid` names the GPU of the run, if it has one. `events` is the file of its events: the host is sampled at the window's
-    edges, and between them only about once per second, for that takes time on a large machine; without it, each time.
+    `gpu_uuid` names the GPU of the run, if it has one. `events` is the file of its events: the host is sampled at the edges
+    of the window, and otherwise only about once per second, because a sample takes time on a large machine; without
+    `events`, each time.
     """
 
-    def __init__(self, gpu_uuid=None, events=None):
+    def __init__(self, gpu_uuid: str | None = None, events: str | None = None) -> None:
         self.gpu = open_gpu(gpu_uuid) if gpu_uuid else None
-        self.edges = Edges(events) if events else None
-        self.host = Host()
-        self.own = None
-        self.samples = []
+        self.edges = WindowEdges(events) if events else None
+        self.host = HostSampler()
+        self.pids: RunPids | None = None
+        self.samples: list[dict[str, Any]] = []
 
-    def sample(self, pid, at_s):
-        """Note how the machine is; `pid` leads the session of the run, `at_s` is the monotonic clock."""
-        if self.own is None or self.own.session != pid:
-            self.own = Own(pid)
+    def sample(self, pid: int, at_s: float) -> None:
+        """Take one sample; `pid` leads the session of the run, `at_s` is the monotonic clock."""
+        if self.pids is None or self.pids.session != pid:
+            self.pids = RunPids(pid)
         at_edge = self.edges is None or self.edges.passed()
         sample = {"at_s": at_s}
         try:
             if self.gpu:
-                sample.update(self.gpu.sample(self.own))
+                sample.update(self.gpu.sample(self.pids))
             if at_edge or self.host.is_due():
                 sample.update(self.host.sample(pid))
         except (psutil.Error, OSError):
             return  # the run has just ended, or the machine does not report it
         self.samples.append(sample)
 
-    def values(self, name, start_s, end_s):
-        """What the samples within the window say, without those that say nothing."""
+    def values(self, name: str, start_s: float, end_s: float) -> list[Any]:
+        """The known values of the samples within the window."""
         inside = [sample for sample in self.samples if start_s <= sample["at_s"] <= end_s]
         return [sample[name] for sample in inside if sample.get(name) is not None]
 
-    def growth(self, name, start_s, end_s):
-        """By how much a counter grew in the window, between samples by interpolation; None where it was not read around it."""
+    def growth(self, name: str, start_s: float, end_s: float) -> float | None:
+        """The growth of a counter in the window, interpolated between samples; None if there are none before and after it."""
         known = [(sample["at_s"], sample[name]) for sample in self.samples if sample.get(name) is not None]
         if not known or known[0][0] > start_s or known[-1][0] < end_s:
             return None
-        start, end = numpy.interp([start_s, end_s], *zip(*known))
+        at_s, counts = zip(*known)
+        start, end = numpy.interp([start_s, end_s], at_s, counts)
         return float(end - start)
 
-    def columns(self, start_s, end_s, images):
+    def columns(self, start_s: float, end_s: float, images: int) -> dict[str, Any]:
         """The columns of a row whose calls were measured from `start_s` to `end_s` and made `images` images."""
-        columns = {}
+        columns: dict[str, Any] = {}
         clocks = self.values("sm_clock_mhz", start_s, end_s)
-        if clocks:
+        if clocks and self.gpu:
             columns["sm_clock_mhz"] = float(numpy.median(clocks))
             if self.gpu.largest_mhz:
                 low = numpy.asarray(clocks) < LOW_CLOCK * self.gpu.largest_mhz
@@ -103,16 +111,16 @@ class Monitor:
         columns["clock_limits"] = ", ".join(names) or None
         return {**columns, **self.cpu_columns(start_s, end_s)}
 
-    def start_columns(self, start_s, end_s):
-        """The columns of a row whose stage began at `start_s` and had its measured calls from `end_s` on."""
+    def start_columns(self, start_s: float, end_s: float) -> dict[str, Any]:
+        """The columns of a row whose stage began at `start_s` and whose measured calls began at `end_s`."""
         held = self.values("process_bytes", start_s, end_s)
         return {"start_peak_process_mib": max(held) / MIB} if held else {}
 
-    def cpu_columns(self, start_s, end_s):
-        """How busy the host was, what share of its CPU time others took, and the CPU's clock."""
+    def cpu_columns(self, start_s: float, end_s: float) -> dict[str, Any]:
+        """How busy the host was, the share of its CPU time that other processes took, and the CPU's clock."""
         columns = {}
         total, idle, own = (self.growth(name, start_s, end_s) for name in ("total_s", "idle_s", "own_s"))
-        if total:
+        if total and idle is not None and own is not None:
             columns["other_cpu_percent"] = 100 * max(0.0, total - idle - own) / total
             columns["host_busy_cores"] = max(0.0, total - idle) / (end_s - start_s)
         clocks = self.values("cpu_clock_mhz", start_s, end_s)

@@ -1,7 +1,10 @@
-"""What a call made: the final latents and the image, whether they are sound, and their files."""
+"""The output of a call: final latents and image, whether they are valid, and their files."""
+
+from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
@@ -9,21 +12,26 @@ from PIL import Image
 
 from diffbench.vocabulary.errors import Invalid
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class OutputRecorder:
-    """Keeps the latents of the last denoising step and watches the denoiser's output, in calls that ask for it.
+    """Keeps the latents of the last denoising step and checks the denoiser's output, in calls with `recording`.
 
-    Nothing of it waits for the device, and in a measured call it does nothing.
+    It never waits for the device, and does nothing in a measured call.
     """
 
-    def __init__(self, pipeline, modules):
+    def __init__(self, pipeline: Any, modules: Sequence[str]) -> None:
         self.recording = False
-        self.finite, self.latents, self.images = None, None, []
-        getattr(pipeline, modules[0]).register_forward_hook(self.look_at_output)
+        self.finite: torch.Tensor | None = None
+        self.latents: torch.Tensor | None = None
+        self.images: Any = []
+        getattr(pipeline, modules[0]).register_forward_hook(self.check_denoiser)
         step = pipeline.scheduler.step
 
         @functools.wraps(step)  # pipelines ask for its signature
-        def recorded_step(*arguments, **keys):
+        def recorded_step(*arguments: Any, **keys: Any) -> Any:
             result = step(*arguments, **keys)
             if self.recording:
                 self.latents = result[0]
@@ -31,7 +39,7 @@ class OutputRecorder:
 
         pipeline.scheduler.step = recorded_step
 
-    def look_at_output(self, module, arguments, output):
+    def check_denoiser(self, module: torch.nn.Module, arguments: Any, output: Any) -> None:
         if self.recording:
             sample = output[0] if isinstance(output, (tuple, list)) else next(iter(output.values()), None)
             for tensor in sample if isinstance(sample, (tuple, list)) else [sample]:  # some give a list, one an image
@@ -40,17 +48,17 @@ class OutputRecorder:
                     self.finite = finite if self.finite is None else self.finite & finite
 
 
-def pixels_of(image):
-    """An image of a call's output as an array: height x width x channels of bytes, or whatever a tensor holds. A video has its
-    frames before that."""
+def pixels_of(image: Any) -> numpy.ndarray:
+    """An image of a call's output as an array: height x width x channels of bytes, or the content of a tensor. A video has
+    its frames as the first axis."""
     return image.float().cpu().numpy() if torch.is_tensor(image) else numpy.asarray(image)
 
 
-def check_output(outputs, batch_size):
-    """Raises Invalid where the call made another number of images than the batch has, the denoiser gave NaN or infinity, or an
-    image holds them or is the same everywhere.
+def check_output(outputs: OutputRecorder, batch_size: int) -> None:
+    """Raises Invalid if the call made another number of images than the batch has, the denoiser returned NaN or infinity,
+    or an image contains them or is the same everywhere.
 
-    The denoiser's own output counts: a pipeline turns NaN into black pixels, where it does not show.
+    The denoiser's own output is checked because a pipeline turns NaN into black pixels.
     """
     if len(outputs.images) != batch_size:
         raise Invalid(f"the call made {len(outputs.images)} images, not the {batch_size} of the batch")
@@ -64,8 +72,8 @@ def check_output(outputs, batch_size):
             raise Invalid("the image is the same everywhere")
 
 
-def picture_of(image):
-    """An image, or a video's first frame, as a PIL image; None where it is neither one nor an array of 1, 3 or 4 channels."""
+def picture_of(image: Any) -> Image.Image | None:
+    """An image, or a video's first frame, as a PIL image; None if it is neither one nor an array of 1, 3 or 4 channels."""
     is_video = isinstance(image, list) or isinstance(image, numpy.ndarray) and image.ndim == 4
     frame = image[0] if is_video else image
     if isinstance(frame, numpy.ndarray) and frame.ndim == 3 and frame.shape[-1] in (1, 3, 4):
@@ -74,9 +82,9 @@ def picture_of(image):
     return frame if isinstance(frame, Image.Image) else None
 
 
-def save_output(outputs, folder, stage):
-    """Write the first image of the batch, or its first video's first frame, as stage-<n>.png and its latents as stage-<n>.npy
-    (float32)."""
+def save_output(outputs: OutputRecorder, folder: str | Path, stage: int) -> None:
+    """Write the first image of the batch, or the first frame of its first video, as stage-<n>.png and its latents as
+    stage-<n>.npy (float32)."""
     folder = Path(folder)
     if torch.is_tensor(outputs.latents):
         numpy.save(folder / f"stage-{stage}.npy", outputs.latents[0].float().cpu().numpy(), allow_pickle=False)

@@ -1,11 +1,14 @@
-"""The process that measures: `measuring_process.py SPEC`. Started and watched by supervisor.py; it reports what it does
-as JSON lines, so that its parent knows how far it came if it dies."""
+"""The process that measures: `measuring_process.py SPEC`. supervisor.py starts and watches it. It reports its progress as
+JSON lines, so that its parent knows how far it came if it dies."""
+
+from __future__ import annotations
 
 import json
 import os
 import sys
 import time
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from diffbench.libraries.failure import classify, fault_of
 from diffbench.mechanisms.dtype import dtype_of
@@ -17,30 +20,45 @@ from diffbench.vocabulary.errors import DiffbenchError, SetupError, one_line, pr
 from .garbage import importing
 from .session import UNREPORTED, die_with_parent
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+    import torch
+
+    from .timer import CallSample
+
 
 class Report:
-    """Appends events to the file that the parent reads."""
+    """Appends events to the file that the parent reads.
 
-    def __init__(self, path):
+    An event is a dictionary with `event`, `stage` (its number, None before the first) and `at_s` (the monotonic clock), and
+    by `event`: `provenance`, `values` and `sample` have `columns`; `dtypes` has `names`; `phase` has `phase`; `window` has
+    `edge` (start or end of the measured calls); `pending` has `mechanisms`; `outcome` has `status` and `detail`;
+    `setup-error` has `detail`.
+    """
+
+    def __init__(self, path: str) -> None:
         self.file = open(path, "a", encoding="utf-8", buffering=1)
-        self.stage, self.current = None, None
+        self.stage: int | None = None
+        self.current: str | None = None
 
-    def emit(self, event, **content):
+    def emit(self, event: str, **content: Any) -> None:
         self.file.write(json.dumps({"event": event, "stage": self.stage, "at_s": time.monotonic(), **content}) + "\n")
 
-    def phase(self, name):
+    def phase(self, name: str) -> None:
         self.current = name
         self.emit("phase", phase=name)
 
-    def values(self, **columns):
+    def values(self, **columns: Any) -> None:
         self.emit("values", columns=columns)
 
-    def sample(self, kind, number, sample):
-        self.emit("sample", columns={"kind": kind, "call": number, **sample})
+    def sample(self, kind: str, number: int, sample: CallSample) -> None:
+        self.emit("sample", columns={"kind": kind, "call": number, **sample._asdict()})
 
 
-def choose_device(spec):
-    """The torch device of the run. Raises SetupError where it is not the device that the run names."""
+def choose_device(spec: dict[str, Any]) -> torch.device:
+    """The torch device of the run. Raises SetupError if it is not the device that the run names."""
     import torch
 
     from diffbench.catalogue.devices import check_device
@@ -60,8 +78,8 @@ def choose_device(spec):
 
 
 @contextmanager
-def starting(spec):
-    """Within it whatever goes wrong is a SetupError: nothing has been measured yet."""
+def starting(spec: dict[str, Any]) -> Iterator[None]:
+    """A context in which every error is a SetupError: nothing has been measured yet."""
     try:
         with importing():
             yield
@@ -73,8 +91,9 @@ def starting(spec):
         raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
 
 
-def start(spec, report):
-    """Import torch and diffusers, check device and environment, report the provenance. Returns the device. Raises SetupError."""
+def start(spec: dict[str, Any], report: Report) -> torch.device:
+    """Import torch and diffusers, check device and environment, report the provenance. Returns the device. Raises
+    SetupError."""
     with starting(spec):
         import torch
 
@@ -89,8 +108,8 @@ def start(spec, report):
     return device
 
 
-def measure(spec, report):
-    """Measure every stage of the run; a stage that fails leaves its status and does not stop the next."""
+def measure(spec: dict[str, Any], report: Report) -> None:
+    """Measure every stage of the run. A stage that fails leaves its status, and the next stage is measured."""
     device, definition = start(spec, report), spec["definition"]
     stages, is_cpu = definition["stages"], device.type == "cpu"
     report.emit("dtypes", names=[dtype_of(stage, definition["variant"], is_cpu) for stage in stages])
@@ -122,9 +141,8 @@ def measure(spec, report):
             free_stage(device, compiles(definition["variant"]))
 
 
-def measure_ceiling(spec, report):
-    """Measure what the device can do at most in each dtype. Raises SetupError for whatever goes wrong: there is no row for
-    that."""
+def measure_ceiling(spec: dict[str, Any], report: Report) -> None:
+    """Measure the device's limits in each dtype. Raises SetupError for any failure, because such a failure has no row."""
     device = start(spec, report)
     from .ceiling import ceiling_columns
 
@@ -137,7 +155,7 @@ def measure_ceiling(spec, report):
         raise SetupError(f"the ceilings cannot be measured: {detail}; see the log") from None
 
 
-def main(spec_path, start_method):
+def main(spec_path: str, start_method: str) -> int:
     die_with_parent()
     print_anywhere()
     with open(spec_path, encoding="utf-8") as file:
@@ -161,7 +179,7 @@ def main(spec_path, start_method):
     return 0
 
 
-def run(spec_path, start_method):
+def run(spec_path: str, start_method: str) -> NoReturn:
     """Measure, and end this process."""
     code = main(spec_path, start_method)
     flush()

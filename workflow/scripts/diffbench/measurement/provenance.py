@@ -1,9 +1,12 @@
-"""What measured: read inside the process that measures, from what it imported and the device it runs on."""
+"""Versions, device and settings, read inside the measuring process from the imported libraries and the device."""
+
+from __future__ import annotations
 
 import datetime
 import os
 import platform
 import sys
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,8 +14,11 @@ from diffbench.catalogue.devices import cpu_name
 from diffbench.libraries.releases import same_release
 from diffbench.libraries.versions import package_version
 from diffbench.mechanisms.registry import installed_libraries
-from diffbench.system.environment_variables import PADDING, recorded
+from diffbench.system.environment_variables import PADDING, describe_recorded
 from diffbench.vocabulary.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VERSIONS = {  # what an environment may name: the column that has its release
     "torch": "torch_version",
@@ -25,7 +31,7 @@ VERSIONS = {  # what an environment may name: the column that has its release
 }
 
 
-def read_device(device):
+def read_device(device: torch.device) -> dict[str, Any]:
     """Name, memory, capability and cuDNN of the device, as torch reports them."""
     if device.type != "cuda":
         return {"device_name": cpu_name()}
@@ -38,7 +44,7 @@ def read_device(device):
     }
 
 
-def read_provenance(device):
+def read_provenance(device: torch.device) -> dict[str, Any]:
     """The provenance columns that the process itself can know."""
     import diffusers
 
@@ -52,28 +58,32 @@ def read_provenance(device):
         "accelerate_version": package_version("accelerate"),
         "python_version": platform.python_version(),
         "libraries": installed_libraries(),
-        "environment_variables": recorded(os.environ),
+        "environment_variables": describe_recorded(os.environ),
         "environment_padding_bytes": len(os.environ.get(PADDING, "")),
         "threads": torch.get_num_threads(),
         "started_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
 
-def remedy(torch_build):
-    """What to do about an environment that is not the one named."""
+def remedy_for(torch_build: str) -> str:
+    """Advice for an environment that is not the one named."""
     if torch_build == "installed":
-        return "start the workflow anew"
-    return f"start the workflow anew; if that does not help, remove {sys.prefix}, so that it is made anew"
+        return "start the workflow again"
+    return f"start the workflow again; if that does not help, remove {sys.prefix}, so that it is built again"
 
 
-def check_environment(expected, provenance, device, torch_build):
+def check_environment(
+    expected: Mapping[str, str], provenance: Mapping[str, Any], device: torch.device, torch_build: str
+) -> None:
     """Refuse an environment that is not the one named: no column may show another release's number.
 
-    A release may be of any build (`2.13.0` is also `2.13.0+cpu`) unless a build is named; CUDA counts on a GPU.
+    A release matches any build (`2.13.0` also matches `2.13.0+cpu`) unless a build is named; CUDA counts only on a GPU.
     """
     for name, version in expected.items():
         found = provenance[VERSIONS[name]] if name in VERSIONS else package_version(name)
         if name == "cuda" and device.type != "cuda":
             continue
         if not same_release(found, version):
-            raise SetupError(f"the run is for {name} {version}, but {name} {found} was imported; {remedy(torch_build)}")
+            raise SetupError(
+                f"the run is for {name} {version}, but {name} {found} was imported; {remedy_for(torch_build)}"
+            )

@@ -1,16 +1,23 @@
 """Random weights that are the same numbers on every device, in every dtype and wherever they are created.
 
-Torch's generators give other numbers on a CPU than on a GPU, and on a CPU other ones in half precision than in float32. Here
-element i of the n-th draw of a component is a hash of i, n and the component's name: integer operations, an exact conversion to
-float32, at most one multiplication and one addition in float32, which IEEE 754 defines to the last bit, and then the rounding to
-the dtype that is asked for. Nothing is used that devices compute differently (logarithms, cosines, sums of floats).
+Torch's generators give other numbers on a CPU than on a GPU, and on a CPU other ones in half precision than in float32.
+Here element i of the n-th draw of a component is a hash of i, n and the component's name. It takes integer operations, an
+exact conversion to float32, at most one multiplication and one addition in float32, which IEEE 754 defines to the last bit,
+and then the rounding to the requested dtype. Operations that devices compute differently are not used (logarithms, cosines,
+sums of floats).
 """
+
+from __future__ import annotations
 
 import hashlib
 import struct
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Elements at a time. On a CPU as many as torch leaves to one thread: with several, each of the operations would wait for the
 # slowest, which on a busy machine takes ten times as long. On a GPU enough to keep it busy, at 64 MiB of working memory.
@@ -20,24 +27,24 @@ DEVIATION_OF_BYTES = (4 * (256**2 - 1) / 12) ** 0.5  # standard deviation of the
 aten = torch.ops.aten
 
 
-def to_int32(number):
+def to_int32(number: int) -> int:
     """The signed integer with the low 32 bits of `number`."""
     return (number + 2**31) % 2**32 - 2**31
 
 
-def to_float32(number):
-    """The float32 next to `number`, so that no device rounds it its own way."""
+def to_float32(number: float) -> float:
+    """The float32 nearest to `number`, so that devices do not round it differently."""
     return struct.unpack("f", struct.pack("f", number))[0]
 
 
 class Uniform:
     """From `low` (included) to `high`, in 2**24 steps."""
 
-    def __init__(self, low=0.0, high=1.0):
+    def __init__(self, low: float = 0.0, high: float = 1.0) -> None:
         self.scale, self.middle = to_float32((high - low) / 2**24), to_float32((low + high) / 2)
 
-    def transform(self, bits, spare, values):
-        """Write to `values` (float32) what the random `bits` (int32, overwritten, as is `spare`) stand for."""
+    def transform(self, bits: torch.Tensor, spare: torch.Tensor, values: torch.Tensor) -> None:
+        """Write to `values` (float32) the numbers for the random `bits` (int32; overwritten, as is `spare`)."""
         values.copy_(bits.bitwise_right_shift_(8))  # 24 bits: float32 has them exactly
         values.mul_(self.scale)
         if self.middle:
@@ -45,13 +52,14 @@ class Uniform:
 
 
 class Normal:
-    """About normal: the sum of four random bytes, scaled. It ends 3.5 standard deviations from the mean, or at `bounds`."""
+    """Approximately normal: the sum of four random bytes, scaled. It ends 3.5 standard deviations from the mean, or at
+    `bounds`."""
 
-    def __init__(self, mean=0.0, deviation=1.0, bounds=None):
+    def __init__(self, mean: float = 0.0, deviation: float = 1.0, bounds: tuple[float, float] | None = None) -> None:
         self.scale, self.mean = to_float32(deviation / DEVIATION_OF_BYTES), to_float32(mean)
         self.bounds = bounds and tuple(map(to_float32, bounds))
 
-    def transform(self, bits, spare, values):
+    def transform(self, bits: torch.Tensor, spare: torch.Tensor, values: torch.Tensor) -> None:
         """As Uniform.transform."""
         torch.bitwise_right_shift(bits, 8, out=spare).bitwise_and_(0x00FF00FF)
         bits.bitwise_and_(0x00FF00FF).add_(spare)  # two sums of two bytes
@@ -67,13 +75,13 @@ class Normal:
 class Draw:
     """One draw: its `keys` (two int32), its distribution and its shape."""
 
-    def __init__(self, name, number, distribution, shape):
+    def __init__(self, name: str, number: int, distribution: Uniform | Normal, shape: Iterable[int]) -> None:
         words = hashlib.sha256(f"{name} {number}".encode()).digest()[:8]
         self.keys, self.distribution, self.shape = struct.unpack("<ii", words), distribution, tuple(shape)
 
-    def fill(self, tensor):
-        """Fill `tensor`, of any floating dtype and memory format. Returns the sum (int64, on the device) of the float32 values'
-        bits, which is the same in whatever order a device adds them."""
+    def fill(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Fill `tensor`, of any floating dtype and memory format. Returns the sum (int64, on the device) of the bits of the
+        float32 values, which does not depend on the order of addition."""
         if not tensor.is_contiguous():
             values = torch.empty(self.shape, dtype=torch.float32, device=tensor.device)
             total = self.fill(values)
@@ -94,8 +102,8 @@ class Draw:
             chunk.copy_(parts[3])
         return total
 
-    def mix(self, start, indices, bits, spare):
-        """Write to `bits` the hash of each index from `start` on. Integers of 32 bits wrap around."""
+    def mix(self, start: int, indices: torch.Tensor, bits: torch.Tensor, spare: torch.Tensor) -> None:
+        """Write to `bits` the hash of each index from `start` on. 32-bit integers wrap around."""
         torch.add(indices, to_int32(start + self.keys[0]), out=bits)
         bits.bitwise_xor_(torch.bitwise_right_shift(bits, 16, out=spare).bitwise_and_(0xFFFF))
         bits.mul_(FIRST_FACTOR).bitwise_xor_(self.keys[1])
@@ -110,54 +118,58 @@ CREATED_LIKE = {aten.rand_like.default: Uniform, aten.randn_like.default: Normal
 
 
 class RandomWeights(TorchDispatchMode):
-    """The context in which a component's class creates it: whatever the class draws comes from here, in the order in which
-    the class asks, with the distribution that it asks for.
+    """The context in which a component's class creates it: all random numbers of the class come from here, in the order of
+    its requests and with the requested distributions.
 
-    A random tensor that is created without a dtype is float32, whatever the default is: the class may go on to scale it.
-    Without `draws` the memory stays as it is found.
+    A random tensor that is created without a dtype is float32, whatever the default is, because the class may then scale
+    it. Without `draws` the memory stays uninitialized.
     """
 
-    def __init__(self, name, draws=True):
+    def __init__(self, name: str, draws: bool = True) -> None:
         super().__init__()
-        self.name, self.draws, self.sums, self.latest, self.foreign = name, draws, [], {}, False
+        self.name, self.draws, self.has_foreign = name, draws, False
+        self.sums: list[int] = []
+        self.latest: dict[int, Draw] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> RandomWeights:
         self.torch_own = torch.nn.init._no_grad_trunc_normal_
         torch.nn.init._no_grad_trunc_normal_ = self.fill_truncated  # torch's calls what devices compute differently
         return super().__enter__()
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         torch.nn.init._no_grad_trunc_normal_ = self.torch_own
         return super().__exit__(*exception)
 
-    def __torch_dispatch__(self, function, types, arguments=(), keys=None):
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keys: Any = None) -> Any:
         keys = keys or {}
         if function in FILLED:
             return self.fill(arguments[0], FILLED[function](*arguments[1:]))
         if function in CREATED or function in CREATED_LIKE:
-            like = function in CREATED_LIKE
-            shape, device = (arguments[0].shape, arguments[0].device) if like else (arguments[0], None)
+            is_like = function in CREATED_LIKE
+            shape, device = (arguments[0].shape, arguments[0].device) if is_like else (arguments[0], None)
             device, dtype = keys.get("device") or device, keys.get("dtype") or torch.float32
             tensor = torch.empty(shape, dtype=dtype, device=device)
-            return self.fill(tensor, (CREATED_LIKE if like else CREATED)[function]())
-        self.foreign |= torch.Tag.nondeterministic_seeded in function.tags
+            return self.fill(tensor, (CREATED_LIKE if is_like else CREATED)[function]())
+        self.has_foreign |= torch.Tag.nondeterministic_seeded in function.tags
         return function(*arguments, **keys)
 
-    def fill(self, tensor, distribution):
-        """The next draw, in place; nothing on the meta device, which has no numbers."""
+    def fill(self, tensor: torch.Tensor, distribution: Uniform | Normal) -> torch.Tensor:
+        """The next draw, in place; nothing on the meta device, which stores no numbers."""
         if self.draws and not tensor.is_meta:
             draw = Draw(self.name, len(self.sums), distribution, tensor.shape)
             self.sums.append(int(draw.fill(tensor)))
             self.latest[tensor.data_ptr()] = draw
         return tensor
 
-    def fill_truncated(self, tensor, mean, std, a, b, generator=None):
-        """In the place of the function in torch.nn.init with these parameters."""
+    def fill_truncated(
+        self, tensor: torch.Tensor, mean: float, std: float, a: float, b: float, generator: Any = None
+    ) -> torch.Tensor:
+        """Replaces the function of torch.nn.init with these parameters."""
         with torch.no_grad():
             return self.fill(tensor, Normal(mean, std, (a, b)))
 
-    def in_float32(self, tensor):
-        """The float32 values of which `tensor` holds the rounded ones, if it holds a draw; otherwise `tensor` in float32."""
+    def in_float32(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The unrounded float32 values of a draw that `tensor` contains; otherwise `tensor` in float32."""
         draw = self.latest.get(tensor.data_ptr())
         if tensor.dtype == torch.float32 or draw is None or draw.shape != tuple(tensor.shape):
             return tensor.float()
@@ -165,10 +177,10 @@ class RandomWeights(TorchDispatchMode):
         draw.fill(values)
         return values if torch.equal(values.to(tensor.dtype), tensor) else tensor.float()
 
-    def digest(self, module):
-        """A hash of the float32 values of all draws, before they were rounded, and of the parameters' names and shapes; None
-        where the class drew anything that is not drawn here."""
-        if self.foreign:
+    def digest(self, module: torch.nn.Module) -> str | None:
+        """A hash of the unrounded float32 values of all draws, and of the parameters' names and shapes; None if the class
+        drew numbers in another way."""
+        if self.has_foreign:
             return None
         shapes = [(name, tuple(parameter.shape)) for name, parameter in module.named_parameters()]
         text = repr((shapes, self.sums))

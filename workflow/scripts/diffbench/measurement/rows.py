@@ -1,17 +1,28 @@
-"""The rows of a run, from the events that the measuring process reported and how it ended."""
+"""The rows of a run, from the events that the measuring process reported and from how it ended."""
+
+from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
+from diffbench.libraries.failure import Outcome
 from diffbench.vocabulary.columns import RATE
 from diffbench.vocabulary.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from .monitor import Monitor
 
 OF_CALLS = [*RATE, "compile_s", "startup_s"]  # what only calls that were measured to their end give
 
 
-def read_events(path):
-    """The events that the child reported; a last line that was cut off by its death is left out.
+def read_events(path: str | Path) -> list[dict[str, Any]]:
+    """The events (process.Report) of the child; a last line that its death cut off is left out.
 
-    Raises SetupError where the child found that it cannot measure.
+    Raises SetupError if the child reported that it cannot measure.
     """
     events = []
     try:
@@ -27,9 +38,9 @@ def read_events(path):
     return events
 
 
-def machine_columns(row, events, monitor):
-    """What `monitor` saw before and while the calls of the row's stage were measured; of the latter nothing where they did not
-    come to their end."""
+def machine_columns(row: Mapping[str, Any], events: Iterable[Mapping[str, Any]], monitor: Monitor) -> dict[str, Any]:
+    """The samples of `monitor` before and during the measured calls of the row's stage; without the latter if the calls
+    were not completed."""
     own = [event for event in events if event["stage"] == row["stage"]]
     edges = {event["edge"]: event["at_s"] for event in own if event["event"] == "window"}
     columns = monitor.start_columns(own[0]["at_s"], edges["start"]) if "start" in edges else {}
@@ -38,9 +49,9 @@ def machine_columns(row, events, monitor):
     return columns
 
 
-def keep_measured(row, pending):
-    """Keep the numbers of a row that is ok, or that failed while its evidence was looked at: then the mechanisms that are still
-    `pending` (None: no check had begun) are unverified, and the failure is why. Clear the numbers of every other row."""
+def keep_measured(row: dict[str, Any], pending: Sequence[str] | None) -> None:
+    """Keep the numbers of a row that is ok, or that failed during its evidence checks: then the `pending` mechanisms (None:
+    no check had begun) are unverified because of the failure. Clear the numbers of every other row."""
     measured = row["phase"] == "evidence" and row.get("iterations_per_second")
     if measured and row["status"] not in ("ok", "invalid"):
         names = ["all checks"] if pending is None else pending
@@ -54,14 +65,21 @@ def keep_measured(row, pending):
         row.update(dict.fromkeys(OF_CALLS))
 
 
-def assemble(identity, shared, definition, events, death, monitor):
-    """The rows (one a stage) and the samples of a run, from what the child reported and how it ended.
+def assemble(
+    identity: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    definition: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+    death: Outcome | None,
+    monitor: Monitor,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows (one per stage) and the samples of a run, from the events of the child and from how it ended.
 
-    `identity` holds the columns that rows and samples share, `shared` those that all rows have in common; `death` is None
-    or (status, detail); `monitor` has watched the machine. A stage that the child did not finish takes the child's death as
-    its own outcome, unless its numbers stood already.
+    `identity` has the columns of rows and samples, `shared` those of all rows; `death` is how the child died, None if it
+    did not; `monitor` has sampled the machine. The outcome of a stage that the child did not finish is the child's death,
+    unless its numbers were already measured.
     """
-    provenance = next((event["columns"] for event in events if event["event"] == "provenance"), {})
+    provenance: Mapping[str, Any] = next((event["columns"] for event in events if event["event"] == "provenance"), {})
     dtypes = next(
         (event["names"] for event in events if event["event"] == "dtypes"), [None] * len(definition["stages"])
     )
@@ -69,7 +87,7 @@ def assemble(identity, shared, definition, events, death, monitor):
     for stage, dtype in zip(definition["stages"], dtypes):
         row = {**identity, **shared, "stage": stage["number"], **provenance, "steps": stage["steps"], "phase": "load"}
         row["revision"], row["dtype"] = stage.get("revision"), dtype
-        row["status"], row["detail"] = death or ("crashed", "the measuring process did not report this stage")
+        row["status"], row["detail"] = death or Outcome("crashed", "the measuring process did not report this stage")
         pending = None
         for event in events:
             if event["stage"] != stage["number"]:

@@ -1,8 +1,12 @@
 """One stage of a pipeline on one device: loaded, with the arguments of its call and the recorders of its loop."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import torch
 
-from diffbench.catalogue.call_arguments import describe_unknown, explicit
+from diffbench.catalogue.call_arguments import describe_unknown, named_arguments
 from diffbench.mechanisms.registry import compiles
 from diffbench.vocabulary.errors import SetupError
 from diffbench.vocabulary.sizes import NATIVE, dimensions
@@ -12,8 +16,12 @@ from .flops import WorkRecorder
 from .inputs import InputMaker
 from .load import load_pipeline, native_image_size
 from .outputs import OutputRecorder
-from .timer import LoopRecorder, clock_s
+from .timer import CallSample, LoopRecorder, clock_s
 from .variant import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 SEED = 0
 BATCH_ARGUMENT = "num_images_per_prompt"
@@ -23,7 +31,9 @@ RUN_ARGUMENTS = ("num_inference_steps", "generator")
 class Stage:
     """One stage on one device: a loaded pipeline, its call's arguments and the recorders of its loop and its output."""
 
-    def __init__(self, description, definition, device, dtype):
+    def __init__(
+        self, description: Mapping[str, Any], definition: Mapping[str, Any], device: torch.device, dtype: torch.dtype
+    ) -> None:
         self.device = device
         self.batch_size = definition["batch_size"]
         self.size = definition.get("size", NATIVE)
@@ -46,9 +56,9 @@ class Stage:
         self.recorder = LoopRecorder(self.pipeline, modules, device, compiles(definition["variant"]))
         self.outputs = OutputRecorder(self.pipeline, modules)
 
-    def call(self, record=False):
-        """One call of the pipeline with the fixed seed. Returns its sample; with `record` (no measured call) what it made is
-        looked at and kept."""
+    def call(self, record: bool = False) -> CallSample:
+        """One call of the pipeline with the fixed seed. Returns its sample. With `record` (not for measured calls) its
+        output is kept and checked."""
         self.outputs.recording = record
         generator = torch.Generator(self.device).manual_seed(SEED)
         self.recorder.reset()
@@ -58,30 +68,28 @@ class Stage:
         latency_s = clock_s(self.device) - start_s
         if record:
             self.outputs.images = next(iter(output.values()))
-        return {
-            "latency_s": latency_s,
-            "loop_s": self.recorder.loop_s,
-            "iterations": self.recorder.iterations,
-            "denoiser_calls": self.recorder.denoiser_calls,
-        }
+        return CallSample(latency_s, self.recorder.loop_s, self.recorder.iterations, self.recorder.denoiser_calls)
 
 
-def image_size(pipeline, call):
-    """(height, width) in pixels of the call's images: as the call says, else the pipeline's own; None if unknown."""
+def image_size(pipeline: Any, call: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(height, width) in pixels of the call's images: the call's own arguments, else the pipeline's size; None if unknown."""
     native = native_image_size(pipeline)
     size = call.get("height", native), call.get("width", native)
     return None if None in size else size
 
 
-def check_description(pipeline, description):
-    """Raises SetupError where the catalogue names a module that the pipeline lacks, or an argument that its call does."""
+def check_description(pipeline: Any, description: Mapping[str, Any]) -> None:
+    """Raises SetupError if the catalogue names a module that the pipeline lacks, or an argument that its call does not
+    take."""
     missing = [name for name in description["modules"] if getattr(pipeline, name, None) is None]
     if missing:
-        raise SetupError(f"config/pipelines.yaml: modules: {description['class']} has no {missing[0]!r}; mend the name")
-    accepted = explicit(pipeline.__call__)
+        raise SetupError(
+            f"config/pipelines.yaml: modules: {description['class']} has no {missing[0]!r}; correct the name"
+        )
+    accepted = named_arguments(pipeline.__call__)
     batch_argument = description.get("batch_argument", BATCH_ARGUMENT)
     places = {**dict.fromkeys([*description["call"], *RUN_ARGUMENTS], "call"), batch_argument: "batch_argument"}
     for name, place in places.items():
         if name is not None and name not in accepted:
-            what = describe_unknown(description["class"], name, accepted)
-            raise SetupError(f"config/pipelines.yaml: {place}: {what}")
+            problem = describe_unknown(description["class"], name, accepted)
+            raise SetupError(f"config/pipelines.yaml: {place}: {problem}")

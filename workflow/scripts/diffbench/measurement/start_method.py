@@ -1,8 +1,11 @@
-"""How a run starts: as a new process, or as a fork of a process that has imported torch and Diffusers already."""
+"""How a run starts: as a new process, or as a fork of a process that has already imported torch and Diffusers."""
+
+from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -11,28 +14,32 @@ from diffbench.vocabulary.errors import TemplateKilled
 from .forked import Template
 from .session import FORKSERVER, SPAWN
 
-METHOD = "DIFFBENCH_START_METHOD"  # of the workflow's runs
-OWNER = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its runs and templates end
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+METHOD_VARIABLE = "DIFFBENCH_START_METHOD"  # of the workflow's runs
+OWNER_VARIABLE = "DIFFBENCH_OWNER"  # the pid of the workflow, with which its runs and templates end
 
 
-def owner_of(arguments):
-    """The psutil.Process of the workflow whose run this is; None for a run of its own, or if it has ended."""
+def find_owner(arguments: argparse.Namespace) -> psutil.Process | None:
+    """The process of the workflow that started this run; None without a workflow, or if it has ended."""
     if arguments.owner:
         with suppress(psutil.Error, OSError):
             return psutil.Process(arguments.owner)
     return None
 
 
-def template_of(arguments, owner, round_number):
-    """The Template of the runs of the workflow `owner`; None where they are not forked."""
+def choose_template(arguments: argparse.Namespace, owner: psutil.Process | None, round_number: int) -> Template | None:
+    """The Template of the runs of the workflow `owner`; None if they are not forked."""
     if owner and arguments.start_method == FORKSERVER and sys.platform == "linux":
         return Template(owner, round_number)
     return None
 
 
-def or_spawned(measure, arguments):
-    """What `measure(arguments)` returns. Where the process that the run was forked from was killed, and the run with it, that
-    says nothing of the run: it is measured again in a new process."""
+def retry_spawned(measure: Callable[[argparse.Namespace], Any], arguments: argparse.Namespace) -> Any:
+    """The result of `measure(arguments)`. If the process that the run was forked from was killed, and the run with it, that
+    is not an outcome of the run: it is measured again in a new process."""
     try:
         return measure(arguments)
     except TemplateKilled as error:

@@ -1,26 +1,42 @@
-"""The parent: starts the measuring process, watches its time and memory, and ends it at a limit."""
+"""The parent: starts the measuring process, monitors its time and memory, and ends it at a limit."""
+
+from __future__ import annotations
 
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from diffbench.libraries.failure import Outcome
 from diffbench.vocabulary.errors import TemplateKilled
 
 from .locking import write_holder
 from .memory_limit import MemoryLimit
-from .process_death import cpu_limit_s, describe_death, kernel_oom_kills, with_stuck
+from .process_death import add_stuck, cpu_limit_s, describe_death, kernel_oom_kills
 from .session import POLL_S, PROGRAM, is_dead, kill_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import IO
+
+    import psutil
+
+    from .allocation import Limits
+    from .forked import Template
+    from .monitor import Monitor
 
 OWNER_POLLS = 10  # every second
 
 
-def watch(process, limits, monitor, start_s, owner=None):
-    """Wait for the child, asked for at `start_s`, within its Limits (allocation.py) while `monitor` samples the machine.
+def watch(
+    process: Any, limits: Limits, monitor: Monitor, start_s: float, owner: psutil.Process | None = None
+) -> Outcome | None:
+    """Wait for the child, started at `start_s`, within its Limits (allocation.py) while `monitor` samples the machine.
 
-    Returns None if it ended by itself, else (status, detail) after killing it at a limit. Raises KeyboardInterrupt once the
-    workflow, the psutil.Process `owner`, has ended: it was killed.
+    Returns None if it ended by itself, else the Outcome after killing it at a limit. Raises KeyboardInterrupt if the
+    workflow `owner` has been killed.
     """
     deadline_s = start_s + limits.time_s
     polls = 0
@@ -37,25 +53,35 @@ def watch(process, limits, monitor, start_s, owner=None):
         monitor.sample(process.pid, time.monotonic())
         if time.monotonic() > deadline_s:
             detail = f"stopped at the time limit of {limits.time_s:g} s{limits.time_origin}"
-            return "timeout", with_stuck(detail, kill_session(process))
+            return Outcome("timeout", add_stuck(detail, kill_session(process)))
         if memory.is_exceeded():
             detail = f"stopped above the memory limit of {limits.memory_mib:g} MiB of host memory{limits.memory_origin}"
-            return "oom", with_stuck(detail, kill_session(process))
+            return Outcome("oom", add_stuck(detail, kill_session(process)))
 
 
-def run_child(spec, spec_path, environment, log, lock, limits, monitor, owner=None, template=None):
-    """Run the measuring process to its end. Returns (status, detail) if it died or was stopped, else None.
+def run_child(
+    spec: Mapping[str, Any],
+    spec_path: str | Path,
+    environment: Mapping[str, str],
+    log: IO[bytes],
+    lock: int,
+    limits: Limits,
+    monitor: Monitor,
+    owner: psutil.Process | None = None,
+    template: Template | None = None,
+) -> Outcome | None:
+    """Run the measuring process to its end. Returns how it died or was stopped; None if it exited with code 0.
 
-    `spec` is written to `spec_path`, in a folder of the run's own in which the child works; its output goes to `log`; `lock` is
-    a descriptor that the child inherits, so that the device stays locked while the child lives. With `template`, a
-    forked.Template, the child is forked from that if it can be. An interrupt, or the end of the workflow `owner`, kills the child
-    and is raised. Raises TemplateKilled.
+    `spec` is written to `spec_path`, in the run's own folder, in which the child works; its output goes to `log`. The child
+    inherits the descriptor `lock`, so that the device stays locked while the child lives. With `template` the child is
+    forked from that if possible. An interrupt, or the end of the workflow `owner`, kills the child and is raised. Raises
+    TemplateKilled.
     """
     Path(spec_path).write_text(json.dumps(spec), encoding="utf-8")
     before = kernel_oom_kills()
     start_s = time.monotonic()
-    process = template and template.fork(spec_path, environment, log, lock)
-    if not process:
+    process: Any = template.fork(spec_path, environment, log, lock) if template else None
+    if process is None:
         start_s = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, str(PROGRAM), str(spec_path)],
@@ -83,4 +109,4 @@ def run_child(spec, spec_path, environment, log, lock, limits, monitor, owner=No
     if getattr(process, "is_lost", False) and not oom_kills:
         raise TemplateKilled(f"measured again: process {process.template}, from which the run was forked, was killed")
     status, detail = describe_death(process.returncode, oom_kills, cpu_limit_s(ended_s - start_s))
-    return status, with_stuck(detail, stuck)
+    return Outcome(status, add_stuck(detail, stuck))

@@ -1,5 +1,7 @@
-"""The compilers that torch.compile needs: one small library is built and loaded where compiled code will be, before anything is
-measured. `python -m diffbench.measurement.toolchain` checks it without torch."""
+"""The compilers that torch.compile needs: a small library is built and loaded in the folder of the compiler caches, before
+anything is measured. `python -m diffbench.measurement.toolchain` checks this without torch."""
+
+from __future__ import annotations
 
 import ctypes
 import importlib.util
@@ -11,12 +13,16 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.libraries.failure import FULL_DISK, decisive_line, remedy_in
 from diffbench.system.compiler_caches import default_folder
-from diffbench.system.environment_variables import untranslated
+from diffbench.system.environment_variables import with_english_messages
 from diffbench.system.folders import CACHE_REMEDY, check_cache, check_quotable, reason_of
 from diffbench.vocabulary.errors import SetupError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 INSTALL = "apt install build-essential"
 PROBE = """#include <Python.h>
@@ -28,8 +34,8 @@ BUILD_S = 120.0  # many times what a slow file system needs
 VERSION_S = 10.0
 
 
-def find_program(purpose, variable, names):
-    """The path of the compiler that `variable` names, else of the first of `names`. Raises SetupError where there is none."""
+def find_program(purpose: str, variable: str, names: Sequence[str]) -> str:
+    """The path of the compiler that `variable` names, else of the first of `names`. Raises SetupError if there is none."""
     named = os.environ.get(variable)
     candidates = [named] if named else names
     found = next(filter(None, map(shutil.which, candidates)), None)
@@ -45,14 +51,14 @@ def find_program(purpose, variable, names):
     )
 
 
-def find_compiler():
-    """The C++ compiler that torch takes: $CXX, else g++, on macOS clang++."""
+def find_compiler() -> str:
+    """The C++ compiler that torch uses: $CXX, else g++, on macOS clang++."""
     return find_program("a C++ compiler", "CXX", ["clang++" if sys.platform == "darwin" else "g++"])
 
 
-def compiler_version():
-    """The first line of what the C++ compiler that torch takes says of its version, as `g++ (Debian 12.2.0-14) 12.2.0`; None
-    where it says nothing. Raises SetupError where there is none."""
+def compiler_version() -> str | None:
+    """The first line of `--version` of the C++ compiler that torch uses, such as `g++ (Debian 12.2.0-14) 12.2.0`; None if
+    it prints none. Raises SetupError if there is no compiler."""
     try:
         result = subprocess.run(
             [find_compiler(), "--version"],
@@ -60,7 +66,7 @@ def compiler_version():
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=VERSION_S,
-            env=untranslated(os.environ),
+            env=with_english_messages(os.environ),
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -68,13 +74,13 @@ def compiler_version():
     return one_line(lines[0], 100).replace(";", ",") if lines and not result.returncode else None
 
 
-def find_c_compiler():
-    """The C compiler that Triton takes: $CC, else gcc, else clang."""
+def find_c_compiler() -> str:
+    """The C compiler that Triton uses: $CC, else gcc, else clang."""
     return find_program("a C compiler for Triton", "CC", ["gcc", "clang"])
 
 
-def headers_folder():
-    """The folder of Python's headers. Raises SetupError where they are missing."""
+def headers_folder() -> Path:
+    """The folder of Python's headers. Raises SetupError if they are missing."""
     headers = Path(sysconfig.get_paths()["include"])
     if not (headers / "Python.h").is_file():
         raise SetupError(
@@ -84,15 +90,15 @@ def headers_folder():
     return headers
 
 
-def torch_libraries():
-    """torch's library folder, found without importing torch; None where torch is not installed."""
+def torch_libraries() -> Path | None:
+    """torch's library folder, found without importing torch; None if torch is not installed."""
     found = importlib.util.find_spec("torch")
     folder = Path(found.origin).parent / "lib" if found and found.origin else None
     return folder if folder and folder.is_dir() else None
 
 
-def build(command, folder):
-    """Run a compiler. Raises SetupError with the line of its message that matters."""
+def build(command: Sequence[str], folder: str | Path) -> None:
+    """Run a compiler. Raises SetupError with the line of its message that names the error."""
     try:
         result = subprocess.run(
             command,
@@ -101,7 +107,7 @@ def build(command, folder):
             stderr=subprocess.STDOUT,
             timeout=BUILD_S,
             cwd=folder,
-            env=untranslated(os.environ),
+            env=with_english_messages(os.environ),
         )
     except subprocess.TimeoutExpired:
         raise SetupError(
@@ -116,7 +122,7 @@ def build(command, folder):
         raise SetupError(f"{command[0]} cannot build a C++ library with OpenMP: {reason}; {advice}")
 
 
-def check_library(compiler, folder):
+def check_library(compiler: str, folder: Path) -> None:
     """Build a small library in the folder of the compiler caches, and load it. Raises SetupError."""
     headers, libraries = headers_folder(), torch_libraries()
     check_quotable(folder, CACHE_REMEDY)
@@ -141,17 +147,17 @@ def check_library(compiler, folder):
             ) from None
 
 
-def describe_load(error, trial):
-    """Why a library could not be loaded, without the path of the trial."""
+def describe_load(error: OSError, trial: str) -> str:
+    """Why a library could not be loaded, without the path of the temporary folder."""
     text = str(error).replace(f"{trial}{os.sep}", "")
     if "failed to map segment" in text or "Operation not permitted" in text:
         return "the file system forbids to run what is on it (noexec)"
     return one_line(text, 120)
 
 
-def check_toolchain(folder=None, is_cuda=False):
-    """Raises SetupError, with what to install or to set, where a compiled variant could not be built and loaded in the folder of
-    the compiler caches; `is_cuda`: on a GPU."""
+def check_toolchain(folder: str | Path | None = None, is_cuda: bool = False) -> None:
+    """Raises SetupError, with advice, if a compiled variant could not be built and loaded in the folder of the compiler
+    caches; `is_cuda`: on a GPU."""
     folder = Path(folder or default_folder()).absolute()
     check_cache(folder)
     compiler = find_compiler()

@@ -1,9 +1,12 @@
-"""What this torch, Python, device and Diffusers cannot do, found before anything is loaded."""
+"""Limits of this torch, Python, device and Diffusers that are found before anything is loaded."""
+
+from __future__ import annotations
 
 import platform
 import re
 from contextlib import suppress
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,12 +15,16 @@ from diffbench.libraries.failure import refusing
 from diffbench.mechanisms.registry import compiles
 from diffbench.vocabulary.errors import Unsupported
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
-def has_kernels(capability, architectures):
+
+def has_kernels(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
     """Whether code for `architectures` (torch.cuda.get_arch_list()) runs on a GPU of that capability, such as (9, 0).
 
-    Machine code runs within its major version from its own minor version on, `sm_90a` on 9.0 alone; PTX (`compute_80`)
-    runs on everything newer (CUDA C++ Programming Guide, "Binary Compatibility" and "PTX Compatibility").
+    Machine code runs within its major version from its own minor version on, `sm_90a` only on 9.0; PTX (`compute_80`) runs
+    on everything newer (CUDA C++ Programming Guide, "Binary Compatibility" and "PTX Compatibility").
     """
     for architecture in architectures:
         match = re.match(r"(sm|compute)_(\d+)(\d)([a-z]?)\Z", architecture)
@@ -35,8 +42,8 @@ def has_kernels(capability, architectures):
     return False
 
 
-def check_kernels(device):
-    """Raises Unsupported where this torch was built without code for the GPU."""
+def check_kernels(device: torch.device) -> None:
+    """Raises Unsupported if this torch was built without code for the GPU."""
     if device.type != "cuda" or torch.version.hip:
         return
     capability, architectures = torch.cuda.get_device_capability(device), torch.cuda.get_arch_list()
@@ -47,27 +54,28 @@ def check_kernels(device):
         )
 
 
-def check_compile():
-    """Raises Unsupported where this torch cannot compile on this Python: it says so as soon as it is asked."""
+def check_compile() -> None:
+    """Raises Unsupported if this torch cannot compile on this Python, which torch reports at once."""
     with refusing(f"torch {torch.__version__} cannot compile on Python {platform.python_version()}", RuntimeError):
         torch.compile(check_compile)
 
 
-def import_compiler():
-    """Import torch's compiler before anything is timed, as a forked run has it already. What fails is left to the first call."""
+def import_compiler() -> None:
+    """Import torch's compiler before anything is timed, because a forked run has it already. A failure is left to the first
+    call."""
     with suppress(Exception):
         import_module("torch._inductor.compile_fx")
 
 
-def check_classes(stage):
-    """Raises Unsupported where this release of Diffusers or transformers lacks a class of the stage."""
+def check_classes(stage: Mapping[str, Any]) -> None:
+    """Raises Unsupported if this release of Diffusers or transformers lacks a class of the stage."""
     components = stage.get("architecture", stage).get("components", {})
     for path in [stage["class"], *(part["class"] for part in components.values() if part)]:
         find_class(path)
 
 
-def check_support(stage, recipe, device):
-    """Raises Unsupported for what can be known before the stage is loaded."""
+def check_support(stage: Mapping[str, Any], recipe: Mapping[str, Any], device: torch.device) -> None:
+    """Raises Unsupported for limits that are known before the stage is loaded."""
     check_kernels(device)
     if compiles(recipe):
         check_compile()

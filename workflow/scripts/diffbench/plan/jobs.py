@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from diffbench.catalogue.definition import STOPPING, entry, needs_files, option
+from diffbench.catalogue.definition import STOPPING, command_line_option, entry, needs_files
 from diffbench.catalogue.sources import ROOT
 from diffbench.vocabulary.sizes import split_name
 
@@ -67,7 +67,7 @@ class Jobs:
             "--threads": self.threads(gpu),
             "--weights": config["weights"],
             "--scale": config["scale"],
-            **{option(key): settings[key] for key in STOPPING},
+            **{command_line_option(key): settings[key] for key in STOPPING},
             "--time-limit-s": settings["time_limit_s"],
             "--memory-limit-mib": settings.get("memory_limit_mib"),
             "--definition": definition,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from diffbench.catalogue.definition import STOPPING, option
+from diffbench.catalogue.definition import STOPPING, command_line_option
 from diffbench.catalogue.yaml_file import read_yaml
 from diffbench.data.remeasuring import Remeasurement
 from diffbench.system.compiler_caches import SHARED
@@ -22,7 +22,7 @@ def remeasurement_of(dataset, plan, datasets, run_pattern, configfiles):
         return Remeasurement()
     config, settings = plan.config, plan.config["measurement"]
     files = [Path(path) for path in configfiles if Path(path).resolve() != Path(root) / "config/config.yaml"]
-    options = [part for key in STOPPING for part in (option(key), str(settings[key]))]
+    options = [part for key in STOPPING for part in (command_line_option(key), str(settings[key]))]
     options += ["--cache", config["cache"]] * (config["cache"] != SHARED)
     return Remeasurement(
         run_pattern=f"results/{dataset}/runs/{run_pattern}/run.csv",

@@ -1,8 +1,10 @@
-"""The compiler caches of cells: where they are, whether one was used, and when they are deleted.
+"""The compiler caches of cells: their folders, whether they start cold or warm, and when they are deleted.
 
-Each cell has a folder of its own, on a local disk, which a run holds a lock on. Round 1 starts with an empty one, later rounds
-with what the rounds before have left there, and the last one deletes it.
+Each cell has its own folder on a local disk, which a run locks. Round 1 starts with an empty folder. Later rounds start
+with the files that earlier rounds left there, and the last round deletes them.
 """
+
+from __future__ import annotations
 
 import fcntl
 import os
@@ -12,15 +14,20 @@ import stat
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.vocabulary.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 SHARED, FRESH = CACHES = (
     "shared",
     "fresh",
 )  # later rounds take what round 1 compiled, or each round compiles for itself
 COLD, WARM = "cold", "warm"
-VARIABLE = "DIFFBENCH_CACHE"
+CACHE_VARIABLE = "DIFFBENCH_CACHE"
 CLEAN = "`snakemake --cores 1 clean_caches` deletes those that no run uses"
 MEASURED = "measured"  # the file that says that a round was measured to its end with this cache
 TAG = "CACHEDIR.TAG"  # bford.info/cachedir: programs that make backups leave such a folder out
@@ -28,20 +35,20 @@ TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# compiler cache of a c
 COMPILED = {".so", ".cubin", ".hsaco", ".ptx", ".spv", ".metallib"}  # what a compiler leaves
 
 
-def default_folder():
-    """The folder of all caches of this user: $DIFFBENCH_CACHE, else one in the folder for temporary files."""
-    named = os.environ.get(VARIABLE)
-    return without_links(named) if named else Path(tempfile.gettempdir()) / f"diffbench-cache-{os.getuid()}"
+def default_folder() -> Path:
+    """The folder of all caches of this user: $DIFFBENCH_CACHE, else a folder in the one for temporary files."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return resolve_links(named) if named else Path(tempfile.gettempdir()) / f"diffbench-cache-{os.getuid()}"
 
 
-def without_links(named):
-    """Where a folder that the user has named is: it may be a link of theirs."""
+def resolve_links(named: str | Path) -> Path:
+    """The real path of a folder that the user has named: it may be the user's own link."""
     return Path(os.path.realpath(named))
 
 
-def private_folder(path):
-    """Make a folder that only this user can write: what is loaded from it is run. Raises SetupError where another could, or it
-    is a link, which another may have put in a place that all know."""
+def private_folder(path: Path) -> Path:
+    """Make a folder that only this user can write to, because code is loaded from it and run. Raises SetupError if other
+    users can write to it, or if it is a link, which another user may have made."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
@@ -53,28 +60,28 @@ def private_folder(path):
     return path
 
 
-def cell_folder():
-    """The cell's cache, in the measuring process."""
+def cell_folder() -> Path:
+    """The cell's cache, read in the measuring process."""
     return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).parent
 
 
 class CellCache:
-    """The cache of one cell, locked by this run, in a mode of CACHES. `started` is COLD, or WARM where an earlier round of the
-    cell was measured to its end with it."""
+    """The cache of one cell, locked by this run, in a mode of CACHES. `started` is WARM if an earlier round of the cell was
+    measured to its end with it, else COLD."""
 
-    def __init__(self, folder, mode, started):
+    def __init__(self, folder: Path, mode: str, started: str) -> None:
         self.folder, self.mode, self.started = folder, mode, started
         self.before = self.compiled_files()
 
-    def compiled_files(self):
-        """The files in it that a compiler has made."""
+    def compiled_files(self) -> set[Path]:
+        """The files in it that a compiler has written."""
         return {path for path in self.folder.rglob("*") if path.suffix in COMPILED}
 
-    def state(self, row):
-        """What the column `cache` says of a compiled stage's row: WARM only if the compiler took every graph from the cache.
+    def state(self, row: Mapping[str, Any]) -> str | None:
+        """The value of the column `cache` for a compiled stage: WARM only if the compiler took every graph from the cache.
 
-        A torch that does not count hits and misses is judged by what it compiled: anything new makes the run cold. None
-        where the stage ended too early to know.
+        A torch that does not count hits and misses is judged by its compiled files: any new file makes the run cold. None
+        if the stage ended too early to know.
         """
         if self.started == COLD:
             return COLD
@@ -85,9 +92,9 @@ class CellCache:
             return None
         return WARM if self.compiled_files() <= self.before else COLD
 
-    def finish(self, round_number, rounds, complete):
-        """Note that a round was measured to its end, if it was, and delete the cache after the last of the cell's `rounds`
-        (None: it is kept). No failure of it loses the measurement: without the note the next round is cold."""
+    def finish(self, round_number: int, rounds: int | None, complete: bool) -> None:
+        """Mark the cache if a round was measured to its end, and delete it after the last of the cell's `rounds` (None:
+        keep it). A failure here does not lose the measurement: without the mark the next round starts cold."""
         if complete:
             with suppress(OSError):
                 (self.folder / MEASURED).touch()
@@ -96,20 +103,20 @@ class CellCache:
 
 
 @contextmanager
-def cell_cache(base, name, round_number, mode):
-    """The CellCache `name` in the folder `base`. Round 1 empties it, as does every round in the mode FRESH, and a later round
-    that finds none that was measured to its end: warm means that the same cell was measured with this cache."""
+def cell_cache(base: str | Path, name: str, round_number: int, mode: str) -> Iterator[CellCache]:
+    """The CellCache `name` in the folder `base`. It is emptied in round 1, in every round of the mode FRESH, and if no
+    earlier round was measured to its end with it: warm means that the same cell was measured with this cache."""
     folder = private_folder(Path(base)) / name
     with locked_folder(folder):
         warm = round_number > 1 and mode == SHARED and (folder / MEASURED).is_file()
         if not warm:
-            empty(folder)
+            delete_content(folder)
         (folder / TAG).write_text(TAG_TEXT, encoding="utf-8")
         yield CellCache(folder, mode, WARM if warm else COLD)
 
 
-def empty(folder):
-    """Delete what is in a folder, and not the folder, which is locked."""
+def delete_content(folder: Path) -> None:
+    """Delete the content of a folder, but not the folder, which is locked."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -118,13 +125,13 @@ def empty(folder):
 
 
 @contextmanager
-def locked_folder(folder):
-    """Make a private folder and hold its lock; one that was deleted while this waited for the lock is made again."""
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Make a private folder and hold its lock. A folder that is deleted while this waits for the lock is made again."""
     while True:
         private_folder(folder)
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            lock(folder, descriptor)
+            wait_for_lock(folder, descriptor)
             if is_same_folder(folder, descriptor):
                 yield
                 return
@@ -132,18 +139,18 @@ def locked_folder(folder):
             os.close(descriptor)
 
 
-def lock(folder, descriptor):
-    """Wait for the lock of a folder that is open. Raises SetupError where its file system has no locks."""
+def wait_for_lock(folder: Path, descriptor: int) -> None:
+    """Wait for the lock of an open folder. Raises SetupError if its file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
         raise SetupError(
-            f"{folder}: cannot be locked: {error.strerror}; set {VARIABLE} or --cache-folder to a folder on a local disk"
+            f"{folder}: cannot be locked: {error.strerror}; set {CACHE_VARIABLE} or --cache-folder to a folder on a local disk"
         ) from None
 
 
-def is_same_folder(path, descriptor):
-    """Whether a path still names the folder that is open."""
+def is_same_folder(path: Path, descriptor: int) -> bool:
+    """Whether a path still names the open folder."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:

@@ -1,16 +1,22 @@
-"""Environment variables: which ones a measuring process gets, which ones it never gets, and which ones its row records.
+"""Environment variables: which ones a measuring process inherits, which ones are removed, and which ones its row records.
 
-What a run measures is said by the config and the catalogues. So a measuring process inherits only variables that are known: what
-programs need to find their files (NEEDED), and how the machine is set up (MACHINE: placement of threads, memory allocators, the
-driver), which is recorded. A variable by which a library would choose other kernels, another precision or other compiler options
-(REMOVED) is named when it is left out, and one that turns a debugging mode on stops the run.
+The config and the catalogues define a measurement, so a measuring process inherits only known variables. Programs need some
+of them to find their files (NEEDED). Others set up the machine (MACHINE: thread placement, memory allocators, the driver);
+these are recorded. Variables that make a library choose other kernels, another precision or other compiler options
+(REMOVED) are left out with a message. A variable that turns on a debugging mode stops the run.
 """
+
+from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.vocabulary.errors import SetupError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 REFUSED = {  # any value but these turns the mode on: "", 0
     "CUDA_LAUNCH_BLOCKING": "the host waits for every kernel",
@@ -86,18 +92,18 @@ LONGEST_VALUE = 200  # characters
 PADDING = "DIFFBENCH_PADDING"  # a variable of random length in the environment of a measuring process
 
 
-def is_inert(name):
-    """Whether a variable only names a place, a device or a release."""
+def is_inert(name: str) -> bool:
+    """Whether a variable only names a path, a device or a release."""
     return bool(INERT.search(name) or CONTAINER.match(name)) and not TOOLS.match(name)
 
 
-def is_removed(name):
-    """Whether a variable would change what a variant is."""
+def is_removed(name: str) -> bool:
+    """Whether a variable would change the meaning of a variant."""
     return bool(REMOVED.match(name)) and name not in KEPT and not is_inert(name) and not TOOLS.match(name)
 
 
-def check_refused(environment):
-    """Raises SetupError for a debugging mode, in which no number is one of the variant."""
+def check_refused(environment: Mapping[str, str]) -> None:
+    """Raises SetupError for a debugging mode, in which rates are not the variant's."""
     for name, effect in REFUSED.items():
         value = environment.get(name, "")
         if value not in ("", "0"):
@@ -106,44 +112,44 @@ def check_refused(environment):
             )
 
 
-def ignored(environment):
-    """The names of the variables in `environment` that a measuring process does not get although somebody set them."""
+def ignored_names(environment: Mapping[str, str]) -> list[str]:
+    """The names of the variables in `environment` that are set but that a measuring process does not get."""
     return sorted(name for name, value in environment.items() if value and is_removed(name) and name not in REFUSED)
 
 
-def describe_ignored(environment):
-    """One line that names them, or None."""
-    names = ignored(environment)
+def describe_ignored(environment: Mapping[str, str]) -> str | None:
+    """One line that lists them; None if there are none."""
+    names = ignored_names(environment)
     return f"ignored: {', '.join(names)}: the variant says what is measured (docs/method.md)" if names else None
 
 
-def is_needed(name):
+def is_needed(name: str) -> bool:
     """Whether a measuring process inherits a variable."""
     if is_removed(name) or name in REFUSED or name in THREADS or OTHER_THREADS.match(name):
         return False
     return bool(NEEDED.match(name) or MACHINE.match(name) or REMOVED.match(name))
 
 
-def inherited(environment):
-    """What a measuring process inherits of `environment`: what it needs, with places that do not depend on the working folder,
-    and no compiler without a name."""
-    found = {name: absolute(name, value) for name, value in environment.items() if is_needed(name)}
+def inherit_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `environment` that a measuring process inherits, with paths that do not depend on the working
+    folder, and without an empty CC or CXX."""
+    found = {name: make_absolute(name, value) for name, value in environment.items() if is_needed(name)}
     return {name: value for name, value in found.items() if value or name not in ("CC", "CXX")}
 
 
-def untranslated(environment):
-    """The environment with messages in English: what a compiler says is searched for its cause (failure.py). Paths keep the
-    encoding that the user has chosen."""
+def with_english_messages(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with messages in English: failure.py searches the compiler's messages. Paths keep the user's
+    encoding."""
     found = {name: value for name, value in environment.items() if name not in ("LC_ALL", "LANGUAGE")}
     if environment.get("LC_ALL"):
         found["LC_CTYPE"] = environment["LC_ALL"]
     return {**found, "LC_MESSAGES": "C"}
 
 
-def absolute(name, value):
-    """The value of a variable for a process that works in another folder. What is looked for in this one is left out."""
+def make_absolute(name: str, value: str) -> str:
+    """The value of a variable for a process that works in another folder. Entries for the working folder are left out."""
     if SEARCHED.match(name):
-        return outside(value.split(os.pathsep))
+        return join_absolute(value.split(os.pathsep))
     if name in ("LD_PRELOAD", "LD_AUDIT"):  # a name without folder is looked for where libraries are
         return ":".join(os.path.abspath(part) if "/" in part else part for part in re.split(r"[:\s]+", value) if part)
     if name in ("CC", "CXX", "CUDACXX") and "/" not in value:  # looked for on PATH
@@ -152,8 +158,8 @@ def absolute(name, value):
     return os.path.abspath(value) if is_relative else value
 
 
-def outside(paths):
-    """The folders in a list that is searched, as absolute paths, without an entry that stands for the working folder."""
+def join_absolute(paths: Iterable[str]) -> str:
+    """The folders of a search path as absolute paths, without entries for the working folder."""
     return os.pathsep.join(
         os.path.abspath(path)
         for path in paths
@@ -161,16 +167,16 @@ def outside(paths):
     )
 
 
-def packages(environment, pinned):
-    """The folders in which a measuring process of the Python that runs Snakemake looks for packages first: those of the user's
-    PYTHONPATH, without the working folder, whose files must change nothing."""
+def package_folders(environment: Mapping[str, str], pinned: bool) -> str:
+    """The folders of the user's PYTHONPATH, which a measuring process of the Python that runs Snakemake searches first. The
+    working folder is left out: its files must change nothing."""
     named = [] if pinned else environment.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join(
         os.path.abspath(path) for path in named if path and os.path.realpath(path) != os.path.realpath("")
     )
 
 
-def recorded(environment):
+def describe_recorded(environment: Mapping[str, str]) -> str:
     """`NAME=value; …`: the variables in a measuring process's environment that can change its numbers, sorted by name."""
     found = []
     for name in sorted(environment):

@@ -1,18 +1,24 @@
-"""The folders that a measurement writes to: checked before anything is measured, and what to do where one fails."""
+"""The folders that a measurement writes to: checks before anything is measured, and advice if one fails."""
+
+from __future__ import annotations
 
 import errno
 import os
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffbench.vocabulary.errors import SetupError, one_line
 
-from .compiler_caches import CLEAN, VARIABLE, private_folder
+from .compiler_caches import CACHE_VARIABLE, CLEAN, private_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LEAST_FREE_MIB = 64  # compiled code and its sources, latents and images of one run take 5 to 50 MiB
 LEAST_FREE_FILES = 1000  # inodes; compiling a pipeline makes some hundred files
-CACHE_REMEDY = f"set {VARIABLE} or --cache-folder to another folder"
+CACHE_REMEDY = f"set {CACHE_VARIABLE} or --cache-folder to another folder"
 LONGEST_PATH = 150  # characters of one in a message
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -36,61 +42,62 @@ NUMBERED = re.compile(r"\[Errno (\d+)\] ([^:'\")\]]*)")
 UNQUOTABLE = re.compile(r"[ \t\r\n\"'\\]")  # what shlex.split does not leave as it is
 
 
-def number_of(error):
-    """The errno of an OSError, also of one that shutil has made a text of; None if it has none."""
-    if getattr(error, "errno", None):
+def errno_of(error: OSError) -> int | None:
+    """The errno of an OSError, also of one that shutil has turned into text; None if it has none."""
+    if error.errno:
         return error.errno
-    found = NUMBERED.search(str(error))
-    return int(found.group(1)) if found else None
+    match = NUMBERED.search(str(error))
+    return int(match.group(1)) if match else None
 
 
-def reason_of(error):
-    """Why a file or folder could not be used, in a few words. shutil.Error holds a list of (source, target, text)."""
-    if getattr(error, "strerror", None):
+def reason_of(error: OSError) -> str:
+    """Why a file or folder could not be used, in a few words. shutil.Error contains a list of (source, target, text)."""
+    if error.strerror:
         return error.strerror
-    found = NUMBERED.search(str(error))
-    return found.group(2) if found else one_line(error, 120)
+    match = NUMBERED.search(str(error))
+    return match.group(2) if match else one_line(error, 120)
 
 
-def remedy_of(error):
-    """What to do about an OSError or shutil.Error."""
-    number = number_of(error)
+def remedy_of(error: OSError) -> str:
+    """Advice for an OSError or shutil.Error."""
+    number = errno_of(error)
     return next((remedy for numbers, remedy in REMEDIES.items() if number in numbers), "correct the path")
 
 
-def describe_failure(path, error):
+def describe_failure(path: str | Path, error: OSError) -> str:
     """One line for a path that cannot be written."""
     return f"{one_line(path, LONGEST_PATH)}: cannot be written: {reason_of(error)}; {remedy_of(error)}"
 
 
-def check_room(folder, remedy):
-    """Raises SetupError where the file system of a folder is full, or nearly so. One that reports no size passes."""
-    found = os.statvfs(folder)
-    free_mib = found.f_bavail * found.f_frsize / 2**20
-    if found.f_blocks and free_mib < LEAST_FREE_MIB:
+def check_room(folder: str | Path, remedy: str) -> None:
+    """Raises SetupError if the file system of a folder is (nearly) full. One that reports no size passes."""
+    usage = os.statvfs(folder)
+    free_mib = usage.f_bavail * usage.f_frsize / 2**20
+    if usage.f_blocks and free_mib < LEAST_FREE_MIB:
         raise SetupError(
             f"{folder}: found {free_mib:.0f} MiB free, expected {LEAST_FREE_MIB} MiB or more; make room, or {remedy}"
         )
-    if found.f_files and found.f_favail < LEAST_FREE_FILES:
+    if usage.f_files and usage.f_favail < LEAST_FREE_FILES:
         raise SetupError(
-            f"{folder}: found room for {found.f_favail} more files (inodes), expected {LEAST_FREE_FILES}; "
+            f"{folder}: found room for {usage.f_favail} more files (inodes), expected {LEAST_FREE_FILES}; "
             f"delete some, or {remedy}"
         )
 
 
-def check_writable(folder, remedy, names=()):
-    """Raises SetupError where files cannot be written to a folder, which may be missing, or one of `names` in it is a folder.
+def check_writable(folder: str | Path, remedy: str, names: Iterable[str] = ()) -> None:
+    """Raises SetupError if files cannot be written to a folder, which may not exist yet, or if one of `names` in it is a
+    folder.
 
-    Makes no folder that another run might use: the missing part of the path is tried in a folder of its own.
+    Makes no folder that another run might use: the missing part of the path is tried in a temporary folder.
     """
     folder = Path(os.path.abspath(folder))
-    there = next(path for path in [folder, *folder.parents] if os.path.lexists(path))
+    existing = next(path for path in [folder, *folder.parents] if os.path.lexists(path))
     try:
-        with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=there) as trial:
-            tried = Path(trial) / folder.relative_to(there)
+        with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=existing) as trial:
+            tried = Path(trial) / folder.relative_to(existing)
             tried.mkdir(parents=True, exist_ok=True)
             (tried / "trial").write_bytes(bytes(4096))
-        check_room(there, remedy)
+        check_room(existing, remedy)
     except OSError as error:
         raise SetupError(describe_failure(folder, error)) from None
     for name in names:
@@ -98,8 +105,8 @@ def check_writable(folder, remedy, names=()):
             raise SetupError(f"{folder / name}: found a folder, expected a file or nothing; {remedy}")
 
 
-def check_output(folder, files, folders=()):
-    """Raises SetupError where a run could not leave `files` and `folders` in its output folder. Leaves nothing there."""
+def check_output(folder: str | Path, files: Iterable[str], folders: Iterable[str] = ()) -> None:
+    """Raises SetupError if a run could not write `files` and `folders` to its output folder. Leaves nothing there."""
     check_writable(folder, "name another --output", files)
     for name in folders:
         path = Path(folder) / name
@@ -107,8 +114,8 @@ def check_output(folder, files, folders=()):
             raise SetupError(f"{path}: cannot be replaced: it is no folder that you can write; delete it")
 
 
-def check_file(path):
-    """Raises SetupError where a file cannot be written to. One that is there keeps its content."""
+def check_file(path: Path | None) -> None:
+    """Raises SetupError if a file cannot be written. An existing file keeps its content."""
     if path is None:
         return
     is_new = not os.path.lexists(path)
@@ -121,8 +128,8 @@ def check_file(path):
         raise SetupError(describe_failure(path, error)) from None
 
 
-def check_temporary():
-    """Raises SetupError where there is no folder for temporary files, or too little room in it."""
+def check_temporary() -> None:
+    """Raises SetupError if there is no folder for temporary files, or too little room in it."""
     try:
         folder = tempfile.gettempdir()
     except OSError as error:
@@ -130,8 +137,8 @@ def check_temporary():
     check_writable(folder, "set TMPDIR to another folder")
 
 
-def check_cache(folder):
-    """Make the folder of the compiler caches. Raises SetupError where it cannot be used."""
+def check_cache(folder: Path) -> None:
+    """Make the folder of the compiler caches. Raises SetupError if it cannot be used."""
     try:
         try:
             private_folder(folder)
@@ -144,9 +151,9 @@ def check_cache(folder):
         raise SetupError(f"{folder}: cannot be written: {reason_of(error)}; {CACHE_REMEDY}") from None
 
 
-def check_quotable(path, remedy):
-    """Raises SetupError where torch's compiler cannot use a path: it writes paths unquoted into the commands of the C++ compiler,
-    and splits these as a shell would."""
+def check_quotable(path: str | Path, remedy: str) -> None:
+    """Raises SetupError if torch's compiler cannot use a path: it writes paths unquoted into the commands of the C++
+    compiler and splits these as a shell would."""
     text = str(path)
     if UNQUOTABLE.search(text) or text.encode("utf-8", "replace") != os.fsencode(path):
         raise SetupError(

@@ -1,21 +1,23 @@
-"""NVIDIA's management library (NVML): which GPU a run will use. It is called through ctypes and needs no package, so that a plan
-and a run read the same, whatever Python they have. The monitor (monitor.py) reads what changes, through pynvml."""
+"""NVIDIA's management library (NVML): which GPU a run will use. It is called through ctypes and needs no package, so that a
+plan and a run read the same in any Python. The monitor (monitor.py) reads changing values through pynvml."""
+
+from __future__ import annotations
 
 import ctypes
 import os
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from diffbench.vocabulary.errors import SetupError
 
-LIBRARIES = ("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
+NVML_PATHS = ("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
 HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that leave no GPU
 ATTEMPTS, PAUSE_S = 3, 1.0  # a driver that is busy may answer a second later
 NO_PERMISSION, DRIVER_NOT_LOADED, GPU_IS_LOST = 4, 9, 15  # nvmlReturn_t
 LONGEST = 128  # bytes of a text that NVML writes: names are at most 96
-HIDE = "or hide it with CUDA_VISIBLE_DEVICES= to measure the CPU"
+HIDE_HINT = "or hide it with CUDA_VISIBLE_DEVICES= to measure the CPU"
 
 
 class Gpu(NamedTuple):
@@ -30,7 +32,7 @@ class Gpu(NamedTuple):
 class NvmlError(Exception):
     """NVML refused a call."""
 
-    def __init__(self, code: int, text: str):
+    def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
 
@@ -42,15 +44,15 @@ class Memory(ctypes.Structure):
 
 
 class Nvml:
-    """The library, ready for calls. Raises OSError where it is missing and NvmlError where it does not start."""
+    """The library, ready for calls. Raises OSError if it is missing and NvmlError if it does not start."""
 
     def __init__(self) -> None:
         self.library = load_library()
         self.library.nvmlErrorString.restype = ctypes.c_char_p
         self.call("nvmlInit_v2")
 
-    def call(self, function, *arguments):
-        """Call a function of the library. Raises NvmlError where it reports one, or where the driver is too old to have it."""
+    def call(self, function: str, *arguments: Any) -> None:
+        """Call a function of the library. Raises NvmlError if it returns an error, or if the driver is too old to have it."""
         try:
             code = getattr(self.library, function)(*arguments)
         except AttributeError:
@@ -58,25 +60,25 @@ class Nvml:
         if code:
             raise NvmlError(code, self.library.nvmlErrorString(code).decode())
 
-    def text(self, function, *arguments):
+    def text(self, function: str, *arguments: Any) -> str:
         buffer = ctypes.create_string_buffer(LONGEST)
         self.call(function, *arguments, buffer, ctypes.c_uint(LONGEST))
         return buffer.value.decode()
 
-    def number(self, function, *arguments):
+    def number(self, function: str, *arguments: Any) -> int:
         number = ctypes.c_uint()
         self.call(function, *arguments, ctypes.byref(number))
         return number.value
 
-    def handle(self, function, *arguments):
+    def handle(self, function: str, *arguments: Any) -> ctypes.c_void_p:
         handle = ctypes.c_void_p()
         self.call(function, *arguments, ctypes.byref(handle))
         return handle
 
-    def handles(self, without=(NO_PERMISSION,)):
+    def handles(self, without: tuple[int, ...] = (NO_PERMISSION,)) -> list[ctypes.c_void_p]:
         """The GPUs that this process may use, in PCI bus order, as CUDA counts them with CUDA_DEVICE_ORDER=PCI_BUS_ID.
 
-        `without`: the errors of GPUs that are left out. A cluster gives those without permission to other jobs.
+        GPUs with an error in `without` are left out: a cluster gives those without permission to other jobs.
         """
         found = []
         for index in range(self.number("nvmlDeviceGetCount_v2")):
@@ -87,8 +89,8 @@ class Nvml:
                     raise
         return found
 
-    def first_slice(self, handle):
-        """The first slice of a GPU that is divided (MIG): CUDA has no other use of it. Else the GPU itself."""
+    def first_slice(self, handle: ctypes.c_void_p) -> ctypes.c_void_p:
+        """The first slice of a GPU that is divided (MIG), the only one that CUDA uses; else the GPU itself."""
         current, pending = ctypes.c_uint(), ctypes.c_uint()
         try:
             self.call("nvmlDeviceGetMigMode", handle, ctypes.byref(current), ctypes.byref(pending))
@@ -102,7 +104,7 @@ class Nvml:
                 continue
         return handle
 
-    def describe(self, handle):
+    def describe(self, handle: ctypes.c_void_p) -> Gpu:
         """The Gpu of a handle."""
         memory = Memory()
         self.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
@@ -114,34 +116,34 @@ class Nvml:
         )
 
 
-def load_library():
-    """The library, from where the system or WSL2 keeps it. Raises OSError where there is none."""
-    for path in LIBRARIES[:-1]:
+def load_library() -> ctypes.CDLL:
+    """The library of the system or of WSL2. Raises OSError if there is none."""
+    for path in NVML_PATHS[:-1]:
         try:
             return ctypes.CDLL(path)
         except OSError:
             continue
-    return ctypes.CDLL(LIBRARIES[-1])
+    return ctypes.CDLL(NVML_PATHS[-1])
 
 
-def has_driver():
-    """Whether this machine has files of an NVIDIA driver. WSL2 has one device file for GPUs of all makers, and NVIDIA's library
-    where Windows has NVIDIA's driver; a container there shows only the file."""
+def has_driver() -> bool:
+    """Whether this machine has files of an NVIDIA driver. WSL2 has one device file for GPUs of all vendors, and NVIDIA's
+    library if Windows has NVIDIA's driver; a container there sees only the device file."""
     wsl = Path("/usr/lib/wsl/lib")
     on_wsl = Path("/dev/dxg").exists() and (not wsl.is_dir() or (wsl / "libnvidia-ml.so.1").exists())
     return any(Path("/dev", name).exists() for name in ("nvidiactl", "nvidia0")) or on_wsl
 
 
-def visible_gpu() -> Optional[Gpu]:
-    """The first NVIDIA GPU that CUDA_VISIBLE_DEVICES leaves, read once per process; None where there is none.
+def visible_gpu() -> Gpu | None:
+    """The first NVIDIA GPU that CUDA_VISIBLE_DEVICES leaves, read once per process; None if there is none.
 
-    Raises SetupError where there is one that cannot be read: it must not be taken for a CPU, nor get another lock.
+    Raises SetupError if there is a GPU that cannot be read: it must not be taken for a CPU, nor get another lock.
     """
     return read_visible(os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 @lru_cache(maxsize=None)
-def read_visible(visible: Optional[str]) -> Optional[Gpu]:
+def read_visible(visible: str | None) -> Gpu | None:
     """The first GPU that such a value of CUDA_VISIBLE_DEVICES leaves (None: all), see `visible_gpu`."""
     first = None if visible is None else visible.split(",")[0].strip()
     if first in HIDDEN:
@@ -154,7 +156,7 @@ def read_visible(visible: Optional[str]) -> Optional[Gpu]:
             by_uuid = first is not None and not first.isdecimal()
             handles = nvml.handles((NO_PERMISSION, GPU_IS_LOST) if by_uuid else (NO_PERMISSION,))
             if handles:
-                return nvml.describe(nvml.first_slice(choose(nvml, handles, first)))
+                return nvml.describe(nvml.first_slice(choose_handle(nvml, handles, first)))
             problem = "NVML reports none that this process may use"
             if not has_driver():
                 return None
@@ -166,26 +168,26 @@ def read_visible(visible: Optional[str]) -> Optional[Gpu]:
             problem = f"NVML: {error}"
             if error.code == DRIVER_NOT_LOADED and not has_driver():
                 return None
-    raise SetupError(f"there is an NVIDIA GPU, but it cannot be read: {problem}; see what nvidia-smi says, {HIDE}")
+    raise SetupError(f"there is an NVIDIA GPU, but it cannot be read: {problem}; see what nvidia-smi says, {HIDE_HINT}")
 
 
-def visible_capability():
+def visible_capability() -> tuple[int, int]:
     """The compute capability, (major, minor), of the first GPU that CUDA_VISIBLE_DEVICES leaves.
 
     Raises OSError, NvmlError and SetupError.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     nvml = Nvml()
-    handle = choose(nvml, nvml.handles(), None if visible is None else visible.split(",")[0].strip())
+    handle = choose_handle(nvml, nvml.handles(), None if visible is None else visible.split(",")[0].strip())
     major, minor = ctypes.c_int(), ctypes.c_int()
     nvml.call("nvmlDeviceGetCudaComputeCapability", handle, ctypes.byref(major), ctypes.byref(minor))
     return major.value, minor.value
 
 
-def choose(nvml, handles, first):
-    """The handle that an entry of CUDA_VISIBLE_DEVICES names: an index, a UUID or the unique beginning of one; None: the first.
+def choose_handle(nvml: Nvml, handles: list[ctypes.c_void_p], first: str | None) -> ctypes.c_void_p:
+    """The handle of an entry of CUDA_VISIBLE_DEVICES: an index, a UUID or the unique beginning of one; None: the first.
 
-    Raises SetupError where it names none.
+    Raises SetupError if the entry names none or several.
     """
     if first is None:
         return handles[0]
@@ -203,4 +205,4 @@ def choose(nvml, handles, first):
         return found[0]
     names = ", ".join(nvml.text("nvmlDeviceGetUUID", handle) for handle in handles)
     many = "several GPUs" if found else "no GPU"
-    raise SetupError(f"CUDA_VISIBLE_DEVICES: {first!r} names {many}; this machine has {names}: name one, {HIDE}")
+    raise SetupError(f"CUDA_VISIBLE_DEVICES: {first!r} names {many}; this machine has {names}: name one, {HIDE_HINT}")

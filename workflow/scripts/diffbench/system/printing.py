@@ -1,14 +1,20 @@
-"""Printing to any terminal, and to what takes nothing: a closed stream, a pipe whose reader has left, a full disk."""
+"""Printing that never fails: to a terminal with any encoding, a closed stream, a pipe without a reader, a full disk."""
+
+from __future__ import annotations
 
 import contextlib
 import errno
 import os
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def open_streams():
-    """Open what a shell has closed (`>&-`) on the null device: else printing fails, and the next file that is opened, such as a
-    lock, takes what programs print."""
+def open_streams() -> None:
+    """Open streams that a shell has closed (`>&-`) on the null device. Otherwise printing fails, and the next file that is
+    opened, such as a lock, receives the printed text."""
     while True:
         number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
         if number > 2:
@@ -21,25 +27,24 @@ def open_streams():
 
 
 class Stream:
-    """A text stream that stops nothing once its reader has left: from then on what is printed is lost."""
+    """A text stream that keeps accepting text after its reader has gone; the text is then lost."""
 
-    def __init__(self, stream, name=None):
-        """`name`: what to call it in the OSError of a stream that cannot take its text for another reason; by default that is
-        lost, too."""
+    def __init__(self, stream: Any, name: str | None = None) -> None:
+        """`name` names the stream in the OSError that it raises for any other failure; by default that text is lost, too."""
         self.stream, self.name = stream, name
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         self.attempt(self.stream.write, text)
         return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         self.attempt(self.stream.flush)
 
-    def attempt(self, work, *arguments):
-        """Do some work with the stream. Raises OSError where it has a `name`, unless the reader has left."""
+    def attempt(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Call `work` on the stream. Raises OSError if the stream has a `name`, unless its reader has gone."""
         try:
             work(*arguments)
         except OSError as error:
@@ -51,31 +56,32 @@ class Stream:
                 raise OSError(error.errno, error.strerror, self.name) from None
 
 
-def lossy(stream):
+def make_lossy(stream: Any) -> Stream:
     """A stream as one that never fails."""
     return stream if isinstance(stream, Stream) else Stream(stream)
 
 
-def print_anywhere():
-    """Have what a terminal's encoding lacks printed as `?`, and what stderr cannot take lost, so that printing never fails; only
-    results that cannot be printed to stdout are an error, unless its reader has left. Files are in UTF-8 always."""
+def print_anywhere() -> None:
+    """Print `?` for characters that a terminal's encoding lacks, and drop text that stderr cannot take, so that printing
+    never fails. Only results that cannot be printed to stdout are an error, unless its reader has gone. Files are always in
+    UTF-8."""
     open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not where a caller has put something else in their place
             stream.reconfigure(errors="replace")
-    sys.stderr = lossy(sys.stderr)
+    sys.stderr = make_lossy(sys.stderr)
     if not isinstance(sys.stdout, Stream):
         sys.stdout = Stream(sys.stdout, "stdout")
 
 
-def say(text, stream=None):
-    """Print a line, by default to stderr. One that cannot be printed (a closed pipe, a full disk) stops nothing."""
+def say(text: str, stream: Any = None) -> None:
+    """Print a line, by default to stderr. A line that cannot be printed (a closed pipe, a full disk) is dropped."""
     with contextlib.suppress(OSError):
         print(text, file=stream or sys.stderr, flush=True)
 
 
-def flush():
-    """Print what is still to be printed. Returns whether all of it could be."""
+def flush() -> bool:
+    """Flush stdout and stderr. Returns whether all text could be printed."""
     is_printed = True
     for stream in (sys.stdout, sys.stderr):
         try:

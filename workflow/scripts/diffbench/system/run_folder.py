@@ -1,4 +1,6 @@
-"""The folder for the temporary files of one program, and the removal of those that killed programs have left."""
+"""The folder for the temporary files of one program, and the removal of folders that killed programs have left."""
+
+from __future__ import annotations
 
 import fcntl
 import os
@@ -6,19 +8,24 @@ import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .compiler_caches import is_same_folder
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def name_start():
-    """How the names of this machine's folders start: only its own locks are certain, if several share the folder."""
+
+def name_start() -> str:
+    """The first part of the names of this machine's folders: if machines share the folder, only this machine's locks are
+    reliable."""
     return f"diffbench-run-{os.uname().nodename}-"
 
 
 @contextmanager
-def run_folder():
-    """Make a folder for temporary files, locked while it is in use, and delete it at the end. Folders of this user that no
-    program uses any more are deleted first."""
+def run_folder() -> Iterator[Path]:
+    """Make a folder for temporary files, locked while it is in use, and delete it at the end. First delete folders of this
+    user that no program uses any more."""
     remove_left()
     folder, descriptor = make_locked()
     try:
@@ -28,9 +35,9 @@ def run_folder():
         os.close(descriptor)
 
 
-def make_locked():
-    """(a new folder, its open descriptor, which holds the lock). Another program may delete it before it is locked: then one more
-    is made. Where the file system has no locks, nothing is deleted."""
+def make_locked() -> tuple[Path, int]:
+    """(a new folder, its open descriptor, which holds the lock). If another program deletes it before it is locked, make
+    one more. If the file system has no locks, nothing is deleted."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=name_start()))
         try:
@@ -44,8 +51,8 @@ def make_locked():
         os.close(descriptor)
 
 
-def remove_left():
-    """Delete this user's folders that no program holds the lock of. What cannot be deleted stays."""
+def remove_left() -> None:
+    """Delete this user's folders that no program has locked. Folders that cannot be deleted stay."""
     for folder in Path(tempfile.gettempdir()).glob(f"{name_start()}*"):
         with suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():

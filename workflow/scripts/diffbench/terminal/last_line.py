@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from diffbench.data.types import AnyPath
-from diffbench.system.printing import lossy
-from diffbench.system.program_start import handle
+from diffbench.system.printing import make_lossy
+from diffbench.system.program_start import set_handlers
 
 from .job_lines import Display
 from .reasons import ERROR, LENGTH, describe_exception, describe_program, describe_submitted, last_line, with_log
@@ -205,7 +205,7 @@ def interruptible() -> None:
     """Have a signal that asks Snakemake to end, such as that of a terminal that closes, interrupt it as Ctrl-C does. SIGTERM does
     so only until jobs start: from then on Snakemake lets those that run finish."""
     if threading.current_thread() is threading.main_thread():  # no other may handle signals
-        handle(Interrupts())
+        set_handlers(Interrupts())
 
 
 def watch(logger: logging.Logger, verbose: bool, main: bool, rules: Callable[[], Sequence[str]]) -> Ending | None:
@@ -213,7 +213,7 @@ def watch(logger: logging.Logger, verbose: bool, main: bool, rules: Callable[[],
     sys.excepthook = hide_interrupt
     for handler in list(logger.handlers):
         if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
-            handler.stream = lossy(handler.stream or sys.stderr)  # none: it was closed when Snakemake started
+            handler.stream = make_lossy(handler.stream or sys.stderr)  # none: it was closed when Snakemake started
             ending = Ending(logger, handler, verbose, main, rules)
             logger.addHandler(ending)
             return ending
