@@ -169,7 +169,8 @@ def describe_gpu(name: str, root: str | Path = ROOT) -> dict[str, Any]:
     """The catalogue's entry for a name; a GPU without an entry gets one with its own name."""
     gpus = catalogue("gpus", root)
     if name in gpus:
-        return gpus[name]
+        known: dict[str, Any] = gpus[name]
+        return known
     gpu = visible_gpu()
     if gpu and label_device(gpu.name, gpus, gpu.memory_mib) == name:
         return {"label": gpu.name, "pattern": re.escape(gpu.name)}

@@ -33,8 +33,8 @@ class Environment(NamedTuple):
     name: str
     python: str
     cuda: str
-    packages: dict
-    requirements: list
+    packages: dict[str, str]
+    requirements: list[str]
 
     def expected(self, libraries: Iterable[str] = ()) -> str:
         """`torch=…,diffusers=…,…,python=…,cuda=…,torchao=…`: the versions that the measuring process must find. `libraries` are

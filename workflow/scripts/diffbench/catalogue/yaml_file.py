@@ -70,7 +70,8 @@ def parse_yaml(text: str, path: str) -> dict[str, Any]:
             found = "an empty file" if root is None else f"a {getattr(root, 'id', root)}"
             raise DiffbenchError(f"{path}: found {found}, expected a mapping of keys to values")
         check_node(root, path, loader, {})
-        return loader.construct_document(root)
+        content: dict[str, Any] = loader.construct_document(root)
+        return content
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error

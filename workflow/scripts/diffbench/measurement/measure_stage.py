@@ -109,13 +109,13 @@ def measure_stage(
     free_memory(device)  # what loading and quantizing left: it would count as held by the warm pipeline
     report.values(weights_digest=weights_digest(description, definition["weights"], stage.pipeline))
     report.values(evidence="; ".join(stage.variant.evidence))
-    if graphs:
+    if graphs is not None:
         graphs.watch(stage.variant.compiled)
         check_compilation(stage.variant, graphs)
 
     warmup = warm_up(stage, stopping, report)
     report.values(**{START_PEAKS[name]: value for name, value in peaks_mib(device).items()})
-    if compiled:
+    if graphs is not None and cache is not None:
         report.values(**graphs.columns(), **cache.columns(), compile_threads=compile_threads())
         check_graphs(graphs)
         stop_compile_workers()

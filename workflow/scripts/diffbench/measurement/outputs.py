@@ -88,6 +88,7 @@ def save_output(outputs: OutputRecorder, folder: str | Path, stage: int) -> None
     folder = Path(folder)
     if torch.is_tensor(outputs.latents):
         numpy.save(folder / f"stage-{stage}.npy", outputs.latents[0].float().cpu().numpy(), allow_pickle=False)
-    picture = picture_of(outputs.images[0]) if len(outputs.images) else None
+    images = outputs.images
+    picture = picture_of(images[0]) if images is not None and len(images) else None
     if picture is not None:
         picture.save(folder / f"stage-{stage}.png")

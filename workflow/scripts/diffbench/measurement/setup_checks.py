@@ -56,8 +56,8 @@ def resolve_target(arguments: argparse.Namespace) -> Target:
     if arguments.torch != INSTALLED and not arguments.expect:
         variant = getattr(arguments, "variant", None)  # a ceiling has none
         used = libraries_of(recipe_of(variant, arguments.root)) if variant else ()
-        return gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected(used)
-    return gpu, gpu_entry, arguments.expect
+        return Target(gpu, gpu_entry, read_environment(arguments.torch, arguments.root).expected(used))
+    return Target(gpu, gpu_entry, arguments.expect)
 
 
 def check_paths(
