@@ -1,9 +1,12 @@
-"""Measurements of other machines: what `external` of a config names, checked against the config, nothing merged silently."""
+"""Measurements from other machines: the files of `external` in a config, checked against the config; nothing is merged
+silently."""
+
+from __future__ import annotations
 
 import csv
 import glob
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -17,6 +20,9 @@ from diffbench.data.measurements import read_calls, read_rows
 from diffbench.vocabulary.columns import CELL, IDENTITY
 from diffbench.vocabulary.errors import DiffbenchError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
 COMPARED = [*run_checks.KEY_OF_CALLS, "status", "calls", "latency_s"]  # of a row, with its calls
 ROW_KEY = [*(column for column in IDENTITY if column != "size"), "definition", "started_at", "status", "latency_s"]
 DEFINED = ["scale", "weights"]  # columns that the definition settles
@@ -24,27 +30,26 @@ HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>,
 
 
 class Source(NamedTuple):
-    """A CSV of measurements and the files beside it, each a list of one or none (`ceilings`: any number)."""
+    """A CSV of measurements and the other files in its folder, each a list of none or one (`ceilings`: any number)."""
 
     rows: Path
-    calls: list
-    fidelity: list
-    ceilings: list
+    calls: list[Path]
+    fidelity: list[Path]
+    ceilings: list[Path]
 
 
-def find_sources(patterns, own):
+def find_sources(patterns: Iterable[str], own: str | Path) -> list[Source]:
     """The Sources that `patterns` (CSVs, folders, globs) name, each file once.
 
     Raises DiffbenchError for a pattern that names none, for a path with braces, which Snakemake takes for a wildcard, for a
-    file below `own`, the folder of this config's results, and for a
-    collected file that lacks a run in its folder.
+    file below `own`, the folder of this config's results, and for a collected file that lacks a run in its folder.
     """
     sources = {}
     for pattern in patterns:
         pattern = expand_user(pattern, "external", HINT)
         # glob.glob and not Path.glob, which takes no absolute pattern
-        there = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-        paths = [Path(path) for path in there]
+        matches = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+        paths = [Path(path) for path in matches]
         found = [source for path in paths for source in (sources_in(path) if path.is_dir() else [source_of(path)])]
         if not found:
             problem = f"{paths[0]} has neither measurements.csv nor a run.csv" if paths else "no such file or folder"
@@ -62,7 +67,7 @@ def find_sources(patterns, own):
     return list(sources.values())
 
 
-def expand_user(pattern, key, hint):
+def expand_user(pattern: str, key: str, hint: str) -> str:
     """A path of the config's `key` with the home folder for `~`. Raises DiffbenchError with the hint for an unknown user."""
     try:
         return str(Path(pattern).expanduser())
@@ -71,12 +76,12 @@ def expand_user(pattern, key, hint):
         raise DiffbenchError(f"config: {key}: {pattern}: there is no home folder of {user!r}; {hint}") from None
 
 
-def files_in(paths):
-    """Those of the paths that are files, sorted: opening a named pipe would wait for its other end."""
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The paths that are files, sorted. A named pipe is left out: opening it would wait for its other end."""
     return sorted(path for path in paths if path.is_file())
 
 
-def sources_in(folder):
+def sources_in(folder: Path) -> list[Source]:
     """The Sources in a folder: every measurements.csv in it, else the runs, the first of which has the folder's ceilings."""
     collected = files_in(folder.rglob("measurements.csv"))
     for path in collected:
@@ -93,78 +98,84 @@ def sources_in(folder):
     return found
 
 
-def read_row_keys(path):
-    """The values that identify each row of a CSV of measurements, in columns that every release has; empty for another file."""
+def read_row_keys(path: Path) -> set[tuple[str, ...]]:
+    """The values that identify each row of a CSV of measurements, in columns that every release has; empty for another
+    file."""
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         return {tuple(row.get(column, "") for column in ROW_KEY) for row in csv.DictReader(file)}
 
 
-def source_of(rows):
-    """The Source of a CSV of measurements. Raises DiffbenchError for an archive, and for what is no file."""
+def source_of(rows: Path) -> Source:
+    """The Source of a CSV of measurements. Raises DiffbenchError for an archive, and for a path that is not a file."""
     if not rows.is_file():
         raise DiffbenchError(f"config: external: {rows}: found a pipe or device, expected a file; {HINT}")
     if rows.suffix == ".zip":
         raise DiffbenchError(
             f"config: external: {rows}: found an archive, expected its folder; unpack it and name that"
         )
-    beside = {name: [path] if (path := rows.with_name(f"{name}.csv")).is_file() else [] for name in Source._fields[1:]}
-    beside["ceilings"] += files_in(rows.parent.glob("ceilings/*/*.csv"))
-    return Source(rows, **beside)
+    companions = {
+        name: [path] if (path := rows.with_name(f"{name}.csv")).is_file() else [] for name in Source._fields[1:]
+    }
+    companions["ceilings"] += files_in(rows.parent.glob("ceilings/*/*.csv"))
+    return Source(rows, **companions)
 
 
-def read_sources(sources):
+def read_sources(sources: Iterable[Source]) -> pd.DataFrame:
     """The rows of all Sources, as text, with the columns of IDENTITY, `definition`, DEFINED and `place` (`FILE:LINE`).
 
-    Raises DiffbenchError where a file is no CSV of measurements or what is beside it is damaged, where a row contradicts itself,
-    or where one stands in two places.
+    Raises DiffbenchError if a file is not a CSV of measurements, another file of its folder is damaged, a row contradicts
+    itself, or a row occurs twice.
     """
     rows = []
     for source in sources:
         try:
-            found = read_rows(source.rows, remedy=SENT)
+            measured = read_rows(source.rows, remedy=SENT)
             read_ceilings(source.ceilings, remedy=SENT)
             for path in source.calls:
                 calls = read_calls([path], remedy=SENT)
-                check_measured(path, calls, run_checks.KEY_OF_CALLS, source.rows, found)
-                columns = {column: [row[column] for row in found] for column in COMPARED}
-                run_checks.check_calls([source.rows], columns, [len(found)], calls, SENT, complete=False)
+                check_measured(path, calls, run_checks.KEY_OF_CALLS, source.rows, measured)
+                columns = {column: [row[column] for row in measured] for column in COMPARED}
+                run_checks.check_calls([source.rows], columns, [len(measured)], calls, SENT, complete=False)
             for path in source.fidelity:
-                check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, found)
+                check_measured(path, read_fidelity(path, remedy=SENT), IDENTITY, source.rows, measured)
         except ReportError as error:
             raise DiffbenchError(f"config: external: {error}") from None
         except OSError as error:
             raise DiffbenchError(f"config: external: {error.filename}: cannot be read: {error.strerror}") from None
-        rows += [{**row, "place": f"{source.rows}:{line}"} for line, row in enumerate(found, start=2)]
+        rows += [{**row, "place": f"{source.rows}:{line}"} for line, row in enumerate(measured, start=2)]
     frame = pd.DataFrame(rows, columns=[*IDENTITY, "definition", *DEFINED, "place"])
-    again = frame[frame.duplicated(IDENTITY, keep=False)]
-    if len(again):
-        first, other = again.loc[(again[IDENTITY] == again.iloc[0][IDENTITY]).all(axis=1), "place"][:2]
+    duplicates = frame[frame.duplicated(IDENTITY, keep=False)]
+    if len(duplicates):
+        first, other = duplicates.loc[(duplicates[IDENTITY] == duplicates.iloc[0][IDENTITY]).all(axis=1), "place"][:2]
         raise DiffbenchError(
-            f"config: external: {other}: the same measurement as in {first} ({describe(again.iloc[0])}); keep one of them"
+            f"config: external: {other}: the same measurement as in {first} ({describe(duplicates.iloc[0])}); keep one of them"
         )
     return frame
 
 
-def check_measured(path, frame, columns, place, rows):
-    """Raises ReportError for a row of the DataFrame in `path` whose `columns` no row of the measurements in `place` has."""
+def check_measured(
+    path: Path, frame: pd.DataFrame, columns: Sequence[str], place: Path, rows: Iterable[Mapping[str, str]]
+) -> None:
+    """Raises ReportError for a row of the DataFrame in `path` whose `columns` match no row of the measurements in the file
+    `place`."""
     measured = {tuple(row[column] for column in columns) for row in rows}
     for number, values in enumerate(zip(*(frame[column].astype(str) for column in columns))):
         if values not in measured:
             row = dict(zip(columns, values))
-            of = f" under definition {row['definition']}" if "definition" in row else ""
+            suffix = f" under definition {row['definition']}" if "definition" in row else ""
             raise ReportError(
-                f"{path}:{line_of(path, number, SENT)}: {describe(row)}{of} is not in {place.name}; {SENT}"
+                f"{path}:{line_of(path, number, SENT)}: {describe(row)}{suffix} is not in {place.name}; {SENT}"
             )
 
 
-def describe(row):
+def describe(row: Any) -> str:
     """`A100, 2.0, if, batch size 4, eager, stage 1, round 2`."""
     return f"{row['gpu']}, {row['torch']}, {run_checks.describe([row[axis] for axis in IDENTITY])}"
 
 
-def check_definitions(frame, config, root):
-    """Raises DiffbenchError for the first row whose definition is not what this config and these catalogues give, and for a run
-    without one of its stages."""
+def check_definitions(frame: pd.DataFrame, config: Mapping[str, Any], root: str | Path) -> None:
+    """Raises DiffbenchError for the first row whose definition differs from that of this config and these catalogues, and
+    for a run without one of its stages."""
     definitions = {}
     for row in frame.to_dict("records"):
         key = (row["pipeline"], int(row["batch_size"]), row["size"], row["variant"])
@@ -174,10 +185,10 @@ def check_definitions(frame, config, root):
             except DiffbenchError as error:
                 raise DiffbenchError(f"config: external: {row['place']}: {error}") from None
         if row["definition"] != definitions[key]:
-            own = Path(row["place"].rpartition(":")[0]).with_name("config.yaml")
+            its_config = Path(row["place"].rpartition(":")[0]).with_name("config.yaml")
             remedy = (
-                f"name its own config first: --configfile {own} …"
-                if own.is_file()
+                f"name its own config first: --configfile {its_config} …"
+                if its_config.is_file()
                 else "take those it came with, or leave it out"
             )
             raise DiffbenchError(
@@ -198,16 +209,18 @@ def check_definitions(frame, config, root):
         raise DiffbenchError(f"config: external: {error}") from None
 
 
-def external_cells(sources, config, runs, root):
-    """The cells of the Sources, a DataFrame with the columns of CELL and `definition`: none of them is scheduled here.
+def external_cells(
+    sources: Iterable[Source], config: Mapping[str, Any], runs: pd.DataFrame, root: str | Path
+) -> pd.DataFrame:
+    """The cells of the Sources, a DataFrame with the columns of CELL and `definition`. None of them is scheduled here.
 
-    `runs` are the config's own. Raises DiffbenchError for a row that is also one of them, that stands in two places, or that
-    was measured under another definition.
+    `runs` are the config's own. Raises DiffbenchError for a row that is also one of them, that occurs twice, or that was
+    measured under another definition.
     """
     frame = read_sources(sources)
     check_definitions(frame, config, root)
-    own = pd.MultiIndex.from_frame(runs[[*CELL, "round"]].astype(str))
-    both = frame[pd.MultiIndex.from_frame(frame[[*CELL, "round"]]).isin(own)]
+    planned = pd.MultiIndex.from_frame(runs[[*CELL, "round"]].astype(str))
+    both = frame[pd.MultiIndex.from_frame(frame[[*CELL, "round"]]).isin(planned)]
     if len(both):
         row = both.iloc[0]
         raise DiffbenchError(

@@ -1,8 +1,11 @@
 """From the config to the matrix: the cells to measure, their rounds, and the order in which they run."""
 
+from __future__ import annotations
+
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +28,9 @@ from diffbench.vocabulary.sizes import NATIVE, split_name
 from .cluster import job_of
 from .external import expand_user, external_cells, find_sources
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
 RUN = [*CELL, "round"]
 PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name tells its size
 AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "variants")))
@@ -44,14 +50,14 @@ DEFAULTS = {  # of the keys that a config may leave out
 }
 
 
-def check_known(key, names, known):
-    """Raises DiffbenchError for a name that the catalogue lacks, with the nearest that it has."""
+def check_known(key: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raises DiffbenchError for a name that the catalogue lacks, with the most similar known name."""
     for name in names:
         if name not in known:
             raise DiffbenchError(f"config: {key}: unknown name {name!r}; known are: {list_known(known, name)}")
 
 
-def resolve_config(config, root=ROOT, conda=False):
+def resolve_config(config: Mapping[str, Any], root: str | Path = ROOT, conda: bool = False) -> dict[str, Any]:
     """The config, checked, with `auto` replaced by what this machine has; `conda`: whether conda builds environments.
 
     Raises DiffbenchError in one line for whatever is wrong with it.
@@ -99,14 +105,14 @@ def resolve_config(config, root=ROOT, conda=False):
     return resolved
 
 
-def resolve_name(axis, value, config, resolved):
-    """What `auto` stands for on the axes that have it; any other value is itself."""
+def resolve_name(axis: str, value: Any, config: Mapping[str, Any], resolved: Mapping[str, Any]) -> Any:
+    """The resolved name for `auto` on the axes that have it; any other value is itself."""
     values = config[AXES[axis]]
     return resolved[AXES[axis]][values.index("auto")] if value == "auto" and "auto" in values else value
 
 
-def check_baseline(config):
-    """Raises DiffbenchError where the baseline lies outside the matrix."""
+def check_baseline(config: Mapping[str, Any]) -> None:
+    """Raises DiffbenchError if the baseline is outside the matrix."""
     for axis, value in config["baseline"].items():
         values = config[AXES[axis]]
         if value not in values:
@@ -115,10 +121,10 @@ def check_baseline(config):
             )
 
 
-def expand(config):
-    """The matrix: a DataFrame with the columns of CELL, one row a cell, in the order of the config; none without a GPU.
+def expand(config: Mapping[str, Any]) -> pd.DataFrame:
+    """The matrix: a DataFrame with the columns of CELL, one row per cell, in the order of the config; empty without a GPU.
 
-    Raises DiffbenchError where `exclude` names what the matrix lacks, or leaves nothing of it.
+    Raises DiffbenchError if `exclude` names a value that the matrix lacks, or leaves no cell.
     """
     axes = [config[key] for key in AXES.values()]
     cells = pd.MultiIndex.from_product(axes, names=CELL).to_frame(index=False)
@@ -141,12 +147,13 @@ def expand(config):
     return cells.reset_index(drop=True)
 
 
-def expand_rounds(cells, rounds, seed, baseline):
-    """One row a run, in the order of `cells`: the columns RUN and `number`, its place in the order of measuring, from 1.
+def expand_rounds(cells: pd.DataFrame, rounds: int, seed: int, baseline: Mapping[str, Any]) -> pd.DataFrame:
+    """One row per run, in the order of `cells`: the columns RUN and `number`, its position in the order of measuring, from
+    1.
 
-    Round 1 of every cell comes before round 2 of any, so that drift hits all alike. Within a round, the cells that are compared
-    with each other (equal but for the axes of `baseline`) run next to each other, so that what drifts is common to them. The
-    order of these blocks and the order inside each are drawn from `seed`, again for every round.
+    Round 1 of every cell comes before round 2 of any, so that drift affects all cells equally. Within a round, the cells
+    that are compared with each other (equal except on the axes of `baseline`) run next to each other, so that they share
+    the drift. The order of these blocks and the order inside each are drawn from `seed`, again for every round.
     """
     random = np.random.default_rng(seed)
     blocks = cells.groupby([axis for axis in CELL if axis not in baseline], sort=False).ngroup().to_numpy()
@@ -160,25 +167,25 @@ def expand_rounds(cells, rounds, seed, baseline):
     return pd.concat(parts, ignore_index=True)
 
 
-def define(config, cells, root=ROOT):
+def define(config: Mapping[str, Any], cells: pd.DataFrame, root: str | Path = ROOT) -> dict[tuple[Any, ...], str]:
     """The definition hash of every (pipeline, batch_size, size, variant) of the matrix."""
     keys = cells[CELL[2:]].drop_duplicates().itertuples(index=False)
     return {tuple(key): planned_digest(config, *key, root) for key in keys}
 
 
 @cache  # a plan asks for it once per run
-def own_threads():
-    """CPU threads of a run on this machine, if the config does not say."""
+def own_threads() -> int:
+    """CPU threads of a run on this machine, if the config sets none."""
     return default_threads()
 
 
 @cache  # a plan asks for it once per run
-def installed_versions():
-    """`torch=…,diffusers=…,transformers=…` of the Python that runs Snakemake; a package that is missing is left out."""
+def installed_versions() -> str:
+    """`torch=…,diffusers=…,transformers=…` of the Python that runs Snakemake, without packages that are missing."""
     return state({package: package_version(package) for package in ("torch", "diffusers", "transformers")})
 
 
-def check_installed(asked, version_of=package_version):
+def check_installed(asked: Iterable[str], version_of: Callable[[str], str | None] = package_version) -> None:
     """Raises SetupError where the Python that runs Snakemake lacks torch, and so cannot measure as the build `installed`.
 
     `asked` is the config's `torch`: conda builds an environment for `auto` alone.
@@ -188,8 +195,8 @@ def check_installed(asked, version_of=package_version):
         raise SetupError(f"{describe_missing('torch', sys.executable)}; or {other}")
 
 
-def state(versions):
-    """`torch=…,diffusers=…`: the versions that are known."""
+def state(versions: Mapping[str, str | None]) -> str:
+    """`torch=…,diffusers=…`: the known versions."""
     return ",".join(f"{package}={version}" for package, version in versions.items() if version)
 
 
@@ -201,7 +208,9 @@ class Plan:
     Raises DiffbenchError in one line for whatever is wrong with the config or what it names.
     """
 
-    def __init__(self, config, root=ROOT, conda=False, external=True):
+    def __init__(
+        self, config: Mapping[str, Any], root: str | Path = ROOT, conda: bool = False, external: bool = True
+    ) -> None:
         self.root, self.config = root, resolve_config(config, root, conda)
         builds = [name for name in self.config["torch"] if name != INSTALLED]
         self.gpus = {name: describe_gpu(name, root) for name in self.config["gpus"]}
@@ -219,30 +228,30 @@ class Plan:
         self.sources = find_sources(self.config["external"], Path("results") / self.config["name"]) if external else []
         self.external_cells = external_cells(self.sources, self.config, self.runs, root)
 
-    def all_cells(self):
+    def all_cells(self) -> pd.DataFrame:
         """The cells of the matrix and those that other machines have measured, each with its definition."""
         return pd.concat([self.cells, self.external_cells], ignore_index=True)
 
-    def write_cells(self, path):
+    def write_cells(self, path: str | Path) -> None:
         """Write all cells with their definitions as CSV, unless the file has them already. Raises DiffbenchError."""
         text = self.all_cells().to_csv(index=False, lineterminator="\n")
         path = Path(path)
         if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
             write_whole(path, text.encode("utf-8"))
 
-    def definition(self, wildcards):
-        """The definition hash of a run's cell; a run outside the matrix has none."""
+    def definition(self, wildcards: Any) -> str:
+        """The definition hash of a run's cell; empty for a run outside the matrix."""
         pipeline, size = split_name(wildcards.pipeline)
         return self.definitions.get((pipeline, int(wildcards.batch_size), size, wildcards.variant), "")
 
-    def dtypes(self):
-        """What the runs load, of float16, bfloat16, float32 and `half`, each pipeline's own."""
+    def dtypes(self) -> list[str]:
+        """The dtypes that the runs load: float16, bfloat16, float32, and `half` for each pipeline's own."""
         own = {"float32" if gpu.get("device") == "cpu" else HALF for gpu in self.gpus.values()}
         asked = {recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]}
         loaded = {"float32" if dtype == TF32 else dtype for dtype in asked - {None}}
         return sorted(loaded | own if None in asked else loaded)
 
-    def expected(self, torch, variant=None):
+    def expected(self, torch: str, variant: str | None = None) -> str:
         """What the measuring process of a torch build must find imported, the libraries that the variant uses included: another
         version of one measures the variant's cells again, and no others."""
         used = libraries_of(recipe_of(variant, self.root)) if variant in self.config["variants"] else []
@@ -253,11 +262,11 @@ class Plan:
         libraries = state({name: package_version(name) for name in used if f",{name}=" not in stated})
         return ",".join(filter(None, [stated, libraries]))
 
-    def threads(self, gpu, cluster):
+    def threads(self, gpu: str, cluster: bool) -> int:
         """CPU threads of a run: the config's, else the CPUs of its job on a cluster, else this machine's cores."""
         return self.config["threads"] or (job_of(self.gpus.get(gpu, {}))["cpus"] if cluster else own_threads())
 
-    def ceiling_dtypes(self, gpu):
+    def ceiling_dtypes(self, gpu: str) -> list[str]:
         """The dtypes that the rows of one GPU will have, sorted: each needs a ceiling in its own."""
         cells = self.cells[self.cells["gpu"] == gpu][["pipeline", "variant"]].drop_duplicates()
         is_cpu = self.gpus.get(gpu, {}).get("device") == "cpu"
@@ -269,10 +278,10 @@ class Plan:
             }
         )
 
-    def pins(self, torch):
-        """A hash of all that the torch build's environment pins; none for the Python that runs Snakemake."""
+    def pins(self, torch: str) -> str:
+        """A hash of all pins of the torch build's environment; empty for the Python that runs Snakemake."""
         return self.pinned.get(torch, "")
 
-    def number(self, wildcards):
-        """The run's place in the order, from 1."""
+    def number(self, wildcards: Any) -> int:
+        """The run's position in the order of measuring, from 1."""
         return self.numbers.get(tuple(str(wildcards[axis]) for axis in PATH), len(self.numbers))
