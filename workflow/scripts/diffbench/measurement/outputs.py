@@ -86,9 +86,8 @@ def save_output(outputs: OutputRecorder, folder: str | Path, stage: int) -> None
     """Write the first image of the batch, or the first frame of its first video, as stage-<n>.png and its latents as
     stage-<n>.npy (float32)."""
     folder = Path(folder)
-    if torch.is_tensor(outputs.latents):
+    if outputs.latents is not None and torch.is_tensor(outputs.latents):
         numpy.save(folder / f"stage-{stage}.npy", outputs.latents[0].float().cpu().numpy(), allow_pickle=False)
-    images = outputs.images
-    picture = picture_of(images[0]) if images is not None and len(images) else None
+    picture = picture_of(outputs.images[0]) if len(outputs.images) else None
     if picture is not None:
         picture.save(folder / f"stage-{stage}.png")
