@@ -247,7 +247,7 @@ def test_an_image_that_must_not_stand_ends_the_run_at_its_first_call(tmp_path, m
     report = Counting()
     settings = {**FEWEST, "warmup_calls": 3, "max_warmup_calls": 3}
     (outcome,) = run_stages(tmp_path, report=report, settings=settings)
-    assert (outcome.status, outcome.detail) == ("invalid", "the denoiser gave NaN or infinity")
+    assert (outcome.status, outcome.detail) == ("invalid", "the denoiser returned NaN or infinity")
     assert (report.kinds, report.columns["phase"]) == (["first"], "first-call")
 
 

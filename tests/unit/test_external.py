@@ -171,7 +171,7 @@ def test_a_collection_that_lacks_a_newer_run_is_refused(write):
     os.utime(collected, (1, 1))
     assert len(plan(collected.parent).sources) == 1
     run = write("results/runs/round~2/run.csv", round=2)
-    with pytest.raises(DiffbenchError, match=f"measurements.csv: lacks what is in {run}; finish there"):
+    with pytest.raises(DiffbenchError, match=f"measurements.csv: lacks the rows of {run}; finish there"):
         plan(collected.parent)
 
 

@@ -96,7 +96,7 @@ def test_a_denoiser_that_gives_nan_once_is_invalid(kind, outputs):
     for output in outputs:
         pipeline.unet(KINDS[kind](output))
     if any(output is BAD for output in outputs):
-        with pytest.raises(Invalid, match="the denoiser gave NaN or infinity"):
+        with pytest.raises(Invalid, match="the denoiser returned NaN or infinity"):
             check_output(made, 1)
     else:
         check_output(made, 1)

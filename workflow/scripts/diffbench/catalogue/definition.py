@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 SCALES = ("tiny", "full")
 WEIGHTS = ("random", "pretrained")
-RANDOM_WEIGHTS = 2  # which numbers random weights are: to be raised where random_weights.py comes to draw others
-PRINTED = ("label", "note", "group")  # keys of a variant that are no part of what is measured
-PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # no part of a run of an architecture
+RANDOM_WEIGHTS = 2  # version of the random numbers: raise it if random_weights.py draws other numbers
+PRINTED = ("label", "note", "group")  # keys of a variant that are not part of its definition
+PRETRAINED_KEYS = ("hub_id", "revision", "fp16_variant", "components", "drop")  # not used by a run of an architecture
 STOPPING = (  # keys of a config's `measurement`: when warm-up and calls end (stopping.py), part of what is measured
     "warmup_calls",
     "max_warmup_calls",
@@ -149,7 +149,7 @@ def resolve(
     for number, stage in measured_stages(pipeline, batch_size, root).items():
         stage = copy.deepcopy(stage)
         for source in [stage, *stage.get("components", {}).values()]:
-            source.pop("gated", None)  # who may fetch it, no part of what is measured
+            source.pop("gated", None)  # who may fetch it is not part of the definition
             if weights == "random":
                 source.pop("fp16_variant", None)
         if "regional" not in recipe:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PCI = Path("/sys/bus/pci/devices")
 NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # of PCI: the vendor, and the classes of GPUs
-MEMORY_RANGE = (0.83, 1.02)  # of what is sold: drivers and ECC keep some of it (T4: 14.6 of 16 GiB)
+MEMORY_RANGE = (0.83, 1.02)  # of the nominal memory: drivers and ECC use some of it (T4: 14.6 of 16 GiB)
 
 
 def cpu_name() -> str:

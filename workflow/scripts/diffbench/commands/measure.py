@@ -249,7 +249,7 @@ def supervise(
             rows, samples = assemble(identity, shared, definition, events, death, monitor)
             for row in rows:
                 row["cache"] = cache.state(row) if compiles(definition["variant"]) else None
-            # where `rounds` is not known, a cache is kept if it holds compiled code
+            # if `rounds` is not known, keep a cache that contains compiled code
             is_used = compiles(definition["variant"]) or cache.compiled_files()
             last = arguments.rounds or (None if is_used else arguments.round)
             cache.finish(arguments.round, last, all(row["status"] == "ok" for row in rows))

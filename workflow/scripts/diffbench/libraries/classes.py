@@ -29,7 +29,7 @@ def find_class(path: str) -> Any:
     reason = f"{library} {importlib.import_module(package).__version__} has no class {name}"
     try:
         found = getattr(importlib.import_module(library), name)
-    except (Exception, SystemExit) as error:  # whatever the packages that it imports raise
+    except (Exception, SystemExit) as error:  # from any package that it imports
         if is_out_of_memory(error) or fault_of(error):
             raise
         cause = original_cause(error)

@@ -59,7 +59,7 @@ NUMBERS = {  # of an OSError whose text is in the user's language
 }
 DECISIVE = re.compile(r"\b(fatal )?error *:|\bfatal *:|\bld: ")  # gcc, clang, nvcc, ptxas; the linker
 LINKER_ENDS = re.compile(r"^collect2: error|linker command failed")  # it says no more than that
-# Libraries that report a lack of memory in words of their own. cuDNN tries one engine after the other and takes a failed
+# Libraries that report a lack of memory in their own words. cuDNN tries one engine after the other and takes a failed
 # allocation for a failed engine; creating a handle of cuBLAS or cuDNN fails where its workspace does not fit.
 NO_ENGINE = re.compile(r"unable to find an engine|unable to find a valid cuDNN algorithm", re.I)
 LIKELY_MEMORY = re.compile(NO_ENGINE.pattern + r"|CU(?:BLAS|DNN)_STATUS_NOT_INITIALIZED", re.I)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-REPEAT_S, LEAST = 1.0, 3  # how long a product or a copy is repeated, and how often at the least
+REPEAT_S, LEAST = 1.0, 3  # how long a product or a copy is repeated, and at least how often
 LONGEST_S = 1.0  # a product that would take longer is left out
 SIZES = {
     "cuda": (8192, 16384),
     "cpu": (1024, 2048, 4096, 8192),
 }  # of the square matrices; devices differ in what suits them
-COPY_BYTES = {"cuda": 2**31, "cpu": 2**29}  # far more than any cache holds: 50 MiB on an H200, 384 MiB on large CPUs
+COPY_BYTES = {"cuda": 2**31, "cpu": 2**29}  # much larger than any cache: 50 MiB on an H200, 384 MiB on large CPUs
 
 
 def matmul_flop(size: int) -> int:
@@ -62,7 +62,7 @@ def matmul_tflops(device: torch.device, dtype: torch.dtype) -> float:
         except RuntimeError:
             if not best:
                 raise
-            break  # too large for what memory there is
+            break  # too large for the memory
         best = max(best, matmul_flop(size) / seconds / 1e12)
     return best
 
@@ -72,7 +72,7 @@ def copy_gib_per_second(device: torch.device, dtype: torch.dtype) -> float:
     element_bytes = torch.empty(0, dtype=dtype).element_size()
     copied_bytes = COPY_BYTES.get(device.type, COPY_BYTES["cpu"])
     source = torch.ones(copied_bytes // element_bytes, dtype=dtype, device=device)
-    target = torch.ones_like(source)  # written to once: memory that nobody has touched is not there yet
+    target = torch.ones_like(source)  # written once: memory is allocated when it is first written
     return 2 * copied_bytes / 2**30 / median_s(lambda: target.copy_(source), device)
 
 

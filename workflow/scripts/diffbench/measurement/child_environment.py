@@ -31,14 +31,14 @@ def child_environment(cache: str | Path, device_type: str, threads: int, torch: 
     pinned = torch != INSTALLED
     environment[PACKAGES] = package_folders(os.environ, pinned)
     if pinned or not site.ENABLE_USER_SITE:
-        environment["PYTHONNOUSERSITE"] = "1"  # what the user has installed elsewhere is no part of it
-    environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # a library may print any character, whatever the locale
+        environment["PYTHONNOUSERSITE"] = "1"  # without packages that the user has installed elsewhere
+    environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # a library may print any character in any locale
     environment.update(dict.fromkeys(THREADS, str(threads)))
     cache = Path(os.path.abspath(cache))
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     environment["TRITON_CACHE_DIR"] = str(cache / "triton")
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvml.py counts them
-    environment["CCACHE_DISABLE"] = "1"  # a compiler behind it would find what an earlier cold round has compiled
+    environment["CCACHE_DISABLE"] = "1"  # through it a compiler would reuse the files of an earlier cold round
     environment["HF_HUB_OFFLINE"] = "1"
     environment["DIFFUSERS_VERBOSITY"] = environment.get("DIFFUSERS_VERBOSITY", "error")
     environment["TRANSFORMERS_VERBOSITY"] = environment.get("TRANSFORMERS_VERBOSITY", "error")

@@ -51,7 +51,7 @@ class WorkRecorder:
 
     def __init__(self, pipeline: Any, modules: Iterable[str]) -> None:
         self.modules = {name: getattr(pipeline, name) for name in modules}
-        # a variant may add weights that take the place of others (fused projections)
+        # a variant may replace weights (fused projections)
         self.weight_bytes = {name: tensor_bytes(list(module.parameters())) for name, module in self.modules.items()}
         self.calls: dict[str, tuple[Any, Any]] = {}
 
@@ -87,7 +87,7 @@ class WorkRecorder:
         """
         try:
             counts = [self.count(name, *self.calls[name]) for name in self.modules]
-        except Exception:  # a count is no part of the measurement: what a release cannot count stays empty
+        except Exception:  # a count is not part of the measurement: it stays empty if a release cannot count
             return {}
         return {
             "step_gflop": sum(flop for flop, _ in counts) / 1e9,
@@ -104,7 +104,7 @@ class WorkRecorder:
         if getattr(module, "is_cache_enabled", False):
             module.disable_cache()
         for layer in module.modules():
-            layer._compiled_call_impl = None  # what nn.Module.compile has set
+            layer._compiled_call_impl = None  # set by nn.Module.compile
         device = next(module.parameters()).device
         with FakeTensorMode(allow_non_fake_inputs=True):
 

@@ -39,7 +39,7 @@ NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"  # with it torch asks NVML whether 
 NO_FOLDER = "/"  # where a template works: nothing of the user's is there
 START_S = 300.0  # for importing, on a slow disk
 SILENT_S = 10.0  # after the end of a run, if its template has not reported it
-TEMPLATE_MIB = 500.0  # what one holds
+TEMPLATE_MIB = 500.0  # of one template
 MOST_MEMORY = 0.1  # share of the machine's that the templates of a workflow may hold
 LEAST_KEPT = 2  # templates, however small the machine
 

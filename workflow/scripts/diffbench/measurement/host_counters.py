@@ -78,5 +78,5 @@ def clock_mhz(files: Sequence[Path]) -> float | None:
         if files:
             return sum(int(file.read_text(encoding="utf-8")) for file in files) / len(files) / 1000
         return psutil.cpu_freq().current
-    except Exception:  # what is there differs from machine to machine
+    except Exception:  # the files differ between machines
         return None

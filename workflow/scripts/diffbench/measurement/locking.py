@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 LOCKS_VARIABLE = "DIFFBENCH_LOCKS"  # another folder, such as one that containers on a machine share
-FOLDER = Path("/tmp")  # the same for every user and job of the machine, whatever their TMPDIR
-PERIOD_S = 10.0  # of waiting, after which the holder is looked at again
+FOLDER = Path("/tmp")  # the same for every user and job of the machine, with any TMPDIR
+PERIOD_S = 10.0  # of waiting, after which the holder is checked again
 
 
 def lock_path(identity: str) -> Path:
@@ -63,7 +63,7 @@ def write_holder(descriptor: int, pid: int) -> None:
     try:
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"{pid}\n".encode(), 0)
-    except OSError:  # a full disk: the lock holds all the same
+    except OSError:  # a full disk: the lock works without the note
         pass
 
 

@@ -63,11 +63,11 @@ def check_output(outputs: OutputRecorder, batch_size: int) -> None:
     if len(outputs.images) != batch_size:
         raise Invalid(f"the call made {len(outputs.images)} images, not the {batch_size} of the batch")
     if outputs.finite is not None and not bool(outputs.finite):
-        raise Invalid("the denoiser gave NaN or infinity")
+        raise Invalid("the denoiser returned NaN or infinity")
     for image in outputs.images:
         pixels = pixels_of(image)
         if not numpy.isfinite(pixels).all():
-            raise Invalid("the image holds NaN or infinity")
+            raise Invalid("the image contains NaN or infinity")
         if pixels.min() == pixels.max():
             raise Invalid("the image is the same everywhere")
 

@@ -125,7 +125,7 @@ def measure(spec: dict[str, Any], report: Report) -> None:
             raise
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # whatever a pipeline, a compiler or a driver raises is this stage's outcome
+        except BaseException as error:  # any error of a pipeline, a compiler or a driver is this stage's outcome
             if isinstance(error, SystemExit) and report.current in (None, "load"):
                 print_traceback(error)
                 raise SetupError(
@@ -149,7 +149,7 @@ def measure_ceiling(spec: dict[str, Any], report: Report) -> None:
     try:
         for name in spec["dtypes"] or [dtype_of({}, {}, device.type == "cpu")]:
             report.values(**ceiling_columns(device, name))
-    except (Exception, SystemExit) as error:  # whatever a driver raises, such as too little memory
+    except (Exception, SystemExit) as error:  # any error of a driver, such as too little memory
         print_traceback(error)
         detail = f"{type(error).__name__}: {one_line(error)}"
         raise SetupError(f"the ceilings cannot be measured: {detail}; see the log") from None

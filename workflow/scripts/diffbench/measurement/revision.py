@@ -9,7 +9,7 @@ from pathlib import Path
 from diffbench.catalogue.sources import ROOT
 from diffbench.system.environment_variables import inherit_variables
 
-LIMIT_S = 20.0  # git may wait for a file system, or for whatever the user's configuration has it call
+LIMIT_S = 20.0  # git may wait for a file system, or for a program in the user's configuration
 
 
 def code_revision(root: str | Path = ROOT) -> str | None:

@@ -38,7 +38,7 @@ class Stage:
         self.batch_size = definition["batch_size"]
         self.size = definition.get("size", NATIVE)
         call = {**description["call"], **size_arguments(description, self.size)}
-        # what is offloaded may be more than the device holds
+        # an offloaded pipeline may be larger than the device's memory
         place = torch.device("cpu") if "offload" in definition["variant"] else device
         self.pipeline = load_pipeline(description, definition["weights"], place, dtype)
         modules = description["modules"]

@@ -64,7 +64,7 @@ class LoopRecorder:
         """Mark the beginning of a denoising step for CUDA graphs: the outputs of earlier steps may then be overwritten.
         Within a step they may not: guidance with two denoiser calls per step needs the first output after the second call."""
         begin = getattr(getattr(torch, "compiler", None), "cudagraph_mark_step_begin", None)
-        # it imports inductor, whose seconds are none of a variant's that compiles nothing
+        # it imports inductor, whose import time must not count for a variant that does not compile
         if self.compiled and begin and self.device.type == "cuda":
             begin()
 
@@ -90,7 +90,7 @@ class TimedLoop(tqdm):
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        others = [loop for loop in self.recorder.entered if loop is not self]  # tqdm has an == of its own
+        others = [loop for loop in self.recorder.entered if loop is not self]  # tqdm defines its own ==
         was_entered = len(others) < len(self.recorder.entered)  # else a call before has left it in the middle
         self.recorder.entered = others
         if was_entered and not others:

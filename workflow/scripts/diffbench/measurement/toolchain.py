@@ -132,7 +132,7 @@ def check_library(compiler: str, folder: Path) -> None:
     options += ["-march=native"] if platform.machine() in NATIVE and sys.platform == "linux" else []
     if libraries:
         check_quotable(libraries, "install torch in another folder")
-        # found, and not needed by what is loaded here
+        # found by the linker, but not needed to load the library here
         options += ["-Wl,--as-needed"] if sys.platform == "linux" else []
         options += [f"-L{libraries}", "-lc10"]
     with tempfile.TemporaryDirectory(prefix="trial-", dir=folder) as trial:
@@ -143,7 +143,7 @@ def check_library(compiler: str, folder: Path) -> None:
             ctypes.CDLL(str(library)).probe()
         except OSError as error:
             raise SetupError(
-                f"{folder}: what is compiled there cannot be loaded: {describe_load(error, trial)}; {CACHE_REMEDY}"
+                f"{folder}: libraries that are compiled there cannot be loaded: {describe_load(error, trial)}; {CACHE_REMEDY}"
             ) from None
 
 
@@ -151,7 +151,7 @@ def describe_load(error: OSError, trial: str) -> str:
     """Why a library could not be loaded, without the path of the temporary folder."""
     text = str(error).replace(f"{trial}{os.sep}", "")
     if "failed to map segment" in text or "Operation not permitted" in text:
-        return "the file system forbids to run what is on it (noexec)"
+        return "the file system does not allow to run its files (noexec)"
     return one_line(text, 120)
 
 

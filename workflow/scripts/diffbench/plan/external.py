@@ -44,7 +44,7 @@ def find_sources(patterns: Iterable[str], own: str | Path) -> list[Source]:
     Raises DiffbenchError for a pattern that names none, for a path with braces, which Snakemake takes for a wildcard, for a
     file below `own`, the folder of this config's results, and for a collected file that lacks a run in its folder.
     """
-    sources = {}
+    sources: dict[Path, Source] = {}
     for pattern in patterns:
         pattern = expand_user(pattern, "external", HINT)
         # glob.glob and not Path.glob, which takes no absolute pattern
@@ -90,7 +90,7 @@ def sources_in(folder: Path) -> list[Source]:
         missing = next((run for run in newer if not read_row_keys(run) <= known), None)  # a copy may have any times
         if missing:
             raise DiffbenchError(
-                f"config: external: {path}: lacks what is in {missing}; finish there (`snakemake --cores 1`), or pack a bundle"
+                f"config: external: {path}: lacks the rows of {missing}; finish there (`snakemake --cores 1`), or pack a bundle"
             )
     found = [source_of(path) for path in collected or files_in(folder.rglob("run.csv"))]
     if found and not collected:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 RUN = [*CELL, "round"]
-PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name tells its size
+PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name includes its size
 AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "variants")))
 ALL = "all"  # every name of the catalogue
 
@@ -60,7 +60,7 @@ def check_known(key: str, names: Iterable[str], known: Iterable[str]) -> None:
 def resolve_config(config: Mapping[str, Any], root: str | Path = ROOT, conda: bool = False) -> dict[str, Any]:
     """The config, checked, with `auto` replaced by what this machine has; `conda`: whether conda builds environments.
 
-    Raises DiffbenchError in one line for whatever is wrong with it.
+    Raises DiffbenchError in one line for any error in it.
     """
     check(config, "config", "config")
     read_catalogue("gpus", root)
@@ -169,8 +169,8 @@ def expand_rounds(cells: pd.DataFrame, rounds: int, seed: int, baseline: Mapping
 
 def define(config: Mapping[str, Any], cells: pd.DataFrame, root: str | Path = ROOT) -> dict[tuple[Any, ...], str]:
     """The definition hash of every (pipeline, batch_size, size, variant) of the matrix."""
-    keys = cells[CELL[2:]].drop_duplicates().itertuples(index=False)
-    return {tuple(key): planned_digest(config, *key, root) for key in keys}
+    keys = cells[CELL[2:]].drop_duplicates().itertuples(index=False, name=None)
+    return {key: planned_digest(config, *key, root=root) for key in keys}
 
 
 @cache  # a plan asks for it once per run
@@ -205,7 +205,7 @@ class Plan:
     definition of each cell, the `gpus` and the `environments` of its torch builds; `sources` and `external_cells` are what
     other machines have measured. `conda`: whether conda builds environments; `external`: whether to read those sources.
 
-    Raises DiffbenchError in one line for whatever is wrong with the config or what it names.
+    Raises DiffbenchError in one line for any error in the config or in the files that it names.
     """
 
     def __init__(
@@ -247,14 +247,14 @@ class Plan:
     def dtypes(self) -> list[str]:
         """The dtypes that the runs load: float16, bfloat16, float32, and `half` for each pipeline's own."""
         own = {"float32" if gpu.get("device") == "cpu" else HALF for gpu in self.gpus.values()}
-        asked = {recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]}
-        loaded = {"float32" if dtype == TF32 else dtype for dtype in asked - {None}}
-        return sorted(loaded | own if None in asked else loaded)
+        named = [recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]]
+        loaded = {"float32" if dtype == TF32 else dtype for dtype in named if dtype is not None}
+        return sorted(loaded | own if None in named else loaded)
 
     def expected(self, torch: str, variant: str | None = None) -> str:
         """What the measuring process of a torch build must find imported, the libraries that the variant uses included: another
         version of one measures the variant's cells again, and no others."""
-        used = libraries_of(recipe_of(variant, self.root)) if variant in self.config["variants"] else []
+        used = libraries_of(recipe_of(variant, self.root)) if variant and variant in self.config["variants"] else []
         environment = self.environments.get(torch)
         if environment:
             return environment.expected(used)

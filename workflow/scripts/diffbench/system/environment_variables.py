@@ -31,7 +31,7 @@ THREADS = (  # `threads` of the config sets them
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
 )
-OTHER_THREADS = re.compile(  # would contradict them; OpenMP has forms of its own for host and device (_ALL, _DEV_0)
+OTHER_THREADS = re.compile(  # would contradict them; OpenMP has separate forms for host and device (_ALL, _DEV_0)
     r"(OMP_(NUM_THREADS|THREAD_LIMIT|DYNAMIC|NESTED|MAX_ACTIVE_LEVELS|NUM_TEAMS|TEAMS_THREAD_LIMIT)(_ALL|_DEV(_[0-9]+)?)?"
     r"|KMP_(ALL_THREADS|MAX_THREADS|DEVICE_THREAD_LIMIT|TEAMS_THREAD_LIMIT)|MKL_DYNAMIC|MKL_DOMAIN_NUM_THREADS"
     r"|GOTO_NUM_THREADS|BLIS_NUM_THREADS|VECLIB_MAXIMUM_THREADS|NUMEXPR_NUM_THREADS|NUMEXPR_MAX_THREADS)\Z"

@@ -50,7 +50,7 @@ class Stream:
         except OSError as error:
             with contextlib.suppress(OSError):  # no file is behind it
                 null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, self.stream.fileno())  # or what is left in its buffer would fail again at the end
+                os.dup2(null, self.stream.fileno())  # otherwise the text in its buffer would fail again at exit
                 os.close(null)
             if self.name and error.errno != errno.EPIPE:
                 raise OSError(error.errno, error.strerror, self.name) from None

@@ -51,7 +51,7 @@ def raise_on_interrupt() -> None:
 
 def end(number: int, frame: FrameType | None) -> NoReturn:
     try:
-        if "--log" not in sys.argv:  # a job of the workflow, which has a line of its own
+        if "--log" not in sys.argv:  # else a job of the workflow, which prints its own line
             os.write(2, f"{INTERRUPTED}\n".encode())
     finally:
         os._exit(exit_code(number))
