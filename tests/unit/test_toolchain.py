@@ -53,7 +53,8 @@ def test_a_compiler_speaks_english_whatever_the_users_language(tmp_path, monkeyp
 
 def test_nothing_that_is_compiled_can_be_loaded_from_a_folder_without_exec(tmp_path):
     with mounted(tmp_path / "noexec", "size=100m,noexec") as folder:
-        expected = f"{folder}/cache: libraries that are compiled there cannot be loaded: .*noexec.*; set DIFFBENCH_CACHE or --cache-folder"
+        problem = "libraries that are compiled there cannot be loaded: .*noexec.*"
+        expected = f"{folder}/cache: {problem}; set DIFFBENCH_CACHE or --cache-folder"
         with pytest.raises(SetupError, match=expected):
             check_toolchain(folder / "cache")
 

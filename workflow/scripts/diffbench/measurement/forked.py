@@ -92,7 +92,7 @@ class Template:
     def fork(
         self, spec_path: str | Path, environment: Mapping[str, str], log: IO[bytes], lock: int
     ) -> ForkedRun | None:
-        """The Forked run of the spec; None if it cannot be forked, for a reason that is written to the log."""
+        """The ForkedRun of the spec; None if it cannot be forked, for a reason that is written to the log."""
         shared = {name: value for name, value in environment.items() if name not in OF_A_RUN}
         request = Path(spec_path).with_name("request.json")
         content = {"spec": str(spec_path), "environment": environment, "folder": str(Path(spec_path).parent)}
