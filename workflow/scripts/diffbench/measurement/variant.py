@@ -1,6 +1,9 @@
-"""Applying a variant to a stage's pipeline, and what shows that it took effect."""
+"""Applying a variant to a stage's pipeline, with the evidence that it took effect."""
+
+from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING, Any
 
 from diffbench.mechanisms.attention_kernels import attention_evidence
 from diffbench.mechanisms.registry import MECHANISMS, compiles
@@ -8,16 +11,28 @@ from diffbench.vocabulary.errors import SetupError
 
 from .evidence_checks import Check
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import torch
+
 
 class Variant:
     """A recipe of config/variants.yaml applied to the modules of a loaded pipeline.
 
-    `description` is the stage's; `compiles` says whether the recipe compiles anything; `compiled` maps the names of what is
-    compiled to the modules that are called, `graphed` are the names of those whose compile mode promises CUDA graphs here;
-    `contexts` are makers of context managers to enter around a call; `columns` are columns of the row that checks fill.
+    `description` is the stage's; `compiles` is whether the recipe compiles anything; `compiled` maps names to the compiled
+    modules that are called; `graphed` has the names of those whose compile mode promises CUDA graphs here; `contexts` are
+    makers of context managers to enter around a call; `columns` are columns of the row that checks fill.
     """
 
-    def __init__(self, pipeline, description, recipe, device, batch_size):
+    def __init__(
+        self,
+        pipeline: Any,
+        description: Mapping[str, Any],
+        recipe: Mapping[str, Any],
+        device: torch.device,
+        batch_size: int,
+    ) -> None:
         unknown = sorted(set(recipe) - set(MECHANISMS))
         if unknown:
             raise SetupError(
@@ -26,31 +41,35 @@ class Variant:
         self.pipeline, self.description, self.recipe = pipeline, description, recipe
         self.device, self.batch_size = device, batch_size
         self.compiles = compiles(recipe)
-        self.compiled, self.graphed, self.contexts = {}, [], []
-        self.checks, self.evidence, self.columns = [], [], {}
+        self.compiled: dict[str, Any] = {}
+        self.graphed: list[str] = []
+        self.contexts: list[Callable[[], Any]] = []
+        self.checks: list[Check] = []
+        self.evidence: list[str] = []
+        self.columns: dict[str, Any] = {}
         for name, mechanism in MECHANISMS.items():
             if name in recipe:
-                seen = mechanism.apply(self, recipe[name])
-                self.evidence += [seen] if seen else []
-        self.check("sdpa_backend" if "sdpa_backend" in recipe else "attention kernels", self.look_at_attention)
+                evidence = mechanism.apply(self, recipe[name])
+                self.evidence += [evidence] if evidence else []
+        self.check("sdpa_backend" if "sdpa_backend" in recipe else "attention kernels", self.check_attention)
 
-    def check(self, mechanism, run):
-        """Have `run` look at the mechanism once the calls were measured, see checks.Check."""
+    def check(self, mechanism: str, run: Callable[..., str | None]) -> None:
+        """Run `run` to check the mechanism after the calls were measured, see evidence_checks.Check."""
         self.checks.append(Check(mechanism, run))
 
-    def look_at_attention(self, call):
+    def check_attention(self, call: Callable[[], Any]) -> str | None:
         return attention_evidence(self, call)
 
-    def modules(self):
-        """{name: module} of the stage's modules as they are now, the denoiser first."""
+    def modules(self) -> dict[str, Any]:
+        """{name: module} of the stage's modules in their current state, the denoiser first."""
         return {name: getattr(self.pipeline, name) for name in self.description["modules"]}
 
-    def denoiser(self):
+    def denoiser(self) -> Any:
         """The first of them."""
         return next(iter(self.modules().values()))
 
-    def around_call(self):
-        """What a call has to be made in: a context manager."""
+    def around_call(self) -> contextlib.ExitStack:
+        """A context manager that every call is made in."""
         stack = contextlib.ExitStack()
         for make in self.contexts:
             stack.enter_context(make())

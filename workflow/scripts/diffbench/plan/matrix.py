@@ -170,7 +170,10 @@ def expand_rounds(cells: pd.DataFrame, rounds: int, seed: int, baseline: Mapping
 def define(config: Mapping[str, Any], cells: pd.DataFrame, root: str | Path = ROOT) -> dict[tuple[Any, ...], str]:
     """The definition hash of every (pipeline, batch_size, size, variant) of the matrix."""
     keys = cells[CELL[2:]].drop_duplicates().itertuples(index=False, name=None)
-    return {key: planned_digest(config, *key, root=root) for key in keys}
+    return {
+        (pipeline, batch_size, size, variant): planned_digest(config, pipeline, batch_size, size, variant, root)
+        for pipeline, batch_size, size, variant in keys
+    }
 
 
 @cache  # a plan asks for it once per run
