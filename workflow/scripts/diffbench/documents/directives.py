@@ -13,7 +13,7 @@ from diffbench.catalogue.labels import Labels, escape, label_of
 from diffbench.data.errors import ReportError
 from diffbench.data.rows import records
 from diffbench.data.sizes import unsized
-from diffbench.data.types import AnyPath
+from diffbench.data.types import AnyPath, Row
 from diffbench.tables.cell_text import merge_stages, print_stage
 from diffbench.tables.comparison import NOTHING, render_comparison
 from diffbench.tables.extended import build_extended
@@ -21,7 +21,7 @@ from diffbench.tables.formats import Table, to_markdown
 from diffbench.tables.minutes import build_minutes, read_minutes
 from diffbench.tables.notes import provenance_of
 from diffbench.tables.support import build_catalogue
-from diffbench.tables.tables import build_table, render_tables, table_keys
+from diffbench.tables.tables import build_table, print_speedup, render_tables, table_keys
 from diffbench.vocabulary.columns import TABLES
 from diffbench.vocabulary.errors import find_near
 from diffbench.vocabulary.sizes import NATIVE
@@ -42,8 +42,9 @@ OPTIONS = {  # kind: (options it needs, options it may have)
     "columns": ({"table"}, set()),
     "statuses": (set(), set()),
     "mechanisms": ({"show"}, set()),
-    "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage"}),
+    "cell": ({"dataset", "gpu", "batch_size", "pipeline", "torch", "variant"}, {"size", "stage", "show"}),
 }
+CELL_TEXTS: dict[str, Callable[[Row], str]] = {"rate": print_stage, "speedup": print_speedup}
 
 
 def nearest(value: str, known: Sequence[str], what: str) -> str:
@@ -160,7 +161,7 @@ class Renderer:
         return f"![{escape(name.replace('-', ' '))}. {escape(origin)}]({link})"
 
     def cell(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
-        """One number inside a sentence, as it prints in the table."""
+        """One number inside a sentence, as it prints in the table: the rate, or with `show=speedup` the speed-up."""
         summary, options = unsized(summary), {"size": NATIVE, **marker.options}
         part = summary[(summary["gpu"] == self.gpu(marker, summary, labels))]
         part = part[part["batch_size"] == self.batch_size(marker, summary)]
@@ -171,4 +172,5 @@ class Renderer:
             part = part[part["stage"].astype(str) == options["stage"]]
         if part.empty:
             raise ReportError(f"the dataset has no such cell (its table prints '{OUTSIDE}')")
-        return " / ".join(merge_stages([print_stage(row) for row in records(part)]))
+        show = CELL_TEXTS[nearest(options.get("show", "rate"), list(CELL_TEXTS), "show")]
+        return " / ".join(merge_stages([show(row) for row in records(part)]))
