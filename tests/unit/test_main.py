@@ -21,6 +21,7 @@ def events(tmp_path, monkeypatch):
 
         monkeypatch.setattr(program, "start", lambda spec, report: torch.device("cpu"))
         monkeypatch.setattr(program, "die_with_parent", lambda: None)
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache" / "inductor"))
         monkeypatch.setattr(stage_module, "measure_stage", measure_stage)
         definition = {"stages": [{"number": 1, "dtype": "float16"}], "variant": {}}
         spec = {

@@ -6,7 +6,7 @@ import pytest
 
 from diffbench.commands import measure
 from diffbench.measurement import locking, setup_checks
-from diffbench.system import files
+from diffbench.system.files import put_together
 from diffbench.vocabulary.errors import SetupError
 from running import rows_of
 
@@ -113,15 +113,15 @@ def test_a_child_that_did_not_begin_leaves_no_row_and_the_output_folder_as_it_wa
 
 
 def test_what_cannot_be_put_into_the_output_folder_is_kept_elsewhere(run, tmp_path, monkeypatch):
-    put, folders = files.put_together, []
+    folders = []
 
     def put_elsewhere(folder, files, outputs):
         folders.append(folder)
         if folder == tmp_path / "1":
             raise SetupError(f"{folder}: cannot be written: No space left on device; make room")
-        put(folder, files, outputs)
+        put_together(folder, files, outputs)
 
-    monkeypatch.setattr(files, "put_together", put_elsewhere)
+    monkeypatch.setattr("diffbench.commands.measure.put_together", put_elsewhere)
     with pytest.raises(SetupError) as caught:
         run(1, events_of(0, 3))
     output, kept = folders
