@@ -138,10 +138,10 @@ def test_nothing_read_is_an_empty_table_with_its_columns():
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("gpu", "", "gpu: found '', expected a name; delete it and it is measured again"),
+        ("gpu", "", "gpu: found '', expected a name; delete it to measure it again"),
         ("gpu", "H200/..", "gpu: found 'H200/..', expected a name"),
         ("dtype", "-16", "dtype: found '-16', expected a name"),
-        ("matmul_tflops", -1.0, "matmul_tflops: found '-1', expected a number above 0, or none; delete it"),
+        ("matmul_tflops", -1.0, "matmul_tflops: found '-1', expected a number above 0, or nothing; delete it"),
         ("matmul_tflops", "1e400", "matmul_tflops: found '1e400', expected"),
     ],
 )

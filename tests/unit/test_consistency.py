@@ -43,7 +43,7 @@ def write(make_row, tmp_path):
             {"latency_s": "1.5", "images_per_second": ""},
             "iterations_per_second: found '20', but iterations is 50 and latency_s 1.5",
         ),
-        ({"latency_q1_s": "2.6"}, "latency_s: found '2.5', but latency_q1_s is 2.6, which cannot be more"),
+        ({"latency_q1_s": "2.6"}, "latency_s: found '2.5', but latency_q1_s is 2.6, which cannot be larger"),
         ({"denoiser_calls_per_second": "21"}, "denoiser_calls_per_second: found '21', but iterations_per_second is 20"),
         (
             {"peak_allocated_mib": 200, "peak_reserved_mib": 100},
@@ -57,7 +57,7 @@ def test_a_row_that_contradicts_itself_is_refused_with_its_place_and_both_values
     with pytest.raises(ReportError) as error:
         read_rows(write(**{**consistent, **keys}))
     assert f"a.csv:2: {message}" in str(error.value)
-    assert str(error.value).endswith("; have it sent again, or leave it out")
+    assert str(error.value).endswith("; get a new copy of it, or leave it out")
     assert "\n" not in str(error.value)
 
 

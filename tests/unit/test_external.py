@@ -101,9 +101,7 @@ def test_another_round_of_the_same_cell_is_joined(write):
 
 def test_a_run_that_this_config_has_too_is_refused(write):
     path = write("a.csv", gpu="CPU", torch="installed")
-    with pytest.raises(
-        DiffbenchError, match="is also a run of this config: one measurement from two sources; take CPU out"
-    ):
+    with pytest.raises(DiffbenchError, match="is also a run of this config, so it would have two sources; remove CPU"):
         plan(path)
     assert len(plan(path, exclude=[{"pipeline": "sd-txt2img", "batch_size": 4}]).external_cells) == 1
 
@@ -111,14 +109,12 @@ def test_a_run_that_this_config_has_too_is_refused(write):
 def test_another_definition_is_refused(write):
     with pytest.raises(DiffbenchError) as error:
         plan(write("a.csv", definition="0123456789ab"))
-    expected = (
-        "a.csv:2: is of another definition: `measurement`, `weights`, `scale`, `cache` or a catalogue was another; "
-    )
-    assert str(error.value).endswith(f"{expected}take those it came with, or leave it out")
+    expected = "a.csv:2: has another definition: `measurement`, `weights`, `scale`, `cache` or a catalogue differs; "
+    assert str(error.value).endswith(f"{expected}use those it came with, or leave it out")
     path = write("mine/measurements.csv")
     path.with_name("config.yaml").write_text("name: mine\n", encoding="utf-8")
     with pytest.raises(
-        DiffbenchError, match=f"was another; name its own config first: --configfile {path.parent}/config.yaml …"
+        DiffbenchError, match=f"differs; name its own config first: --configfile {path.parent}/config.yaml …"
     ):
         plan(path.parent, measurement={**CONFIG["measurement"], "max_calls": 31})
 
@@ -148,8 +144,8 @@ def test_what_names_no_measurement_is_told_with_its_place(write, tmp_path, make,
     [
         ("foreign.csv", "a,b\n1,2\n", "not a measurement CSV"),
         ("quotes.csv", '"abc"d,e\n', "quotes.csv:1: not valid CSV"),
-        ("cut.csv", "gpu,torch", "cut off in its last line; have it sent again, or leave it out"),
-        ("bundle.zip", "PK", "found an archive, expected its folder; unpack it and name that"),
+        ("cut.csv", "gpu,torch", "cut off in its last line; get a new copy of it, or leave it out"),
+        ("bundle.zip", "PK", "found an archive, expected a folder; unpack it and name its folder"),
     ],
 )
 def test_a_foreign_file_is_told(tmp_path, name, text, message):
@@ -184,7 +180,7 @@ def test_a_row_that_says_other_than_its_definition_is_refused(write, column, val
 
 def test_own_results_are_no_other_machine(write, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DiffbenchError, match="is of this config's own results; choose another `name`"):
+    with pytest.raises(DiffbenchError, match="belongs to this config's own results; choose another `name`"):
         plan(write("results/quickstart/measurements.csv"))
 
 
@@ -208,7 +204,7 @@ def test_a_row_that_contradicts_itself_is_refused_before_anything_is_measured(wr
         plan(write("a.csv", torch="2.1", torch_version="2.10.0+cu128"))
     assert "config: external: " in str(error.value)
     assert "a.csv:2: torch: found '2.1', but torch_version is '2.10.0+cu128'" in str(error.value)
-    assert str(error.value).endswith("; have it sent again, or leave it out")
+    assert str(error.value).endswith("; get a new copy of it, or leave it out")
 
 
 @pytest.mark.parametrize("value", ["nan", "1e999", "-1", "0x10", "fast", "inf"])
@@ -253,7 +249,7 @@ def test_a_pipe_below_a_folder_is_no_file_to_wait_for(write, tmp_path, name):
     os.mkfifo(pipe)
     write("sent/other/run.csv")
     assert [source.rows.name for source in plan(tmp_path / "sent").sources] == ["run.csv"]
-    with pytest.raises(DiffbenchError, match="found a pipe or device, expected a file; name a CSV of measurements"):
+    with pytest.raises(DiffbenchError, match="found a pipe or a device, expected a file; name a CSV of measurements"):
         plan(pipe)
 
 
@@ -289,7 +285,7 @@ COMPARED = {**dict.fromkeys(FIDELITY_COLUMNS, "1"), **CELL, "size": "native", "i
             FIDELITY_COLUMNS,
             [COMPARED],
             {"round": "2"},
-            "eager, stage 1, round 2 is not in measurements.csv; have",
+            "eager, stage 1, round 2 is not in measurements.csv; get",
         ),
     ],
 )
@@ -303,7 +299,7 @@ def test_what_is_said_of_cells_that_were_not_measured_is_refused(write, name, co
         plan(rows.parent)
     assert str(error.value).startswith(f"config: external: {rows.with_name(name)}:{len(right) + 2}: ")
     assert message in str(error.value)
-    assert str(error.value).endswith("is not in measurements.csv; have it sent again, or leave it out")
+    assert str(error.value).endswith("is not in measurements.csv; get a new copy of it, or leave it out")
 
 
 @pytest.mark.parametrize("count", [CALLS - 1, CALLS + 1])
@@ -314,7 +310,7 @@ def test_calls_beside_the_rows_are_as_many_as_the_rows_say(write, count):
         plan(rows.parent)
     assert str(error.value) == (
         f"config: external: {rows.with_name('calls.csv')}: found {count} calls of sd-txt2img, batch size 4, eager, stage 1, "
-        "round 1, expected 5 as in measurements.csv; have it sent again, or leave it out"
+        "round 1, expected 5 as in measurements.csv; get a new copy of it, or leave it out"
     )
 
 

@@ -185,8 +185,8 @@ def test_other_sizes_are_not_compared_and_say_so(runs):
     assert list(found.loc[["small", "mixed"], "fidelity"]) == ["", ""]
 
 
-OTHER = "other weights than the baseline: images are not compared"
-ONE_UNKNOWN = "weights digest known of one of the two only: images are not compared"
+OTHER = "weights differ from the baseline's: images are not compared"
+ONE_UNKNOWN = "weights digest known for only one of the two: images are not compared"
 ONE, TWO = "0123456789ab", "ba9876543210"
 
 
@@ -294,7 +294,7 @@ def test_identical_reads_as_spreadsheets_save_it(tmp_path, text, value):
     [
         (",inf,1,", ",-9,1,", "fidelity.csv:3: psnr_db: found '-9', expected a number of 0 or more, or inf; delete it"),
         (",inf,1,", ",inf,5,", "fidelity.csv:3: ssim: found '5', expected a number from -1 to 1; delete it"),
-        ("A", "A", "fidelity.csv:3: round: found '1', expected another round: this one is there twice; delete it"),
+        ("A", "A", "fidelity.csv:3: round: found '1', expected another round: this one appears twice; delete it"),
         ("True", "yes", "fidelity.csv:3: identical: found 'yes', expected True or False; delete it"),
         ("True", "", "fidelity.csv:3: identical: found '', expected True or False; delete it"),
         (
@@ -305,7 +305,7 @@ def test_identical_reads_as_spreadsheets_save_it(tmp_path, text, value):
         (
             ",inf,",
             ",12.5,",
-            "fidelity.csv:3: identical: found 'True', expected False, for psnr_db is finite; delete it",
+            "fidelity.csv:3: identical: found 'True', expected False, because psnr_db is finite; delete it",
         ),
         (",1,1,1,inf", ",1,1.5,1,inf", "fidelity.csv:3: round: found '1.5', expected an integer of 1 or more; delete"),
     ],
@@ -317,7 +317,7 @@ def test_a_value_that_no_comparison_has_is_refused(tmp_path, old, new, message):
 
 def test_a_comparison_that_is_cut_off_is_refused(tmp_path):
     with pytest.raises(
-        ReportError, match="fidelity.csv: empty or cut off in its last line; delete it and it is made again"
+        ReportError, match="fidelity.csv: empty or cut off in its last line; delete it to have it made again"
     ):
         read_text(tmp_path, COMPARED, end="")
     with pytest.raises(ReportError, match="fidelity.csv:3: found 11 fields, expected the 15 of the header; delete it"):

@@ -24,14 +24,14 @@ def flags_of(make_row):
 
 LIMITS = [  # kind, a row at its limit, a row just beyond it, the detail there
     ("warm-up", {"warmup_spread_percent": 2}, {"warmup_spread_percent": 2.01}, "last calls differ by 2%"),
-    ("warm-up", {"warmup_calls": 3}, {"warmup_calls": 2}, "too short to be seen to be steady: 2 call(s)"),
+    ("warm-up", {"warmup_calls": 3}, {"warmup_calls": 2}, "too short to show a steady state: 2 call(s)"),
     ("target", {"stopped_by": "target", "calls": 6}, {"stopped_by": "max-calls", "calls": 6}, "known at max-calls"),
     ("target", {"stopped_by": "max-seconds", "calls": 5}, {"stopped_by": "max-seconds", "calls": 6}, "at max-seconds"),
-    ("throttled", {"low_clock_percent": 5}, {"low_clock_percent": 5.01}, "under 75% of its largest in 5% of the"),
+    ("throttled", {"low_clock_percent": 5}, {"low_clock_percent": 5.01}, "under 75% of its maximum in 5% of the"),
     ("clock", {"clock_limits": "power cap"}, {"clock_limits": "a, power cap, b"}, "limited by a, b"),
     ("hot", {"temperature_c": 84.9}, {"temperature_c": 85}, "85 °C"),
     ("shared device", {"device_processes": 0}, {"device_processes": 1}, "1 other process(es) on it"),
-    ("shared CPU", {"other_cpu_percent": 10}, {"other_cpu_percent": 10.01}, "others took 10% of it"),
+    ("shared CPU", {"other_cpu_percent": 10}, {"other_cpu_percent": 10.01}, "other processes used 10% of it"),
     (
         "CPU clock",
         {"cpu_clock_mhz": 4000, "cpu_clock_lowest_mhz": 3000},
@@ -111,15 +111,15 @@ def test_three_calls_say_nothing_and_four_do():
 
 @pytest.mark.parametrize(("turned", "detail"), [(11, None), (10, "Spearman +0.75")])
 def test_a_drift_is_strong_and_not_only_significant(turned, detail):
-    """Of 20 calls that grow slower the first ones in turned order: with 11 of them the rank correlation is 0.67, p 0.01."""
+    """Of 20 calls that get slower the first ones in turned order: with 11 of them the rank correlation is 0.67, p 0.01."""
     order = np.concatenate([np.arange(turned)[::-1], np.arange(turned, 20)])
     assert stats.kendalltau(order, np.arange(20)).pvalue < 0.05
-    assert dict(flags_of_run(100 + order / 1e3)).get("drift") == (detail and f"calls grow slower, {detail}")
+    assert dict(flags_of_run(100 + order / 1e3)).get("drift") == (detail and f"calls get slower, {detail}")
 
 
 def test_five_calls_are_enough_for_a_drift_and_equal_ones_have_none():
-    assert flags_of_run([1.0, 1.001, 1.002, 1.003, 1.004]) == [("drift", "calls grow slower, Spearman +1.00")]
-    assert flags_of_run([1.004, 1.003, 1.002, 1.001, 1.0]) == [("drift", "calls grow faster, Spearman -1.00")]
+    assert flags_of_run([1.0, 1.001, 1.002, 1.003, 1.004]) == [("drift", "calls get slower, Spearman +1.00")]
+    assert flags_of_run([1.004, 1.003, 1.002, 1.001, 1.0]) == [("drift", "calls get faster, Spearman -1.00")]
 
 
 def calls_of(row, latencies_s, kind="call"):
@@ -157,7 +157,7 @@ def test_rounds_of_a_stage_on_two_devices_are_flagged(make_row):
     rows = [make_row(pipeline="if", stage=stage, round=n, device_id=str(n)) for stage in (1, 2) for n in (1, 2)]
     rows[3]["device_id"] = "1"
     (text,) = flag_cells(to_frame(rows), None)
-    assert text == f"devices (round 1, 2): measured on 2 different ones. {REMEDIES['devices']}"
+    assert text == f"devices (round 1, 2): measured on 2 different devices. {REMEDIES['devices']}"
 
 
 def test_rounds_of_another_cell_on_another_device_are_no_flag(make_row):

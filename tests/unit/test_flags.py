@@ -25,8 +25,8 @@ def test_quiet_calls_have_no_flag():
 def test_spread_drift_and_outliers_are_flagged():
     (spread,) = flags_of_run([1.0, 1.3, 0.9, 1.25, 0.95, 1.2])
     assert spread[0] == "spread"
-    assert ("drift", "calls grow slower, Spearman +1.00") in flags_of_run(list(np.linspace(1, 1.03, 8)))
-    assert ("drift", "calls grow faster, Spearman -1.00") in flags_of_run(list(np.linspace(1.03, 1, 8)))
+    assert ("drift", "calls get slower, Spearman +1.00") in flags_of_run(list(np.linspace(1, 1.03, 8)))
+    assert ("drift", "calls get faster, Spearman -1.00") in flags_of_run(list(np.linspace(1.03, 1, 8)))
     assert flags_of_run([*QUIET, 2.0]) == [("outliers", "0 mild and 1 severe of 9 calls")]
     assert flags_of_run([*QUIET, 1.0105]) == [("outliers", "1 mild and 0 severe of 9 calls")]
 
@@ -50,12 +50,12 @@ def test_a_trend_of_four_calls_is_not_enough():
     ("columns", "flag"),
     [
         ({"warmup_spread_percent": 2.5}, "warm-up (round 1): ended unsteady"),
-        ({"warmup_calls": 2}, "warm-up (round 1): too short to be seen to be steady: 2 call(s)"),
+        ({"warmup_calls": 2}, "warm-up (round 1): too short to show a steady state: 2 call(s)"),
         (
             {"stopped_by": "max-calls", "half_width_percent": 7.25, "calls": 6},
             "target (round 1): median known to ±7.25% at max-calls",
         ),
-        ({"low_clock_percent": 30}, "throttled (round 1): SM clock under 75% of its largest in 30% of the samples"),
+        ({"low_clock_percent": 30}, "throttled (round 1): SM clock under 75% of its maximum in 30% of the samples"),
         ({"clock_limits": "hardware slowdown"}, "clock (round 1): limited by hardware slowdown"),
         (
             {"clock_limits": "power cap, software thermal slowdown"},
@@ -63,7 +63,7 @@ def test_a_trend_of_four_calls_is_not_enough():
         ),
         ({"temperature_c": 88}, "hot (round 1): 88 °C"),
         ({"device_processes": 2}, "shared device (round 1): 2 other process(es) on it"),
-        ({"other_cpu_percent": 50}, "shared CPU (round 1): others took 50% of it"),
+        ({"other_cpu_percent": 50}, "shared CPU (round 1): other processes used 50% of it"),
         ({"cpu_clock_mhz": 3000, "cpu_clock_lowest_mhz": 1500}, "CPU clock (round 1): fell to 50% of its median"),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_remedy_stands_once_for_each_kind_and_breaks_no_kind(make_row):
 def test_flags_name_their_rounds_and_drop_nothing(make_row):
     rows = [make_row(round=number, other_cpu_percent=50 if number > 1 else 0) for number in (1, 2, 3)]
     row = summary_of(rows).iloc[0]
-    assert row["flags"] == f"shared CPU (round 2, 3): others took 50% of it. {REMEDIES['shared CPU']}"
+    assert row["flags"] == f"shared CPU (round 2, 3): other processes used 50% of it. {REMEDIES['shared CPU']}"
     assert row["rounds"] == 3
 
 
@@ -154,7 +154,7 @@ def test_rounds_on_different_devices_are_flagged(make_row):
     ids = ("00000000", "11111111", "00000000")
     rows = [make_row(round=number, device_id=id) for number, id in enumerate(ids, start=1)]
     assert summary_of(rows)["flags"].tolist() == [
-        f"devices (round 1, 2, 3): measured on 2 different ones. {REMEDIES['devices']}"
+        f"devices (round 1, 2, 3): measured on 2 different devices. {REMEDIES['devices']}"
     ]
     assert summary_of(rows[::2])["flags"].tolist() == [""]
     assert summary_of([rows[0], make_row(round=2)])["flags"].tolist() == [""], "an older row has no device_id"
@@ -165,7 +165,7 @@ def test_a_baseline_on_another_device_is_flagged(make_row):
     other = make_row(variant="compile", device_id="11111111")
     assert summary_of([base, other])["flags"].tolist() == [
         "",
-        f"devices (baseline): measured on another one. {REMEDIES['devices']}",
+        f"devices (baseline): measured on another device. {REMEDIES['devices']}",
     ]
     assert summary_of([base, make_row(variant="compile", device_id="00000000")])["flags"].tolist() == ["", ""]
     assert summary_of([make_row(), other])["flags"].tolist() == ["", ""], "an older baseline has no device_id"

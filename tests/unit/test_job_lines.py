@@ -127,7 +127,10 @@ def test_the_last_line_is_the_error_of_a_job_that_failed(start, filling, tmp_pat
     workflow.logger.error("WorkflowError:\nAt least one job did not complete successfully.")
     workflow.close()
     lines = workflow.stream.getvalue().splitlines()
-    assert lines[-2:] == ["0 of 1 runs are measured; start again to go on", f"error: no room; make some (log: {log})"]
+    assert lines[-2:] == [
+        "0 of 1 runs are measured; start again to continue",
+        f"error: no room; make some (log: {log})",
+    ]
     assert "the whole command" not in workflow.stream.getvalue()
 
 
@@ -140,7 +143,7 @@ def test_a_job_that_failed_without_a_reason_has_the_end_of_its_log(start, fillin
     workflow.logger.error(text, extra={"event": LogEvent.ERROR, "exception": "RuleException"})
     workflow.fail(1, log)
     workflow.close()
-    reason = f"error: rule measure: its program was ended by SIGSEGV; Segmentation fault (log: {log})"
+    reason = f"error: rule measure: its program was killed by SIGSEGV; Segmentation fault (log: {log})"
     assert workflow.stream.getvalue().splitlines()[-1] == reason
     assert "the whole command" not in workflow.stream.getvalue()
 
@@ -178,7 +181,7 @@ def test_an_interrupted_job_has_no_block(start, filling, tmp_path):
     workflow.logger.info("Terminating processes on user request, this might take some time.")
     workflow.fail(1, tmp_path / "none.log")
     workflow.close()
-    last = "interrupted: 0 of 1 runs are measured; start again to go on"
+    last = "interrupted: 0 of 1 runs are measured; start again to continue"
     assert workflow.stream.getvalue().splitlines()[-1] == last and "error" not in workflow.stream.getvalue()
 
 

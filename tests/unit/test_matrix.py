@@ -178,7 +178,7 @@ def test_exclude_takes_lists_of_values():
         ({"exclude": [{"pipeline": "sdxl"}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
         ({"exclude": [{"pipeline": ["if", "sdxl"]}]}, "exclude[0].pipeline: 'sdxl' is outside the matrix"),
         ({"exclude": [{"variant": []}]}, "exclude[0].variant: found [], expected a name, or a list of names"),
-        ({"exclude": [{"variant": "eager"}, {"variant": "compile"}]}, "exclude leaves no cell"),
+        ({"exclude": [{"variant": "eager"}, {"variant": "compile"}]}, "exclude: leaves no cell"),
         ({"measurement": {"calls": 5, "warmup_calls": 3}}, "measurement: missing key max_warmup_calls"),
         (
             {"measurement": {**CONFIG["measurement"], "calls": 99}},

@@ -43,9 +43,9 @@ def test_a_start_up_may_be_negative_and_nothing_else(make_row, tmp_path):
         (lambda text: text.replace(",ok,", ",fine,"), "status: found 'fine', expected one of"),
         (lambda text: text.replace(",20,", ",fast,"), "iterations_per_second: found 'fast'"),
         (lambda text: text.replace("sd-txt2img", "../x"), "pipeline: found '../x'"),
-        (lambda text: text.replace(",ok,", ",oom,"), "a measurement that failed has no number"),
+        (lambda text: text.replace(",ok,", ",oom,"), "a failed measurement has no number"),
         (lambda text: text.replace(",20,", ",,"), "iterations_per_second: found ''"),
-        (lambda text: text[:-1] + ",more\n", "expected a whole row"),
+        (lambda text: text[:-1] + ",more\n", "expected a complete row"),
     ],
 )
 def test_damage_is_named(make_row, tmp_path, damage, message):
@@ -100,12 +100,12 @@ def test_a_column_takes_what_a_whole_row_of_the_schema_takes(make_row, column):
 @pytest.mark.parametrize(
     ("beside", "name", "remedy"),
     [
-        ("run.csv", "run.csv", "delete it and its run is measured again"),
-        ("run.csv", "calls.csv", "delete the run.csv beside it and its run is measured again"),
-        ("runs/one", "measurements.csv", "delete it and it is made again"),
-        ("runs/one", "calls.csv", "delete it and it is made again"),
-        ("about.yaml", "measurements.csv", "have it sent again, or leave it out"),
-        ("about.yaml", "calls.csv", "have it sent again, or leave it out"),
+        ("run.csv", "run.csv", "delete it to measure its run again"),
+        ("run.csv", "calls.csv", "delete the run.csv next to it to measure its run again"),
+        ("runs/one", "measurements.csv", "delete it to have it made again"),
+        ("runs/one", "calls.csv", "delete it to have it made again"),
+        ("about.yaml", "measurements.csv", "get a new copy of it, or leave it out"),
+        ("about.yaml", "calls.csv", "get a new copy of it, or leave it out"),
     ],
 )
 def test_what_to_do_about_a_damaged_file_depends_on_what_makes_it(tmp_path, beside, name, remedy):
@@ -172,5 +172,5 @@ def test_every_status_is_read_and_has_a_reason_and_no_rate(write, status):
     with pytest.raises(ReportError, match="detail"):
         read_measurements([path])
     path.write_text(text.replace(",50,51,,", ",50,51,20,"), encoding="utf-8")
-    with pytest.raises(ReportError, match="a measurement that failed has no number"):
+    with pytest.raises(ReportError, match="a failed measurement has no number"):
         read_measurements([path])

@@ -61,7 +61,7 @@ def test_another_machine_may_have_measured_a_size_before_there_were_any(make_row
     found = Plan(changed(external=[str(path)])).external_cells
     assert found[["pipeline", "size"]].values.tolist() == [["sd-txt2img", "native"]]
     path.write_text(to_csv([{**row, "size": "64x64"}], COLUMNS), encoding="utf-8")
-    with pytest.raises(DiffbenchError, match="old.csv:2: is of another definition"):
+    with pytest.raises(DiffbenchError, match="old.csv:2: has another definition"):
         Plan(changed(external=[str(path)]))
 
 
@@ -116,7 +116,7 @@ def test_a_summary_is_written_with_names_and_sizes_and_read_back(make_row, tmp_p
 
 def test_rows_of_two_sizes_are_not_one_cell(make_row):
     with pytest.raises(
-        ReportError, match="cell A100, 2.0, sd-txt2img@64x64, batch size 1, eager: round 1 is there twice"
+        ReportError, match="cell A100, 2.0, sd-txt2img@64x64, batch size 1, eager: round 1 appears twice"
     ):
         summary_of([make_row(), make_row(size="64x64"), make_row(size="64x64")])
 

@@ -112,8 +112,8 @@ def test_every_number_of_the_page_is_there():
         (",21.66,21.66,", ",fast,fast,", "found 'fast', expected a number"),
         ("stage,", "step,", "expected the columns gpu, torch"),
         (",21.66,21.66,\n", ",21.66,21.66,x\n", "mark 'x' is not explained"),
-        (",oom,call-1,,,", ",oom,call-1,3.5,3.5,", "expected a number where ok"),
-        (",ok,,21.66,21.66,", ",ok,,,,", "expected a number where ok"),
+        (",oom,call-1,,,", ",oom,call-1,3.5,3.5,", "expected a number if the status is ok"),
+        (",ok,,21.66,21.66,", ",ok,,,,", "expected a number if the status is ok"),
     ],
 )
 def test_a_damaged_dataset_is_refused(tmp_path, old, new, message):
@@ -162,7 +162,7 @@ def test_every_file_names_the_source(tmp_path):
             ",21.66,99.99,",
             ":2: text: found '99.99', expected the number of iterations_per_second; copy",
         ),
-        ("A100,nightly,", "A100,2.0,", ":3: the same cell is there twice; copy the page's facts again"),
+        ("A100,nightly,", "A100,2.0,", ":3: the same cell appears twice; copy the page's facts again"),
     ],
 )
 def test_a_fact_that_cannot_be_is_told_with_its_line(tmp_path, old, new, message):

@@ -24,10 +24,10 @@ def described(error, linemaps=None):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (LockException(), "another snakemake works here: "),
+        (LockException(), "another snakemake runs in this folder: "),
         (
             MissingRuleException("figurs"),
-            "figurs: no rule and no file that a rule makes has this name; did you mean figures? ",
+            "figurs: no rule has this name or makes this file; did you mean figures? ",
         ),
         (WorkflowError("Cannot do\nthat."), "Cannot do that."),
         (PermissionError(13, "Permission denied", "results"), "results: cannot be read or written: Permission denied"),
@@ -58,7 +58,7 @@ def test_an_exception_that_nobody_raises_on_purpose_is_a_fault_with_its_place():
     except KeyError as error:
         text = described(error)
     assert text.startswith("test_reasons.py, line ")
-    assert text.endswith("KeyError: 'gpu'; this is a fault of diffbench: report it with the log")
+    assert text.endswith("KeyError: 'gpu'; this is a bug in diffbench: report it with the log")
 
 
 @pytest.mark.parametrize("file", ["{stdlib}/getpass.py", "/b/site-packages/snakemake/cli.py", "<frozen runpy>"])
@@ -69,9 +69,7 @@ def test_an_exception_without_a_place_that_is_ours_is_no_fault_of_diffbench(file
     cause = f"{place}: KeyError: 3; diffbench's own code did not raise it: look for the cause in the log"
     assert describe_exception("KeyError", trace) == cause
     ours = trace.replace("KeyError", '  File "/a/matrix.py", line 8, in g\n    y\n\nKeyError')
-    assert describe_exception("KeyError", ours).startswith(
-        "matrix.py, line 8: KeyError: 3; this is a fault of diffbench"
-    )
+    assert describe_exception("KeyError", ours).startswith("matrix.py, line 8: KeyError: 3; this is a bug in diffbench")
 
 
 def test_a_user_without_a_name_is_told_to_set_one(monkeypatch):
@@ -101,7 +99,7 @@ def test_a_file_of_the_future_is_named_with_a_remedy(path, folder):
         "(2026-11-28 01:10:00). This could indicate a clock skew problem in your network and would trigger a rerun of this "
         "job in the next execution and should therefore be fixed on system level. System time: 2026-11-28 00:10:01"
     )
-    remedy = f"set the clock right, or run `find {folder} -newermt now -exec touch {{}} +`"
+    remedy = f"correct the clock, or run `find {folder} -newermt now -exec touch {{}} +`"
     assert describe_exception("WorkflowError", text) == f"{path}: its time is in the future; {remedy}"
 
 
@@ -116,7 +114,7 @@ def test_a_file_of_the_future_is_named_with_a_remedy(path, folder):
         (
             "KeyError",
             "'gpu'",
-            "measure.smk, line 97: KeyError: 'gpu'; this is a fault of diffbench: report it with the log",
+            "measure.smk, line 97: KeyError: 'gpu'; this is a bug in diffbench: report it with the log",
         ),
     ],
 )

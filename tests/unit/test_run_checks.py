@@ -17,7 +17,7 @@ from diffbench.vocabulary.columns import CALL_COLUMNS, COLUMNS
 PLACE = "runs/gpu~T4/torch~2.1/pipeline~sd-txt2img{size}/batch_size~4/variant~{variant}/round~{round}/run.csv"
 ROW = {"gpu": "T4", "torch": "2.1", "batch_size": 4, "definition": "0123456789ab"}
 CELL = ["T4", "2.1", "sd-txt2img", 4, "native", "eager"]
-AGAIN = "; delete it and its run is measured again"
+AGAIN = "; delete it to measure its run again"
 
 
 @pytest.fixture
@@ -50,22 +50,22 @@ def test_rows_of_another_definition_are_not_collected(write, tmp_path):
     paths = [write({}), write({"round": 2, "definition": "0123456789ac"}, round_number=2)]
     with pytest.raises(ReportError) as error:
         start(tmp_path, paths, ROW["definition"])
-    assert str(error.value) == f"{paths[1]}: is of another definition{AGAIN}"
+    assert str(error.value) == f"{paths[1]}: has another definition{AGAIN}"
     assert start(tmp_path, paths[:1], ROW["definition"]).rows.is_file()
     with pytest.raises(ReportError) as error:
         start(tmp_path, paths, "0123456789ad")
-    assert str(error.value) == f"{paths[0]}: is of another definition, as are 1 more{AGAIN}"
+    assert str(error.value) == f"{paths[0]}: has another definition, and 1 more file(s) too{AGAIN}"
 
 
 @pytest.mark.parametrize(
     ("place", "keys", "message"),
     [
-        ({"variant": "contiguous"}, {}, "is of variant 'eager', unlike its folder"),
-        ({"round_number": 2}, {}, "is of round '1', unlike its folder"),
-        ({"size": "@512x512"}, {}, "is of pipeline 'sd-txt2img', unlike its folder"),
-        ({}, {"batch_size": 1}, "is of batch_size '1', unlike its folder"),
-        ({}, {"gpu": "A100"}, "is of gpu 'A100', unlike its folder"),
-        ({}, {"torch": "2.2"}, "is of torch '2.2', unlike its folder"),
+        ({"variant": "contiguous"}, {}, "has variant 'eager', unlike its folder"),
+        ({"round_number": 2}, {}, "has round '1', unlike its folder"),
+        ({"size": "@512x512"}, {}, "has pipeline 'sd-txt2img', unlike its folder"),
+        ({}, {"batch_size": 1}, "has batch_size '1', unlike its folder"),
+        ({}, {"gpu": "A100"}, "has gpu 'A100', unlike its folder"),
+        ({}, {"torch": "2.2"}, "has torch '2.2', unlike its folder"),
     ],
 )
 @pytest.mark.parametrize("read", [read_files, read_runs])
@@ -83,7 +83,7 @@ def test_a_run_at_another_size_is_in_the_folder_of_that_size(write):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: text[:-1], "calls.csv: empty or cut off in its last line; delete the run.csv beside it"),
+        (lambda text: text[:-1], "calls.csv: empty or cut off in its last line; delete the run.csv next to it"),
         (
             lambda text: text[: text.rindex(",")] + "\n",
             "calls.csv:7: found 14 fields, expected the 15 of the header; delete",
@@ -131,7 +131,7 @@ def test_calls_of_another_run_are_not_collected(write, tmp_path, column, value, 
     with pytest.raises(ReportError) as error:
         start(tmp_path, [path], ROW["definition"])
     said = message.format(cell="sd-txt2img, batch size 4, eager, stage 1, round 1")
-    assert str(error.value) == f"{calls}: {said}; delete the run.csv beside it and its run is measured again"
+    assert str(error.value) == f"{calls}: {said}; delete the run.csv next to it to measure its run again"
 
 
 def test_calls_without_a_row_are_told(write, tmp_path):
@@ -146,7 +146,7 @@ def test_calls_without_a_row_are_told(write, tmp_path):
         start(tmp_path, [path], ROW["definition"])
     assert str(error.value) == (
         f"{calls}: calls of sd-txt2img, batch size 4, eager, stage 2, round 1, which has no row in run.csv; "
-        "delete the run.csv beside it and its run is measured again"
+        "delete the run.csv next to it to measure its run again"
     )
 
 

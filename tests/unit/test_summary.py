@@ -66,13 +66,14 @@ def test_a_failed_round_beside_a_good_one_is_told(make_row):
 def test_rows_of_different_definitions_or_releases_are_not_pooled(make_row, column):
     other = {"definition": "ba9876543210"}.get(column, "9.9")
     with pytest.raises(
-        ReportError, match=f"A100, 2.0, sd-txt2img, batch size 1, eager: round 1 has {column} .*, round 2 {other}; such"
+        ReportError,
+        match=f"A100, 2.0, sd-txt2img, batch size 1, eager: round 1 has {column} .*, round 2 {other}; these",
     ):
         summary_of([make_row(), make_row(round=2, **{column: other})])
 
 
 def test_the_same_round_twice_is_refused(make_row):
-    with pytest.raises(ReportError, match="round 1 is there twice"):
+    with pytest.raises(ReportError, match="round 1 appears twice"):
         summary_of([make_row(), make_row()])
 
 

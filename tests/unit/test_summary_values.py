@@ -146,7 +146,7 @@ def test_rounds_that_differ_in_a_release_are_refused_and_an_unknown_one_differs_
 def test_the_cell_that_is_refused_is_named_with_its_size(make_row):
     rows = [make_row(size="512x768", batch_size=4, round=1) for _ in range(2)]
     with pytest.raises(
-        ReportError, match="cell A100, 2.0, sd-txt2img@512x768, batch size 4, eager: round 1 is there twice"
+        ReportError, match="cell A100, 2.0, sd-txt2img@512x768, batch size 4, eager: round 1 appears twice"
     ):
         summary_of(rows)
 
@@ -214,4 +214,4 @@ def test_a_damaged_summary_is_told_in_one_line(tmp_path, make_row, damage, messa
     with pytest.raises(ReportError) as error:
         read_summary(path)
     assert str(error.value).startswith(f"{path}:") and message in str(error.value)
-    assert str(error.value).endswith("; delete it and it is made again") and "\n" not in str(error.value)
+    assert str(error.value).endswith("; delete it to have it made again") and "\n" not in str(error.value)

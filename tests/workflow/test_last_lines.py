@@ -423,7 +423,7 @@ PROVOKE = {
     "unknown rule or file": unknown_rule,
     "no --cores": no_cores,
     "input missing": no_input,
-    "another Snakemake works here": locked,
+    "another Snakemake runs here": locked,
     "Ctrl-C": interrupt,
     "measuring process killed": killed,
     "run.csv cut off": run_file("gpu,torch,pipe"),
@@ -488,7 +488,7 @@ def test_a_signal_ends_all_in_one_line_and_leaves_no_lock(signals, planned, tmp_
     case = Case(planned.copy(tmp_path / "project").folder)
     interrupt(case, *(signal.Signals[f"SIG{name}"] for name in signals.split()))
     said = [line for line in case.output.splitlines() if re.search("interrupted|Traceback|rror|exit", line)]
-    assert said == case.output.splitlines()[-1:] == ["interrupted: 0 of 1 runs are measured; start again to go on"]
+    assert said == case.output.splitlines()[-1:] == ["interrupted: 0 of 1 runs are measured; start again to continue"]
     assert not list(case.folder.glob(".snakemake/locks/*"))
 
 

@@ -210,7 +210,7 @@ def test_a_damaged_csv_among_the_results_is_named(copy):
     (copy.folder / path).write_text((copy.folder / path).read_text()[:-40])
     result = copy.snakemake(check=False)
     assert result.returncode != 0
-    assert f"error: {path}: empty or cut off in its last line; delete it and its run is measured again" in result.output
+    assert f"error: {path}: empty or cut off in its last line; delete it to measure its run again" in result.output
     assert "Traceback" not in result.output
 
 
@@ -236,7 +236,7 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
     assert 1 <= finished < 8
     assert project.planned() == 8 - finished
     printed = (project.folder / "printed").read_text()
-    assert printed.endswith(f"\ninterrupted: {finished} of 8 runs are measured; start again to go on\n")
+    assert printed.endswith(f"\ninterrupted: {finished} of 8 runs are measured; start again to continue\n")
     assert "Error in rule" not in printed
 
 
@@ -251,7 +251,7 @@ def test_interrupting_keeps_the_finished_runs(tmp_path):
             "bad.yaml:1: torch[0]: found 2.10, which YAML reads as a number: put what you wrote in quotes",
         ),
         ("rounds: 1\nturbo: yes\n", "error: bad.yaml:2: unknown key turbo"),
-        ("batch_sizes: [1]\nrounds: 1\nbatch_sizes: [4]\n", "error: bad.yaml:3: key 'batch_sizes' is there twice"),
+        ("batch_sizes: [1]\nrounds: 1\nbatch_sizes: [4]\n", "error: bad.yaml:3: key 'batch_sizes' appears twice"),
         (
             "measurement:\n  calls: 6\n  max_calls: 1.0\n",
             "bad.yaml:3: measurement.max_calls: found 1.0, expected an integer",
@@ -279,7 +279,7 @@ def test_a_syntax_error_in_the_config_is_told_with_its_line(project):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rounds: 1\nname: a\nrounds: 2\n", "error: config/config.yaml:3: key 'rounds' is there twice; keep one"),
+        ("rounds: 1\nname: a\nrounds: 2\n", "error: config/config.yaml:3: key 'rounds' appears twice; keep one"),
         (
             "name: 2026-13-45\n",
             "error: config/config.yaml:1: found 2026-13-45, which YAML reads as a date: put it in quotes",

@@ -144,7 +144,7 @@ def check_keys(node: yaml.MappingNode, path: str) -> None:
         if kind != KINDS["str"] and key.tag != MERGE:
             raise DiffbenchError(f"{where}: key {shorten(key)} is {kind} in YAML: put it in quotes")
         if key.value in seen:
-            raise DiffbenchError(f"{where}: key {shorten(key)!r} is there twice; keep one")
+            raise DiffbenchError(f"{where}: key {shorten(key)!r} appears twice; keep one")
         seen.add(key.value)
 
 

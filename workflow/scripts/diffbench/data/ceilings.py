@@ -1,4 +1,4 @@
-"""What devices were measured to do at most: the files of ceilings, read and checked."""
+"""Reading and checking the files of ceilings, the highest rates measured on devices."""
 
 from collections.abc import Iterable
 
@@ -16,11 +16,11 @@ from .types import AnyPath
 DEVICE = ["gpu", "torch", "dtype", "device_name"]
 
 
-def read_ceilings(paths: Iterable[AnyPath], remedy: str = "delete it and it is measured again") -> pd.DataFrame:
+def read_ceilings(paths: Iterable[AnyPath], remedy: str = "delete it to measure it again") -> pd.DataFrame:
     """The ceilings of several CSVs (see ceiling.py) as one DataFrame, LIMITS as float, the rest as text.
 
-    Of devices of one name, measured with one torch build, the larger of each ceiling stands: both could do it. Raises
-    ReportError in one line that names the file where it is damaged or foreign.
+    If devices of one name were measured with one torch build, the larger value of each ceiling counts, because both can reach
+    it. Raises ReportError, which names the file, if one is damaged or is not a file of ceilings.
     """
     frames = [
         pd.DataFrame(columns=CEILING_COLUMNS).astype(dict.fromkeys(LIMITS, float)),

@@ -1,7 +1,7 @@
-"""Measurement rows held against themselves: what a row says in two places must agree.
+"""Checks that a measurement row does not contradict itself.
 
-A row that was measured agrees. One that a spreadsheet has saved, that was edited, or that was measured with another catalogue may
-not, and would be printed under a name that is not its own.
+A row as it was measured passes. A row that a spreadsheet has saved, that was edited, or that was measured with another catalogue
+may fail; it would be printed under the wrong name.
 """
 
 import datetime
@@ -43,12 +43,12 @@ RULES = [  # (column, which rows are wrong, what contradicts it)
     (
         "images_per_second",
         lambda n: differ(n["images_per_second"] * n["latency_s"], n["batch_size"]),
-        "batch_size is {batch_size} and latency_s {latency_s}: images per second are the one over the other",
+        "batch_size is {batch_size} and latency_s {latency_s}: it must be batch_size / latency_s",
     ),
     (
         "iterations_per_second",
         lambda n: n["iterations_per_second"] * n["latency_s"] < n["iterations"] * (1 - TOLERANCE),
-        "iterations is {iterations} and latency_s {latency_s}: they take no longer than the call",
+        "iterations is {iterations} and latency_s {latency_s}: the iterations cannot take longer than the call",
     ),
     (
         "denoiser_calls_per_second",
@@ -63,10 +63,10 @@ RULES = [  # (column, which rows are wrong, what contradicts it)
             np.abs(n["first_call_s"] - n["latency_s"] - n["compile_s"])
             > TOLERANCE * (n["first_call_s"] + n["latency_s"])
         ),
-        "first_call_s is {first_call_s} and latency_s {latency_s}: it is the one less the other",
+        "first_call_s is {first_call_s} and latency_s {latency_s}: it must be first_call_s - latency_s",
     ),
     *(
-        (most, lambda n, least=least, most=most: n[least] > n[most], f"{least} is {{{least}}}, which cannot be more")
+        (most, lambda n, least=least, most=most: n[least] > n[most], f"{least} is {{{least}}}, which cannot be larger")
         for least, most in IN_ORDER
     ),
 ]
@@ -84,13 +84,13 @@ NUMBERS = [
 
 
 def differ(values: ArrayLike, others: ArrayLike) -> np.ndarray:
-    """Which values are not the others, apart from the rounding of a row's numbers."""
+    """Which values differ from the others by more than the rounding of a row's numbers."""
     values, others = np.asarray(values), np.asarray(others)
     return np.asarray(np.abs(values - others) > TOLERANCE * np.abs(others))
 
 
 class Conflict(NamedTuple):
-    """A row, by its number from 0, with a value that another of its values contradicts, and why: both are named."""
+    """A row (counted from 0) with a value that another of its values contradicts; `reason` names the other value."""
 
     row: int
     column: str
@@ -102,13 +102,13 @@ class Conflict(NamedTuple):
 
 
 def find_conflict(columns: Texts) -> Conflict | None:
-    """The first Conflict of rows, given as {column: texts} that the schema accepts; None where all of them agree."""
+    """The first Conflict of rows, given as {column: texts} that the schema accepts; None if there is none."""
     conflicts = [*check_texts(columns), *check_numbers(columns)]
     return min(conflicts, key=lambda conflict: conflict.row, default=None)
 
 
 def check_texts(columns: Texts) -> Iterator[Conflict]:
-    """Yields a Conflict for each rule of names and their provenance that a row breaks. Different values are checked once."""
+    """Yields a Conflict for each rule about names and provenance that a row breaks. Each distinct value is checked once."""
     rules: list[tuple[Callable[..., str | None], list[str]]] = [
         (check_torch, ["torch", "torch_version"]),
         (check_cuda, ["cuda_version", "torch_version"]),
@@ -125,8 +125,8 @@ def check_texts(columns: Texts) -> Iterator[Conflict]:
 
 
 def check_torch(name: str, version: str) -> str | None:
-    """Why a torch build of this name is not this release; None where it may be."""
-    if name == INSTALLED or not version:  # the one name that says nothing of its release
+    """Why a torch build of this name cannot be this release; None if it can."""
+    if name == INSTALLED or not version:  # the only name that does not imply a release
         return None
     reason = release_conflict(name, version)
     is_cut = reason and release_conflict(f"{name}0", version) is None
@@ -134,15 +134,15 @@ def check_torch(name: str, version: str) -> str | None:
 
 
 def check_cuda(cuda: str, version: str) -> str | None:
-    """Why a build of torch of this version has not this CUDA release; None where it may have."""
+    """Why a torch build of this version cannot have this CUDA release; None if it can."""
     build = CUDA_BUILD.search(version)
     is_other = build and cuda != ".".join(build.groups())
     return f"torch_version is {version!r}" if cuda and (is_other or version.endswith("+cpu")) else None
 
 
 class GpuCheck:
-    """Holds a row's `gpu` against its device by the catalogue's `gpus`. A name that they lack is not checked: the machine that
-    measured may have had others."""
+    """Compares a row's `gpu` with its device, by the catalogue's `gpus`. A name that they lack is not checked: the machine that
+    measured it may have had others."""
 
     def __init__(self, gpus: Mapping[str, Any]) -> None:
         self.gpus = gpus
@@ -154,7 +154,7 @@ class GpuCheck:
         if entry.get("device") == "cpu" and (memory_mib or host_cpu not in ("", device_name)):
             return f"device_name is {device_name!r}, which is not the processor"
         if not re.search(entry.get("pattern", ""), device_name):
-            return f"device_name is {device_name!r}; its pattern in config/gpus.yaml does not match (if it should, correct it)"
+            return f"device_name is {device_name!r}; its pattern in config/gpus.yaml does not match (correct it if it should)"
         if not has_memory(entry, float(memory_mib) if memory_mib else None):
             said = f"config/gpus.yaml says {entry['memory_gib']:g} GB (if that is wrong, correct it)"
             return f"device_memory_mib is {memory_mib}; {said}"
@@ -162,11 +162,11 @@ class GpuCheck:
 
 
 def check_date(text: str) -> str | None:
-    """Why a time is none; None for a real one. Its form is the schema's."""
+    """Why a time does not exist; None if it does. The schema checks its form."""
     try:
         datetime.datetime.fromisoformat(text or "2026-01-01")
     except ValueError:
-        return "there is no such time"
+        return "this time does not exist"
     return None
 
 
@@ -176,7 +176,7 @@ def to_numbers(texts: Sequence[str]) -> np.ndarray:
 
 
 def check_numbers(columns: Texts) -> Iterator[Conflict]:
-    """Yields a Conflict for each rule of numbers that a row breaks; a row that lacks one of them breaks none."""
+    """Yields a Conflict for each rule about numbers that a row breaks; a rule does not apply if one of its numbers is missing."""
     numbers = {name: to_numbers(columns[name]) for name in NUMBERS}
     for column, find_wrong, reason in RULES:
         wrong = find_wrong(numbers)

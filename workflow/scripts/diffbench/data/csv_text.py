@@ -1,5 +1,5 @@
-"""CSV files as spreadsheets and other machines leave them: text in UTF-8, with or without a byte-order mark, separated by
-commas."""
+"""Reading CSV files, which spreadsheets and other machines may have saved: text in UTF-8, with or without a byte-order mark,
+separated by commas."""
 
 import codecs
 import csv
@@ -19,14 +19,14 @@ BOUNDS = {
     "not negative or inf": ("a number of 0 or more, or inf", lambda numbers: numbers >= 0),
     "-1 to 1": ("a number from -1 to 1", lambda numbers: np.abs(numbers) <= 1),
     "not negative": ("a number of 0 or more", lambda numbers: np.isfinite(numbers) & (numbers >= 0)),
-    "positive": ("a number above 0, or none", lambda numbers: np.isfinite(numbers) & (numbers > 0)),
+    "positive": ("a number above 0, or nothing", lambda numbers: np.isfinite(numbers) & (numbers > 0)),
 }
 POSITIVE_INTEGER = "[1-9][0-9]{0,8}"  # a pattern
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def decode(content: bytes, name: AnyPath, remedy: str) -> str:
-    """The text of a file's bytes, without a byte-order mark. Raises ReportError where it is no UTF-8."""
+    """The text of a file's bytes, without a byte-order mark. Raises ReportError if it is not UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -36,7 +36,7 @@ def decode(content: bytes, name: AnyPath, remedy: str) -> str:
 
 
 def lines_of(path: AnyPath, remedy: str) -> list[str]:
-    """The lines of a CSV with their ends. Raises ReportError where it is no text, empty or cut off."""
+    """The lines of a CSV with their line endings. Raises ReportError if it is not text, is empty or is cut off."""
     with open(path, "rb") as file:
         text = decode(file.read(), path, remedy)
     if not text.endswith(("\n", "\r")):
@@ -45,14 +45,14 @@ def lines_of(path: AnyPath, remedy: str) -> list[str]:
 
 
 def check_separator(path: AnyPath, header: Sequence[str]) -> None:
-    """Raises ReportError where a CSV's only column is a whole header that other characters than commas separate."""
+    """Raises ReportError if the header of a CSV is a single column because it is not separated by commas."""
     for separator, name in SEPARATORS.items():
         if len(header) == 1 and separator in header[0]:
             raise ReportError(f"{path}: separated by {name}, expected commas; save it with commas and decimal points")
 
 
 def check_fields(path: AnyPath, lines: Iterable[str], what: str, remedy: str) -> None:
-    """Raises ReportError for the first row of a CSV that has another number of fields than the header."""
+    """Raises ReportError for the first row of a CSV whose number of fields is not that of the header."""
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader)
@@ -67,7 +67,7 @@ def check_fields(path: AnyPath, lines: Iterable[str], what: str, remedy: str) ->
 
 
 def line_of(path: AnyPath, row: int, remedy: str) -> int:
-    """The line of a CSV's row, counted from 0 without the header, that ends there."""
+    """The number of the line on which a CSV's row ends; rows are counted from 0, without the header."""
     reader = csv.reader(lines_of(path, remedy))
     for number, _ in enumerate(filter(None, reader), start=-1):
         if number == row:
@@ -80,13 +80,13 @@ def read_table(
 ) -> pd.DataFrame:
     """A CSV as a DataFrame of text, or of `dtype` by column; a column `size` that it lacks is added.
 
-    Raises ReportError that says it is no CSV of `what` where it is damaged, cut off or has other columns.
+    Raises ReportError, which says that it is not a CSV of `what`, if it is damaged, cut off or has other columns.
     """
     lines = lines_of(path, remedy)
     check_fields(path, lines, what, remedy)
     try:
         frame = pd.read_csv(io.StringIO("".join(lines)), dtype=dtype, keep_default_na=False)
-    except ValueError as error:  # its errors of parsing too
+    except ValueError as error:  # includes parsing errors
         reason = str(error).strip().partition("\n")[0]
         raise ReportError(f"{path}: not a CSV of {what}: {reason}; {remedy}") from None
     check_separator(path, list(frame.columns))
@@ -101,8 +101,8 @@ def read_table(
 def check_numbers(
     path: AnyPath, frame: pd.DataFrame, columns: Iterable[str], remedy: str, bound: str = "not negative"
 ) -> pd.DataFrame:
-    """A DataFrame with these columns as numbers, NaN where they are empty. Raises ReportError for the first value that is no
-    number within one of BOUNDS."""
+    """The DataFrame with these columns as numbers, NaN if empty. Raises ReportError for the first value that is not a number
+    within `bound`, a key of BOUNDS."""
     words, is_within = BOUNDS[bound]
     found = {}
     for column in columns:
@@ -120,7 +120,7 @@ def check_numbers(
 
 
 def check_all(path: AnyPath, texts: pd.Series, right: pd.Series, expected: str, remedy: str) -> None:
-    """Raises ReportError for the first of a column's values that is not `right`."""
+    """Raises ReportError for the first value of a column that is not `right`."""
     if not right.all():
         row = int((~right.astype(bool)).to_numpy().argmax())
         place = f"{path}:{line_of(path, row, remedy)}: {texts.name}"

@@ -1,12 +1,12 @@
-"""The error that a user sees as one line, and what it tells to do about a file."""
+"""The error that a user sees as one line, and the remedies that it names for a file."""
 
 from diffbench.vocabulary.errors import DiffbenchError
 
-AGAIN = "delete it and its run is measured again"
-AGAIN_BESIDE = "delete the run.csv beside it and its run is measured again"
+AGAIN = "delete it to measure its run again"
+AGAIN_BESIDE = "delete the run.csv next to it to measure its run again"
 AGAIN_FOLDER = "delete its run's folder to measure it again"
-REMADE = "delete it and it is made again"
-SENT = "have it sent again, or leave it out"
+REMADE = "delete it to have it made again"
+SENT = "get a new copy of it, or leave it out"
 
 
 class ReportError(DiffbenchError):

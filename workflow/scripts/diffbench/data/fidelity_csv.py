@@ -1,4 +1,4 @@
-"""The file fidelity.csv: how it is written, and how one is read and checked. Planning reads it too, with pandas alone."""
+"""Writing, reading and checking fidelity.csv. Planning reads it too, where only pandas is installed."""
 
 from typing import TextIO
 
@@ -30,12 +30,12 @@ BOOLEANS = {
 
 
 def write_fidelity(fidelity: pd.DataFrame, path: AnyPath | TextIO) -> None:
-    """Write what compare_runs gave as CSV, numbers with six significant digits; `inf` is the PSNR of equal images."""
+    """Write the result of compare_runs as CSV, numbers with six significant digits; `inf` is the PSNR of equal images."""
     fidelity.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
 
 
 def read_fidelity(path: AnyPath, remedy: str = REMADE) -> pd.DataFrame:
-    """A fidelity.csv as it was written. Raises ReportError where it is none."""
+    """The comparisons in a fidelity.csv. Raises ReportError if it is not such a file."""
     frame = read_table(path, "comparisons of outputs", FIDELITY_COLUMNS, remedy)
     for column, bound in BOUNDS_OF.items():
         frame = check_numbers(path, frame, [column], remedy, bound)
@@ -44,8 +44,12 @@ def read_fidelity(path: AnyPath, remedy: str = REMADE) -> pd.DataFrame:
     check_all(path, frame["identical"], frame["identical"].isin(BOOLEANS), "True or False", remedy)
     identical = frame["identical"].map(BOOLEANS).astype(bool)
     check_all(
-        path, frame["identical"], ~(identical & np.isfinite(frame["psnr_db"])), "False, for psnr_db is finite", remedy
+        path,
+        frame["identical"],
+        ~(identical & np.isfinite(frame["psnr_db"])),
+        "False, because psnr_db is finite",
+        remedy,
     )
     twice = frame.duplicated([*KEY, "round"])
-    check_all(path, frame["round"], ~twice, "another round: this one is there twice", remedy)
+    check_all(path, frame["round"], ~twice, "another round: this one appears twice", remedy)
     return frame.assign(identical=identical).astype(TYPES)

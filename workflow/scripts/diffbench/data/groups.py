@@ -14,7 +14,7 @@ def number_groups(frame: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, pd.
 
 
 def groups_by_size(numbers: np.ndarray) -> Iterator[np.ndarray]:
-    """The places of the rows of every group, of all groups of one size at once: arrays, a group a row, in their order."""
+    """The places of each group's rows, for all groups of one size at a time: arrays with one line per group, in their order."""
     order = np.argsort(numbers, kind="stable")
     _, starts, sizes = np.unique(numbers[order], return_index=True, return_counts=True)
     for size in np.unique(sizes).tolist():
@@ -22,14 +22,14 @@ def groups_by_size(numbers: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def text_of(value: object) -> str:
-    """A value as it is joined with others: whole numbers without decimals, nothing for one that is unknown."""
+    """The text of a value that is joined with others: whole numbers without decimals, nothing if it is unknown."""
     if value is None or value != value:
         return ""
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def join_different(values: ArrayLike, numbers: ArrayLike, count: int) -> np.ndarray:
-    """The different values that are not empty of each of `count` groups, joined with `; ` in their order: an array of text.
+    """The distinct values of each of `count` groups that are not empty, joined with `; ` in their order: an array of text.
 
     `values`: a Series or array; `numbers`: the number of the group of each value.
     """
@@ -46,7 +46,7 @@ def join_different(values: ArrayLike, numbers: ArrayLike, count: int) -> np.ndar
 
 
 def first_mixed(values: ArrayLike, numbers: ArrayLike) -> int | None:
-    """The place of the first value whose group has others too; None where all values of each group are the same."""
+    """The place of the first value whose group has other values too; None if the values within each group are the same."""
     codes, different = pd.factorize(np.asarray(values, dtype=object))
     groups = pd.unique(np.asarray(numbers) * max(len(different), 1) + codes) // max(len(different), 1)
     mixed = groups[pd.Series(groups).duplicated().to_numpy()]

@@ -1,5 +1,5 @@
-"""Reading measurement rows: every value is checked as the text that the CSV holds, before any of it becomes a number, and rows
-are held against themselves."""
+"""Reading measurement rows: every value is checked as the text in the CSV, before any becomes a number, and each row is checked
+for contradictions."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,8 +33,8 @@ class CsvRows(NamedTuple):
 
 
 def remedy_of(path: AnyPath) -> str:
-    """What to do about a CSV of measurements or calls that is damaged: a run's is measured again, one that was collected from
-    runs here is made again, and another is sent again."""
+    """What to do about a damaged CSV of measurements or calls: measure a run again, make a file again that was collected from
+    runs here, get a new copy of any other."""
     path = Path(path)
     if path.with_name("run.csv").is_file():
         return AGAIN if path.name == "run.csv" else AGAIN_BESIDE
@@ -44,8 +44,8 @@ def remedy_of(path: AnyPath) -> str:
 def read_files(paths: Sequence[AnyPath], remedy: str | None = None) -> CsvRows:
     """The rows of several measurement CSVs, in the order of the paths.
 
-    `remedy` is what to do about a file that is damaged (None: remedy_of). Raises ReportError that names file and line where one
-    is empty, cut off, foreign, or holds what no row may hold, or what another of its values or the run's folder contradicts.
+    `remedy` is what to do about a damaged file (None: remedy_of). Raises ReportError, with file and line, if a file is empty, cut
+    off or not such a CSV, or has a value that is not allowed, or one that another value or the run's folder contradicts.
     """
     remedies = [remedy or remedy_of(path) for path in paths]
     files = list(map(split_file, paths, remedies))
@@ -92,7 +92,7 @@ def whole_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[
 
 
 def check_rows(path: AnyPath, lines: Iterable[str], remedy: str) -> None:
-    """Raises ReportError for the first line that is no row of the schema."""
+    """Raises ReportError for the first line that the schema does not allow."""
     validate = row_validator()
     reader = csv.DictReader(lines, strict=True)
     try:
@@ -116,7 +116,7 @@ def read_rows(path: AnyPath, remedy: str | None = None) -> list[dict[str, str]]:
 
 
 def check_columns(path: AnyPath, found: Sequence[str]) -> None:
-    """Raises ReportError for columns that no row has, or that are too few. A row of an older release may lack newer columns."""
+    """Raises ReportError for unknown columns and for missing ones. Rows of an older release may lack newer columns."""
     check_separator(path, found)
     identity = [column for column in IDENTITY if column != "size" or column in found]
     unknown = [column for column in found if column not in COLUMNS]
@@ -135,14 +135,14 @@ def to_frame(rows: Texts | Sequence[Mapping[str, str]]) -> pd.DataFrame:
 
 
 def convert(texts: Sequence[str] | pd.Series, is_number: bool) -> Any:
-    """A column of texts as an array of numbers or of text. Each different value is converted once."""
+    """A column of texts as an array of numbers or of text. Each distinct value is converted once."""
     codes, different = pd.factorize(np.asarray(texts, dtype=object), use_na_sentinel=False)
     values = pd.Series(different, dtype=None if is_number else str)
     return (pd.to_numeric(values.replace("", None)) if is_number else values).array.take(codes)
 
 
 def read_calls(paths: Iterable[AnyPath], remedy: str | None = None) -> pd.DataFrame:
-    """The calls of several calls.csv as one DataFrame. Raises ReportError where a file is no such CSV."""
+    """The calls of several calls.csv as one DataFrame. Raises ReportError if a file is not such a CSV."""
     frames = []
     for path in paths:
         what_to_do = remedy or remedy_of(path)

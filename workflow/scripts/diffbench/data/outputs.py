@@ -1,4 +1,4 @@
-"""What one call of a run made: its final latents and its image, read from the run's folder."""
+"""The outputs of one call of a run: its final latents and its image, read from the run's folder."""
 
 import math
 import os
@@ -18,24 +18,24 @@ from .errors import AGAIN_FOLDER, ReportError
 from .measurements import read_files, to_frame
 from .types import AnyPath
 
-FOLDER = "outputs"  # beside a run.csv
+FOLDER = "outputs"  # next to a run.csv
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }  # by the format's version
-KINDS = "fiu"  # of arrays of numbers
+KINDS = "fiu"  # NumPy's kinds of numbers
 
 
 class Output(NamedTuple):
-    """`latents`: float32, channels x height x width; `image`: uint8, height x width x 3; None where a run kept none."""
+    """`latents`: float32, channels x height x width; `image`: uint8, height x width x 3; None if the run kept none."""
 
     latents: np.ndarray | None
     image: np.ndarray | None
 
 
 def read_runs(paths: Sequence[AnyPath]) -> pd.DataFrame:
-    """The rows of every run.csv among `paths` as a DataFrame (see read.to_frame) with the column `outputs`: the folder of
-    what the run's call made. Raises ReportError as read_files does."""
+    """The rows of every run.csv among `paths` as a DataFrame (see measurements.to_frame) with the column `outputs`: the folder
+    of the run's latents and images. Raises ReportError as read_files does."""
     columns, counts = read_files(paths)
     folders = [str(path.parent / FOLDER) for path, count in zip(map(Path, paths), counts) for _ in range(count)]
     return to_frame(columns).assign(outputs=pd.Series(folders, dtype=str))
@@ -43,12 +43,12 @@ def read_runs(paths: Sequence[AnyPath]) -> pd.DataFrame:
 
 def current_runs(runs: pd.DataFrame, definitions: pd.DataFrame) -> pd.DataFrame:
     """The rows of `runs` whose cell has the same definition in `definitions`, a DataFrame with the columns of CELL and
-    `definition`: what was measured under an older one is left out."""
+    `definition`; rows measured under an older one are left out."""
     return runs.merge(definitions, on=[*CELL, "definition"])
 
 
 def files_of(folder: AnyPath, stage: int) -> tuple[Path, Path]:
-    """The files of a stage's latents and image, whether they are there or not."""
+    """The files of a stage's latents and image, whether they exist or not."""
     return Path(folder) / f"stage-{stage}.npy", Path(folder) / f"stage-{stage}.png"
 
 
@@ -60,7 +60,7 @@ def kept_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_output(folder: AnyPath, stage: int) -> Output:
-    """The Output of a stage. Raises ReportError where a file is damaged."""
+    """The Output of a stage. Raises ReportError if a file is damaged."""
     latents_file, image_file = files_of(folder, stage)
     latents = read_latents(latents_file) if latents_file.is_file() else None
     image = read_image(image_file) if image_file.is_file() else pixels_of(latents)
@@ -68,7 +68,7 @@ def read_output(folder: AnyPath, stage: int) -> Output:
 
 
 def read_latents(path: Path) -> np.ndarray:
-    """The array in a file. Its header is held against the file's size before memory is taken for it."""
+    """The array in a file. Its header is compared with the file's size before memory is allocated for it."""
     try:
         with open(path, "rb") as file:
             read_header = HEADERS.get(np.lib.format.read_magic(file))
@@ -98,7 +98,7 @@ def read_latents(path: Path) -> np.ndarray:
     ) as error:
         raise ReportError(f"{path}: not a NumPy array: {one_line(error, 60)}; {AGAIN_FOLDER}") from None
     if not latents.size:
-        raise ReportError(f"{path}: an array without a number; {AGAIN_FOLDER}")
+        raise ReportError(f"{path}: the array is empty; {AGAIN_FOLDER}")
     return latents
 
 
@@ -111,8 +111,8 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def pixels_of(latents: np.ndarray | None) -> np.ndarray | None:
-    """The image of a stage that denoises pixels and gave a tensor (DeepFloyd IF's first two): its latents have three channels
-    and are the pixels, from -1 to 1. Made as Diffusers makes a PNG of them; None for any other latents."""
+    """The image of a stage that denoises pixels and returned a tensor (DeepFloyd IF's first two): its latents have three channels
+    and are the pixels, from -1 to 1. Converted as Diffusers converts them to a PNG; None for any other latents."""
     if latents is None or latents.ndim != 3 or len(latents) != 3:
         return None
     return (np.clip(latents / 2 + 0.5, 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)

@@ -1,4 +1,4 @@
-"""How the cells of a dataset are measured again: the commands that the reader's page shows."""
+"""The commands that measure the cells of a dataset again, which the reader's page shows."""
 
 import shlex
 from typing import NamedTuple
@@ -11,9 +11,9 @@ MEASURE = "workflow/scripts/measure.py"
 
 
 class Remeasurement(NamedTuple):
-    """How the cells of a dataset are measured again: its runs by Snakemake, every other cell by measure.py alone."""
+    """How to measure the cells of a dataset again: with Snakemake if they have runs, otherwise with measure.py alone."""
 
-    run_pattern: str = ""  # of its runs' files; none: Snakemake measures no cell of this dataset
+    run_pattern: str = ""  # of its run.csv files; empty: Snakemake measures no cell of this dataset
     cells: list[str] | None = None  # gpu/torch/pipeline/batch_size/variant of the cells that have runs; None: all
     rounds: int = 0  # 0: as many as were measured
     snakemake_arguments: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Remeasurement(NamedTuple):
         return shlex.join(self.snakemake_command(row) if is_run else self.measure_command(row))
 
     def snakemake_command(self, row: Row) -> list[str]:
-        """The words of the command that has Snakemake measure the runs of a row's cell."""
+        """The words of the Snakemake command that measures the runs of a row's cell."""
         rounds = int(self.rounds or row["rounds"] or 1)
         paths = [self.run_pattern.format(**{**row, "round": number}) for number in range(1, rounds + 1)]
         words = ["snakemake", *paths, "--cores", "1", "--forcerun", "measure", *self.snakemake_arguments]

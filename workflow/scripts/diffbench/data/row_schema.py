@@ -1,5 +1,5 @@
-"""The JSON schema of a row of run.csv or measurements.csv, made from the records of its columns: every value as the text that the
-CSV holds; an empty one is not measured."""
+"""The JSON schema of a row of run.csv or measurements.csv, made from the records of its columns. Every value is the text in the
+CSV; an empty one was not measured."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -87,7 +87,7 @@ def column_validators() -> ColumnValidators:
 
 
 def is_valid(columns: Texts) -> bool:
-    """Whether all rows, as {column: texts}, are as the schema wants them. Each different value is checked once."""
+    """Whether the schema allows all rows, given as {column: texts}. Each distinct value is checked once."""
     rules, joint, validate = column_validators()
     try:
         for column, values in columns.items():
@@ -102,8 +102,8 @@ def is_valid(columns: Texts) -> bool:
 
 
 def alike_values(column: str, texts: Sequence[str]) -> Sequence[str]:
-    """For each text of a column one that the rules of several columns do not tell from it, so that few rows differ: they ask
-    which status it is, whether a number is above 0, and whether there is a text."""
+    """Each text of a column replaced by one that the rules over several columns treat the same, so that few distinct rows remain.
+    These rules check the status, whether a number is above 0, and whether a text is empty."""
     kind = RUN[column].type
     if kind.is_number:
         signs = {text: text and ("1" if float(text) > 0 else "0") for text in set(texts)}
@@ -112,11 +112,11 @@ def alike_values(column: str, texts: Sequence[str]) -> Sequence[str]:
 
 
 def expectation(error: fastjsonschema.JsonSchemaValueException) -> str:
-    """What the schema wants, in few words."""
+    """What the schema expects, in a few words."""
     for column in RUN.values():
         if error.rule == "pattern" and error.rule_definition == column.type.pattern and column.type.expected:
             return column.type.expected
     rule = {"enum": "one of", "pattern": "text that matches", "const": "the value"}.get(str(error.rule))
     if error.rule == "const" and error.rule_definition == "":
-        return "nothing: a measurement that failed has no number"
-    return f"{rule} {error.rule_definition}" if rule else "a whole row of the schema"
+        return "nothing: a failed measurement has no number"
+    return f"{rule} {error.rule_definition}" if rule else "a complete row"

@@ -24,5 +24,5 @@ def tuples(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value of a summary's row is a number, and not the NaN that stands for none."""
+    """Whether a value of a summary's row is a number, and not NaN, which means none."""
     return isinstance(value, int | float) and value == value

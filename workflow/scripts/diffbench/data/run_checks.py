@@ -1,4 +1,4 @@
-"""Rows compared with the folder that their run.csv is in, with the plan, and with the calls next to them."""
+"""Checks of rows against the folder of their run.csv, the plan, and the calls next to them."""
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
@@ -27,13 +27,13 @@ def spans(counts: Sequence[int]) -> list[range]:
 
 
 def place_of(path: AnyPath) -> dict[str, str]:
-    """{axis: value} that the folder of a run.csv says: `…/gpu~A100/torch~2.0/…/round~1/run.csv`; nothing for other folders."""
+    """{axis: value} from the folder of a run.csv, `…/gpu~A100/torch~2.0/…/round~1/run.csv`; empty for other folders."""
     pairs = [part.split("~", 1) for part in Path(path).parent.parts[-len(AXES) :]]
     return dict(pairs) if [pair[0] for pair in pairs] == list(AXES) and all(map(len, pairs)) else {}
 
 
 def check_folder(path: AnyPath, columns: Texts, rows: Iterable[int], remedy: str) -> None:
-    """Raises ReportError where one of the `rows` (their numbers) of a run.csv is of another run than its folder says; `columns`:
+    """Raises ReportError if one of the `rows` (their numbers) of a run.csv belongs to another run than its folder; `columns`:
     {column: texts}."""
     said = place_of(path)
     for row in rows if said else ():
@@ -41,14 +41,14 @@ def check_folder(path: AnyPath, columns: Texts, rows: Iterable[int], remedy: str
         found["pipeline"] = name_at(found["pipeline"], columns["size"][row])
         for axis in AXES:
             if found[axis] != said[axis]:
-                raise ReportError(f"{path}: is of {axis} {found[axis]!r}, unlike its folder; {remedy}")
+                raise ReportError(f"{path}: has {axis} {found[axis]!r}, unlike its folder; {remedy}")
 
 
 def check_definitions(
     paths: Sequence[AnyPath], columns: Texts, counts: Sequence[int], cells: Iterable[Sequence[Any]], remedy: str
 ) -> None:
-    """Raises ReportError for a run.csv with a row that was measured under another definition than its cell has in `cells`, the
-    values of CELL and the definition of each. `counts`: how many rows each file has."""
+    """Raises ReportError for a run.csv with a row that was measured under another definition than that of its cell in `cells`:
+    lists of the values of CELL and the definition. `counts`: how many rows each file has."""
     expected = {tuple(map(str, cell)): definition for *cell, definition in cells}
     keys = list(zip(*(columns[axis] for axis in CELL)))
     other = [
@@ -57,13 +57,13 @@ def check_definitions(
         if any(columns["definition"][row] != expected.get(keys[row]) for row in rows)
     ]
     if other:
-        more = f", as are {len(other) - 1} more" if len(other) > 1 else ""
-        raise ReportError(f"{other[0]}: is of another definition{more}; {remedy}")
+        more = f", and {len(other) - 1} more file(s) too" if len(other) > 1 else ""
+        raise ReportError(f"{other[0]}: has another definition{more}; {remedy}")
 
 
 def check_stages(rows: Iterable[tuple[AnyPath, Sequence[str]]], remedy: str, root: AnyPath = ROOT) -> None:
-    """Raises ReportError where rows lack a stage that their run measures, or have one that it does not. `rows`: where each row is
-    (a file, or a file with its line) and its IDENTITY as text; `root`: the folder that holds config/."""
+    """Raises ReportError if rows lack a stage that their run measures, or have one that it does not. `rows`: each row's place (a
+    file, or a file with its line) and its IDENTITY as text; `root`: the folder that contains config/."""
     runs: dict[tuple[str, ...], tuple[AnyPath, Sequence[str], set[int]]] = {}
     for place, key in rows:
         stage = int(key[IDENTITY.index("stage")])
@@ -90,9 +90,9 @@ def check_calls(
     remedy: str,
     complete: bool = True,
 ) -> None:
-    """Raises ReportError for a CSV whose rows and the calls in the calls.csv next to it do not belong together: a row that is ok
-    with other calls, by their number or the median of their latencies, or calls without a row. `calls`: all of them, a
-    DataFrame; `complete`: a row that is ok must have some."""
+    """Raises ReportError for a CSV whose rows do not match the calls in the calls.csv next to it: the calls of an ok row differ
+    from it in number or in the median of their latencies, or calls have no row. `calls`: all of them, a DataFrame; `complete`:
+    each ok row must have calls."""
     calls = calls.astype(dict.fromkeys(KEY_OF_CALLS, str))
     groups = calls[calls["kind"] == "call"].groupby(KEY_OF_CALLS)["latency_s"].agg(["size", "median"])
     found = dict(zip(groups.index, groups.itertuples(index=False, name=None)))

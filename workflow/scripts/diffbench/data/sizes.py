@@ -1,4 +1,4 @@
-"""The sizes of pipelines in DataFrames: in a CSV a column, in a summary a part of the pipeline's name (vocabulary/sizes.py)."""
+"""The sizes of pipelines in DataFrames: a column of a CSV, but part of the pipeline's name in a summary (vocabulary/sizes.py)."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from diffbench.vocabulary.sizes import NATIVE, name_at, split_name
 
 
 def with_size(frame: pd.DataFrame) -> pd.DataFrame:
-    """The DataFrame with the column `size`, which a CSV from before there were sizes lacks: all is native."""
+    """The DataFrame with the column `size`. Older CSVs lack it: their rows have the native size."""
     if "size" in frame or "batch_size" not in frame:
         return frame
     frame = frame.copy()
@@ -15,7 +15,7 @@ def with_size(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def sized(frame: pd.DataFrame) -> pd.DataFrame:
-    """The DataFrame with each `pipeline` named at its `size`, once however often it is called."""
+    """The DataFrame with each `pipeline` named at its `size`; calling it again changes nothing."""
     if (frame["size"] == NATIVE).all():
         return frame
     return frame.assign(
@@ -24,5 +24,5 @@ def sized(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def unsized(frame: pd.DataFrame) -> pd.DataFrame:
-    """The DataFrame with each `pipeline` by its own name."""
+    """The DataFrame with each `pipeline` named without its size."""
     return frame.assign(pipeline=[split_name(name)[0] for name in frame["pipeline"]])

@@ -1,19 +1,19 @@
-"""What a job on a cluster asks for, by the GPU that it is for: `slurm` and `job` of config/gpus.yaml."""
+"""The resources that a job on a cluster requests for its GPU: `slurm` and `job` of config/gpus.yaml."""
 
 from diffbench.vocabulary.errors import DiffbenchError
 
-JOB = {"cpus": 4, "memory_mib": 32000, "minutes": 60}  # where an entry does not say
+JOB = {"cpus": 4, "memory_mib": 32000, "minutes": 60}  # if an entry does not say
 
 
 def job_of(entry):
-    """{cpus, memory_mib, minutes} of the job that a run on this GPU is."""
+    """{cpus, memory_mib, minutes} of the job of a run on this GPU."""
     return {**JOB, **entry.get("job", {})}
 
 
 def requests(entries):
-    """The resources that jobs on these GPUs ask the Slurm plugin for: {resource: {gpu: value}}.
+    """The resources that jobs on these GPUs request from the Slurm plugin: {resource: {gpu: value}}.
 
-    A resource that one of them has is there for all, with None where it is not asked for.
+    Every resource has a value for every GPU, None if that GPU does not request it.
     """
     asked = {
         name: {**({"gpu": 1} if "gpu_model" in slurm or is_gpu and "gres" not in slurm else {}), **slurm}
@@ -25,8 +25,8 @@ def requests(entries):
 
 
 def check_cluster(gpus, entries, array_jobs, threads=None):
-    """Raises DiffbenchError for what cannot be measured by a cluster: `gpus` as the config has them, `entries` of those that it
-    means, `array_jobs` as given to the Slurm plugin, `threads` as in the config."""
+    """Raises DiffbenchError if a cluster cannot measure this. `gpus`: as in the config; `entries`: those of the resolved GPUs;
+    `array_jobs`: as given to the Slurm plugin; `threads`: as in the config."""
     if array_jobs:
         raise DiffbenchError(
             f"slurm-array-jobs: found {array_jobs!r}, expected none: the plugin gives every task of an array the first one's "

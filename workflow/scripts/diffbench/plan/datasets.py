@@ -1,6 +1,6 @@
 """The datasets of a start of Snakemake: the config's own, the published and the committed ones, and how each is reported.
 
-What a published or committed dataset is reported with comes from its own files, so that another config does not make its
+A published or committed dataset is reported with settings from its own files, so that another config does not make its
 tables, figures and page again.
 """
 
@@ -15,7 +15,7 @@ from diffbench.vocabulary.errors import DiffbenchError
 class Datasets:
     """`own`: the config's name; `published` and `committed`: the names of those that come with the project.
 
-    Raises DiffbenchError where the config has the name of one of those.
+    Raises DiffbenchError if the config has the name of one of those.
     """
 
     def __init__(self, plan, root=ROOT):
@@ -28,7 +28,7 @@ class Datasets:
             )
 
     def about_files(self, dataset):
-        """The file that says where a published or committed dataset comes from; none for the config's own."""
+        """The file that describes the source of a published or committed dataset; none for the config's own."""
         if dataset in self.published:
             return [self.folder / "published" / f"{dataset}.yaml"]
         return [self.folder / "measured" / dataset / "about.yaml"] if dataset in self.committed else []
@@ -39,15 +39,15 @@ class Datasets:
         return [path] if dataset in self.committed and path.is_file() else []
 
     def baseline(self, dataset):
-        """What the speed-ups of a dataset are measured against."""
+        """The baseline of a dataset's speed-ups."""
         about = self.about_files(dataset)
         return read_yaml(about[0])["baseline"] if about else self.plan.config["baseline"]
 
     def table_options(self, dataset):
-        """The options of a dataset's tables: the config's. Its columns are those of its own matrix, not of another dataset."""
+        """The config's options of tables. Its `columns` name its own matrix, so they apply to its own dataset only."""
         options = self.plan.config["tables"]
         return {key: value for key, value in options.items() if key != "columns" or dataset == self.own}
 
     def documented(self, named):
-        """Those of the names in `named` that are datasets: published ones, committed ones, the config's own."""
+        """The names in `named` that are datasets: published ones, committed ones, the config's own."""
         return [name for name in [*self.published, *self.committed, self.own] if name in named]

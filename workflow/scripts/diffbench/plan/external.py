@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 COMPARED = [*run_checks.KEY_OF_CALLS, "status", "calls", "latency_s"]  # of a row, with its calls
 ROW_KEY = [*(column for column in IDENTITY if column != "size"), "definition", "started_at", "status", "latency_s"]
-DEFINED = ["scale", "weights"]  # columns that the definition settles
+DEFINED = ["scale", "weights"]  # columns that the definition includes
 HINT = "name a CSV of measurements, the folder of a bundle or of results/<name>, or a glob of them"
 
 
 class Source(NamedTuple):
-    """A CSV of measurements and the other files in its folder, each a list of none or one (`ceilings`: any number)."""
+    """A CSV of measurements and the other files in its folder: lists of at most one path (`ceilings`: any number)."""
 
     rows: Path
     calls: list[Path]
@@ -41,7 +41,7 @@ class Source(NamedTuple):
 def find_sources(patterns: Iterable[str], own: str | Path) -> list[Source]:
     """The Sources that `patterns` (CSVs, folders, globs) name, each file once.
 
-    Raises DiffbenchError for a pattern that names none, for a path with braces, which Snakemake takes for a wildcard, for a
+    Raises DiffbenchError for a pattern that matches none, for a path with braces, which Snakemake reads as a wildcard, for a
     file below `own`, the folder of this config's results, and for a collected file that lacks a run in its folder.
     """
     sources: dict[Path, Source] = {}
@@ -61,14 +61,14 @@ def find_sources(patterns: Iterable[str], own: str | Path) -> list[Source]:
                 )
             if Path(own).resolve() in source.rows.resolve().parents:
                 raise DiffbenchError(
-                    f"config: external: {source.rows}: is of this config's own results; choose another `name`"
+                    f"config: external: {source.rows}: belongs to this config's own results; choose another `name`"
                 )
             sources.setdefault(source.rows.resolve(), source)
     return list(sources.values())
 
 
 def expand_user(pattern: str, key: str, hint: str) -> str:
-    """A path of the config's `key` with the home folder for `~`. Raises DiffbenchError with the hint for an unknown user."""
+    """A path of the config's `key`, with `~` expanded. Raises DiffbenchError with the hint for an unknown user."""
     try:
         return str(Path(pattern).expanduser())
     except RuntimeError:
@@ -77,17 +77,19 @@ def expand_user(pattern: str, key: str, hint: str) -> str:
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:
-    """The paths that are files, sorted. A named pipe is left out: opening it would wait for its other end."""
+    """The paths that are files, sorted. A named pipe is left out: opening it would block."""
     return sorted(path for path in paths if path.is_file())
 
 
 def sources_in(folder: Path) -> list[Source]:
-    """The Sources in a folder: every measurements.csv in it, else the runs, the first of which has the folder's ceilings."""
+    """The Sources in a folder: every measurements.csv in it, otherwise the runs, the first of which has the folder's ceilings."""
     collected = files_in(folder.rglob("measurements.csv"))
     for path in collected:
         newer = [run for run in files_in(path.parent.rglob("run.csv")) if run.stat().st_mtime > path.stat().st_mtime]
         known = read_row_keys(path) if newer else set()
-        missing = next((run for run in newer if not read_row_keys(run) <= known), None)  # a copy may have any times
+        missing = next(
+            (run for run in newer if not read_row_keys(run) <= known), None
+        )  # copying can change a file's time
         if missing:
             raise DiffbenchError(
                 f"config: external: {path}: lacks the rows of {missing}; finish there (`snakemake --cores 1`), or pack a bundle"
@@ -108,10 +110,10 @@ def read_row_keys(path: Path) -> set[tuple[str, ...]]:
 def source_of(rows: Path) -> Source:
     """The Source of a CSV of measurements. Raises DiffbenchError for an archive, and for a path that is not a file."""
     if not rows.is_file():
-        raise DiffbenchError(f"config: external: {rows}: found a pipe or device, expected a file; {HINT}")
+        raise DiffbenchError(f"config: external: {rows}: found a pipe or a device, expected a file; {HINT}")
     if rows.suffix == ".zip":
         raise DiffbenchError(
-            f"config: external: {rows}: found an archive, expected its folder; unpack it and name that"
+            f"config: external: {rows}: found an archive, expected a folder; unpack it and name its folder"
         )
     companions = {
         name: [path] if (path := rows.with_name(f"{name}.csv")).is_file() else [] for name in Source._fields[1:]
@@ -189,11 +191,11 @@ def check_definitions(frame: pd.DataFrame, config: Mapping[str, Any], root: str 
             remedy = (
                 f"name its own config first: --configfile {its_config} …"
                 if its_config.is_file()
-                else "take those it came with, or leave it out"
+                else "use those it came with, or leave it out"
             )
             raise DiffbenchError(
-                f"config: external: {row['place']}: is of another definition: `measurement`, `weights`, `scale`, `cache` or a "
-                f"catalogue was another; {remedy}"
+                f"config: external: {row['place']}: has another definition: `measurement`, `weights`, `scale`, `cache` or a "
+                f"catalogue differs; {remedy}"
             )
         for column in DEFINED:
             if row[column] not in ("", config[column]):
@@ -224,8 +226,8 @@ def external_cells(
     if len(both):
         row = both.iloc[0]
         raise DiffbenchError(
-            f"config: external: {row['place']}: is also a run of this config: one measurement from two sources; "
-            f"take {row['gpu']} out of `gpus`, `exclude` the cell, or leave the file out"
+            f"config: external: {row['place']}: is also a run of this config, so it would have two sources; "
+            f"remove {row['gpu']} from `gpus`, `exclude` the cell, or leave the file out"
         )
     cells = frame[[*CELL, "definition"]].drop_duplicates()
     return cells.assign(batch_size=cells["batch_size"].astype(int)).reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""How Snakemake was started, to print commands that plan the same."""
+"""The options that Snakemake was started with, to print commands that plan the same."""
 
 import json
 import math
@@ -17,7 +17,7 @@ class Invocation(NamedTuple):
     conda: bool = False
 
     def command(self, *targets, **keys):
-        """A command that plans the same for other targets, with `keys` set in the config in addition."""
+        """A command that plans the same for other targets, with `keys` added to the config."""
         options = {
             "--directory": filter(None, [self.directory]),
             "--configfile": self.configfiles,
@@ -31,15 +31,15 @@ class Invocation(NamedTuple):
 
 
 def spell(value):
-    """A value as `--config` takes it."""
+    """A value as `--config` expects it."""
     if value is None:
         return ""
     return str(value) if isinstance(value, (str, bool)) else json.dumps(value)
 
 
 def describe_left_out(plan, invocation, own_keys):
-    """[a line about the cells that the default config leaves out]; [] where the user's own config, which has `own_keys`, has
-    chosen them."""
+    """[a line about the cells that the default config leaves out]; [] if the user's own config, which has `own_keys`, chooses
+    the cells."""
     left_out = math.prod(len(plan.config[key]) for key in AXES.values()) - len(plan.cells)
     if not left_out or "exclude" in own_keys:
         return []

@@ -1,9 +1,9 @@
 """The commands of jobs that run in a torch build's environment.
 
 A rule has its Job as a param that is a function of `output`: `job=lambda wildcards, output: JOBS.measure(wildcards, output)`.
-Snakemake does not record such a param (Rule._is_deriving_function and Persistence._params in its source), so that another
-command, such as that of another folder, another Python or another time limit, is no reason to run a finished job again.
-The params next to it are the reasons: docs/measured-again.md.
+Snakemake does not record such a param (Rule._is_deriving_function and Persistence._params in its source). A finished job
+therefore does not run again if its command changes because of another folder, Python or time limit. It runs again if one of
+the other params changes: docs/measured-again.md.
 """
 
 import shlex
@@ -40,7 +40,7 @@ class Jobs:
         return Job(self.builds.check_command(torch, "--record", str(record)))
 
     def measure(self, wildcards, output):
-        """Measure the run that makes `output.run`. What all rounds of a cell share is made once."""
+        """Measure the run that makes `output.run`. The command that all rounds of a cell share is made once."""
         cell = [wildcards[axis] for axis in PATH if axis != "round"]
         gpu, torch, pipeline, batch_size, variant = cell
         command = self.cell_command(*cell, self.plan.definition(wildcards))
@@ -63,7 +63,7 @@ class Jobs:
             "--gpu": gpu,
             "--torch": torch,
             "--rounds": None if config["keep_caches"] else config["rounds"],
-            "--cache": config["cache"],  # of a cell that compiles its definition has it
+            "--cache": config["cache"],  # also part of the definition of a cell that compiles
             "--threads": self.threads(gpu),
             "--weights": config["weights"],
             "--scale": config["scale"],
@@ -97,7 +97,7 @@ class Jobs:
         return Job(command=shlex.join(program))
 
     def threads(self, gpu):
-        """CPU threads of torch in a run; what null means depends on where Snakemake is started."""
+        """CPU threads of torch in a run; the meaning of null depends on where jobs run."""
         return self.plan.threads(gpu, self.on_cluster())
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 RUN = [*CELL, "round"]
-PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder: the pipeline's name includes its size
+PATH = [axis for axis in RUN if axis != "size"]  # of a run's folder, where the pipeline's name includes its size
 AXES = dict(zip(CELL, ("gpus", "torch", "pipelines", "batch_sizes", "sizes", "variants")))
 ALL = "all"  # every name of the catalogue
 
@@ -58,9 +58,9 @@ def check_known(key: str, names: Iterable[str], known: Iterable[str]) -> None:
 
 
 def resolve_config(config: Mapping[str, Any], root: str | Path = ROOT, conda: bool = False) -> dict[str, Any]:
-    """The config, checked, with `auto` replaced by what this machine has; `conda`: whether conda builds environments.
+    """The config, checked, with `auto` resolved for this machine; `conda`: whether conda builds environments.
 
-    Raises DiffbenchError in one line for any error in it.
+    Raises DiffbenchError, one line, for any error in it.
     """
     check(config, "config", "config")
     read_catalogue("gpus", root)
@@ -74,7 +74,7 @@ def resolve_config(config: Mapping[str, Any], root: str | Path = ROOT, conda: bo
     if "auto" in config["gpus"] and config["threads"]:
         check_threads(config["threads"], "config: threads")
     if not config["gpus"] and not resolved["external"]:
-        raise DiffbenchError("config: gpus: found [], expected a list of one or more: `external` has none either")
+        raise DiffbenchError("config: gpus: found [], expected a list of one or more, because `external` is empty too")
     resolved["gpus"] = [resolve_auto(root) if name == "auto" else name for name in config["gpus"]]
     for name in resolved["gpus"]:
         try:
@@ -132,7 +132,7 @@ def expand(config: Mapping[str, Any]) -> pd.DataFrame:
         hit = pd.Series(True, index=cells.index)
         for axis, values in partial.items():
             known = config[AXES[axis]]
-            for value in values if known else []:  # without a GPU there is no matrix to be outside of
+            for value in values if known else []:  # without a GPU the matrix is empty
                 if value not in known:
                     near = None if isinstance(value, int) else find_near(value, known)
                     hint = f" (did you mean {near!r}?)" if near else ""
@@ -143,7 +143,7 @@ def expand(config: Mapping[str, Any]) -> pd.DataFrame:
             hit &= cells[axis].isin(values)
         cells = cells[~hit]
     if cells.empty and config["gpus"]:
-        raise DiffbenchError("config: exclude leaves no cell of the matrix; remove some of it")
+        raise DiffbenchError("config: exclude: leaves no cell of the matrix; remove some of its entries")
     return cells.reset_index(drop=True)
 
 
@@ -189,7 +189,7 @@ def installed_versions() -> str:
 
 
 def check_installed(asked: Iterable[str], version_of: Callable[[str], str | None] = package_version) -> None:
-    """Raises SetupError where the Python that runs Snakemake lacks torch, and so cannot measure as the build `installed`.
+    """Raises SetupError if the Python that runs Snakemake lacks torch, and so cannot measure as the build `installed`.
 
     `asked` is the config's `torch`: conda builds an environment for `auto` alone.
     """
@@ -204,11 +204,11 @@ def state(versions: Mapping[str, str | None]) -> str:
 
 
 class Plan:
-    """What a config asks for on this machine: `config` (resolved), `cells`, `runs` and the `paths` of their folders, the
-    definition of each cell, the `gpus` and the `environments` of its torch builds; `sources` and `external_cells` are what
-    other machines have measured. `conda`: whether conda builds environments; `external`: whether to read those sources.
+    """The plan of a config on this machine: `config` (resolved), `cells`, `runs` and the `paths` of their folders, the definition
+    of each cell, the `gpus` and the `environments` of its torch builds; `sources` and `external_cells` are measurements from
+    other machines. `conda`: whether conda builds environments; `external`: whether to read those sources.
 
-    Raises DiffbenchError in one line for any error in the config or in the files that it names.
+    Raises DiffbenchError, one line, for any error in the config or in the files that it names.
     """
 
     def __init__(
@@ -248,15 +248,15 @@ class Plan:
         return self.definitions.get((pipeline, int(wildcards.batch_size), size, wildcards.variant), "")
 
     def dtypes(self) -> list[str]:
-        """The dtypes that the runs load: float16, bfloat16, float32, and `half` for each pipeline's own."""
+        """The dtypes that the runs load: float16, bfloat16, float32, and `half`, which means each pipeline's own."""
         own = {"float32" if gpu.get("device") == "cpu" else HALF for gpu in self.gpus.values()}
         named = [recipe_of(variant, self.root).get("dtype") for variant in self.config["variants"]]
         loaded = {"float32" if dtype == TF32 else dtype for dtype in named if dtype is not None}
         return sorted(loaded | own if None in named else loaded)
 
     def expected(self, torch: str, variant: str | None = None) -> str:
-        """What the measuring process of a torch build must find imported, the libraries that the variant uses included: another
-        version of one measures the variant's cells again, and no others."""
+        """The versions that the measuring process of a torch build must find, including those of the libraries that the variant
+        uses: if such a library changes, only the cells of variants that use it are measured again."""
         used = libraries_of(recipe_of(variant, self.root)) if variant and variant in self.config["variants"] else []
         environment = self.environments.get(torch)
         if environment:
@@ -266,11 +266,11 @@ class Plan:
         return ",".join(filter(None, [stated, libraries]))
 
     def threads(self, gpu: str, cluster: bool) -> int:
-        """CPU threads of a run: the config's, else the CPUs of its job on a cluster, else this machine's cores."""
+        """CPU threads of a run: the config's, otherwise the CPUs of its job on a cluster or the cores of this machine."""
         return self.config["threads"] or (job_of(self.gpus.get(gpu, {}))["cpus"] if cluster else own_threads())
 
     def ceiling_dtypes(self, gpu: str) -> list[str]:
-        """The dtypes that the rows of one GPU will have, sorted: each needs a ceiling in its own."""
+        """The dtypes that the rows of one GPU will have, sorted: each needs its own ceiling."""
         cells = self.cells[self.cells["gpu"] == gpu][["pipeline", "variant"]].drop_duplicates()
         is_cpu = self.gpus.get(gpu, {}).get("device") == "cpu"
         return sorted(

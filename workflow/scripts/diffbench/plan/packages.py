@@ -1,4 +1,4 @@
-"""The packages that the scripts of rules need in the Python that runs Snakemake, where conda makes no environment for them."""
+"""The packages that the scripts of rules need in the Python that runs Snakemake, if conda makes no environment for them."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""How the cells of a dataset are measured again, from what the start of Snakemake knows of it."""
+"""How to measure the cells of a dataset again, according to the plan and the config files of this start of Snakemake."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ CELL_OF_RUNS = ["gpu", "torch", "pipeline", "batch_size", "variant"]
 
 
 def remeasurement_of(dataset, plan, datasets, run_pattern, configfiles):
-    """The Remeasurement of a dataset: the config's own, a committed one by its config.yaml, if it has that; a published one has
-    no runs. `run_pattern`: of a run's path below results/<name>/runs/; `configfiles`: those of this start."""
+    """The Remeasurement of a dataset. That of a committed one comes from its config.yaml, if it has one; a published one has no
+    runs. `run_pattern`: of a run's path below results/<name>/runs/; `configfiles`: those of this start."""
     root = plan.root
     if dataset in datasets.committed:
         files = datasets.committed_files(dataset, "config.yaml")
@@ -34,6 +34,6 @@ def remeasurement_of(dataset, plan, datasets, run_pattern, configfiles):
 
 
 def as_options(files, root):
-    """`--configfile` and these files, each from the project's folder if it is in it."""
+    """`--configfile` and these files, relative to the project's folder if they are in it."""
     paths = [str(path.relative_to(root)) if path.is_relative_to(root) else str(path) for path in files]
     return ("--configfile", *paths) if paths else ()

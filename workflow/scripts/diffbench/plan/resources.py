@@ -1,4 +1,4 @@
-"""What jobs that measure ask Snakemake for, and through it a cluster."""
+"""The resources that measuring jobs request from Snakemake, and through it from a cluster."""
 
 from .cluster import job_of, requests
 
@@ -6,8 +6,8 @@ from .cluster import job_of, requests
 class JobResources:
     """The threads and resources of jobs on the GPUs of a Plan.
 
-    `may_submit`: whether this process may submit its jobs to a cluster, or is such a job; `on_cluster`: says whether it does,
-    which is known only after the rules are read; `cores`: gives Snakemake's cores.
+    `may_submit`: whether this process may submit its jobs to a cluster, or is such a job; `on_cluster`: returns whether it does,
+    which is known only after the rules are read; `cores`: returns Snakemake's cores.
     """
 
     def __init__(self, gpus, may_submit, on_cluster, cores):
@@ -18,17 +18,17 @@ class JobResources:
         return job_of(self.gpus.get(gpu, {}))
 
     def threads(self):
-        """The `threads` of a rule that measures: all of Snakemake's cores, so that no other job runs at the same time, or those
-        of its job. How many threads torch uses is Plan.threads: other numbers of cores do not change what is measured."""
+        """The `threads` of a rule that measures: all of Snakemake's cores, so that no other job runs at the same time, or the
+        CPUs of its job on a cluster. They do not change the measurement: Plan.threads is the number of torch's threads."""
         if not self.may_submit:
             return self.cores()
         return lambda wildcards: self.job(wildcards.gpu)["cpus"] if self.on_cluster() else self.cores()
 
     def requests(self):
-        """The `resources` of a rule that measures: the device, and on a cluster memory and run time, which grow with the attempt,
-        and what to ask Slurm for."""
+        """The `resources` of a rule that measures: the device, and on a cluster also memory and run time, which grow with the
+        attempt, and the resources requested from Slurm."""
         if not self.may_submit:
-            return {"device": 1}  # each further one costs time to plan
+            return {"device": 1}  # every other resource would make planning slower
         slurm = {
             name: lambda wildcards, values=values: values.get(wildcards.gpu)
             for name, values in requests(self.gpus).items()
@@ -40,5 +40,5 @@ class JobResources:
         return lambda wildcards, attempt: self.on_cluster() * self.job(wildcards.gpu)[key] * attempt
 
     def allocated(self):
-        """The options of a measuring program that say what its job was given; none where nothing is submitted."""
+        """The options that pass a job's allocated memory and time to a measuring program; none if no job is submitted."""
         return " --allocated-mib {resources.mem_mb} --allocated-minutes {resources.runtime}" if self.may_submit else ""

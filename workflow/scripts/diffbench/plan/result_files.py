@@ -1,4 +1,4 @@
-"""The files of a start of Snakemake below results/: of runs, ceilings, figures and pages, and those of other machines."""
+"""The files below results/ for a start of Snakemake: runs, ceilings, figures and pages, and the files of other machines."""
 
 import re
 from functools import cache
@@ -17,7 +17,7 @@ FIGURE_NAMES = (
 FIGURE_KINDS = ("svg", "png")
 PAGE_INPUTS = {"rows": "measurements.csv", "calls": "calls.csv", "strips": "strips"}  # of the config's own dataset
 COMMITTED_INPUTS = ("rows", "calls")  # those that a committed dataset has, too
-REPORTING_FOLDERS = (  # of the package: the code that decides what tables, figures and pages contain
+REPORTING_FOLDERS = (  # of the package: the code that determines the content of tables, figures and pages
     *("vocabulary", "libraries", "mechanisms", "catalogue"),
     *("data", "statistics", "tables", "figures", "page", "documents"),
 )
@@ -41,8 +41,8 @@ class ResultFiles:
     def runs(self):
         """The run.csv of every run of the matrix, in the order of its cells and rounds.
 
-        Rules ask for them when a job of theirs is planned: a job on a cluster reads the rules too, and needs none of the other
-        runs.
+        Rules call this only when a job of theirs is planned: a job on a cluster reads the rules too, but does not need the
+        other runs.
         """
         return [f"{self.folder}/runs/{instance}/run.csv" for instance in self.paramspace.instance_patterns]
 
@@ -58,11 +58,11 @@ class ResultFiles:
         return [pattern.format(gpu=gpu, torch=torch) for gpu, torch in pairs.itertuples(index=False)]
 
     def fetched(self):
-        """What says that the hub's files are here, for every torch build of the config."""
+        """The flag files that mark the hub's files as fetched, for every torch build of the config."""
         return [str(self.fetched_pattern).format(torch=torch) for torch in self.plan.config["torch"]]
 
     def figures(self, dataset, *kinds):
-        """The files of every figure of a dataset, of these kinds: `svg`, `png`; without kinds all of them."""
+        """The files of every figure of a dataset in these kinds, `svg` or `png`; in all kinds if none is given."""
         return [f"results/{dataset}/figures/{name}.{kind}" for name in FIGURE_NAMES for kind in kinds or FIGURE_KINDS]
 
     def html_folders(self, dataset):

@@ -1,7 +1,7 @@
-"""Torch builds: where their environments are, which Python measures in each, and what builds one.
+"""Torch builds: the folders of their environments, the Python that measures in each, and how they are built.
 
-Conda has its own place for an environment; uv's is .environments/torch-<name>.<pins>/. <pins> is a hash of what the file pins,
-so that other pins are another folder. Nothing deletes or changes a complete environment: jobs may run in it.
+Conda chooses the place of an environment; uv's is .environments/torch-<name>.<pins>/. <pins> is a hash of the file's pins, so
+that other pins use another folder. Nothing deletes or changes a complete environment: jobs may be running in it.
 """
 
 import shlex
@@ -25,8 +25,8 @@ USING_RULES = (
 class TorchBuilds:
     """The environments of a Plan's torch builds; `installed`, the Python that runs Snakemake, has none.
 
-    `record_pattern`: the path of the file that says what an environment contains; `uses_conda`: whether conda builds them;
-    `wait_s`: gives the seconds that a job on a cluster waits for a shared disk.
+    `record_pattern`: the path of the file that lists the packages of an environment; `uses_conda`: whether conda builds them;
+    `wait_s`: returns the seconds that a job on a cluster waits for a shared disk.
     """
 
     def __init__(self, plan, record_pattern, uses_conda, wait_s, root=ROOT):
@@ -51,21 +51,21 @@ class TorchBuilds:
         return (self.folder(torch) / COMPLETE).is_file()
 
     def record(self, torch):
-        """The file that says what the environment contains: a list of one, or of none for the Python that runs Snakemake."""
+        """[the file that lists the packages of the environment]; [] for the Python that runs Snakemake."""
         return [] if torch == INSTALLED else [self.record_pattern.format(torch=torch, pins=self.plan.pins(torch))]
 
     def records(self, runs):
         """The records to show of the plan's torch builds; `runs`: the files of all of its runs.
 
-        One that is neither there nor worth making is left out: an environment that somebody removed is not built for its record
-        alone, but other pins than those recorded will be measured.
+        A record that neither exists nor is worth making is left out: an environment that somebody removed is not built just for
+        its record, but pins that differ from the recorded ones will be measured.
         """
         return [
             path for torch in self.plan.cells["torch"].unique() for path in self.record(torch) if self.has(torch, runs)
         ]
 
     def has(self, torch, runs):
-        """Whether the record of an environment is there or worth making."""
+        """Whether the record of an environment exists or is worth making."""
         recorded = Path(self.record_pattern).parent.glob(f"torch-{torch}.{'[0-9a-f]' * 12}.txt")
         if self.uses_conda or any(recorded) or self.is_built(torch):
             return True
@@ -87,11 +87,11 @@ class TorchBuilds:
         return shlex.join([sys.executable, *words, "--folder", str(self.folder(torch)), "--wait-s", str(self.wait_s())])
 
     def build_missing(self, jobs, logs):
-        """Build with uv the environments that jobs of this start need, before any job: Snakemake has conda do the same.
+        """Build with uv the environments that jobs of this start need, before any job, as Snakemake does with conda.
 
-        An environment is the output of no rule. If it were, jobs would have it as input, and Snakemake runs a job again whose
-        input is missing and made again, even if it is `ancient`: whoever removed an environment would lose all that was measured
-        in it. `jobs`: Snakemake's; `logs`: the folder of logs.
+        An environment is not the output of a rule. If it were, jobs would have it as an input, and Snakemake runs a job again if
+        its input is missing and made again, even if it is `ancient`: after an environment was removed, everything measured in it
+        would be measured again. `jobs`: Snakemake's; `logs`: the folder of logs.
         """
         needed = {job.wildcards.torch for job in jobs if job.rule.name in USING_RULES} - {INSTALLED}
         for torch in sorted(needed):

@@ -1,4 +1,5 @@
-"""How many images it takes until a variant's start-up has paid for itself: T(n) = start-up + n x time per image, two lines."""
+"""Break-even: the number of images after which a variant's longer start-up has paid for itself. The total time of n images is
+start-up + n x time per image, for the variant and for the baseline."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
@@ -12,21 +13,21 @@ from diffbench.vocabulary.thresholds import CONFIDENCE
 
 from .intervals import Interval
 
-MEANS = 4  # that an interval draws: two start-ups, two latencies
+MEANS = 4  # drawn for an interval: two start-ups, two latencies
 DRAWS = 2**14
 NEVER = np.inf
 Latencies = Mapping[Hashable, float]  # {round: seconds}
-DIGITS = 9  # of seconds and calls, beyond which a difference is a rounding error
-LARGEST = 100  # of a drawn logarithm: two rounds draw values without bounds
+DIGITS = 9  # decimals of seconds and calls: a smaller difference is a rounding error
+LARGEST = 100  # limit for a drawn logarithm: values drawn from two rounds have no bounds
 
 
 def breakeven_images(
     startup_s: ArrayLike, base_startup_s: ArrayLike, image_s: ArrayLike, base_image_s: ArrayLike, batch_size: int
 ) -> np.ndarray:
     """The number of images after which a variant is ahead of its baseline, rounded up to whole calls; NEVER if it is not
-    faster, 0 if it is ahead from the start. Arrays of one shape, in seconds; NaN where something is not known."""
+    faster, 0 if it is ahead from the start. Arrays of one shape, in seconds; NaN where a value is unknown."""
     gained_s = np.asarray(base_image_s, dtype=float) - image_s
-    # no rounding error decides which is behind, or adds a call
+    # so that no rounding error decides which is behind, or adds a call
     behind_s = np.round(np.asarray(startup_s, dtype=float) - base_startup_s, DIGITS)
     with np.errstate(divide="ignore", invalid="ignore"):
         images = np.where(gained_s > 0, behind_s / gained_s, NEVER)
@@ -50,7 +51,7 @@ def drawn_t(place: int, degrees: int) -> np.ndarray:
 
 def draw_mean(place: int, values: ArrayLike) -> np.ndarray:
     """DRAWS values that the true mean may have, given one value per round: the generalized pivot of a normal mean (Weerahandi
-    1993). One value counts as it is. `place` numbers the mean: each has its own draws (drawn_t), which do not depend on the
+    1993). A single value is used as it is. `place` numbers the mean: each has its own draws (drawn_t), which do not depend on the
     values."""
     values = np.asarray(values, dtype=float)
     if len(values) < 2:
@@ -59,10 +60,10 @@ def draw_mean(place: int, values: ArrayLike) -> np.ndarray:
 
 
 def draw_latencies(latencies_s: Latencies, base_latencies_s: Latencies) -> tuple[np.ndarray, np.ndarray]:
-    """(variant's, baseline's) drawn latencies from {round: latency}, in seconds, on logarithms.
+    """(variant's, baseline's) latencies drawn from {round: latency}, in seconds, on logarithms.
 
-    Rounds that both have are pairs, if there are at least two: then the middle of both cells and their ratio are drawn, which do
-    not depend on each other if both cells spread alike. What drifts in common is in the middle alone.
+    If both cells have at least two rounds in common, these are pairs: the midpoint of both cells and their ratio are drawn, which
+    are independent if both cells have the same spread. Common drift affects only the midpoint.
     """
     logs, base_logs = ({key: np.log(value) for key, value in cell.items()} for cell in (latencies_s, base_latencies_s))
     pairs = np.array([(logs[key], base_logs[key]) for key in logs if key in base_logs])
@@ -81,11 +82,11 @@ def breakeven_interval(
     base_latencies_s: Latencies,
     batch_size: int,
 ) -> Interval[float]:
-    """The 95% interval of the break-even in images; `high` may be NEVER. NaN where a latency has fewer than two rounds.
+    """The 95% interval of the break-even in images; `high` may be NEVER. NaN if a latency has fewer than two rounds.
 
     Start-ups are lists with one value per round; latencies are {round: latency}; all in seconds. Start-ups are additive: they
-    may be 0 or negative, and are drawn as they are. A start-up that was measured once (a cold one) counts as it is: the interval
-    then does not include its variation. Seeded, so that the same rounds give the same interval.
+    may be 0 or negative, and are drawn without logarithms. A start-up that was measured once (a cold one) is used as it is: the
+    interval then does not include its variation. Seeded, so that the same rounds give the same interval.
     """
     if min(len(latencies_s), len(base_latencies_s)) < 2 or not len(startups_s) or not len(base_startups_s):
         return Interval(np.nan, np.nan)

@@ -1,4 +1,5 @@
-"""What the torch builds of a table differ in besides torch: a release and its CUDA, Python or Diffusers are confounded."""
+"""Differences between the torch builds of a table other than torch. The effects of a release and of its CUDA, Python or
+Diffusers cannot be separated."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -16,16 +17,21 @@ SENTENCES = {
     ),
 }
 NAMES = {"cuda_version": "CUDA", "python_version": "Python", "diffusers_version": "Diffusers"}
-OF_MACHINE = ("host_cpu", "host_cores", "driver_version", "threads")  # a build has them by where it was measured
+OF_MACHINE = (
+    "host_cpu",
+    "host_cores",
+    "driver_version",
+    "threads",
+)  # they depend on the machine that measured the build
 
 
 def different(values: Iterable[object]) -> list[str]:
-    """The different values that are not empty, in their order, one of several rounds included."""
+    """The distinct values that are not empty, in their order; a joined text of several rounds is split."""
     return list(dict.fromkeys(part for value in values for part in str(value).split("; ") if part))
 
 
 def differences_of(measured: pd.DataFrame) -> Iterator[str]:
-    """A sentence for whatever differs between the torch builds of `measured` (rows of a summary), with each build's value."""
+    """A sentence for each difference between the torch builds of `measured` (rows of a summary), with each build's value."""
     if measured["torch"].nunique() < 2:
         return
     columns = [
@@ -48,9 +54,9 @@ def differences_of(measured: pd.DataFrame) -> Iterator[str]:
 
 
 def machine_differences_of(measured: pd.DataFrame, builds: Mapping[str, pd.DataFrame]) -> Iterator[str]:
-    """A sentence for whatever differs between the machines on which torch builds were measured: `builds` maps each to its rows.
+    """A sentence for each difference between the machines on which torch builds were measured: `builds` maps each to its rows.
 
-    What a speed-up's own `differences` already say is left out.
+    Differences that the rows' own `differences` already name are left out.
     """
     for column in OF_MACHINE:
         name, values = CONDITIONS[column], {torch: different(rows[column]) for torch, rows in builds.items()}

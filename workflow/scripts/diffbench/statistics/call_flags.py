@@ -1,4 +1,4 @@
-"""What looks wrong with the calls of a run: their spread, outliers and drift. Limits: thresholds.py."""
+"""Flags from the calls of a run: their spread, outliers and drift. Limits: thresholds.py."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -19,7 +19,7 @@ RUN = [*KEY, "round"]
 
 
 def flag_calls(latencies_s: ArrayLike) -> list[list[Flag]]:
-    """Flags of the measured calls of several runs, in their order: a list a run. `latencies_s`: calls along the last axis."""
+    """Flags of the measured calls of several runs: one list per run, in their order. `latencies_s`: calls along the last axis."""
     latencies_s = np.asarray(latencies_s, dtype=float)
     count = latencies_s.shape[-1]
     flags: list[list[Flag]] = [[] for _ in range(len(latencies_s))]
@@ -35,7 +35,7 @@ def flag_calls(latencies_s: ArrayLike) -> list[list[Flag]]:
     for place in np.flatnonzero(far + mild):
         flags[place].append(Flag("outliers", f"{mild[place]} mild and {far[place]} severe of {count} calls"))
     for run, drift in drifts_of(stats.rankdata(latencies_s, axis=-1)):
-        flags[run].append(Flag("drift", f"calls grow {'slower' if drift > 0 else 'faster'}, Spearman {drift:+.2f}"))
+        flags[run].append(Flag("drift", f"calls get {'slower' if drift > 0 else 'faster'}, Spearman {drift:+.2f}"))
     return flags
 
 
@@ -44,7 +44,7 @@ def drifts_of(ranks: np.ndarray) -> Iterator[tuple[int, float]]:
     order = np.arange(ranks.shape[-1])
     ranks_off, order_off = ranks - ranks.mean(axis=-1, keepdims=True), order - order.mean()
     together = np.abs(ranks_off @ order_off)
-    most = np.sqrt((ranks_off**2).sum(axis=-1) * (order_off**2).sum())  # 0 where all calls are equal
+    most = np.sqrt((ranks_off**2).sum(axis=-1) * (order_off**2).sum())  # 0 if all calls are equal
     for place in np.flatnonzero((most > 0) & (together >= (limits.DRIFT - 1e-6) * most)):
         drift, pvalue = correlate(tuple(ranks[place]))
         if abs(drift) >= limits.DRIFT and pvalue < limits.DRIFT_SIGNIFICANCE:
@@ -60,7 +60,7 @@ def correlate(ranks: tuple[float, ...]) -> tuple[float, float]:
 
 
 def flags_of_calls(ok: pd.DataFrame, calls: pd.DataFrame | None) -> list[list[Flag]]:
-    """For every row of `ok`, the list of flags of its measured calls."""
+    """For each row of `ok`, a list of the flags of its measured calls."""
     if calls is None:
         return [[] for _ in range(len(ok))]
     measured = calls[calls["kind"] == "call"]

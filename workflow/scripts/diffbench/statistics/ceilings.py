@@ -1,4 +1,4 @@
-"""How near to the limit: the work of a denoising step against what the device was measured to do at most."""
+"""How close a cell is to the limit: the work of a denoising step compared with the ceilings measured on the device."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from diffbench.data.ceilings import DEVICE, LIMITS, read_ceilings
 def ceiling_columns(summary: pd.DataFrame, ceilings: pd.DataFrame | None) -> dict[str, np.ndarray]:
     """The columns `achieved_tflops`, LIMITS, `ceiling_percent` and `bound`, each in the order of `summary`.
 
-    The least time of a denoising step is that of its operations at the rate of the matrix product or that of its bytes at
-    the rate of the copy, whichever is longer: `bound` says which (`compute`, `memory`, or "" where it is unknown).
-    `ceiling_percent` is the least time over the time taken (the roofline model; Williams, Waterman and Patterson 2009). What
-    is unknown is NaN; a ceiling of another dtype or of a device of another name is none, and so is None for `ceilings`.
+    The minimum time of a denoising step is the time for its operations at the rate of the matrix product or the time for its
+    bytes at the rate of the copy, whichever is longer; `bound` says which (`compute`, `memory`, or "" if unknown).
+    `ceiling_percent` is the minimum time divided by the measured time (the roofline model; Williams, Waterman and Patterson
+    2009). Unknown values are NaN. A ceiling counts only for its own dtype and device name; `ceilings` may be None.
     """
     ceilings = read_ceilings([]) if ceilings is None else ceilings
     limits = summary[DEVICE].merge(ceilings[[*DEVICE, *LIMITS]], on=DEVICE, how="left")

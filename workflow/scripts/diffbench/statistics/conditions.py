@@ -24,18 +24,18 @@ NAMES = {  # column of a summary: what it is called
     "threads": "CPU threads",
     "weights_digest": "weights (digest)",
 }
-LISTS = {  # column of a summary that lists names with values: (between two of them, between name and value)
+LISTS = {  # column of a summary that lists names with values: (separator of entries, separator of name and value)
     "libraries": (", ", " "),
     "environment_variables": ("; ", "="),
 }
 COLUMNS = [*NAMES, *LISTS]
 OF_BUILD = ("cuda_version", "libraries")  # they come with the torch build; build_differences.py reports CUDA
 OF_GPU = ("device_name",)
-JOINT = "; "  # between the values of rounds that differ (summary.join_different)
+JOINT = "; "  # between the values of rounds that differ (groups.join_different)
 
 
 def parts_of(value: object, joint: str = JOINT) -> list[str]:
-    """The different values in a joined text; none where it is unknown."""
+    """The distinct values in a joined text; none if it is unknown."""
     return list(dict.fromkeys(part for part in str(value or "").replace(joint, JOINT).split(JOINT) if part))
 
 
@@ -54,7 +54,7 @@ def by_name(parts: Iterable[str], separator: str) -> dict[str, list[str]]:
 
 
 def list_differences(own: Sequence[str], base: Sequence[str], separator: str) -> list[str]:
-    """A text for each name that two lists give different values; none where either list is unknown. A list may be `none`."""
+    """A text for each name that has different values in two lists; none if either list is unknown. A list may be `none`."""
     if not own or not base:
         return []
     values, base_values = (by_name([part for part in parts if part != "none"], separator) for parts in (own, base))
@@ -63,10 +63,10 @@ def list_differences(own: Sequence[str], base: Sequence[str], separator: str) ->
 
 
 def differences_between(row: Row, base: Row) -> str:
-    """What a row of a summary and the row that it is compared with differ in: `driver 535.1 and 550.2; CPU threads 2 and 4`.
+    """The differences between a row of a summary and the row it is compared with: `driver 535.1 and 550.2; CPU threads 2 and 4`.
 
-    The row's value comes first. Empty where nothing is known to differ. What comes with a torch build or a GPU is left out
-    where the two rows are of different ones.
+    The row's value comes first. Empty if nothing is known to differ. Conditions that come with a torch build or a GPU are left
+    out if the two rows have different ones.
     """
     left_out = OF_BUILD * (row["torch"] != base["torch"]) + OF_GPU * (row["gpu"] != base["gpu"])
     found = {}
@@ -80,13 +80,13 @@ def differences_between(row: Row, base: Row) -> str:
     for column, (joint, separator) in LISTS.items():
         if column not in left_out:
             texts += list_differences(parts_of(row[column], joint), parts_of(base[column], joint), separator)
-    if "threads" in found:  # the variables that set them say the same
+    if "threads" in found:  # the variables that set them would repeat it
         texts = [text for text in texts if "_NUM_THREADS " not in text]
     return JOINT.join(texts)
 
 
 def differences_from(summary: pd.DataFrame, baseline: Baseline) -> list[str]:
-    """For every row of a summary, what it differs in from its baseline's row (differences_between); empty without one.
+    """For each row of a summary, its differences from its baseline's row (differences_between); empty without one.
 
     `baseline` maps axes to names, as in speedup.compare.
     """

@@ -1,4 +1,5 @@
-"""Fidelity: what each run made, held against what the baseline made of the same seed; a badge says how much alike they are."""
+"""Fidelity: the latents and image of each run, compared with the baseline's from the same seed. A badge says how similar they
+are."""
 
 from typing import Any
 
@@ -17,19 +18,19 @@ from diffbench.vocabulary.thresholds import CLOSE_PSNR_DB, CLOSE_SSIM, EQUIVALEN
 from .speedup import is_baseline
 
 PEAK = 255  # the largest value of a byte
-WINDOW = 7  # pixels: the side of the window of SSIM, as scikit-image has it
-OTHER_WEIGHTS = "other weights than the baseline: images are not compared"
-UNKNOWN_WEIGHTS = "weights digest known of one of the two only: images are not compared"
+WINDOW = 7  # pixels: the side of SSIM's window, the default of scikit-image
+OTHER_WEIGHTS = "weights differ from the baseline's: images are not compared"
+UNKNOWN_WEIGHTS = "weights digest known for only one of the two: images are not compared"
 
 
 def window_of(image: np.ndarray) -> int | None:
-    """The side in pixels of the window of SSIM: odd, at most WINDOW, within the image; None where not even 3 pixels fit."""
+    """The side of SSIM's window in pixels: odd, at most WINDOW, within the image; None if 3 pixels do not fit."""
     side = min(WINDOW, *image.shape[:2])
     return (side - 1 + side % 2) if side >= 3 else None
 
 
 def compare_images(image: np.ndarray, base: np.ndarray) -> tuple[float, float]:
-    """(PSNR in dB, SSIM) of two uint8 images of one shape; (inf, 1) for equal ones. NaN is an SSIM whose window does not fit."""
+    """(PSNR in dB, SSIM) of two uint8 images of one shape; (inf, 1) for equal ones. SSIM is NaN if its window does not fit."""
     if np.array_equal(image, base):
         return np.inf, 1.0
     window = window_of(image)
@@ -38,7 +39,7 @@ def compare_images(image: np.ndarray, base: np.ndarray) -> tuple[float, float]:
 
 
 def equal_bits(array: np.ndarray | None, base: np.ndarray | None) -> bool:
-    """Whether two arrays, or two times None, are the same bit for bit."""
+    """Whether two arrays are the same bit for bit, or both are None."""
     if array is None or base is None:
         return array is base
     return array.shape == base.shape and array.tobytes() == base.tobytes()
@@ -74,11 +75,11 @@ def weights_note(digest: str, base_digest: str, is_old: bool) -> str:
 
 
 def compare_runs(runs: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
-    """What every run made against what the baseline made: a DataFrame with FIDELITY_COLUMNS, one row a run and stage that is ok.
+    """Each run's output compared with the baseline's: a DataFrame with FIDELITY_COLUMNS, one row per run and stage that is ok.
 
-    `runs` as outputs.read_runs gives them; `baseline` maps `variant` and/or `torch` to a name. Of the baseline's rounds the
-    first counts that is ok and kept something (`baseline_round`); a cell whose baseline has none has no row. Where the two runs
-    had other weights, nothing is compared and `note` says so. Raises ReportError where a file is damaged.
+    `runs` as outputs.read_runs returns them; `baseline` maps `variant` and/or `torch` to a name. Runs are compared with the first
+    round of the baseline that is ok and kept an output (`baseline_round`); a cell whose baseline has none has no row. If the
+    weights of the two runs differ, nothing is compared and `note` says so. Raises ReportError if a file is damaged.
     """
     runs = kept_runs(runs)
     others = [column for column in KEY if column not in baseline]
@@ -99,7 +100,7 @@ def compare_runs(runs: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
 
 
 def badge_of(psnr_db: float, ssim: float, identical: bool, noise_floor_db: float) -> str:
-    """`identical`, `equivalent`, `close` or `different`; empty where there is no PSNR to judge by. NaN: no noise floor."""
+    """`identical`, `equivalent`, `close` or `different`; empty without a PSNR. A `noise_floor_db` of NaN: there is none."""
     if identical:
         return IDENTICAL
     if np.isnan(psnr_db):
@@ -110,12 +111,12 @@ def badge_of(psnr_db: float, ssim: float, identical: bool, noise_floor_db: float
 
 
 def badges(fidelity: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
-    """One row a cell and stage of `fidelity` (see compare_runs), which is worst over its rounds.
+    """One row per cell and stage of `fidelity` (see compare_runs): the worst over its rounds.
 
     Columns: KEY, `psnr_db` and `ssim` (smallest; NaN if a round could not be compared), `latents_difference` and
     `latents_scale` (largest), `identical` (in all rounds), `note`, `noise_floor_db` (the baseline's other rounds against its
-    first; NaN for a single round) and `fidelity`, the badge. The baseline's own rows say how its other rounds differ from its
-    first; no noise floor excuses them, and with a single round all of them are NaN or empty.
+    first; NaN for a single round) and `fidelity`, the badge. The baseline's own rows show how its other rounds differ from its
+    first. The noise floor does not apply to them, and with a single round they are NaN or empty.
     """
     own = is_baseline(fidelity, baseline)
     judged = fidelity[~(own & (fidelity["round"] == fidelity["baseline_round"]))]

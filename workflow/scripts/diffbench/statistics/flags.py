@@ -1,4 +1,4 @@
-"""The flags of every run and of every cell, as text for a summary. Nothing is dropped for a flag."""
+"""The flags of every run and of every cell, as text for a summary. A flag never removes a measurement."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from .run_flags import flag_rows
 
 
 def flag_runs(measurements: pd.DataFrame, calls: pd.DataFrame | None) -> dict[tuple[Any, ...], list[Flag]]:
-    """{values of RUN: flags} of every run and stage that has some. `calls` may be None: then only what the rows say."""
+    """{values of RUN: flags} of every run and stage that has some. If `calls` is None, only the rows are checked."""
     ok = measurements[measurements["status"] == "ok"]
     flags = [
         sum(parts, [])
@@ -29,8 +29,8 @@ def flag_runs(measurements: pd.DataFrame, calls: pd.DataFrame | None) -> dict[tu
 
 
 def flag_cells(measurements: pd.DataFrame, calls: pd.DataFrame | None) -> pd.Series:
-    """The flags of every cell and stage as one text: `spread (round 2): …; drift (round 1, 3): …`, and what to do about it
-    behind the last of each kind; a Series by KEY."""
+    """The flags of every cell and stage as one text: `spread (round 2): …; drift (round 1, 3): …`, with the remedy after the last
+    flag of each kind. A Series indexed by KEY."""
     cells: dict[tuple[Any, ...], dict[Flag, list[str]]] = {}
     for (*cell, number), flags in flag_runs(measurements, calls).items():
         rounds = cells.setdefault(tuple(cell), {})

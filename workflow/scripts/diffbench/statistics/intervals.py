@@ -14,7 +14,7 @@ from scipy import stats
 from diffbench.vocabulary.thresholds import CONFIDENCE, MOST_ROUNDS, SAME, SHARED_CELLS, SHARED_DEGREES, WIDEST_INTERVAL
 
 Value = TypeVar("Value", float, np.ndarray)
-TOO_FEW = "too few rounds"  # in the place of an interval that is too wide
+TOO_FEW = "too few rounds"  # printed instead of an interval that is too wide
 
 
 class Interval(NamedTuple, Generic[Value]):
@@ -37,7 +37,7 @@ def half_width(deviation: ArrayLike, rounds: ArrayLike, degrees: ArrayLike | Non
 
 
 def quantiles(degrees: np.ndarray) -> np.ndarray:
-    """Student's t at the upper end of the interval, for an array of degrees of freedom; most of them are alike."""
+    """Student's t at the upper end of the interval, for an array of degrees of freedom; most of them are equal."""
     different, places = np.unique(degrees, return_inverse=True)
     return np.asarray(stats.t.ppf((1 + CONFIDENCE) / 2, different))[places].reshape(degrees.shape)
 
@@ -64,7 +64,7 @@ def welch_interval(
 ) -> Interval[np.ndarray]:
     """The interval of the ratio of two rates whose rounds are not paired, by Welch's t test on logarithms.
 
-    NaN where either has fewer than two rounds.
+    NaN if either has fewer than two rounds.
     """
     rounds, base_rounds = np.asarray(rounds, dtype=float), np.asarray(base_rounds, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -79,10 +79,10 @@ def welch_interval(
 
 
 def share_variances(deviation: ArrayLike, pairs: ArrayLike, groups: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """(deviation, degrees of freedom) of log ratios, cells with two pairs sharing what all of their group say of the spread.
+    """(deviation, degrees of freedom) of log ratios; cells with two pairs also use the mean variance of their group.
 
-    A cell's variance is then averaged with the mean variance of its group, which counts SHARED_DEGREES degrees of freedom
-    (after Smyth 2004); its own variance is kept where it is larger. Groups with fewer than SHARED_CELLS such cells share
+    The variance of such a cell is averaged with the mean variance of its group, which counts as SHARED_DEGREES degrees of freedom
+    (after Smyth 2004); its own variance is kept if it is larger. Groups with fewer than SHARED_CELLS such cells share
     nothing. `groups`: one label per cell; arrays of one shape.
     """
     variance, pairs = np.square(np.asarray(deviation, dtype=float)), np.asarray(pairs, dtype=float)
@@ -98,25 +98,25 @@ def share_variances(deviation: ArrayLike, pairs: ArrayLike, groups: ArrayLike) -
 
 
 def verdicts(low: ArrayLike, high: ArrayLike) -> np.ndarray:
-    """`faster`, `slower`, `same` (the interval lies within 1%), `unclear`; empty where there is no interval."""
+    """`faster`, `slower`, `same` (the interval is within 1% of 1), `unclear`; empty without an interval."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     conditions = [np.isnan(low), (low >= 1 - SAME) & (high <= 1 + SAME), low > 1, high < 1]
     return np.select(conditions, ["", "same", "faster", "slower"], "unclear")
 
 
 def is_useful(low: Any, high: Any) -> Any:
-    """Whether an interval is narrow enough to be printed or drawn; not if unknown (NaN). Numbers, or arrays of one shape."""
+    """Whether an interval is narrow enough to be printed or drawn; false if unknown (NaN). Numbers, or arrays of one shape."""
     return (low > 0) & (high <= WIDEST_INTERVAL * low)
 
 
 def rounds_needed(
     ratio: ArrayLike, deviation: ArrayLike, more_than: ArrayLike = 1, paired: ArrayLike = True
 ) -> np.ndarray:
-    """How many rounds of each cell would settle an unclear speed-up, if its ratio and deviation are what they seem.
+    """The number of rounds of each cell that would settle an unclear speed-up, if its ratio and deviation are as measured.
 
     `deviation`: standard deviation of the log ratio of one pair of rounds; if the rounds are not paired, the square root of the
-    sum of both cells' variances. The interval must then exclude 1 or lie within 1% of it, whichever is nearer. At least one
-    more than `more_than`; infinite where more than MOST_ROUNDS would be needed. Numbers, or arrays of one shape.
+    sum of both cells' variances. The interval must then exclude 1 or be within 1% of it, whichever takes fewer rounds. The result
+    is larger than `more_than`, and infinite if more than MOST_ROUNDS are needed. Numbers, or arrays of one shape.
     """
     distance = np.abs(np.log(ratio))
     target = np.maximum(distance, SAME - distance)

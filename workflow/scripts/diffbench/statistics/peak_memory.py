@@ -1,7 +1,7 @@
-"""Which peak memory is printed: what the process holds on the device, the same choice in every table and page.
+"""The peak memory that every table and page prints: the memory that the process holds on the device.
 
-Torch's "allocated" is not it: the pools of CUDA graphs are reserved and never allocated, so a variant with CUDA graphs would
-seem to need less memory than it takes from the device.
+Torch's "allocated" would be too low: the pools of CUDA graphs are reserved and never allocated, so a variant with CUDA graphs
+would seem to need less memory than it takes from the device.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ KINDS = {  # by the column of a summary; the first known is printed
 
 
 class Peak(NamedTuple):
-    """Peaks in MiB until the cell was warm (None if unknown) and warm; `kind` is a key of KINDS."""
+    """Peaks in MiB while starting (None if unknown) and once warm; `kind` is a key of KINDS."""
 
     start_mib: float | None
     warm_mib: float
@@ -36,7 +36,7 @@ class Peak(NamedTuple):
 
 
 def peak_of(row: Row) -> Peak | None:
-    """The Peak of a summary's row, None where none is known. On a GPU the host's memory is never taken for the device's."""
+    """The Peak of a summary's row, None if none is known. On a GPU the host's memory is never taken for the device's."""
     on_device = is_number(row["peak_allocated_mib"])
     for kind in KINDS:
         if is_number(row[kind]) and not (on_device and kind == "peak_rss_mib"):
@@ -52,13 +52,13 @@ def kinds_in(rows: Iterable[Row]) -> list[str]:
 
 
 def name_peaks(rows: Iterable[Row]) -> str:
-    """The header of a column of the rows' peaks: `peak memory on the device`; with several kinds each cell says its own."""
+    """The header of a column of the rows' peaks: `peak memory on the device`; with several kinds, each cell names its own."""
     kinds = kinds_in(rows)
     return KINDS[kinds[0]].header if len(kinds) == 1 else "peak memory"
 
 
 def print_peak(row: Row, mixed: bool, start: bool = False) -> str:
-    """`3690`; with `start` `3556 / 3690`, until warm and warm. `mixed`: the column has several kinds, so each says which."""
+    """`3690`; with `start` `3556 / 3690`: while starting and once warm. `mixed`: the column has several kinds; name each."""
     peak = peak_of(row)
     if peak is None:
         return OUTSIDE

@@ -1,4 +1,4 @@
-"""Published datasets: facts copied from a page, which enter where measured ones have their summary."""
+"""Published datasets: facts copied from a page, which are read as a summary."""
 
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -37,10 +37,10 @@ ABOUT = ("title", "source", "baseline")
 
 
 def read_about(path: AnyPath) -> About:
-    """What is said of a dataset in resources/published/<name>.yaml or resources/measured/<name>/about.yaml: title, source and
+    """The description of a dataset in resources/published/<name>.yaml or resources/measured/<name>/about.yaml: title, source and
     baseline; `marks` on its rows and constant `columns`, if it has any.
 
-    Raises ReportError where a key is missing.
+    Raises ReportError if a key is missing.
     """
     content = {"marks": {}, "columns": {}} | read_yaml(path)
     missing = [key for key in ABOUT if key not in content]
@@ -56,9 +56,9 @@ def with_about(labels: Labels, about: About | None) -> Labels:
 
 
 def read_published(path: AnyPath) -> pd.DataFrame:
-    """The summary of resources/published/<name>.csv, with the constant columns of the <name>.yaml beside it.
+    """The summary of resources/published/<name>.csv, with the constant columns of the <name>.yaml next to it.
 
-    Values keep their printed text. Raises ReportError where the file has other columns or a value that is no number.
+    Values keep their printed text. Raises ReportError if the file has other columns or a value that is not a number.
     """
     about = read_about(Path(path).with_suffix(".yaml"))
     remedy = "copy the page's facts again"
@@ -71,13 +71,14 @@ def read_published(path: AnyPath) -> pd.DataFrame:
     twice = facts.duplicated(KEY)
     if twice.any():
         row = int(twice.to_numpy().argmax())
-        raise ReportError(f"{path}:{line_of(path, row, remedy)}: the same cell is there twice; {remedy}")
+        raise ReportError(f"{path}:{line_of(path, row, remedy)}: the same cell appears twice; {remedy}")
     wrong = rates.isna() != (facts["status"] != "ok")
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         found = f"found {facts['text'].iloc[row]!r} with status {facts['status'].iloc[row]!r}"
         raise ReportError(
-            f"{path}:{line_of(path, row, remedy)}: iterations_per_second: {found}; expected a number where ok, and only there"
+            f"{path}:{line_of(path, row, remedy)}: iterations_per_second: {found}; expected a number if the status is ok, "
+            "and none otherwise"
         )
     unknown = set(facts["mark"]) - {"", *about["marks"]}
     if unknown:

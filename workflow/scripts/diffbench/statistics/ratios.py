@@ -1,6 +1,6 @@
-"""Speed-ups as they are printed: of which rate they are, ratios of any two rows, and means over the same pipelines.
+"""Speed-ups as they are printed: the rate that they compare, ratios of any two rows, and means over the same pipelines.
 
-Iterations per second say nothing of two cells with different step counts, so a speed-up between them is per image.
+Iterations per second do not compare cells with different step counts, so a speed-up between such cells is per image.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ WHERE_STEPS_DIFFER = "per image where step counts differ"
 
 
 class Ratio(NamedTuple):
-    """The ratio of two rows' rates in a unit; None where one of them has no such rate."""
+    """The ratio of two rows' rates in a unit; None if one of them has no such rate."""
 
     value: float | None
     unit: str
@@ -31,7 +31,7 @@ class MeanSpeedup(NamedTuple):
 
 
 def unit_of(row: Row) -> str:
-    """The unit of a row's speed-up in the summary: `it/s`, or `images/s` where its step count is not the baseline's."""
+    """The unit of a row's speed-up in the summary: `it/s`, or `images/s` if its step count is not the baseline's."""
     return row.get("speedup_unit") or ITERATIONS
 
 
@@ -42,14 +42,14 @@ def rate_in(row: Row | None, unit: str) -> float | None:
 
 
 def steps_of(row: Row) -> str:
-    """The iterations of one call, as text; empty where unknown, as of a published page."""
+    """The iterations of one call, as text; empty if unknown, as on a published page."""
     return f"{row['iterations']:.0f}" if is_number(row["iterations"]) else ""
 
 
 def unit_between(row: Row, base: Row) -> str:
-    """The unit in which two rows of one pipeline are compared: `images/s` where their step counts differ.
+    """The unit in which two rows of one pipeline are compared: `images/s` if their step counts differ.
 
-    Where a step count is unknown, they differ if one of the two is compared with the baseline per image and the other is not.
+    If a step count is unknown, they count as different if only one of the two is compared with the baseline per image.
     """
     steps = [steps_of(one) for one in (row, base)]
     differ = steps[0] != steps[1] if all(steps) else unit_of(row) != unit_of(base)
@@ -71,7 +71,7 @@ def print_times(ratio: float, unit: str) -> str:
 
 
 def base_rate(row: Row) -> float | None:
-    """The baseline's rate that a row's speed-up is over, in the speed-up's unit; None without one."""
+    """The rate of the baseline that a row's speed-up is measured against, in the speed-up's unit; None without one."""
     rate = rate_in(row, unit_of(row))
     return rate / row["speedup"] if rate and is_number(row["speedup"]) and row["speedup"] > 0 else None
 

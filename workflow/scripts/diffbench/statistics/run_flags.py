@@ -1,4 +1,4 @@
-"""What looks wrong with a run by the columns of its row: warm-up, clocks, temperature, other processes. Limits: thresholds.py."""
+"""Flags from the columns of a run's row: warm-up, clocks, temperature, other processes. Limits: thresholds.py."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,11 +13,11 @@ from diffbench.vocabulary.columns import MACHINE
 
 from .flag_kinds import Flag
 
-POWER_CAP = "power cap"  # of `clock_limits`: the normal state of a GPU at full load, and no flag
+POWER_CAP = "power cap"  # in `clock_limits`: the normal state of a GPU at full load, so not a flag
 
 
 def rounded_up(percent: float) -> float:
-    """A half-width to two decimals, never less than it is, so that it does not print as the target that it misses."""
+    """A half-width rounded up to two decimals, so that it does not print as the target that it misses."""
     return float(np.ceil(round(100 * percent, 6))) / 100
 
 
@@ -32,7 +32,7 @@ def print_target(row: Row) -> str:
 
 
 def other_limits(text: str) -> str:
-    """What limited the clock beside the cap of the power, as text."""
+    """The limits of the clock other than the power cap, as text."""
     return ", ".join(limit for limit in text.split(", ") if limit not in ("", POWER_CAP))
 
 
@@ -43,7 +43,7 @@ RULES: tuple[tuple[str, Callable[[pd.DataFrame], pd.Series], Callable[[Row], str
     (
         "warm-up",
         lambda rows: rows["warmup_calls"] < limits.WARMUP_WINDOW,
-        lambda row: f"too short to be seen to be steady: {row['warmup_calls']:.0f} call(s)",
+        lambda row: f"too short to show a steady state: {row['warmup_calls']:.0f} call(s)",
     ),
     (
         "target",
@@ -54,7 +54,7 @@ RULES: tuple[tuple[str, Callable[[pd.DataFrame], pd.Series], Callable[[Row], str
         "throttled",
         lambda rows: rows["low_clock_percent"] > 100 * limits.LOW_CLOCK_SHARE,
         lambda row: (
-            f"SM clock under {limits.LOW_CLOCK:.0%} of its largest in {row['low_clock_percent']:.0f}% of the samples"
+            f"SM clock under {limits.LOW_CLOCK:.0%} of its maximum in {row['low_clock_percent']:.0f}% of the samples"
         ),
     ),
     (
@@ -71,7 +71,7 @@ RULES: tuple[tuple[str, Callable[[pd.DataFrame], pd.Series], Callable[[Row], str
     (
         "shared CPU",
         lambda rows: rows["other_cpu_percent"] > 100 * limits.OTHER_CPU,
-        lambda row: f"others took {row['other_cpu_percent']:.0f}% of it",
+        lambda row: f"other processes used {row['other_cpu_percent']:.0f}% of it",
     ),
     (
         "CPU clock",
@@ -82,7 +82,7 @@ RULES: tuple[tuple[str, Callable[[pd.DataFrame], pd.Series], Callable[[Row], str
 
 
 def flag_rows(rows: pd.DataFrame) -> list[list[Flag]]:
-    """For every row a list with the flags of what the run itself noted: numbers (NaN where not known) and texts."""
+    """For each row, a list of flags from the values that the run itself recorded: numbers (NaN if unknown) and texts."""
     flags: list[list[Flag]] = [[] for _ in range(len(rows))]
     rows = rows[NOTED]
     for kind, has_flag, describe in RULES:

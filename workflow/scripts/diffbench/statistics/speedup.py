@@ -16,7 +16,7 @@ PAIRED, WELCH = "paired", "welch"
 
 
 class Moments(NamedTuple):
-    """Of the rounds of several cells, arrays in one order: mean and standard deviation of the log rates, number of rounds."""
+    """Mean and standard deviation of the rounds' log rates, and the number of rounds: arrays over cells, in one order."""
 
     mean: np.ndarray
     deviation: np.ndarray
@@ -29,7 +29,7 @@ def is_baseline(frame: pd.DataFrame, baseline: Baseline) -> np.ndarray:
 
 
 def beside_baseline(summary: pd.DataFrame, baseline: Baseline, columns: Sequence[str]) -> pd.DataFrame:
-    """The `columns` of each row, and with the suffix `_base` those of the baseline's row for it; in the order of `summary`."""
+    """The `columns` of each row and, with the suffix `_base`, those of its baseline's row; in the order of `summary`."""
     others = [column for column in KEY if column not in baseline]
     reference = summary[is_baseline(summary, baseline)]
     return summary[[*others, *columns]].merge(
@@ -40,7 +40,7 @@ def beside_baseline(summary: pd.DataFrame, baseline: Baseline, columns: Sequence
 def round_rates(measurements: pd.DataFrame | None = None) -> pd.DataFrame:
     """The rounds that are ok: KEY, `round`, `device_id`, and the natural logarithm of each rate under its unit (RATES).
 
-    `measurements` as of read.to_frame; None has no rounds.
+    `measurements` as measurements.to_frame returns them; None means no rounds.
     """
     if measurements is None:
         frame = pd.DataFrame(columns=[*KEY, "round", "device_id", *RATES])
@@ -51,10 +51,10 @@ def round_rates(measurements: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def pair_rounds(rounds: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
-    """Every round of a cell with the same round of its baseline: KEY, `round`, in each unit the log ratio, and with the suffixes
-    `_own` and `_base` the log rates.
+    """Each round of a cell paired with the same round of its baseline: KEY, `round`, the log ratio in each unit, and the log
+    rates with the suffixes `_own` and `_base`.
 
-    Two rounds that were measured on different devices are no pair; an unknown device counts as the same.
+    Two rounds that were measured on different devices are not paired; an unknown device counts as the same.
     """
     others = [column for column in KEY if column not in baseline]
     base = rounds.loc[is_baseline(rounds, baseline), [*others, "round", "device_id", *RATES]]
@@ -67,7 +67,7 @@ def pair_rounds(rounds: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
 
 
 def ratios_of(pairs: pd.DataFrame, keys: pd.DataFrame, units: np.ndarray) -> np.ndarray:
-    """The median rate of each of the `keys` over its baseline's, both of their pairs of rounds alone; NaN without a pair."""
+    """The median rate of each of the `keys` divided by its baseline's, both over paired rounds only; NaN without a pair."""
     found = np.full(len(keys), np.nan)
     for unit in RATES:
         known = pairs[pairs[unit].notna()]
@@ -89,15 +89,15 @@ def moments_of(rounds: pd.DataFrame, keys: pd.DataFrame, units: np.ndarray) -> M
 
 
 def units_of(summary: pd.DataFrame, baseline: Baseline) -> np.ndarray:
-    """The unit of each speed-up: images per second where a cell and its baseline are known to differ in their number of
-    iterations per call, for then an iteration is not the same work; otherwise iterations per second."""
+    """The unit of each speed-up: images per second if a cell and its baseline are known to differ in their number of
+    iterations per call, because an iteration is then not the same work; otherwise iterations per second."""
     pairs = beside_baseline(summary, baseline, ["iterations"])
     known = pairs["iterations"].notna() & pairs["iterations_base"].notna()
     return np.where(known & (pairs["iterations"] != pairs["iterations_base"]), IMAGES, ITERATIONS)
 
 
 def speedups(summary: pd.DataFrame, baseline: Baseline, units: str | np.ndarray = ITERATIONS) -> np.ndarray:
-    """The rate of each row over that of its baseline; NaN where either has none. Same order as `summary`."""
+    """The rate of each row divided by its baseline's; NaN if either has none. Same order as `summary`."""
     pairs = beside_baseline(summary, baseline, list(RATES.values()))
     ratios = {unit: pairs[column] / pairs[f"{column}_base"] for unit, column in RATES.items()}
     chosen = ratios[ITERATIONS].where(np.broadcast_to(units == ITERATIONS, len(pairs)), ratios[IMAGES])
@@ -110,9 +110,9 @@ def compare(
     """The columns `speedup`, `speedup_unit`, `speedup_low`, `speedup_high`, `verdict`, `compared_by` and `rounds_needed`, in
     the order of `summary`.
 
-    `rounds` as of round_rates. `unit`: that of all speed-ups; None chooses it for each (units_of). Two pairs of rounds or more
-    are compared in pairs, and rounds that have no partner count neither for the interval nor for the speed-up; otherwise all
-    rounds of both cells are, by Welch's test. The baseline itself has a speed-up of 1, without
+    `rounds` as round_rates returns them. `unit`: the unit of all speed-ups; None chooses one for each (units_of). If there are at
+    least two pairs of rounds, they are compared in pairs, and rounds without a partner count neither for the interval nor for the
+    speed-up. Otherwise all rounds of both cells are compared, by Welch's test. The baseline itself has a speed-up of 1, without
     interval and verdict.
     """
     units = units_of(summary, baseline) if unit is None else np.full(len(summary), unit)

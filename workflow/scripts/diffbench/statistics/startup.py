@@ -1,4 +1,4 @@
-"""Cold and warm start of each cell, and the images after which compiling has paid for itself."""
+"""The cold and the warm start of each cell, and the number of images after which compiling has paid for itself."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ Cell = tuple[Any, ...]  # the values of the columns that name a cell and stage
 
 
 class Round(NamedTuple):
-    """One round of a cell and stage; `startup_s` is NaN where it is not known."""
+    """One round of a cell and stage; `startup_s` is NaN if it is unknown."""
 
     number: int
     device_id: str
@@ -29,7 +29,7 @@ class Round(NamedTuple):
 
 
 def rounds_of(measurements: pd.DataFrame, state: str) -> pd.DataFrame:
-    """The rounds that began with a cache in that state; what compiles nothing has none, and counts for both."""
+    """The rounds that began with a cache in that state. A round that compiles nothing has no cache, and counts for both."""
     return measurements[measurements["cache"].isin([state, ""]) & (measurements["status"] == "ok")]
 
 
@@ -45,7 +45,7 @@ def start_columns(measurements: pd.DataFrame, key: list[str]) -> pd.DataFrame:
 def breakeven_columns(
     measurements: pd.DataFrame, summary: pd.DataFrame, key: list[str], baseline: Baseline
 ) -> dict[str, np.ndarray]:
-    """BREAKEVEN_COLUMNS in the order of `summary`; NaN for the baseline, and for what compiles nothing."""
+    """BREAKEVEN_COLUMNS in the order of `summary`; NaN for the baseline, and for variants that compile nothing."""
     compiled = set(tuples(measurements.loc[measurements["cache"] != "", key].drop_duplicates()))
     rounds = {state: rounds_by_cell(measurements, key, state) if compiled else {} for state in STATES}
     rows = []
@@ -73,8 +73,8 @@ def rounds_by_cell(measurements: pd.DataFrame, key: list[str], state: str) -> di
 def breakeven_of(
     rounds: Mapping[str, Mapping[Cell, list[Round]]], state: str, own: Cell, base: Cell, batch_size: int
 ) -> dict[str, float]:
-    """The three columns of one cell and state; nothing where either cell has not started so. The calls' times are of all
-    rounds, whatever they started with. `rounds`: rounds_by_cell of each state."""
+    """The three columns of one cell and state; nothing if either cell has no start in that state. The latencies are those of all
+    rounds, cold and warm. `rounds`: rounds_by_cell of each state."""
     startups_s, base_startups_s = (known_startups(rounds[state].get(cell, ())) for cell in (own, base))
     if not len(startups_s) or not len(base_startups_s):
         return {}
@@ -102,14 +102,16 @@ def known_startups(rounds: Iterable[Round]) -> np.ndarray:
 
 
 def paired_latencies(rounds: Iterable[Round], base_rounds: Iterable[Round]) -> tuple[Latencies, Latencies]:
-    """{round: latency in seconds} of a cell and of its baseline; where at least two rounds are pairs, of the pairs alone: a drift
-    in a round that the other cell lacks is no difference between the two cells."""
+    """{round: latency in seconds} of a cell and of its baseline. If there are at least two pairs of rounds, only those: a drift
+    in a round that the other cell lacks is not a difference between the two cells."""
     own, base = ({of_round.number: of_round for of_round in part} for part in (rounds, base_rounds))
     latencies_s: dict[Hashable, float] = {number: of_round.latency_s for number, of_round in own.items()}
     base_latencies_s: dict[Hashable, float] = {}
     for number, of_round in base.items():
         device, base_device = own[number].device_id if number in own else "", of_round.device_id
-        is_other_device = bool(device and base_device and device != base_device)  # no pair, as in speedup.pair_rounds
+        is_other_device = bool(
+            device and base_device and device != base_device
+        )  # not a pair, as in speedup.pair_rounds
         base_latencies_s[(number, base_device) if is_other_device else number] = of_round.latency_s
     pairs = [number for number in sorted(own) if number in base_latencies_s]
     if len(pairs) < 2:
@@ -118,5 +120,5 @@ def paired_latencies(rounds: Iterable[Round], base_rounds: Iterable[Round]) -> t
 
 
 def median_image_s(latencies_s: Latencies, batch_size: int) -> float:
-    """Seconds per image: one over the median of the rounds' images per second, as figures draw it."""
+    """Seconds per image: the reciprocal of the median of the rounds' images per second, as in the figures."""
     return float(1 / np.median([batch_size / latency_s for latency_s in latencies_s.values()]))

@@ -1,4 +1,4 @@
-"""One row a cell and stage: the median over its rounds with its interval, the speed-up against the baseline with verdict."""
+"""One row per cell and stage: the median over its rounds and its interval, the speed-up against the baseline and its verdict."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -26,13 +26,13 @@ from .speedup import compare, round_rates
 from .startup import breakeven_columns, start_columns
 from .summary_inputs import NONE, Evidence
 
-SAME = ["definition", *RELEASES]  # the rounds of a cell have one value of each
+SAME = ["definition", *RELEASES]  # all rounds of a cell must have the same values
 WHOLE = ["batch_size", "stage", "rounds"]
-POOLED = "such rounds are not pooled: delete the run.csv of those that are wrong, and they are measured again"
+POOLED = "these are not pooled: delete the run.csv of the wrong rounds to measure them again"
 
 
 def check_poolable(measurements: pd.DataFrame) -> None:
-    """Raises ReportError where rows of one cell were measured under different definitions or releases, or twice."""
+    """Raises ReportError if rows of one cell were measured under different definitions or releases, or twice."""
     numbers, _ = number_groups(measurements, CELL)
     for column in SAME:
         known = measurements[column].astype(bool).to_numpy()
@@ -47,12 +47,12 @@ def check_poolable(measurements: pd.DataFrame) -> None:
     twice = measurements[measurements.duplicated([*KEY, "round"])]
     if len(twice):
         row = twice.iloc[0]
-        raise ReportError(f"cell {describe_cell(row[CELL])}: round {row['round']} is there twice; keep one of its rows")
+        raise ReportError(f"cell {describe_cell(row[CELL])}: round {row['round']} appears twice; keep one of its rows")
 
 
 def check_kernels(measurements: pd.DataFrame) -> None:
-    """Raises ReportError where rounds of one cell and stage ran other attention kernels: they did not do the same work. A round
-    whose kernels are unknown is like any other."""
+    """Raises ReportError if rounds of one cell and stage ran different attention kernels: they did not do the same work. Rounds
+    whose kernels are unknown are not compared."""
     known = measurements[(measurements["status"] == "ok") & measurements["attention_kernels"].astype(bool)]
     numbers, _ = number_groups(known, KEY)
     names = known["attention_kernels"].map(lru_cache(names_of_kernels)).to_numpy()
@@ -67,7 +67,7 @@ def check_kernels(measurements: pd.DataFrame) -> None:
 
 
 def names_of_kernels(text: str) -> str:
-    """The sorted names in `32 x flash, 2 x math`, whatever their numbers."""
+    """The sorted names in `32 x flash, 2 x math`, without the counts."""
     return ", ".join(sorted({part.rpartition(" x ")[2] for part in text.split(", ")}))
 
 
@@ -78,9 +78,9 @@ def describe_cell(values: Iterable[Any]) -> str:
 
 
 def first_failures(failed: pd.DataFrame, measured: np.ndarray) -> pd.DataFrame:
-    """Status, phase and detail of the first of the rounds that failed, for each cell and stage that has one.
+    """Status, phase and detail of the first failed round of each cell and stage that has one.
 
-    Where another round is ok (`measured`, for each row) the cell keeps its number, so the detail says which round failed.
+    If another round is ok (`measured`, for each row), the cell keeps its number, so the detail says which round failed.
     """
     told = "round " + failed["round"].astype(str) + ": " + failed["status"] + ", " + failed["detail"]
     failed = failed.assign(detail=failed["detail"].where(~measured, told))
@@ -90,20 +90,20 @@ def first_failures(failed: pd.DataFrame, measured: np.ndarray) -> pd.DataFrame:
 def summarize(
     measurements: pd.DataFrame, cells: pd.DataFrame, baseline: Baseline, evidence: Evidence = NONE
 ) -> pd.DataFrame:
-    """The summary of `measurements` (see read.to_frame) over `cells`, a DataFrame with the columns of CELL.
+    """The summary of `measurements` (see measurements.to_frame) over `cells`, a DataFrame with the columns of CELL.
 
     Returns a DataFrame with SUMMARY_COLUMNS in the order of `cells`, pipelines named at their sizes (sizes.py); a cell without
-    rows has status `open` and stage 1. `…_low` and `…_high` are ends of 95% intervals (see intervals.py); `rounds_needed` says
-    what would settle an unclear speed-up.
-    `baseline` maps `variant` and/or `torch` to what speed-ups are measured against. Raises ReportError for rows that must
-    not be pooled.
+    rows has status `open` and stage 1. `…_low` and `…_high` are the ends of 95% intervals (see intervals.py); `rounds_needed` is
+    the number of rounds that would settle an unclear speed-up.
+    `baseline` maps `variant` and/or `torch` to the names that speed-ups are measured against. Raises ReportError for rows that
+    must not be pooled.
     """
     check_poolable(measurements)
     numbers, keys = number_groups(measurements, KEY)
     count = len(keys)
     is_ok = (measurements["status"] == "ok").to_numpy()
     measured = np.isin(numbers, numbers[is_ok])  # the cell and stage of the row has a round that is ok
-    counted = is_ok | ~measured  # what a failed round says counts only where no other round is ok
+    counted = is_ok | ~measured  # a failed round counts only if no round is ok
     rows, of_cell = measurements[counted], numbers[counted]
     rates = rows["iterations_per_second"].groupby(of_cell).agg(["min", "median", "max", "count"])
     logarithms = np.log(measurements["iterations_per_second"]).groupby(numbers)
@@ -154,7 +154,7 @@ def summarize(
 
 
 def add_fidelity(summary: pd.DataFrame, fidelity: pd.DataFrame | None, baseline: Baseline) -> pd.DataFrame:
-    """The summary with IMAGE and the badge `fidelity`, empty where no image was compared."""
+    """The summary with IMAGE and the badge `fidelity`, empty if no image was compared."""
     if fidelity is None:
         return summary.assign(fidelity="", **dict.fromkeys(IMAGE, np.nan))
     found = badges(fidelity, baseline)[[*KEY, "fidelity", *IMAGE]]
@@ -164,7 +164,7 @@ def add_fidelity(summary: pd.DataFrame, fidelity: pd.DataFrame | None, baseline:
 def read_summary(path: AnyPath) -> pd.DataFrame:
     """The summary in a summary.csv: identity columns and texts as text, numbers as numbers, pipelines named at their sizes.
 
-    Raises ReportError where it is damaged, cut off or has other columns."""
+    Raises ReportError if it is damaged, cut off or has other columns."""
     frame = read_table(path, "a summary", SUMMARY_COLUMNS, REMADE)
     for column in WHOLE:
         check_all(path, frame[column], frame[column].str.fullmatch("[0-9]{1,9}"), "a whole number", REMADE)

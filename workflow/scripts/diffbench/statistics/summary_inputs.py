@@ -1,4 +1,4 @@
-"""What a summary draws on beside the rows: calls, compared images, the device's ceilings and prices."""
+"""The inputs of a summary other than the rows: calls, compared images, the device's ceilings and prices."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from diffbench.data.types import AnyPath
 
 
 class Evidence(NamedTuple):
-    """`calls` (read.read_calls), `fidelity` (fidelity.compare_runs) and `ceilings` (ceilings.read_ceilings), each None where
-    there is none; `prices_usd` an hour by GPU."""
+    """`calls` (measurements.read_calls), `fidelity` (fidelity.compare_runs) and `ceilings` (ceilings.read_ceilings), each None if
+    there are none; `prices_usd`: {gpu: USD per hour}."""
 
     calls: pd.DataFrame | None = None
     fidelity: pd.DataFrame | None = None
@@ -22,7 +22,7 @@ class Evidence(NamedTuple):
     prices_usd: dict[str, float] = {}
 
     def with_fidelity(self, fidelity: pd.DataFrame) -> "Evidence":
-        """The same with these compared images too."""
+        """The Evidence with these compared images added."""
         return self._replace(fidelity=pd.concat([frame for frame in (self.fidelity, fidelity) if frame is not None]))
 
 
@@ -30,7 +30,7 @@ NONE = Evidence()
 
 
 def read_prices(path: AnyPath) -> dict[str, float]:
-    """{gpu: USD an hour} of those in config/gpus.yaml that have one."""
+    """{gpu: USD per hour} of the GPUs in config/gpus.yaml that have a price."""
     entries = shared_yaml(path)
     return {name: entry["price_per_hour_usd"] for name, entry in entries.items() if "price_per_hour_usd" in entry}
 
@@ -38,7 +38,7 @@ def read_prices(path: AnyPath) -> dict[str, float]:
 def read_evidence(
     calls: Sequence[AnyPath], fidelity: Sequence[AnyPath], ceilings: Sequence[AnyPath], gpus: AnyPath
 ) -> Evidence:
-    """The Evidence in these files: lists of paths, empty where there is none, and the catalogue of GPUs."""
+    """The Evidence in these files: lists of paths, which may be empty, and the catalogue of GPUs."""
     return Evidence(
         read_calls(calls) if calls else None,
         pd.concat(map(read_fidelity, fidelity), ignore_index=True) if fidelity else None,

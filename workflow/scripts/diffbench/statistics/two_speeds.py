@@ -11,8 +11,8 @@ from diffbench.vocabulary.thresholds import SAME, TWO_SPEEDS
 class Split(NamedTuple):
     """A split of sorted values into two groups; arrays without the last axis of the values.
 
-    `gap`: largest value of the slow group to the smallest of the fast one; `deviation`: standard deviation within the groups,
-    pooled; `slow_count`: size of the slow group.
+    `gap`: the distance from the largest value of the slow group to the smallest of the fast one; `deviation`: pooled standard
+    deviation within the groups; `slow_count`: size of the slow group.
     """
 
     gap: np.ndarray
@@ -28,7 +28,7 @@ class SlowRounds(NamedTuple):
 
 
 def widest_split(values: ArrayLike) -> Split:
-    """The Split of values whose gap is widest for the deviation within its groups.
+    """The Split of values whose gap is widest relative to the deviation within its groups.
 
     `values`: logarithms of rates, rounds along the last axis, three or more.
     """
@@ -47,7 +47,7 @@ def widest_split(values: ArrayLike) -> Split:
 
 
 def has_two_speeds(values: ArrayLike) -> np.ndarray:
-    """Whether rounds run at two speeds, by TWO_SPEEDS; `values` as in widest_split. False with fewer rounds than it names."""
+    """Whether rounds run at two speeds, by TWO_SPEEDS; `values` as in widest_split. False if the rounds are too few."""
     values = np.asarray(values, dtype=float)
     limits = [limit for rounds, limit in TWO_SPEEDS.items() if rounds <= values.shape[-1]]
     if not limits:
@@ -57,7 +57,7 @@ def has_two_speeds(values: ArrayLike) -> np.ndarray:
 
 
 def slow_rounds(rates: ArrayLike) -> SlowRounds | None:
-    """The rounds of the slower of two speeds; None where there is one speed. `rates`: of one cell, a number per round."""
+    """The rounds of the slower of two speeds; None if there is one speed. `rates` of one cell: one number per round."""
     values = np.log(np.asarray(rates, dtype=float))
     if not has_two_speeds(values):
         return None

@@ -1,1 +1,1 @@
-"""What `snakemake` prints while it works and when it ends."""
+"""The lines that `snakemake` prints while it works and when it ends."""

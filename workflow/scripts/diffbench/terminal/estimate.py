@@ -17,11 +17,11 @@ SHOWN = {
     "variant": "variant",
     "round": "round",
 }
-LIKE = {"warm": "eager", "eager": "warm"}  # the kind that takes about as long, where none of a kind has finished
+LIKE = {"warm": "eager", "eager": "warm"}  # a kind that takes about as long, used until a run of the kind has finished
 
 
 def key_of(run: Run) -> RunKey:
-    """What tells a run from all others."""
+    """The values that identify a run."""
     return tuple(run[axis] for axis in SHOWN)
 
 
@@ -43,7 +43,7 @@ class Estimate:
         self.since: float | None = None
 
     def start(self, key: RunKey, now: float) -> None:
-        """A run begins, or begins again."""
+        """A run starts, or starts again."""
         self.running[key] = now
         self.since = now if self.since is None else self.since
 
@@ -58,16 +58,16 @@ class Estimate:
         self.running.pop(key, None)
 
     def expected(self, kind: str) -> float | None:
-        """The mean duration of a kind, or else of one that is like it; None if no such run has finished. Where nothing but
-        compiled runs is measured, cold ones tell how long warm ones take at most."""
+        """The mean duration of a kind, or of a similar kind; None if no such run has finished. If only compiled runs are
+        measured, the duration of cold ones is an upper limit for warm ones."""
         others = () if "eager" in self.unfinished else ("cold",)
         names = (kind, *([LIKE[kind], *others] if kind in LIKE else []))
         found = next((self.durations[name] for name in names if self.durations.get(name)), None)
         return sum(found) / len(found) if found else None
 
     def left(self, now: float) -> float | None:
-        """Seconds until the last run ends, if as many run at a time as did so far; None as long as finished runs do not tell:
-        those that compile take much longer than the others."""
+        """Seconds until the last run ends, if as many run at a time as until now. None until a run of each kind, or of a similar
+        one, has finished: runs that compile take much longer than the others."""
         expected: dict[str, float] = {}
         for kind in (kind for kind, count in self.unfinished.items() if count):
             seconds = self.expected(kind)

@@ -1,7 +1,7 @@
-"""What `snakemake` prints while it works: rows of finished runs and a line a job, in the place of Snakemake's blocks.
+"""The lines that `snakemake` prints while it works, instead of Snakemake's blocks: a row per finished run and a line per job.
 
-Snakemake's log file has all of its messages as before. On a terminal a live line below the rows says what runs. What is printed
-when something fails is in last_line.py.
+Snakemake's log file still has all of its messages. On a terminal a live line below the rows shows the current run. last_line.py
+prints the lines for failures.
 """
 
 import logging
@@ -24,12 +24,12 @@ MEASURING = "measure"  # the rule whose jobs are runs
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a line on it can be replaced."""
+    """Whether a line on the stream can be overwritten."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Display(logging.Handler):
-    """A handler of Snakemake's log that prints to the stream of another one, from which it takes what it prints itself."""
+    """A handler of Snakemake's log that prints to the stream of another handler, and stops that one from printing the same."""
 
     lock: threading.RLock
 
@@ -54,7 +54,7 @@ class Display(logging.Handler):
         return True
 
     def emit(self, record: Any) -> None:
-        """Print what has become of a job."""
+        """Print the start or end of a job."""
         try:
             event = getattr(record, "event", None)
             if event == LogEvent.JOB_INFO:
@@ -64,7 +64,7 @@ class Display(logging.Handler):
                     self.finish(self.runs.pop(record.job_id))
             elif event == LogEvent.JOB_ERROR and record.jobid in self.runs and self.progress:
                 self.progress.fail(self.runs.pop(record.jobid))
-        except Exception:  # as logging does it: what is printed must not stop what is measured
+        except Exception:  # as logging does: an error in printing must not stop the measurement
             self.handleError(record)
 
     def begin(self, record: Any) -> None:
@@ -81,7 +81,7 @@ class Display(logging.Handler):
         self.draw()
 
     def finish(self, run: Run) -> None:
-        """A run ends; on a terminal why it failed takes no second line."""
+        """A run ends. On a terminal its row is cut at the width, so that the reason of a failure takes no second line."""
         if self.progress is None:
             return
         width = shutil.get_terminal_size().columns if self.live else None
@@ -97,7 +97,7 @@ class Display(logging.Handler):
         self.draw()
 
     def draw(self) -> None:
-        """Write the live line, and put the cursor in the empty line above it: what others print fills that one."""
+        """Write the live line, and put the cursor in the empty line above it, where the output of others goes."""
         text = self.progress.now(time.monotonic()) if self.live and self.progress and not self.ended.is_set() else ""
         if text:
             width = shutil.get_terminal_size().columns
@@ -117,10 +117,10 @@ class Display(logging.Handler):
                 self.draw()
 
     def describe(self) -> str:
-        """How many runs are measured, if not all are; nothing otherwise."""
+        """The number of measured runs, if some are missing; otherwise nothing."""
         if self.progress is None or not self.progress.open:
             return ""
-        return f"{self.progress.done} of {self.progress.total} runs are measured; start again to go on"
+        return f"{self.progress.done} of {self.progress.total} runs are measured; start again to continue"
 
     def close(self) -> None:
         """The end: no live line."""
@@ -133,7 +133,7 @@ class Display(logging.Handler):
 
 
 def show(logger: logging.Logger, progress: Progress | None, intro: Sequence[str]) -> Display | None:
-    """Show a workflow's progress in the place of Snakemake's own blocks, unless another plugin writes to the terminal."""
+    """Show a workflow's progress instead of Snakemake's own blocks, unless another plugin writes to the terminal."""
     for handler in list(logger.handlers):
         if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
             display = Display(handler, progress, intro)

@@ -1,6 +1,6 @@
-"""The last line that `snakemake` prints: why it ends, and the log that has more, whoever says so.
+"""The last line that `snakemake` prints: the reason why it ends, and the log with the details.
 
-Snakemake's blocks about what failed are not printed, unless with --verbose; its log file has them.
+Snakemake's own blocks about failures are printed only with --verbose; its log file has them.
 """
 
 import logging
@@ -34,8 +34,8 @@ HIDDEN_AT_THE_END = ("Complete log(s): ", "Elapsed time: ")  # unless all went w
 STOPPED = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
 UNFINISHED = "At least one job did not complete successfully"
 CALLED = "CalledProcessError"
-INTERRUPTED = "interrupted; start again to go on"
-PATIENCE_S = 10  # for which an interrupt that is repeated does nothing
+INTERRUPTED = "interrupted; start again to continue"
+PATIENCE_S = 10  # during which a repeated interrupt does nothing
 SEVERAL = "{count} jobs failed, for the reasons above"
 
 
@@ -47,14 +47,14 @@ class Failure(NamedTuple):
 
 
 def find_log(logger: logging.Logger) -> str | None:
-    """The path of Snakemake's log file, from the current folder if it is in it; none with --quiet or in a dry run."""
+    """The path of Snakemake's log file, relative to the current folder; None with --quiet or in a dry run."""
     names = [getattr(handler, "baseFilename", None) for handler in logger.handlers]
     path = next(filter(None, names), None)
     return path and os.path.relpath(path)
 
 
 class Ending(logging.Handler):
-    """A handler of Snakemake's log that collects what fails, and prints it once all else is printed."""
+    """A handler of Snakemake's log that collects failures, and prints them after everything else."""
 
     def __init__(
         self,
@@ -64,21 +64,21 @@ class Ending(logging.Handler):
         main: bool = True,
         rules: Callable[[], Sequence[str]] = list,
     ) -> None:
-        """`handler`: Snakemake's, of the terminal; `verbose`: it prints its own messages too; `main`: this process is no job of
-        another, which prints in its place; `rules`: gives the names of all rules."""
+        """`handler`: Snakemake's, of the terminal; `verbose`: it prints its own messages too; `main`: this process is not a job
+        of another Snakemake, which would print instead; `rules`: returns the names of all rules."""
         super().__init__()
         self.logger, self.stream, self.main, self.rules = logger, handler.stream, main, rules
         self.since, self.log = time.time(), find_log(logger)
         self.display: Display | None = None
         self.at_once = False  # see `attach`
-        self.open: list[Failure] = []  # exceptions that no job's failure has taken yet
+        self.open: list[Failure] = []  # exceptions that are not assigned to a failed job yet
         self.failed: dict[Any, str] = {}  # by job: the line for its failure
         self.interrupted, self.ended = False, False
         if not verbose:
             handler.addFilter(self.passes)
 
     def attach(self, display: Display | None, at_once: bool) -> None:
-        """Have what is shown while jobs run: a terminal.Display or None; `at_once`: print a failure when it happens."""
+        """Set the display that is shown while jobs run (a Display or None); `at_once`: print a failure when it happens."""
         self.display, self.at_once = display, at_once
 
     def passes(self, record: logging.LogRecord) -> bool:
@@ -89,14 +89,14 @@ class Ending(logging.Handler):
         return not (text.startswith(HIDDEN_AT_THE_END) and (self.failed or self.open or self.interrupted))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of what fails, and of what goes well in the end."""
+        """Record what fails, and what succeeds when it is tried again."""
         try:
             self.collect(record)
-        except Exception:  # as logging does it
+        except Exception:  # as logging does
             self.handleError(record)
 
     def collect(self, record: Any) -> None:
-        """What a record says of failures."""
+        """Record the failure or success that a log record reports."""
         event, text = getattr(record, "event", None), str(record.msg)
         self.interrupted |= text.startswith(STOPPED)
         if event == LogEvent.ERROR and UNFINISHED not in text:
@@ -109,7 +109,7 @@ class Ending(logging.Handler):
                 self.print(line)
 
     def describe_job(self, record: Any) -> str:
-        """The line for a job that failed: its program's own reason, Snakemake's, or how the program ended."""
+        """The line for a job that failed: the reason from its program or from Snakemake, otherwise how the program ended."""
         ends = [(log, last_line(log, self.since)) for log in dict.fromkeys(record.log)]
         name, text = self.take(record.shellcmd)
         own = [(log, line) for log, line in ends if line.startswith(ERROR)]
@@ -122,7 +122,7 @@ class Ending(logging.Handler):
             reason = submitted or describe_program(record.rule_name, text)
         log, line = next((end for end in ends if end[1]), (self.log, ""))
         if not self.main and record.log:
-            write_line(record.log[0], with_log(reason, None))  # where the main process looks for it
+            write_line(record.log[0], with_log(reason, None))  # the main process reads it there
         return with_log(f"{reason}; {line}" if line else reason, log)
 
     def take(self, command: str | None) -> Failure:
@@ -153,7 +153,7 @@ class Ending(logging.Handler):
             self.stream.flush()
 
     def close(self) -> None:
-        """The end: why, last."""
+        """Print the reason for the end, after everything else."""
         if not self.ended:
             self.ended = True
             if self.display:
@@ -164,7 +164,7 @@ class Ending(logging.Handler):
         super().close()
 
     def shorten_exit(self, error: BaseException | None) -> None:
-        """Shorten the text that Python prints after this, if the rules are left by sys.exit(text); the log has the whole one."""
+        """Shorten the text that Python prints next, if the rules ended with sys.exit(text); the log has the full text."""
         if isinstance(error, SystemExit) and isinstance(error.code, str) and len(error.code) > LENGTH:
             if self.log:
                 write_line(self.log, error.code)
@@ -178,8 +178,7 @@ def write_line(log: AnyPath, line: str) -> None:
 
 
 def hide_interrupt(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """A hook for what nobody catches: Ctrl-C is no error with a traceback, and nothing that Python says of what it left half
-    done follows."""
+    """A hook for uncaught exceptions: Ctrl-C prints no traceback, and no warnings of Python about unfinished work follow."""
     if issubclass(kind, KeyboardInterrupt):
         warnings.simplefilter("ignore")
         sys.unraisablehook = lambda unraisable: None
@@ -190,7 +189,7 @@ def hide_interrupt(kind: type[BaseException], error: BaseException, traceback: T
 
 class Interrupts:
     """A handler of signals: each interrupts Snakemake, which then removes its lock. A terminal sends its signals to the jobs as
-    well. One that is sent again while they end would interrupt the end itself: for a while it does nothing."""
+    well. A repeated signal would interrupt Snakemake while it waits for them to end, so it is ignored for PATIENCE_S."""
 
     def __init__(self) -> None:
         self.since_s: float | None = None  # of the last one that did something
@@ -202,18 +201,18 @@ class Interrupts:
 
 
 def interruptible() -> None:
-    """Have a signal that asks Snakemake to end, such as that of a terminal that closes, interrupt it as Ctrl-C does. SIGTERM does
-    so only until jobs start: from then on Snakemake lets those that run finish."""
-    if threading.current_thread() is threading.main_thread():  # no other may handle signals
+    """Let every signal that asks Snakemake to end, such as that of a closing terminal, interrupt it as Ctrl-C does. SIGTERM does
+    so only until jobs start: from then on Snakemake lets running jobs finish."""
+    if threading.current_thread() is threading.main_thread():  # no other thread may handle signals
         set_handlers(Interrupts())
 
 
 def watch(logger: logging.Logger, verbose: bool, main: bool, rules: Callable[[], Sequence[str]]) -> Ending | None:
-    """Have the reason printed last; the Ending, or None where another plugin writes to the terminal."""
+    """Print the reason last. Returns the Ending, or None if another plugin writes to the terminal."""
     sys.excepthook = hide_interrupt
     for handler in list(logger.handlers):
         if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
-            handler.stream = make_lossy(handler.stream or sys.stderr)  # none: it was closed when Snakemake started
+            handler.stream = make_lossy(handler.stream or sys.stderr)  # None if it was closed when Snakemake started
             ending = Ending(logger, handler, verbose, main, rules)
             logger.addHandler(ending)
             return ending

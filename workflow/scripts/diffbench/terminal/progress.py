@@ -1,4 +1,4 @@
-"""What a user sees while runs are measured: a row for each finished run, the time so far, and an estimate of the time left.
+"""The progress of a measurement, for the user: a row per finished run, the time so far, and an estimate of the time left.
 
 A run is a dictionary of its wildcards, all of them text: gpu, torch, pipeline (named at its size), batch_size, variant, round.
 Times are in seconds of one clock that never goes back.
@@ -18,12 +18,12 @@ from diffbench.vocabulary.sizes import name_at, split_name
 from .estimate import SHOWN, Estimate, Run, RunKey, key_of, kind_of
 
 Counts = tuple[str, str, str]  # runs done, time since the start, time left
-ALWAYS = ("pipeline", "batch_size", "variant", "round")  # the others have a column if their values differ
+ALWAYS = ("pipeline", "batch_size", "variant", "round")  # the others have a column only if their values differ
 NUMBERS = ("batch_size", "round")  # aligned to the right
 
 
 def baseline_run(run: Run, baseline: Baseline) -> Run:
-    """The run of the same round that a run's speed-up is against; `baseline`: {axis: value} as in the config."""
+    """The baseline's run of the same round; `baseline`: {axis: value} as in the config."""
     pipeline, size = split_name(run["pipeline"])
     cell = {
         **run,
@@ -51,7 +51,7 @@ def read_rows(path: AnyPath) -> dict[str, Run]:
 
 
 def ratio(row: Mapping[str, str], base: Mapping[str, str]) -> str:
-    """`1.52x`, of iterations per second; `12.10x per image` where step counts differ; nothing where one has no rate."""
+    """`1.52x`, of iterations per second; `12.10x per image` if step counts differ; empty if one has no rate."""
     same = row.get("iterations") == base.get("iterations")
     column = "iterations_per_second" if same else "images_per_second"
     rate, base_rate = row.get(column), base.get(column)
@@ -61,12 +61,12 @@ def ratio(row: Mapping[str, str], base: Mapping[str, str]) -> str:
 
 
 def stage_label(pipeline: str, stage: str | int, stages: int) -> str:
-    """`if, stage 2`, or the pipeline's name where it has one stage."""
+    """`if, stage 2`, or only the pipeline's name if it has one stage."""
     return f"{pipeline}, stage {stage}" if stages > 1 else pipeline
 
 
 class Progress:
-    """The rows of the table, and what runs at the moment."""
+    """The rows of the table, and the current runs."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Progress:
         now: float,
         root: AnyPath = ROOT,
     ) -> None:
-        """`config`: resolved; `runs`: those to measure; `measured`: how many are measured already; `path_of`: gives the path of
-        a run's run.csv."""
+        """`config`: resolved; `runs`: those to measure; `measured`: how many are measured already; `path_of`: returns the path
+        of a run's run.csv."""
         self.runs = {key_of(run): run for run in runs}
         self.open = set(self.runs)
         self.waiting: defaultdict[RunKey, list[tuple[Run, dict[str, Run]]]] = defaultdict(list)
@@ -97,7 +97,7 @@ class Progress:
         return self.line(("run", "time", "left"), SHOWN, "it/s", "speed-up")
 
     def line(self, counts: Counts, labels: Mapping[str, str], result: str, speedup: str) -> str:
-        """One line: three texts of how far the measurement is, the labels of a run by axis, its result and speed-up."""
+        """One line: the `counts`, the labels of a run by axis, its result and speed-up."""
         width = 2 * len(str(self.total)) + 1
         cells = [counts[0].rjust(max(width, 3)), *(text.rjust(7) for text in counts[1:])]
         for axis in self.columns:
@@ -106,7 +106,7 @@ class Progress:
         return "  ".join([*cells, result.rjust(7), speedup]).rstrip()
 
     def start(self, run: Run, now: float) -> None:
-        """A run begins."""
+        """A run starts."""
         self.estimate.start(key_of(run), now)
 
     def fail(self, run: Run) -> None:
@@ -132,7 +132,7 @@ class Progress:
         return lines
 
     def lines(self, counts: Counts, run: Run, rows: Mapping[str, Run], bases: Mapping[str, Run]) -> list[str]:
-        """A line for each stage of a run, with its rate, or its status and why."""
+        """A line for each stage of a run, with its rate, or its status and the reason."""
         lines = []
         for stage, row in rows.items():
             labels = {**run, "pipeline": stage_label(run["pipeline"], stage, len(rows))}
@@ -143,7 +143,7 @@ class Progress:
         return lines
 
     def now(self, now: float) -> str:
-        """What runs at the moment, for the live line; nothing if nothing does."""
+        """The live line about the current runs; empty if nothing runs."""
         running = self.estimate.running
         if not running:
             return ""

@@ -1,4 +1,4 @@
-"""What is checked at the start of `snakemake`, before its config is read; what is wrong ends it in one line."""
+"""The checks at the start of `snakemake`, before its config is read. An error ends it with one line."""
 
 import os
 import shlex
@@ -18,7 +18,7 @@ CONFIG = Path("config/config.yaml")
 
 @contextmanager
 def exit_with_reason() -> Iterator[None]:
-    """End the process with `error: …` where a DiffbenchError is raised."""
+    """End the process with `error: …` if a DiffbenchError is raised."""
     try:
         yield
     except DiffbenchError as error:
@@ -26,11 +26,11 @@ def exit_with_reason() -> Iterator[None]:
 
 
 def check_project(base: Path, main_snakefile: AnyPath) -> None:
-    """Raises DiffbenchError where the project, which is in the folder `base`, cannot run: as a part of another workflow, in a
-    folder that Snakemake cannot use, or without pandas."""
+    """Raises DiffbenchError if the project, which is in the folder `base`, cannot run: as part of another workflow, in a folder
+    that Snakemake cannot use, or without pandas."""
     if Path(main_snakefile).resolve() not in (base / "Snakefile", base / "workflow/Snakefile"):
         raise DiffbenchError(
-            f"{Path(main_snakefile).name}: diffbench cannot be a module or be included; start it by itself, and take its "
+            f"{Path(main_snakefile).name}: diffbench cannot be included or used as a module; start it by itself, and use its "
             "results/<name>/summary.csv as an input"
         )
     if set("{}") & set(str(base)):
@@ -48,6 +48,6 @@ def check_configs(base: Path, configfiles: Iterable[AnyPath]) -> None:
 
 
 def remove_variables() -> None:
-    """Remove the environment variables that break a Python, so that no job inherits them."""
+    """Remove the environment variables that can break Python, so that no job inherits them."""
     for name in PYTHON_BREAKS:
         os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""Why Snakemake ends, in one line. Its own messages take up to thousands of characters; its log file has them whole."""
+"""The reason why Snakemake ends, in one line. Its own messages can have thousands of characters; its log file has them."""
 
 import builtins
 import re
@@ -12,40 +12,39 @@ from diffbench.data.types import AnyPath
 from diffbench.vocabulary.errors import find_near
 
 LENGTH = 200  # of the last line, without the path of a log
-CLOCK_SLACK_S = 2  # a file's time is in ticks of the kernel, or of a file server whose clock is late
+CLOCK_SLACK_S = 2  # a file's time is that of a kernel tick, or of a file server whose clock may be slow
 ERROR = "error: "
 LOCKED = (
-    "another snakemake works here: wait until it ends; if none does, "
+    "another snakemake runs in this folder: wait until it ends; if none runs, "
     "`snakemake --unlock --directory {folder}` removes its lock"
 )
-UNKNOWN = "{name}: no rule and no file that a rule makes has this name;{near} `snakemake --list-target-rules` prints the rules"
+UNKNOWN = "{name}: no rule has this name or makes this file;{near} `snakemake --list-target-rules` lists the rules"
 MISSING = "{file}: this input of rule {rule} is missing{more}; restore it"
-FUTURE = (
-    "{file}: its time is in the future; set the clock right, or run `find {folder} -newermt now -exec touch {{}} +`"
-)
+FUTURE = "{file}: its time is in the future; correct the clock, or run `find {folder} -newermt now -exec touch {{}} +`"
 NO_USER = "this user, {number}, has no name on this machine; set one: `export USER=me`"
 FOREIGN = "{what}; diffbench's own code did not raise it: look for the cause in the log"
-FAULT = "{what}; this is a fault of diffbench: report it with the log"
+FAULT = "{what}; this is a bug in diffbench: report it with the log"
 SYSTEM = "{file}: cannot be read or written: {reason}"
-CRASHED = "rule {rule}: its program was ended by {signal}"
+CRASHED = "rule {rule}: its program was killed by {signal}"
 FAILED = "rule {rule}: its program failed with exit code {code}"
-CONDA = "conda: found no such command; install conda, or start without --use-conda, --sdm conda or --archive"
+CONDA = "conda: command not found; install conda, or start without --use-conda, --sdm conda or --archive"
 ENVIRONMENT = "{file}: conda cannot make this environment: {reason}"
 PIP = "ERROR: "
-PACKAGES = {"site-packages", "dist-packages"}  # folders of what is installed
-LIBRARY = re.compile(r"/lib/python3\.\d+/")  # of whatever Python: jobs have others than Snakemake
+PACKAGES = {"site-packages", "dist-packages"}  # folders of installed packages
+LIBRARY = re.compile(r"/lib/python3\.\d+/")  # of any Python: jobs may use another than Snakemake
 OWN = re.compile(r"\b(?:DiffbenchError|ReportError|SetupError): *(.+)")
 
 
 class ProgramExit(NamedTuple):
-    """How a program that failed ended: its exit code, or the name of the signal that ended it; None each if unknown."""
+    """How a failed program ended: its exit code, or the name of the signal that killed it; each None if unknown."""
 
     code: str | None
     signal_name: str | None
 
 
 def shorten(text: object, limit: int = LENGTH) -> str:
-    """The text as one line of at most `limit` characters: what is wrong is at its start, what to do at its end."""
+    """The text as one line of at most `limit` characters. It is cut in the middle: the problem is at its start, the remedy at its
+    end."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     if len(line) <= limit:
         return line
@@ -54,13 +53,13 @@ def shorten(text: object, limit: int = LENGTH) -> str:
 
 
 def with_log(reason: str, log: AnyPath | None) -> str:
-    """The line for a reason, with the log that has more, if there is one."""
+    """The line for a reason, with the log that has the details, if there is one."""
     text = ERROR + shorten(reason.removeprefix(ERROR), LENGTH - len(ERROR))
     return f"{text} (log: {log})" if log else text
 
 
 def last_line(path: AnyPath, since: float) -> str:
-    """The last line of a log that was written after `since` (seconds since the epoch); nothing if there is none."""
+    """The last line of a log, if it was written after `since` (seconds since the epoch); otherwise nothing."""
     try:
         path = Path(path)
         if path.stat().st_mtime < since - CLOCK_SLACK_S:
@@ -71,23 +70,23 @@ def last_line(path: AnyPath, since: float) -> str:
 
 
 def describe_exit(text: str) -> ProgramExit:
-    """How a program that failed ended, by Snakemake's message."""
+    """How a failed program ended, according to Snakemake's message."""
     code = re.search(r"non-zero exit status (\d+)", text)
     died = re.search(r"died with <Signals\.(\w+)", text)
     if died:
         return ProgramExit(None, died[1])
-    if code and int(code[1]) > 128 and int(code[1]) - 128 in set(signal.Signals):  # as a shell says it
+    if code and int(code[1]) > 128 and int(code[1]) - 128 in set(signal.Signals):  # how a shell reports a signal
         return ProgramExit(None, signal.Signals(int(code[1]) - 128).name)
     return ProgramExit(code[1] if code else None, None)
 
 
 def describe_submitted(text: str) -> str:
-    """What a cluster says of a job that failed, without what Snakemake's plugins add to each."""
+    """The cluster's message about a job that failed, without the text that Snakemake's plugins add to each."""
     return text.partition("For further error details see")[0].strip()
 
 
 def describe_program(rule: str, text: str) -> str:
-    """The line for a rule whose program ended without a reason of its own; `text`: Snakemake's message."""
+    """The line for a rule whose program ended without giving a reason; `text`: Snakemake's message."""
     code, name = describe_exit(text)
     return CRASHED.format(rule=rule, signal=name) if name else FAILED.format(rule=rule, code=code or "other than 0")
 
@@ -135,18 +134,18 @@ def describe_exception(name: str, text: str, rules: Sequence[str] = ()) -> str:
 
 
 def folder_of_all(path: Path) -> str:
-    """The folder that holds a file and its like: results/ of one in it, else the file's own."""
+    """The folder of a file and of others like it: results/ for a file in it, otherwise the file's own folder."""
     return str(path.parent) if path.is_absolute() else path.parts[0]
 
 
 def describe_installer(output: str) -> str:
-    """Why conda failed: what pip, which it starts, says of an error, else its last line."""
+    """Why conda failed: the error of pip, which conda starts, otherwise the last line."""
     lines = list(filter(None, map(str.strip, output.splitlines())))
     return ([line for line in lines if line.startswith(PIP)] or lines or ["no message"])[-1].removeprefix(PIP)
 
 
 def describe_fault(name: str, text: str) -> str:
-    """`plan.smk, line 12: KeyError: 'gpu'; …`, of an exception that nobody raises on purpose; the place is the last of ours."""
+    """`plan.smk, line 12: KeyError: 'gpu'; …`, for an unexpected exception; the place is the last in diffbench's own code."""
     places = re.findall(r'\b[Ff]ile "([^"]+)", line (\d+)', text)
     own = [place for place in places if not is_library(place[0])]
     where = "".join(f"{Path(path).name}, line {line}: " for path, line in (own or places)[-1:])
@@ -160,7 +159,7 @@ def is_library(path: str) -> bool:
 
 
 def describe_other(text: str) -> str:
-    """What a message of Snakemake's says, without its heading, its places in files and its tracebacks."""
+    """The text of a message of Snakemake, without its heading, places in files and tracebacks."""
     if "Traceback (most recent call last)" in text:
         return text.rstrip().rpartition("\n")[2].partition(": ")[2]
     heading = r'^(?!Error:)\w+( in rule \w+)?( in file "[^"\n]*", line \d+)?[:.](\n|$)'

@@ -1,4 +1,4 @@
-"""How a rule's script ends when something goes wrong: one line. A script imports this first, before what takes long to import."""
+"""How a rule's script ends after an error: with one line. A script imports this first, before modules that import slowly."""
 
 import os
 import sys
@@ -12,13 +12,13 @@ from diffbench.data.types import AnyPath
 from diffbench.system.printing import print_anywhere
 from diffbench.vocabulary.errors import DiffbenchError, describe_missing, one_line
 
-FAULT = "{place}: {kind}: {text}; this is a fault of diffbench: report it with the log"
+FAULT = "{place}: {kind}: {text}; this is a bug in diffbench: report it with the log"
 LIMIT = 2000  # characters of a reason in a log
-INTERRUPTED = 130  # exit code, as a shell has it
+INTERRUPTED = 130  # exit code, as of a shell
 
 
 class Snakemake(Protocol):
-    """What Snakemake gives a rule's script: the files and params of a job, by their numbers and names."""
+    """The object that Snakemake gives to a rule's script: the files and params of a job, by number and name."""
 
     input: Any
     output: Any
@@ -37,8 +37,8 @@ def run_script(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
 
 
 def end(error: BaseException, snakemake: Snakemake) -> int:
-    """Write why a script ends as the last line of its rule's log, if it has one: Snakemake's process prints it from there.
-    Returns the exit code. The traceback of what no code raises on purpose is in the log, too."""
+    """Write the reason why a script ends as the last line of its rule's log, if it has one: Snakemake's process prints it from
+    there. Returns the exit code. The log also has the traceback of an unexpected exception."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     planned = isinstance(error, (DiffbenchError, OSError, ModuleNotFoundError))
@@ -48,7 +48,7 @@ def end(error: BaseException, snakemake: Snakemake) -> int:
         Path(snakemake.log[0]).write_text(text, encoding="utf-8", errors="replace")
     except IndexError:
         sys.stderr.write(text)
-    except OSError:  # where the disk is full, what the script has written makes room: Snakemake will remove it
+    except OSError:  # on a full disk, removing the script's output makes room: Snakemake would remove it anyway
         remove(snakemake.output)
         try:
             Path(snakemake.log[0]).write_text(text, encoding="utf-8", errors="replace")
@@ -65,7 +65,7 @@ def remove(paths: Iterable[AnyPath]) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """One line: an error's own text, an OSError's file and reason, what package is missing, or the place of a fault."""
+    """One line: an error's own text, an OSError's file and reason, the missing package, or the place of a bug."""
     if isinstance(error, ModuleNotFoundError):
         return describe_missing((error.name or "a package").partition(".")[0], sys.executable)
     if isinstance(error, OSError):
@@ -76,7 +76,7 @@ def describe(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """The file and line that an exception comes from: the last that are ours."""
+    """The file and line that an exception comes from: the last in diffbench's own code."""
     own = Path(__file__).resolve().parents[2]
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if own in Path(frame.filename).resolve().parents]
@@ -85,7 +85,7 @@ def place_of(error: BaseException) -> str:
 
 
 def hook(snakemake: Snakemake) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
-    """A hook for what is raised outside `run_script`, while a script's imports run."""
+    """A hook for exceptions outside `run_script`, while a script imports its modules."""
 
     def end_script(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sys.exit(end(error.with_traceback(trace), snakemake))
@@ -93,7 +93,7 @@ def hook(snakemake: Snakemake) -> Callable[[type[BaseException], BaseException, 
     return end_script
 
 
-os.environ.pop("MPLBACKEND", None)  # matplotlib refuses one that it does not know when it is imported
-os.environ["MATPLOTLIBRC"] = os.devnull  # no settings of the user's own
+os.environ.pop("MPLBACKEND", None)  # importing matplotlib fails with an unknown backend
+os.environ["MATPLOTLIBRC"] = os.devnull  # ignore the user's settings
 if hasattr(sys.modules["__main__"], "snakemake"):  # a script that Snakemake runs
     sys.excepthook = hook(sys.modules["__main__"].snakemake)
