@@ -101,7 +101,7 @@ def test_other_jobs_have_a_line_and_runs_a_table(start, filling):
     found = filling([run_of(), run_of("fused")])
     workflow = start(io.StringIO(), found.progress)
     workflow.logger.info("Select jobs to execute...")
-    workflow.begin(1, "ceiling", "What CPU can do at most")
+    workflow.begin(1, "ceiling", "Measure the ceilings of CPU")
     workflow.finish(1)
     for job, variant in ((2, "eager"), (3, "fused")):
         workflow.begin(job, "measure", "Run", run_of(variant))
@@ -111,7 +111,7 @@ def test_other_jobs_have_a_line_and_runs_a_table(start, filling):
     workflow.logger.info("Complete log(s): somewhere")
     workflow.close()
     lines = workflow.stream.getvalue().splitlines()
-    assert lines[:4] == ["What CPU can do at most", "", "2 runs.", ""]
+    assert lines[:4] == ["Measure the ceilings of CPU", "", "2 runs.", ""]
     assert lines[4].split()[:2] == ["run", "time"]
     assert [line.split()[0] for line in lines[5:7]] == ["1/2", "2/2"]
     assert lines[7:] == ["", "Complete log(s): somewhere"]

@@ -173,9 +173,11 @@ def test_an_unknown_cell_is_named_with_its_line():
 def test_text_that_would_break_the_markers_is_refused(rendered):
     text = f"x\n{BLOCK}\n{END}\n\n{BLOCK}\n{END}\n"
     error = fails(text, lambda marker: rendered if marker.line > 2 else TABLE)
-    assert error.startswith("page.md:5: the text to put here")
+    assert error.startswith("page.md:5: the text for this place")
 
 
 def test_a_backtick_that_pairs_with_one_of_the_sentence_is_refused():
-    assert fails(f"x\na {CELL}1{END} and `code\n", lambda marker: "`49").startswith("page.md:2: the text to put here")
+    assert fails(f"x\na {CELL}1{END} and `code\n", lambda marker: "`49").startswith(
+        "page.md:2: the text for this place"
+    )
     assert update(f"a {CELL}1{END} and `code`\n", "page.md", lambda marker: "`49`") == f"a {CELL}`49`{END} and `code`\n"

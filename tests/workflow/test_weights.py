@@ -88,7 +88,7 @@ def test_a_hub_that_cannot_be_reached_is_told(pretrained):
 
 def test_random_weights_of_an_architecture_need_nothing(project):
     output = project.snakemake("weights").output
-    assert "All that random weights need is there" in output
+    assert "All files for random weights are available" in output
     assert "Fetch" not in output
 
 

@@ -1,5 +1,5 @@
 """
-Documents: the published numbers next to the config's, and the marked spaces of Markdown files.
+Documents: comparisons of the config's numbers with published ones, and the marked spaces of Markdown files.
 
 REQUIRES:
 
@@ -41,7 +41,7 @@ rule comparison:
 
 
 rule comparison_table:
-    """Put a published dataset's tables and the config's measured dataset side by side, with the ratio where both have a number."""
+    """Put a published dataset's tables and the config's measured dataset side by side, with the ratio if both have a number."""
     input:
         measured=RESULTS / "summary.csv",
         published="results/{dataset}/summary.csv",
@@ -92,7 +92,7 @@ use rule documents as documents_check with:
 
 
 rule catalogue:
-    """Print which pipeline runs with which variant, measured cells only: n/a with its reason."""
+    """Print which pipeline runs with which variant, for measured cells only, with the reason for each n/a."""
     input:
         rows=[BASE / "resources/measured" / dataset / "measurements.csv" for dataset in DATASETS.committed],
         catalogues=CATALOGUES,

@@ -1,5 +1,5 @@
 """
-Handlers: what is checked and printed before the first job and after the last one. Makes no file but environments.
+Handlers: the checks and messages before the first job and after the last one. They make no files except environments.
 """
 
 from snakemake.settings.enums import Quietness
@@ -14,7 +14,7 @@ onstart:
         if RESOURCES.on_cluster():
             check_submission(config, PLAN, getattr(workflow.executor_settings, "array_jobs", None))
         else:
-            # with a limit of jobs per second, Snakemake looks for jobs ever more often, next to what is measured
+            # with a limit of jobs per second, Snakemake looks for jobs more and more often while a run is measured
             workflow.scheduler.job_rate_limiter = None
         check_jobs(jobs, config, REPORT_ENVIRONMENT, CONDA)
         if not workflow.remote_exec:

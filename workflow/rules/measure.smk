@@ -6,10 +6,10 @@ MAKES:
     results/<name>/runs/gpu~…/round~…/run.csv     one row per stage
     results/<name>/runs/gpu~…/round~…/calls.csv   one row per call
     results/<name>/runs/gpu~…/round~…/outputs/    latents and image of one call per stage
-    results/<name>/ceilings/gpu~…/torch~….csv     what the device can do at most
+    results/<name>/ceilings/gpu~…/torch~….csv     the device's ceilings: its highest measured rates
 
-A measurement that fails is a row with its status; a job fails only if the set-up does. docs/measured-again.md lists
-what makes a run be measured again: the params of rule `measure`, and nothing else.
+A measurement that fails is a row with its status; a job fails only if its set-up fails. A run is measured again only if a
+param of rule `measure` changes; docs/measured-again.md lists the reasons.
 """
 
 import os
@@ -19,11 +19,11 @@ from diffbench.measurement.start_method import METHOD_VARIABLE, OWNER_VARIABLE
 from diffbench.system.cache_cleaning import report_cleaning
 from diffbench.system.compiler_caches import default_folder
 
-# jobs inherit both
+# jobs inherit both variables
 os.environ[OWNER_VARIABLE] = str(os.getpid())
 os.environ[METHOD_VARIABLE] = PLAN.config["start_method"]
 
-# the command of a job that measures: its log has what both programs print
+# the command of a job that measures; its log has the output of both programs
 MEASURE = (
     'log={log:q}; {params.job.check} > "$log" 2>&1 || {{ tail -n 1 "$log" >&2; exit 1; }}; {params.job.command}'
     f'{RESOURCES.allocated()} --log "$log"'
@@ -37,7 +37,7 @@ localrules:
 rule measure:
     """Measure one round of one cell in its own process."""
     output:
-        # calls.csv and outputs/ are replaced before it is: it says that they are there
+        # written after calls.csv and outputs/: if it exists, so do they
         run=FILES.run_pattern,
     log:
         RESULTS / "runs" / RUNS.wildcard_pattern / "measure.log",
@@ -64,12 +64,12 @@ rule measure:
 
 
 rule ceiling:
-    """Measure the most that the device can do in each dtype of its runs: a large matrix product and a large copy."""
+    """Measure the device's ceilings in each dtype of its runs: the rates of a large matrix product and of a large copy."""
     output:
         FILES.ceiling_pattern,
     log:
         FILES.ceiling_pattern.with_suffix(".log"),
-    # before the runs, so that it does not come between them
+    # before the runs, so that it does not run between them
     priority: len(PLAN.runs) + 1
     conda:
         lambda wildcards: BUILDS.environment_file(wildcards.torch)
@@ -84,7 +84,7 @@ rule ceiling:
         pins=lambda wildcards: PLAN.pins(wildcards.torch),
         job=lambda wildcards, output: JOBS.ceiling(wildcards.gpu, wildcards.torch, output[0]),
     message:
-        "What {wildcards.gpu} can do at most, torch {wildcards.torch}: a large matrix product and a large copy"
+        "Measure the ceilings of {wildcards.gpu}, torch {wildcards.torch}: a large matrix product and a large copy"
     shell:
         MEASURE
 

@@ -1,10 +1,10 @@
 """
-The reader's page: a dataset as one HTML file, to be opened from disk.
+The reader's page: a dataset as one HTML file that opens from disk.
 
 REQUIRES:
 
     results/<dataset>/summary.csv          of the config's dataset, a published or a committed one
-    results/<name>/strips/                 the images of the config's own; rows and calls of what was measured
+    results/<name>/strips/                 the images of the config's own dataset; also its rows and calls, if measured
 
 MAKES:
 

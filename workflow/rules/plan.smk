@@ -1,8 +1,8 @@
 """
-The plan: the config, checked and resolved, the matrix of cells, and what the other rules ask for it.
+The plan: the config, checked and resolved, the matrix of cells, and the objects that the other rules use.
 
-PLAN is the config and its matrix, RUNS the paths of its runs, FILES and DATASETS what is below results/ and resources/, BUILDS the
-environments, JOBS the commands of jobs in them, RESOURCES what they ask a cluster for. tests/unit has the tests of all of them.
+PLAN is the config and its matrix, RUNS the paths of its runs, FILES and DATASETS the files below results/ and resources/, BUILDS
+the environments, JOBS the commands of jobs in them, RESOURCES the resources that jobs request. tests/unit tests all of them.
 """
 
 from snakemake.settings.types import DeploymentMethod
@@ -23,14 +23,14 @@ from diffbench.vocabulary.names import NAME_PATTERN
 from diffbench.vocabulary.sizes import DIMENSIONS
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-OWN_KEYS = workflow.config_settings.overwrite_config.keys()  # those of --config and --configfile
+OWN_KEYS = workflow.config_settings.overwrite_config.keys()  # from --config and --configfile
 INVOCATION = Invocation(
     workflow.config_settings.config, workflow.config_settings.configfiles, workflow.overwrite_workdir, CONDA
 )
 
 update_config(config, with_types(workflow.config_settings.config))
 if "exclude" not in OWN_KEYS and not OWN_KEYS.isdisjoint(AXES.values()):
-    config["exclude"] = []  # that of the default config is about its own axes
+    config["exclude"] = []  # the default config's `exclude` names values of its own axes
 
 with exit_with_reason():
     PLAN = Plan(config, conda=CONDA, external=not workflow.remote_exec)
@@ -41,7 +41,7 @@ FILES = ResultFiles(PLAN, DATASETS, RUNS)
 RESULTS = FILES.folder
 RESOURCES = JobResources(
     PLAN.gpus,
-    # it needs a limit of jobs
+    # submitting jobs requires a limit of jobs
     may_submit=workflow.remote_exec or workflow.resource_settings.nodes is not None,
     on_cluster=lambda: workflow.remote_exec or not workflow.local_exec,
     cores=lambda: workflow.resource_settings.cores or 1,

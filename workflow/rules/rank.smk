@@ -4,13 +4,13 @@ Ranking: the variants of a dataset as steps of a ladder, and the best of them.
 REQUIRES:
 
     results/<dataset>/summary.csv          of the config's dataset, a published or a committed one
-    results/<name>/measurements.csv        the rounds of what was measured, to compare the best with the others
+    results/<name>/measurements.csv        the measured rounds, to compare the best variant with the others
 
 MAKES:
 
-    results/<dataset>/ladder.md            each variant over the one before and over the first
+    results/<dataset>/ladder.md            each variant compared with the one before and with the first
     results/<dataset>/figures/ladder.*     the same as a waterfall
-    results/<dataset>/best.md              the fastest variant at each level of fidelity, and the Python that makes it
+    results/<dataset>/best.md              the fastest variant at each level of fidelity, with its Python code
 """
 
 
@@ -40,13 +40,13 @@ rule ladder_table:
     params:
         baseline=lambda wildcards: DATASETS.baseline(wildcards.dataset),
     message:
-        "Climb the ladder: {output.table}"
+        "Make the ladder: {output.table}"
     script:
         "../scripts/ladder_table.py"
 
 
 rule best_table:
-    """Choose the fastest variant of each pipeline at each level of fidelity, and write the Python that makes it."""
+    """Choose the fastest variant of each pipeline at each level of fidelity, and write its Python code."""
     input:
         summary="results/{dataset}/summary.csv",
         about=lambda wildcards: DATASETS.about_files(wildcards.dataset),
@@ -62,13 +62,13 @@ rule best_table:
     params:
         baseline=lambda wildcards: DATASETS.baseline(wildcards.dataset),
     message:
-        "Choose the best: {output}"
+        "Choose the best variants: {output}"
     script:
         "../scripts/best_table.py"
 
 
 rule ladder:
-    """Measure the config's matrix if need be, and print its variants as steps; results/<dataset>/ladder.md are another's."""
+    """Measure the config's matrix if necessary, and print its variants as steps (other datasets: results/<dataset>/ladder.md)."""
     input:
         RESULTS / "ladder.md",
     log:

@@ -11,13 +11,13 @@ MAKES:
 
     results/<name>/cells.csv               the cells of the matrix with their definitions
     results/<name>/measurements.csv        every row of every run; calls.csv has every call
-    results/<name>/fidelity.csv            what every run made, against what the baseline made of the same seed
+    results/<name>/fidelity.csv            the latents and image of every run, compared with the baseline's from the same seed
     results/<name>/strips/*.png            the images side by side, with their differences
     results/<dataset>/summary.csv          one row per cell and stage: median over rounds, speed-up against the baseline
     results/<dataset>/tables/*.md          one table per GPU and batch size; tables.md has all of them, extended.md with more columns
     results/<dataset>/figures/*.svg, .png  speed-ups, rates, throughput
-    results/<name>/so_far/                 the same, of what has been measured so far
-    results/<name>/<name>.zip              the rows and calls of what has been measured so far, for another machine
+    results/<name>/so_far/                 the same for the results so far
+    results/<name>/<name>.zip              the rows and calls measured so far, for another machine
 """
 
 REPORT_ENVIRONMENT = str(BASE / "envs/report.yaml")
@@ -26,7 +26,7 @@ CATALOGUES = [BASE / "config" / f"{kind}.yaml" for kind in ("gpus", "pipelines",
 REPORTING = [BASE / "envs/report.yaml", *reporting_code(BASE)]
 
 
-# on a cluster too: they take seconds, and a queue takes longer
+# local on a cluster too: they take seconds, less than waiting in a queue
 localrules:
     cells,
     measurements,
@@ -42,8 +42,8 @@ localrules:
 
 
 rule cells:
-    """Write the cells of the matrix. Planning updates the file when they change (plan.smk). The rows are then collected and their
-    definitions checked again, even if Snakemake has lost its records of what it made."""
+    """Write the cells of the matrix. Planning updates the file if they change (plan.smk). The rows are then collected and their
+    definitions checked again, even if Snakemake has lost its records of the files that it made."""
     output:
         RESULTS / "cells.csv",
     log:
@@ -57,8 +57,8 @@ rule cells:
 rule measurements:
     """Put the rows of all runs, and those of other machines, into one file, and their calls into another."""
     input:
-        cells=RESULTS / "cells.csv",  # not read: newer than the rows once cells have changed
-        # calls.csv and outputs/ of a run are next to its run.csv, which is written last: each file is an input to plan
+        cells=RESULTS / "cells.csv",  # not read, but newer than the rows after cells have changed
+        # not calls.csv and outputs/ next to each run.csv, which is written last: every input makes planning slower
         runs=lambda wildcards: FILES.runs(),
         rows=FILES.external("rows"),
         calls=FILES.external("calls"),
@@ -92,7 +92,7 @@ rule fidelity:
         runs=lambda wildcards: FILES.runs(),
         baseline=PLAN.config["baseline"],
     message:
-        "Compare what the runs made: {output}"
+        "Compare the images of the runs: {output}"
     script:
         "../scripts/fidelity.py"
 
@@ -243,7 +243,7 @@ rule strips:
 
 
 rule so_far:
-    """Make tables and figures of what has been measured so far, also while a benchmark runs."""
+    """Make tables and figures from the results so far, even while a benchmark is running."""
     log:
         RESULTS / "logs" / "so_far.log",
     conda:
@@ -263,7 +263,7 @@ rule so_far:
 
 
 rule bundle:
-    """Pack what has been measured so far into one archive, to be unpacked and named as `external` on another machine."""
+    """Pack the results so far into one archive, which can be unpacked and named as `external` on another machine."""
     log:
         RESULTS / "logs" / "bundle.log",
     conda:

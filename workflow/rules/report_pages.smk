@@ -4,7 +4,7 @@ Pages: tables and versions as HTML, because Snakemake's report shows Markdown an
 REQUIRES:
 
     results/<dataset>/summary.csv
-    results/<name>/environments/torch-*.txt   of the config's dataset, where the workflow made the environment
+    results/<name>/environments/torch-*.txt   of the config's dataset, if the workflow made the environment
 
 MAKES:
 

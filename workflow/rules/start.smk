@@ -1,7 +1,7 @@
 """
-The start: what must be right before the config is read, and the last line that is printed. Makes no file.
+The start: the checks before the config is read, and the last line that is printed. Makes no files.
 
-BASE is the project's folder, ENDING what prints the last line.
+BASE is the project's folder, ENDING prints the last line.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Rule `best_table`: the best variant of each pipeline at each level of fidelity, with the lines of Python that make it."""
+"""Rule `best_table`: the best variant of each pipeline at each level of fidelity, with its Python code."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 

@@ -1,4 +1,4 @@
-"""Rule `bundle`: what has been measured so far in one archive, with the config and what the environments hold."""
+"""Rule `bundle`: the results so far in one archive, with the config and the packages of the environments."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 
@@ -21,9 +21,9 @@ from diffbench.system.files import write_whole
 from diffbench.tables.notes import listed
 from diffbench.vocabulary.columns import CELL
 
-LOCAL = ("external", "documents")  # keys of the config that name files of this machine
+LOCAL = ("external", "documents")  # keys of the config that name files on this machine
 COMMAND = "snakemake --cores 1 --configfile config.yaml"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in the archive, so that the same dataset is the same archive
+EPOCH = (1980, 1, 1, 0, 0, 0)  # time of every file in the archive, so that the same dataset gives the same archive
 
 
 class Content(NamedTuple):
@@ -42,7 +42,7 @@ def to_yaml(content: Any) -> str:
 
 
 def describe_dataset(current: pd.DataFrame, config: dict[str, Any], count: str) -> dict[str, Any]:
-    """What about.yaml says of the dataset: the keys that a committed dataset has."""
+    """The content of the dataset's about.yaml: the keys that a committed dataset has."""
     source = (
         f"measured with diffbench {listed(current['code_revision'])} on {listed(sorted(current['started_at'].str[:10]))}: "
         f"{count}; {listed(current['device_name'])}"
@@ -51,14 +51,14 @@ def describe_dataset(current: pd.DataFrame, config: dict[str, Any], count: str) 
 
 
 def collect(params: Any) -> Content:
-    """The content of the archive, of the params of its rule. Raises ReportError where nothing has been measured."""
+    """The content of the archive, from the params of its rule. Raises ReportError if nothing has been measured."""
     done = [Path(path) for path in params.runs if Path(path).is_file()]
     runs = read_runs(done)
     current = current_runs(runs, pd.DataFrame(params.cells, columns=[*CELL, "definition"]))
     if current.empty:
         raise ReportError(
-            f"{params.config['name']}: none of its own {len(params.runs)} runs is measured; measure first (what `external` "
-            "names is not packed)"
+            f"{params.config['name']}: none of its own {len(params.runs)} runs is measured; measure first (files of "
+            "`external` are not packed)"
         )
     kept = set(current["outputs"])
     paths = [path for path in done if str(path.parent / "outputs") in kept]
@@ -84,7 +84,7 @@ def collect(params: Any) -> Content:
 
 
 def main(snakemake: Snakemake) -> None:
-    """Writes the archive `params.archive`, whose files lie in a folder of the dataset's name."""
+    """Writes the archive `params.archive`; its files are in a folder named like the dataset."""
     archive = Path(snakemake.params.archive)
     files, count = collect(snakemake.params)
     content = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Rule `catalogue`: print which pipeline runs with which variant, by the committed measurements and this config's own runs."""
+"""Rule `catalogue`: print which pipeline runs with which variant, from the committed measurements and this config's own runs."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 

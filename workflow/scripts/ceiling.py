@@ -1,4 +1,4 @@
-"""Rule `ceiling`: measure what the device can do at most."""
+"""Rule `ceiling`: measure the ceilings of the device."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Rule `comparison_table`: published and measured side by side."""
+"""Rule `comparison_table`: published and measured numbers side by side."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 

@@ -1,4 +1,4 @@
-"""Rules `documents` and `documents_check`: fill the marked spaces of Markdown files, or say which are stale."""
+"""Rules `documents` and `documents_check`: fill the marked spaces of Markdown files, or report those that are stale."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 
@@ -25,8 +25,8 @@ def main(snakemake: Snakemake) -> None:
     documents = snakemake.params.documents
     if not documents:
         raise ReportError(
-            "config: documents: found none, expected Markdown files to fill; list them, or add the --configfile that does "
-            "(config/documents.yaml for the project's own)"
+            "config: documents: found none, expected Markdown files to fill; list them, or add a --configfile that lists "
+            "them (config/documents.yaml for the project's own)"
         )
     if snakemake.params.check:
         difference = stale(documents, render)

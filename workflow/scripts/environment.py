@@ -1,4 +1,4 @@
-"""Rule `environment`: look at the environment of a torch build, or build it with uv."""
+"""Rule `environment`: check the environment of a torch build, or build it with uv."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Rule `fidelity`: what every run made, held against what the baseline made of the same seed."""
+"""Rule `fidelity`: the latents and image of every run, compared with the baseline's from the same seed."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 
@@ -8,7 +8,7 @@ from diffbench.statistics.fidelity import compare_runs
 
 
 def main(snakemake: Snakemake) -> None:
-    """`params.runs` are the run.csv of the dataset; the outputs lie beside them."""
+    """`params.runs` are the run.csv files of the dataset; the outputs are next to them."""
     runs = read_runs(snakemake.params.runs)
     write_fidelity(compare_runs(runs, snakemake.params.baseline), snakemake.output[0])
 

@@ -9,7 +9,7 @@ from diffbench.statistics.summary import read_summary
 
 
 def main(snakemake: Snakemake) -> None:
-    """Writes those of the figures that the rule's outputs name: figures/<name>.svg, figures/<name>.png."""
+    """Writes the figures that the rule's outputs name: figures/<name>.svg, figures/<name>.png."""
     about = read_about(snakemake.input.about[0]) if snakemake.input.about else None
     labels = with_about(read_labels(snakemake.input.catalogues), about)
     summary = read_summary(snakemake.input.summary)

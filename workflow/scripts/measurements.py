@@ -13,8 +13,8 @@ from diffbench.vocabulary.columns import IDENTITY
 
 
 def main(snakemake: Snakemake) -> None:
-    """`input.runs` are the run.csv of the dataset, each with its calls.csv beside it; `rows` and `calls` come from elsewhere,
-    and their definitions were checked when planned."""
+    """`input.runs` are the run.csv files of the dataset, each with its calls.csv next to it; `rows` and `calls` come from other
+    machines, and planning has checked their definitions."""
     runs = snakemake.input.runs
     rows, counts = read_files([*runs, *snakemake.input.rows])
     check_definitions(runs, rows, counts, snakemake.params.cells, AGAIN)

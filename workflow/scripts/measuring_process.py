@@ -1,6 +1,6 @@
-"""Starts the process that measures: `measuring_process.py SPEC`, or the one that such are forked from: `--serve` (forkserver.py).
+"""Starts the process that measures: `measuring_process.py SPEC`. With `--serve`, the one it is forked from (forkserver.py).
 
-A script and not `python -m`, which would look for modules in the working folder first, before the standard library.
+It is a script because `python -m` would look for modules in the working folder before the standard library.
 """
 
 import os

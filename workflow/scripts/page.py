@@ -24,7 +24,7 @@ STRIP_WIDTH = 1200  # pixels
 
 
 def read_strips(folder: AnyPath, summary: pd.DataFrame) -> dict[str, str]:
-    """{"gpu/torch/pipeline/batch": data URL} of the strips in the folder, smaller than they are, as many as a page can hold."""
+    """{"gpu/torch/pipeline/batch": data URL} of the strips in the folder, reduced in size, as many as fit in a page."""
     strips, size = {}, 0
     for gpu, torch, pipeline, batch_size in (
         summary[["gpu", "torch", "pipeline", "batch_size"]].drop_duplicates().itertuples(index=False, name=None)

@@ -1,4 +1,4 @@
-"""Rule `so_far`: tables and figures of what is on disk; cells without a row of their present definition print `…`."""
+"""Rule `so_far`: tables and figures of the results so far; cells without a row under their current definition print `…`."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 
@@ -19,7 +19,7 @@ from diffbench.vocabulary.columns import CELL
 
 
 def main(snakemake: Snakemake) -> None:
-    """Reads the run.csv of every planned run that exists, and what other machines have sent; writes to the folder
+    """Reads the run.csv of every planned run that has one, and the files from other machines; writes to the folder
     `snakemake.params.folder`."""
     runs, folder, external = snakemake.params.runs, Path(snakemake.params.folder), snakemake.params.external
     done = [Path(path) for path in runs if Path(path).is_file()]

@@ -1,4 +1,4 @@
-"""Rule `strips`: the images of each pipeline side by side, one PNG a GPU, torch build, pipeline and batch size."""
+"""Rule `strips`: the images of each pipeline side by side, one PNG per GPU, torch build, pipeline and batch size."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 
@@ -10,7 +10,7 @@ from diffbench.statistics.summary import read_summary
 
 
 def main(snakemake: Snakemake) -> None:
-    """`params.runs` are the run.csv of the dataset; the outputs lie beside them."""
+    """`params.runs` are the run.csv files of the dataset; the outputs are next to them."""
     summary, fidelity = read_summary(snakemake.input.summary), read_fidelity(snakemake.input.fidelity)
     labels, runs = read_labels(snakemake.input.catalogues), read_runs(snakemake.params.runs)
     write_strips(summary, runs, fidelity, labels, snakemake.params.baseline, snakemake.output[0])

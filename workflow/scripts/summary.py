@@ -1,4 +1,4 @@
-"""Rules `summary` and `measured_summary`: one row a cell and stage."""
+"""Rules `summary` and `measured_summary`: one row per cell and stage."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 
@@ -15,12 +15,12 @@ from diffbench.vocabulary.columns import CELL
 
 
 def listed(paths: str | Sequence[str]) -> list[str]:
-    """A list of paths, also where Snakemake gives one path alone."""
+    """A list of paths, also if Snakemake gives a single path."""
     return [paths] if isinstance(paths, str) else list(paths)
 
 
 def main(snakemake: Snakemake) -> None:
-    """`params.cells` are those of the matrix; a committed dataset has none but those of its rows."""
+    """`params.cells` are those of the matrix; a committed dataset has only the cells of its rows."""
     rows, calls = snakemake.input.rows, listed(snakemake.input.calls)
     columns, counts = read_files([rows])
     measurements = to_frame(columns)

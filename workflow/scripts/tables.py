@@ -1,4 +1,4 @@
-"""Rule `tables`: one Markdown table a GPU and batch size, and all of them in one file."""
+"""Rule `tables`: one Markdown table per GPU and batch size, and all of them in one file."""
 
 from diffbench.terminal.rule_script import Snakemake, run_script
 

@@ -1,5 +1,5 @@
-"""What a document has in a marked section: a table (extended or not), all tables, a figure, one cell of a dataset, what runs in
-it, the dataset next to a published one, how long its runs took, or a table of columns, statuses or mechanisms."""
+"""The content of a marked section: a table (extended or not), all tables, a figure, one cell of a dataset, its catalogue, the
+dataset next to a published one, the duration of its runs, or a table of columns, statuses or mechanisms."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ CELL_TEXTS: dict[str, Callable[[Row], str]] = {"rate": print_stage, "speedup": p
 
 
 def nearest(value: str, known: Sequence[str], what: str) -> str:
-    """Raises ReportError where `value` is not among `known`, with those that are."""
+    """The `value`. Raises ReportError, which lists `known`, if it is not among them."""
     if value not in known:
         near = find_near(value, known)
         hint = f"did you mean {near!r}? " if near else ""
@@ -57,7 +57,7 @@ def nearest(value: str, known: Sequence[str], what: str) -> str:
 
 
 def check_options(marker: Marker) -> None:
-    """Raises ReportError where an option is missing or unknown."""
+    """Raises ReportError if an option is missing or unknown."""
     needed, allowed = OPTIONS[marker.kind]
     missing, unknown = needed - set(marker.options), set(marker.options) - needed - allowed
     if missing:
@@ -69,7 +69,7 @@ def check_options(marker: Marker) -> None:
 
 
 class Dataset(NamedTuple):
-    """A dataset that documents show: its summary, and its labels, with its source where it has one."""
+    """A dataset that documents show: its summary and its labels, with its source if it has one."""
 
     summary: pd.DataFrame
     labels: Labels
@@ -118,7 +118,7 @@ class Renderer:
         return text if marker.options.get("heading", "yes") == "yes" else text.split("\n", 2)[2]
 
     def extended(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
-        """The table with everything that is known of a cell."""
+        """The table with everything that is known about a cell."""
         return self.table(marker, summary, labels, build_extended)
 
     def tables(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
@@ -128,7 +128,7 @@ class Renderer:
         return "\n".join(map(to_markdown, build_catalogue(summary, labels)))
 
     def comparison(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
-        """The dataset's numbers beside those of a published one, with their ratio; `gpu`, `torch` and `batch_size` are its."""
+        """The dataset's numbers next to a published one's, with their ratio; `gpu`, `torch` and `batch_size` select in that."""
         published, theirs = self.datasets[nearest(marker.options["with"], list(self.datasets), "dataset")]
         chosen = published
         if "gpu" in marker.options:
@@ -145,14 +145,14 @@ class Renderer:
         return text
 
     def minutes(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
-        """How long each phase of its runs took."""
+        """The time that each phase of its runs took."""
         name = marker.options["dataset"]
         if name not in self.minutes_files:
             raise ReportError(f"the dataset {name} has no minutes.csv; choose one that a session on a GPU measured")
         return to_markdown(build_minutes(read_minutes(self.minutes_files[name]), labels)).split("\n", 2)[2]
 
     def figure(self, marker: Marker, summary: pd.DataFrame, labels: Labels) -> str:
-        """An image link, relative to the document, with what it shows as alternative text."""
+        """An image link, relative to the document, with a description as alternative text."""
         folder = Path(self.figures[marker.options["dataset"]])
         name = nearest(marker.options["name"], sorted(path.stem for path in folder.glob("*.svg")), "figure")
         link = quote(os.path.relpath(folder / f"{name}.svg", Path(marker.path).resolve().parent))

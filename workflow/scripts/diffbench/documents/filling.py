@@ -1,4 +1,4 @@
-"""Filling the marked spaces of documents; every byte outside them stays as it is."""
+"""Filling the marked spaces of documents; bytes outside them do not change."""
 
 import difflib
 import os
@@ -16,7 +16,7 @@ Render = Callable[[Marker], str]  # gives the Markdown for a marked space
 
 
 def fit(text: str, marker: Marker, rendered: str) -> str:
-    """`rendered` as it is between the markers: on one line, or between blank lines in the document's line ending."""
+    """`rendered` as it fits between the markers: on one line, or between blank lines with the document's line ending."""
     lines = NEWLINE.split(rendered)
     if marker.inline:
         return " ".join(line.strip() for line in lines if line.strip())
@@ -59,7 +59,9 @@ def update(text: str, path: AnyPath, render: Render) -> str:
     if not finds_again(text, markers, spaces):
         count = next(n for n in range(1, len(markers) + 1) if not finds_again(text, markers, spaces[:n]))
         with placed(path, markers[count - 1].line):
-            raise ReportError("the text to put here holds a marker or opens code without closing it: rename its labels")
+            raise ReportError(
+                "the text for this place contains a marker or opens code without closing it: rename its labels"
+            )
     return put(text, markers, spaces)
 
 
@@ -80,13 +82,13 @@ def write_document(path: AnyPath, text: str) -> bool:
 
 
 def update_documents(paths: Iterable[AnyPath], render: Render) -> list[AnyPath]:
-    """Update all documents, or none where one is faulty; returns the paths that changed. Raises ReportError."""
+    """Update all documents, or none if one is faulty; returns the paths that changed. Raises ReportError."""
     texts = [(path, update(text, path, render)) for path, text, _ in read_documents(paths)]
     return [path for path, text in texts if write_document(path, text)]
 
 
 def stale(paths: Iterable[AnyPath], render: Render) -> str:
-    """The unified diff from the documents to what they would be, empty if none is stale. Raises ReportError."""
+    """The unified diff from the documents to their updated text, empty if none is stale. Raises ReportError."""
     lines: list[str] = []
     for path, text, _ in read_documents(paths):
         old, new = (re.findall(r"[^\n]*\n|[^\n]+", each) for each in (text, update(text, path, render)))

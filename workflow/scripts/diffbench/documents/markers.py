@@ -74,7 +74,7 @@ def placed(path: AnyPath, line: int) -> Iterator[None]:
 
 
 def looks_like_marker(content: str) -> bool:
-    """Whether a comment begins with `diffbench`, in any case, or with what a slip of the finger makes of it."""
+    """Whether a comment begins with `diffbench`, in upper or lower case, or with a misspelling of it."""
     letters = re.sub(r"[^a-z]", "", content[:40].lower())[: len("diffbench")]
     return difflib.SequenceMatcher(None, letters, "diffbench").ratio() >= 0.8
 
@@ -117,7 +117,7 @@ def read_marker(comment: re.Match[str]) -> Begin | None:
 
 
 def parse(text: str, path: AnyPath) -> list[Marker]:
-    """The Markers of a document in their order; a marker in code is none. `path` is the document's name in errors.
+    """The Markers of a document in their order; a marker in code does not count. `path` is the document's name in errors.
 
     Raises ReportError `path:line: …` for a marker that is unbalanced, nested, misspelt or at a place not for its kind.
     """
@@ -133,7 +133,7 @@ def parse(text: str, path: AnyPath) -> list[Marker]:
         with placed(path, line):
             if token["mdx"]:
                 raise ReportError(
-                    f"marker in a comment of MDX, which cannot hold the tables; expected `{BEGIN}` in Markdown"
+                    f"marker in a comment of MDX, which cannot contain the tables; expected `{BEGIN}` in Markdown"
                 )
             found = read_marker(token)
             if found and opened:
@@ -162,22 +162,22 @@ def parse(text: str, path: AnyPath) -> list[Marker]:
 
 
 def check_alone(text: str, kind: str, token: re.Match[str]) -> None:
-    """Raises ReportError where a marker, a match of TOKEN, shares its line or is indented as far as code is."""
+    """Raises ReportError if a marker, a match of TOKEN, shares its line or is indented as far as code."""
     before = text[line_start(text, token.start()) : token.start()].lstrip("\ufeff")
     around = (before + text[token.end() : line_end(text, token.end())]).strip()
     if around:
-        raise ReportError(f"marker of a {kind} beside {around[:40]!r}; expected it alone: give it a line of its own")
+        raise ReportError(f"marker of a {kind} next to {around[:40]!r}; expected it alone: put it on its own line")
     if len(before.expandtabs(4)) >= 4:
-        raise ReportError(f"marker of a {kind} indented like code; expected 3 spaces at most: unindent it")
+        raise ReportError(f"marker of a {kind} indented like code; expected at most 3 spaces: unindent it")
 
 
 def line_start(text: str, offset: int) -> int:
-    """The offset where the line that holds `offset` starts."""
+    """The offset where the line with `offset` starts."""
     return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
 
 
 def line_end(text: str, offset: int) -> int:
-    """The offset where the line that holds `offset` ends, before its line ending."""
+    """The offset where the line with `offset` ends, before its line ending."""
     newline = NEWLINE.search(text, offset)
     return newline.start() if newline else len(text)
 
@@ -196,14 +196,14 @@ def read_document(path: AnyPath) -> str:
 
 
 def read_documents(paths: Iterable[AnyPath]) -> list[Document]:
-    """The documents. Raises ReportError, also for one without a marker."""
+    """The documents. Raises ReportError for a faulty document and for one without a marker."""
     documents = []
     for path in paths:
         text = read_document(path)
         markers = parse(text, path)
         if not markers:
             raise ReportError(
-                f"{path}: found no marker outside code, expected `{BEGIN}` and `{END}`; write them, or take the document out of "
+                f"{path}: found no marker outside code, expected `{BEGIN}` and `{END}`; write them, or remove the document from "
                 "the config's `documents`"
             )
         documents.append(Document(path, text, markers))
@@ -211,8 +211,8 @@ def read_documents(paths: Iterable[AnyPath]) -> list[Document]:
 
 
 def named_datasets(paths: Iterable[AnyPath]) -> set[str]:
-    """The datasets that the markers of these documents name; none where one is faulty, so that filling them says so before
-    anything is made for the others."""
+    """The datasets that the markers of these documents name. None if a document is faulty: filling then reports the error before
+    anything is made for the other documents."""
     try:
         documents = read_documents(paths)
     except (ReportError, OSError):

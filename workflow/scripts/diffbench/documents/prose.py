@@ -1,4 +1,4 @@
-"""Which parts of a Markdown file are no code: in code, a marker is none.
+"""The parts of a Markdown file that are not code: markers in code do not count.
 
 Blocks are as in CommonMark 0.31, without link definitions and raw HTML other than comments.
 """
@@ -24,7 +24,7 @@ class Fence(NamedTuple):
 
 
 def prose(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each stretch of `text` outside fenced and indented code; no code span reaches over their ends."""
+    """(start, end) of each stretch of `text` outside fenced and indented code; code spans do not cross their ends."""
     fence: Fence | None = None
     start, in_comment, is_quoted = 0, False, False
     content, loose = 0, True  # the column where the list item's text begins; whether indented code may begin here

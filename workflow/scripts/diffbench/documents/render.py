@@ -21,7 +21,7 @@ def write_tables(
     summary: pd.DataFrame, labels: Labels, folder: AnyPath, options: TableOptions = DEFAULT, about: About | None = None
 ) -> None:
     """Write tables/<gpu>-batch-<n>.<format> and tables.md into the folder, and tables/<gpu>-batch-<n>-extended.<format> and
-    extended.md. `about` names the source: it heads the files of several tables, and stands below the table in the others."""
+    extended.md. `about` names the source, which is above the tables in files with several, and below the table in the others."""
     folder = Path(folder)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     source = [f"Source: {about['source']}."] if about else []
