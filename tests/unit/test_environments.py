@@ -218,7 +218,7 @@ variables:
             "2.1",
             '"12.1"',
             '"12.1"\n  OMP_NUM_THREADS: "1"',
-            "variables: found OMP_NUM_THREADS, expected DIFFBENCH_CUDA alone",
+            "variables: found OMP_NUM_THREADS, expected only DIFFBENCH_CUDA",
         ),
         (
             "2.1",

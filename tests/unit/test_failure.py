@@ -113,10 +113,10 @@ def caused(error, cause):
         (OSError(errno.EIO, "x"), "a file system fails: look at `dmesg` and `mount`: "),
         (OSError(errno.ESTALE, "x"), "a file system fails: "),
         (RuntimeError("worker: OSError: [Errno 116] Stale file handle: '/n'"), "a file system fails: "),
-        (OSError(errno.EMFILE, "x"), "too few files may be open: raise `ulimit -n`: "),
-        (OSError(errno.EFBIG, "x"), "files may not be so large: raise `ulimit -f`: "),
-        (BlockingIOError(errno.EAGAIN, "x"), "too few processes or threads may be started: raise `ulimit -u`"),
-        (RuntimeError("can't start new thread"), "too few processes or threads may be started: "),
+        (OSError(errno.EMFILE, "x"), "the limit of open files is too low: raise `ulimit -n`: "),
+        (OSError(errno.EFBIG, "x"), "the limit of a file's size is too low: raise `ulimit -f`: "),
+        (BlockingIOError(errno.EAGAIN, "x"), "the limit of processes or threads is too low: raise `ulimit -u`"),
+        (RuntimeError("can't start new thread"), "the limit of processes or threads is too low: "),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
             "there is no folder for temporary",
@@ -154,9 +154,7 @@ def test_what_the_machine_or_the_user_is_at_fault_for_is_no_outcome_of_a_cell(er
 
 def test_a_folder_of_the_run_that_may_not_be_written_is_no_outcome_of_a_cell():
     error = PermissionError(errno.EACCES, "Permission denied", "/cache/cell/ab.so")
-    assert fault_of(error, ["/out", "/cache/cell"]).startswith(
-        "a folder may not be written: change its permissions: Perm"
-    )
+    assert fault_of(error, ["/out", "/cache/cell"]).startswith("a folder is not writable: change its permissions: Perm")
     assert fault_of(error, ["/cache/other"]) is None
 
 

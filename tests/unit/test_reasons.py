@@ -128,8 +128,8 @@ def test_an_exception_of_a_run_block_is_as_any_other(kind, text, line):
     ("text", "end"),
     [
         ("Command 'x' returned non-zero exit status 3.", "failed with exit code 3"),
-        ("Command 'x' returned non-zero exit status 137.", "was ended by SIGKILL"),
-        ("Command 'x' died with <Signals.SIGSEGV: 11>.", "was ended by SIGSEGV"),
+        ("Command 'x' returned non-zero exit status 137.", "was killed by SIGKILL"),
+        ("Command 'x' died with <Signals.SIGSEGV: 11>.", "was killed by SIGSEGV"),
         ("", "failed with exit code other than 0"),
     ],
 )

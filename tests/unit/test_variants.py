@@ -113,11 +113,11 @@ def test_projections_that_cannot_be_fused_are_n_a(tmp_path):
 @pytest.mark.parametrize(
     ("variant", "reason"),
     [
-        ("sdpa-efficient", "efficient attention runs on CUDA devices alone"),
-        ("sdpa-cudnn", "cudnn attention runs on CUDA devices alone"),
+        ("sdpa-efficient", "efficient attention runs only on CUDA devices"),
+        ("sdpa-cudnn", "cudnn attention runs only on CUDA devices"),
         ("tf32", "this device has no TF32"),
         ("offload-model", "there is nothing to offload"),
-        ("cuda-graph", "CUDA graphs take a CUDA device"),
+        ("cuda-graph", "CUDA graphs require a CUDA device"),
         ("compile-cudagraphs", "this device has none"),
         ("vae-slicing", "a batch of 1 image has nothing to slice"),
     ],
@@ -201,7 +201,9 @@ def test_quantized_weights_are_named_and_their_work_is_not_counted(tmp_path, eag
 
 def test_a_quantization_that_the_device_cannot_do_is_n_a(tmp_path):
     pytest.importorskip("torchao")
-    assert "torchao cannot quantize UNet2DConditionModel so: Float8 dynamic" in refused(tmp_path, variant="fp8-dynamic")
+    assert "torchao cannot quantize UNet2DConditionModel in this way: Float8 dynamic" in refused(
+        tmp_path, variant="fp8-dynamic"
+    )
 
 
 @pytest.mark.slow
@@ -268,7 +270,7 @@ def test_mechanisms_that_undo_each_other_are_refused(project, one, other):
 def test_a_scheduler_that_is_there_already_is_no_variant(tmp_path):
     if lacks("enable_freeu"):
         pytest.skip("this release has no LCM")
-    assert "has LCMScheduler of itself" in refused(tmp_path, "lcm", "lcm-4")
+    assert "already has LCMScheduler" in refused(tmp_path, "lcm", "lcm-4")
 
 
 def test_weights_are_cast_as_from_pretrained_casts_them():

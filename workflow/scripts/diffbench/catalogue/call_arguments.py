@@ -13,14 +13,14 @@ from diffbench.vocabulary.errors import DiffbenchError, SetupError, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-SET_BY_RUN = {  # of a call: what a run sets itself
+SET_BY_RUN = {  # arguments of a call that a run sets itself
     "num_inference_steps": "`steps` sets it",
     "generator": "every call has the same seed",
     "return_dict": "a run reads what a call returns",
 }
 CALLBACK = re.compile(r"callback(_\w+)?\Z")
 BATCH = re.compile(r"num_\w+_per_prompt\Z")
-CLOSE = 0.8  # how alike two names are, from 0 to 1, where one is a misspelt other
+CLOSE = 0.8  # similarity of two names, from 0 to 1, above which one is a misspelling of the other
 
 
 def check_call(call: Iterable[str], batch_argument: str | None, place: str) -> None:
@@ -36,7 +36,7 @@ def check_call(call: Iterable[str], batch_argument: str | None, place: str) -> N
 
 
 def named_arguments(function: Callable[..., Any]) -> list[str]:
-    """The names of the arguments that a function takes by name, without those of `**kwargs`."""
+    """The names of the arguments that a function accepts by name, without those of `**kwargs`."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [name for name, parameter in inspect.signature(function).parameters.items() if parameter.kind in kinds]
 

@@ -94,7 +94,7 @@ def recipe_of(variant: str, root: str | Path = ROOT) -> dict[str, Any]:
 
 
 def default_stopping() -> dict[str, Any]:
-    """{key of STOPPING: value} of the default config, for who gives none on the command line. Raises DiffbenchError."""
+    """{key of STOPPING: value} of the default config, for settings that are not on the command line. Raises DiffbenchError."""
     path = ROOT / "config" / "config.yaml"
     measurement = read_yaml(path).get("measurement") or {}
     missing = [key for key in STOPPING if key not in measurement]

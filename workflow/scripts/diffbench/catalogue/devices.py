@@ -95,7 +95,7 @@ def find_device(name: str, entry: Mapping[str, Any]) -> Device:
     gpu = visible_gpu()
     if gpu is not None:
         return Device(kind, gpu.uuid, gpu.driver_version)
-    if Path("/dev/kfd").exists():  # AMD's, which torch calls cuda, too; one lock for all of them
+    if Path("/dev/kfd").exists():  # AMD GPUs, which torch calls cuda too; one lock for all of them
         return Device(kind, kind)
     hidden = "" if os.environ.get("CUDA_VISIBLE_DEVICES") is None else ", or none that CUDA_VISIBLE_DEVICES leaves"
     raise SetupError(

@@ -57,7 +57,7 @@ def environment_path(name: str, root: str | Path = ROOT) -> Path:
 def environment_names(root: str | Path = ROOT) -> list[str]:
     """The names of the files envs/torch-<name>.yaml, oldest release first, nightly last."""
     names = {path.stem[len("torch-") :] for path in Path(root).glob("envs/torch-*.yaml")}
-    return sorted(names - {INSTALLED, "auto"}, key=release_order)  # two words that the config has for something else
+    return sorted(names - {INSTALLED, "auto"}, key=release_order)  # words with another meaning in a config
 
 
 def release_order(name: str) -> tuple[list[int], str]:
@@ -96,7 +96,7 @@ def read_environment(name: str, root: str | Path = ROOT) -> Environment:
     others = [variable for variable in variables if variable != CUDA_VARIABLE]
     if others:
         raise DiffbenchError(
-            f"{shown}: variables: found {others[0]}, expected {CUDA_VARIABLE} alone: conda would set it in the measuring "
+            f"{shown}: variables: found {others[0]}, expected only {CUDA_VARIABLE}: conda would set it in the measuring "
             "process; remove it"
         )
     python, requirements = read_dependencies(content, shown)

@@ -59,8 +59,8 @@ def escape_line(text: str) -> str:
 
 
 def label_of(labels: Labels, kind: str, name: str, fallback: str | None = None) -> str:
-    """The catalogue's label for a name, else the fallback, else the name itself; as it is, not escaped. That of a pipeline at
-    another size than its own ends with it: `SD - txt2img, 480 x 832, 81 frames`."""
+    """The catalogue's label for a name, otherwise the fallback or the name itself; not escaped. That of a pipeline at another size
+    than its own ends with the size: `SD - txt2img, 480 x 832, 81 frames`."""
     name, size = split_name(name)
     names: dict[str, str] = labels.get(kind, {})  # type: ignore[assignment]
     label = names.get(name) or fallback or name
@@ -71,14 +71,14 @@ def label_of(labels: Labels, kind: str, name: str, fallback: str | None = None) 
 
 
 def notes_on(labels: Labels, pipelines: Iterable[str]) -> list[str]:
-    """The catalogue's different notes on some pipelines, at whatever sizes."""
+    """The distinct notes of the catalogue on these pipelines, whatever their sizes."""
     names = dict.fromkeys(split_name(name)[0] for name in pipelines)
     return [labels["notes"][name] for name in names if name in labels.get("notes", {})]
 
 
 def torch_label(summary: Any, torch: str) -> str:
-    """`2.13.0` for the build that runs Snakemake, whose name says nothing, `nightly 2026-11-20` for a nightly build; the name
-    of any other."""
+    """`2.13.0` for the build that runs Snakemake, whose name contains no release, `nightly 2026-11-20` for a nightly build, the
+    name of any other."""
     versions = [version for version in summary.loc[summary["torch"] == torch, "torch_version"].unique() if version]
     if torch == "installed":
         label = " and ".join(version.split("+")[0] for version in versions) or torch

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCHEMAS = ROOT / "workflow" / "schemas"
 CATALOGUES = ("gpus", "pipelines", "variants")
 CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)  # of a regular expression: an escape or a class
-NEW_SYNTAX = re.compile(r"[*+?}]\+|\(\?>")  # what Python 3.11 brought: possessive quantifiers and atomic groups
+NEW_SYNTAX = re.compile(r"[*+?}]\+|\(\?>")  # new in Python 3.11: possessive quantifiers and atomic groups
 LITERALS = {"true": True, "false": False, "null": None, "none": None, "": None}
 
 
@@ -84,7 +84,7 @@ def explain(error: Any, text: str | None = None) -> str:
         return f"missing key {', '.join(missing)}; add it"
     if error.validator in ("maximum", "maxLength"):
         unit = " characters" if error.validator == "maxLength" else ""
-        return f"found {describe(error.instance)}, expected {error.validator_value}{unit} at most"
+        return f"found {describe(error.instance)}, expected at most {error.validator_value}{unit}"
     expected = error.schema.get("expected", one_line(error.message, 120))
     if isinstance(error.instance, (bool, int, float)):
         written = str(error.instance) if text is None else text

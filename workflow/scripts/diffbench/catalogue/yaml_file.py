@@ -19,13 +19,13 @@ from diffbench.vocabulary.errors import DiffbenchError, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where PyYAML has it: an eighth of the time
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, if PyYAML has it: eight times as fast
 DEPTH = 100  # of nested values: the parser in C crashes at some ten thousand
 SIZE = 1000000  # values, each counted wherever an alias repeats it
 DIGITS = 18  # of an integer that fits 64 bits
 TAG = "tag:yaml.org,2002:"
 MERGE = TAG + "merge"
-KINDS = {  # what YAML makes of text that is not in quotes
+KINDS = {  # the types that YAML gives to text without quotes
     "str": "text",
     "int": "a number",
     "float": "a number",

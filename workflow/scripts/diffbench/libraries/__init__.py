@@ -1,1 +1,1 @@
-"""What torch, Diffusers and the other libraries have, what they call it and how they fail. Imports none of them at the top."""
+"""The differences between releases of torch, Diffusers and other libraries, and their errors. Imports none of them at the top."""

@@ -10,9 +10,9 @@ from diffbench.vocabulary.errors import SetupError, Unsupported, one_line
 
 from .failure import fault_of, is_out_of_memory, modules_of
 
-LACKS = re.compile(r"cannot import name|has no attribute")  # what a module says that another release has
+LACKS = re.compile(r"cannot import name|has no attribute")  # in errors about a name that only another release has
 FAILURES = (AttributeError, NameError, TypeError, ValueError, RuntimeError)  # of code for another release of torch
-BROKEN = re.compile(r"unknown location|partially initialized")  # of a package whose files are not all there
+BROKEN = re.compile(r"unknown location|partially initialized")  # in errors of a package with missing files
 
 
 def find_class(path: str) -> Any:
@@ -25,7 +25,7 @@ def find_class(path: str) -> Any:
     library = library or "diffusers"
     package = library.partition(".")[0]
     if package not in MODEL_LIBRARIES:
-        raise SetupError(f"class {path!r} is of {library!r}; expected one of {', '.join(MODEL_LIBRARIES)}")
+        raise SetupError(f"class {path!r} belongs to {library!r}; expected one of {', '.join(MODEL_LIBRARIES)}")
     reason = f"{library} {importlib.import_module(package).__version__} has no class {name}"
     try:
         found = getattr(importlib.import_module(library), name)
@@ -37,13 +37,13 @@ def find_class(path: str) -> Any:
             said = one_line(f"{type(cause).__name__}: {cause}", 100)
             raise SetupError(f"{path} cannot be imported: {said}; a package is broken: install it again") from None
         raise Unsupported(f"{reason} ({one_line(error, 120)})") from None
-    if type(found).__name__ == "DummyObject":  # what both libraries have in the place of a class that needs a package
+    if type(found).__name__ == "DummyObject":  # both libraries replace a class that needs a missing package by this
         raise Unsupported(f"{reason} without {', '.join(found._backends)}")
     return found
 
 
 def original_cause(error: BaseException) -> BaseException:
-    """The original cause of an error: both libraries raise their own where an import fails."""
+    """The original cause of an error: both libraries raise their own errors if an import fails."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error

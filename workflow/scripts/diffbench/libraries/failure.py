@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     import torch
 
-# "static TLS block": the loader's complaint about a library, which no memory would help
+# "static TLS block": an error of the loader about a library, which more memory would not help
 MEMORY_MESSAGES = re.compile(
     r"out[ _]?of[ _]?memory(?!.*static TLS block)|(?:can't|cannot|failed to) allocate memory(?!.*static TLS block)"
     r"|not enough memory|Invalid buffer size|bad_alloc|_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation"
-    r"|Killed signal terminated program",  # gcc, of the compiler proper that the kernel has killed
+    r"|Killed signal terminated program",  # from gcc, if the kernel has killed its compiler process
     re.I,
 )
-# The machine's or the user's fault, and no outcome of a cell: what a message says, and what to do. It may be in the words of a
-# compiler, or of a worker process that has only a text to send.
+# Faults of the machine or of the user, which are not an outcome of a cell: a pattern of the message, and what to do. The message
+# may come from a compiler, or from a worker process that sends only text.
 FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded|\[Errno (28|122)\]")
 FAULTS = {
     FULL_DISK: "a disk is full: make room",
@@ -31,10 +31,10 @@ FAULTS = {
     re.compile(r"Stale (NFS )?file handle|Input/output error|Transport endpoint is not connected"): (
         "a file system fails: look at `dmesg` and `mount`"
     ),
-    re.compile(r"Too many open files"): "too few files may be open: raise `ulimit -n`",
-    re.compile(r"File (too large|size limit exceeded)"): "files may not be so large: raise `ulimit -f`",
+    re.compile(r"Too many open files"): "the limit of open files is too low: raise `ulimit -n`",
+    re.compile(r"File (too large|size limit exceeded)"): "the limit of a file's size is too low: raise `ulimit -f`",
     re.compile(r"Resource temporarily unavailable|can't start new thread|Cannot fork"): (
-        "too few processes or threads may be started: raise `ulimit -u` or `ulimit -v`, or end others"
+        "the limit of processes or threads is too low: raise `ulimit -u` or `ulimit -v`, or end others"
     ),
     re.compile(r"No usable temporary directory"): "there is no folder for temporary files: set TMPDIR to one",
     re.compile(
@@ -58,12 +58,12 @@ NUMBERS = {  # of an OSError whose text is in the user's language
     errno.EAGAIN: "Resource temporarily unavailable",
 }
 DECISIVE = re.compile(r"\b(fatal )?error *:|\bfatal *:|\bld: ")  # gcc, clang, nvcc, ptxas; the linker
-LINKER_ENDS = re.compile(r"^collect2: error|linker command failed")  # it says no more than that
-# Libraries that report a lack of memory in their own words. cuDNN tries one engine after the other and takes a failed
-# allocation for a failed engine; creating a handle of cuBLAS or cuDNN fails where its workspace does not fit.
+LINKER_ENDS = re.compile(r"^collect2: error|linker command failed")  # a line without the reason
+# Libraries that report a lack of memory in their own words. cuDNN tries one engine after the other and treats a failed
+# allocation as a failed engine; creating a handle of cuBLAS or cuDNN fails if its workspace does not fit.
 NO_ENGINE = re.compile(r"unable to find an engine|unable to find a valid cuDNN algorithm", re.I)
 LIKELY_MEMORY = re.compile(NO_ENGINE.pattern + r"|CU(?:BLAS|DNN)_STATUS_NOT_INITIALIZED", re.I)
-# these have many causes: memory only where the device is known to be full
+# these have many causes: a lack of memory only if the device is known to be full
 PERHAPS_MEMORY = re.compile(r"CU(?:BLAS|DNN)_STATUS_(?:INTERNAL_ERROR|EXECUTION_FAILED)")
 FULL_BELOW_MIB = 512  # the handles and kernels that a library loads on its own take up to some hundred MiB
 MISSING_KERNEL = re.compile(r"not implemented for '")  # `"addmm_impl_cpu_" not implemented for 'Half'`
@@ -137,7 +137,7 @@ def fault_of(error: BaseException, own: Iterable[object] = ()) -> str | None:
             if matches(pattern, cause):
                 return f"{meaning}: {text_of(cause, 160)}"
         if isinstance(cause, PermissionError) and str(cause.filename).startswith(tuple(map(str, own))):
-            return f"a folder may not be written: change its permissions: {text_of(cause, 160)}"
+            return f"a folder is not writable: change its permissions: {text_of(cause, 160)}"
     return None
 
 

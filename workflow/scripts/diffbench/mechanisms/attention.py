@@ -1,4 +1,4 @@
-"""The processors that the denoiser attends by."""
+"""The attention processors of the denoiser."""
 
 import re
 from typing import NamedTuple, Pattern
@@ -49,8 +49,8 @@ def set_attention(variant, setting):
         if not own and (not found or not all(map(expected.search, found))):
             listed = ", ".join(found) or "none"
             if found == before:
-                raise Unsupported(f"Diffusers {diffusers.__version__} has for {kind} no other processor than {listed}")
-            raise Invalid(f"attention {setting} had no effect on {kind}: it attends by {listed}")
+                raise Unsupported(f"Diffusers {diffusers.__version__} has no other processor for {kind} than {listed}")
+            raise Invalid(f"attention {setting} had no effect on {kind}: its processors are {listed}")
         names += found
         fused += own
     if fused:
@@ -59,9 +59,9 @@ def set_attention(variant, setting):
 
 
 def count_fused(variant, layers, call):
-    """How many of the layers with fused projections a denoiser call projects with; where it is compiled, how many there are.
+    """How many layers with fused projections a denoiser call uses; for a compiled denoiser, how many there are.
 
-    Raises Invalid where none is used: a processor may not know them.
+    Raises Invalid if none is used: a processor may not support them.
     """
     if variant.compiled:
         return f"projections fused in {len(layers)} layers"

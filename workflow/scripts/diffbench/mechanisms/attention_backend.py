@@ -27,7 +27,7 @@ def library_of(setting):
 
 
 def set_attention_backend(variant, setting):
-    """Set the backend that Diffusers dispatches the modules' attention to. The evidence is how many layers took it."""
+    """Set the backend that Diffusers dispatches the modules' attention to. The evidence is the number of layers that use it."""
     import diffusers
 
     count = 0
@@ -43,7 +43,9 @@ def set_attention_backend(variant, setting):
             if getattr(getattr(layer, "processor", None), "_attention_backend", None) == setting
         ]
         if not changed:
-            raise Unsupported(f"the attention processors of {kind} take no backend: {', '.join(processors_of(module))}")
+            raise Unsupported(
+                f"the attention processors of {kind} accept no backend: {', '.join(processors_of(module))}"
+            )
         count += len(changed)
     return f"attention backend {setting} in {count} layers"
 

@@ -1,4 +1,4 @@
-"""The attention kernels that a denoiser call really used: the evidence of every variant."""
+"""The attention kernels that a denoiser call used: evidence for every variant."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ FUSED_KERNEL = re.compile(
     r"aten::_scaled_dot_product_(?:fused_)?(\w+?)_attention(_for_cpu|_math|_overrideable)?\Z|aten::_scaled_dot_product_attention_(math)\Z"
 )
 OTHER_KERNEL = re.compile(r"(flash_attn|xformers|sageattn|sage_attention|_qattn|aiter)", re.I)
-# what a GPU runs for SDPA, where a replayed graph has no other names; other libraries' kernels keep theirs
+# the kernels of SDPA on a GPU: a profile of a replayed graph has no other names; other libraries' kernels keep theirs
 DEVICE_KERNELS = {
     "cudnn": re.compile("cudnn.*(sdpa|fmha|flash)"),
     "flash": re.compile("pytorch_flash::flash_fwd"),
@@ -23,14 +23,14 @@ SECOND_KERNEL = re.compile("combine")  # of an attention that has been counted
 
 
 def device_kernel(name):
-    """Which attention a GPU ran, by a name in a profile: a key of DEVICE_KERNELS, else the name itself; None where it is none."""
+    """The attention that a GPU ran, by a name in a profile: a key of DEVICE_KERNELS, or the name itself; None for others."""
     if not DEVICE_KERNEL.search(name) or SECOND_KERNEL.search(name):
         return None
     return next((kind for kind, pattern in DEVICE_KERNELS.items() if pattern.search(name)), name[:60])
 
 
 def kernels_of(names):
-    """{kernel: how often} of the attention kernels among the names of a profile, the device's where it has no other."""
+    """{kernel: count} of the attention kernels among the names of a profile; the device's kernels if it has no others."""
     kernels, on_device = Counter(), Counter()
     for name, count in names.items():
         match, kind = FUSED_KERNEL.match(name), device_kernel(name)
@@ -46,8 +46,8 @@ def kernels_of(names):
 def attention_evidence(variant, call):
     """The attention kernels in a profile of one denoiser call, as text, and in the column `attention_kernels`.
 
-    Raises Invalid where the variant forces a kernel and another was used. None where none is seen and a compiler may have
-    written attention out in kernels of its own, or a profile may not see into a CUDA graph.
+    Raises Invalid if the variant forces a kernel and another was used. None if no kernel is seen, but a compiler may have
+    replaced attention by its own kernels, or the profile may not show the inside of a CUDA graph.
     """
     names = {event.key: event.count for event in profile_step(variant.denoiser(), call).key_averages()}
     kernels = kernels_of(names)

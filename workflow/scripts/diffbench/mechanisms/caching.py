@@ -1,4 +1,4 @@
-"""Caching across denoising steps, by Diffusers' enable_cache, and how much of the work it saved."""
+"""Caching across denoising steps with Diffusers' enable_cache, and the share of the work that it saved."""
 
 import contextlib
 import inspect
@@ -24,7 +24,7 @@ def enable_caching(variant, setting):
     if not hasattr(denoiser, "enable_cache"):
         raise Unsupported(f"Diffusers {diffusers.__version__} has no enable_cache for {name_of(denoiser)}")
     if variant.compiles and not has_stance():
-        raise Unsupported(f"torch {torch.__version__} cannot show the cache hits of what is compiled: it takes 2.6")
+        raise Unsupported(f"torch {torch.__version__} cannot show the cache hits of compiled code: that requires 2.6")
     make = find_class(setting["config"])
     options = dict(setting.get("options", {}))
     first, steps = options.get("disable_cache_before_step", 0), variant.description["steps"]
@@ -40,8 +40,8 @@ def enable_caching(variant, setting):
 
 
 def count_hits(variant, denoiser, call):
-    """The share of the denoiser's linear layers that a call of the pipeline did not have to compute, as text. What was compiled
-    runs eagerly meanwhile. Raises Invalid where it computed all of them."""
+    """The share of the calls of the denoiser's linear layers that the cache saves in a call of the pipeline, as text. Compiled
+    code runs eagerly in that call. Raises Invalid if the cache saves none."""
     import torch
 
     counts = []
@@ -67,14 +67,14 @@ def count_hits(variant, denoiser, call):
 
 
 def has_stance():
-    """Whether this torch can run eagerly what was compiled (from 2.6 on)."""
+    """Whether this torch can run compiled code eagerly (from 2.6 on)."""
     import torch
 
     return hasattr(getattr(torch, "compiler", None), "set_stance")
 
 
 def eagerly(compiled):
-    """A context in which what was compiled runs as it is written."""
+    """A context in which compiled code runs eagerly."""
     import torch
 
     return torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()

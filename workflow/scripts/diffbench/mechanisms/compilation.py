@@ -1,4 +1,4 @@
-"""Compiling the denoiser, the VAE's decoder and the text encoders by torch.compile."""
+"""Compiling the denoiser, the VAE's decoder and the text encoders with torch.compile."""
 
 from diffbench.vocabulary.errors import Unsupported
 
@@ -23,7 +23,7 @@ COMPILE_SCHEMA = options_of({**COMPILE_OPTIONS, "disable": FLAG}, "arguments of 
 
 
 def note_compiled(variant, name, module, setting):
-    """Remember what a mechanism has compiled: the module that is called, and whether it promises CUDA graphs."""
+    """Record a module that a mechanism has compiled, and whether its setting promises CUDA graphs."""
     variant.compiled[name] = module
     if variant.device.type == "cuda" and promises_graphs(setting):
         variant.graphed.append(name)
@@ -40,7 +40,7 @@ def compile_denoiser(variant, setting):
 
 
 def check_backend(setting, device):
-    """Raises Unsupported for what torch compiles on NVIDIA GPUs alone."""
+    """Raises Unsupported for a backend that torch has only on NVIDIA GPUs."""
     if setting.get("backend") == "cudagraphs" and device.type != "cuda":
         raise Unsupported("torch's backend cudagraphs captures CUDA graphs: this device has none")
 
@@ -63,7 +63,7 @@ def compile_text_encoders(variant, setting):
     names = [name for name in TEXT_ENCODERS if hasattr(variant.pipeline, name)]
     encoders = {name: getattr(variant.pipeline, name) for name in names if getattr(variant.pipeline, name) is not None}
     if not encoders:
-        raise Unsupported(f"{name_of(variant.pipeline)} is given embeddings here: there is no text encoder to compile")
+        raise Unsupported(f"{name_of(variant.pipeline)} gets embeddings here: it has no text encoder to compile")
     for name, encoder in encoders.items():
         setattr(variant.pipeline, name, torch.compile(encoder, **setting))
         note_compiled(variant, name, getattr(variant.pipeline, name), setting)

@@ -1,4 +1,4 @@
-"""How many blocks of a model that is compiled by regions really run compiled."""
+"""The number of blocks that really run compiled code, in a model that is compiled by regions."""
 
 from diffbench.libraries.releases import is_older
 from diffbench.vocabulary.errors import Invalid
@@ -19,7 +19,7 @@ def shows_compiled_code():
 
 
 class Labels:
-    """For a while, calls of the blocks are labelled with their numbers in a profile; `called` are those that were."""
+    """Within this context, calls of the blocks have labels with their numbers in a profile; `called` are the called ones."""
 
     def __init__(self, blocks):
         self.blocks, self.called, self.open = blocks, set(), []
@@ -66,7 +66,7 @@ class Labels:
 
 
 def is_compiled(block):
-    """Whether a call of the block goes to compiled code."""
+    """Whether a call of the block runs compiled code."""
     return name_of(block) == REGION or getattr(block, "_compiled_call_impl", None) is not None
 
 
@@ -76,7 +76,7 @@ def blocks_of(module, kinds):
 
 
 def run_compiled(profiler):
-    """The numbers of the blocks within whose calls compiled code ran; None where this torch's profile does not show it."""
+    """The numbers of the blocks in whose calls compiled code ran; None if this torch's profile does not show it."""
     if not shows_compiled_code():
         return None
     found = set()
@@ -90,7 +90,7 @@ def run_compiled(profiler):
 
 
 def check_blocks(variant, name, kinds):
-    """Have the row say how many blocks of the module `name` run compiled. Invalid where none does."""
+    """Add a check that reports how many blocks of the module `name` run compiled; it raises Invalid if none does."""
 
     def count(call):
         module = variant.compiled[name]
@@ -103,10 +103,10 @@ def check_blocks(variant, name, kinds):
 
 
 def judge(name, kinds, compiled, called, ran):
-    """The evidence for the blocks of the module `name`: their classes (`kinds`), which of them are compiled, the numbers of those
-    that a denoiser call called, and of those in which compiled code ran (None: not known).
+    """The evidence for the blocks of the module `name`. `kinds`: their classes; `compiled`: which are compiled; `called`: the
+    numbers of those that a denoiser call called; `ran`: of those in which compiled code ran (None if unknown).
 
-    Raises Invalid where none runs compiled.
+    Raises Invalid if none runs compiled.
     """
     effective = [number for number, is_so in enumerate(compiled) if is_so and number in called]
     if ran is not None:
@@ -115,6 +115,6 @@ def judge(name, kinds, compiled, called, ran):
     counted = f"{len(effective)} of {len(kinds)} {of} of {name} compiled"
     if not effective:
         raise Invalid(
-            f"regional compilation had no effect: {counted}; {len(called)} of them are called, all as they are written"
+            f"regional compilation had no effect: {counted}; {len(called)} of them are called, all without compiled code"
         )
     return counted

@@ -1,4 +1,4 @@
-"""CUDA graphs by hand: the denoiser's kernels recorded once for each shape and replayed."""
+"""CUDA graphs without a compiler: the denoiser's kernels are recorded once for each shape and replayed."""
 
 from diffbench.libraries.failure import is_out_of_memory
 from diffbench.vocabulary.errors import Invalid, Unsupported, one_line
@@ -6,8 +6,8 @@ from diffbench.vocabulary.errors import Invalid, Unsupported, one_line
 from .mechanism import Mechanism
 from .python_lines import literal
 
-MOST_GRAPHS = 8  # each has memory of its own
-WARMUP_CALLS = 3  # on a side stream before the recording, as torch's documentation on CUDA graphs has it
+MOST_GRAPHS = 8  # each has its own memory
+WARMUP_CALLS = 3  # on a side stream before the recording, as in torch's documentation of CUDA graphs
 
 
 class Graph:
@@ -31,7 +31,7 @@ class Graph:
         self.replays = 0
 
     def replay(self, leaves):
-        """The output for other inputs of the same shapes; a copy, for the next replay overwrites it."""
+        """The output for other inputs of the same shapes. It is a copy, because the next replay overwrites the original."""
         import torch
 
         for static, leaf in zip(self.inputs, leaves):
@@ -43,7 +43,7 @@ class Graph:
 
 
 def signature_of(leaves, structure):
-    """What two calls share that one recording serves: shapes and dtypes of tensors, all other values."""
+    """The key of a recording. Calls with the same shapes and dtypes of tensors and the same other values share one."""
     import torch
 
     facts = [(tuple(leaf.shape), leaf.dtype) if torch.is_tensor(leaf) else repr(leaf) for leaf in leaves]
@@ -51,7 +51,7 @@ def signature_of(leaves, structure):
 
 
 def record(forward, leaves, structure, device):
-    """A Graph. Raises Unsupported where the forward does what cannot be recorded, such as waiting for the device."""
+    """A Graph. Raises Unsupported if the forward does something that cannot be recorded, such as waiting for the device."""
     try:
         return Graph(forward, leaves, structure, device)
     except RuntimeError as error:
@@ -63,7 +63,7 @@ def record(forward, leaves, structure, device):
 
 def replay_graphs(denoiser, device):
     """Record the denoiser's forward as a CUDA graph at its first call with new shapes, and replay it from then on. Returns the
-    dictionary that keeps the Graphs. Raises Unsupported, at a call, where the denoiser cannot be recorded."""
+    dictionary that keeps the Graphs. A call raises Unsupported if the denoiser cannot be recorded."""
     from torch.utils._pytree import tree_flatten
 
     forward, graphs = denoiser.forward, {}
@@ -74,7 +74,7 @@ def replay_graphs(denoiser, device):
         if signature not in graphs:
             if len(graphs) == MOST_GRAPHS:
                 raise Unsupported(
-                    f"the denoiser is called in more than {MOST_GRAPHS} ways: a graph for each is none to replay"
+                    f"the denoiser is called in more than {MOST_GRAPHS} ways: graphs that are used once save nothing"
                 )
             graphs[signature] = record(forward, leaves, structure, device)
         return graphs[signature].replay(leaves)
@@ -84,9 +84,9 @@ def replay_graphs(denoiser, device):
 
 
 def capture_graphs(variant, setting):
-    """Replay the denoiser's kernels. The evidence is how often."""
+    """Replay the denoiser's kernels. The evidence is the number of replays."""
     if variant.device.type != "cuda":
-        raise Unsupported("CUDA graphs take a CUDA device")
+        raise Unsupported("CUDA graphs require a CUDA device")
     graphs = replay_graphs(variant.denoiser(), variant.device)
 
     def confirm(call):

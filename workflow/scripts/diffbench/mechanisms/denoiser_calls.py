@@ -1,4 +1,4 @@
-"""Calls of the pipeline that end after the first call of one of its modules, and torch's profile of that one."""
+"""Calls of the pipeline that end after the first call of one of its modules, and torch's profile of that first call."""
 
 import contextlib
 
@@ -14,7 +14,7 @@ def nothing():
 
 
 def run_step(module, call, before=nothing):
-    """Call the pipeline as far as the end of the module's first call, with `before` before that."""
+    """Call the pipeline until the end of the module's first call; `before` is called just before that call."""
 
     def begin(module, arguments):
         before()
@@ -28,7 +28,7 @@ def run_step(module, call, before=nothing):
 
 
 def profile_step(module, call):
-    """Torch's profile of the module's first call in a call of the pipeline, which ends there."""
+    """Torch's profile of the module's first call in a call of the pipeline, which then ends."""
     import torch
     from torch.profiler import ProfilerActivity, profile
 
@@ -43,7 +43,7 @@ def profile_step(module, call):
     try:
         run_step(module, call, start)
     finally:
-        if started:  # else stopping it would fail, and hide why
+        if started:  # otherwise stopping it would fail, and hide the error
             profiler.stop()
     if not started:
         raise RuntimeError("the denoiser is not called")

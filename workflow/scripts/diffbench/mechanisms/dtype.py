@@ -19,15 +19,15 @@ def own_dtype(stage):
 
 
 def dtype_of(stage, recipe, is_cpu):
-    """The name of the dtype that a stage is measured in under a variant's recipe: the variant's, else the stage's own on a GPU
-    and float32 on a CPU; `tf32` is one of them."""
+    """The name of the dtype that a stage is measured in under a variant's recipe, which may be `tf32`: the variant's, otherwise
+    the stage's own on a GPU and float32 on a CPU."""
     own, setting = own_dtype(stage), recipe.get("dtype")
     return {None: FLOAT32 if is_cpu else own, HALF: own}.get(setting, setting)
 
 
 def choose_dtype(description, recipe, device):
-    """The dtype of a stage's weights: the variant's, else the one of its catalogue entry (float16 where it names none); on a CPU
-    float32, unless the variant names one. Allows or forbids TF32 where the variant names float32 or TF32.
+    """The dtype of a stage's weights: the variant's if it names one; otherwise that of the catalogue entry (float16 by default),
+    or float32 on a CPU. Allows or forbids TF32 if the variant names float32 or TF32.
 
     Raises Unsupported for TF32 on a device without it.
     """
@@ -44,7 +44,7 @@ def choose_dtype(description, recipe, device):
 
 @contextlib.contextmanager
 def arithmetic(name, device):
-    """The dtype that a name of the column `dtype` stands for; within the context TF32 is allowed for `tf32` alone.
+    """The dtype for a name of the column `dtype`; within the context TF32 is allowed only for `tf32`.
 
     Raises Unsupported for TF32 on a device without it.
     """

@@ -1,4 +1,4 @@
-"""Whether a compile mode that promises CUDA graphs made them: how often they are replayed, and which ones Inductor left out."""
+"""The check of a compile mode that promises CUDA graphs: the number of replays, and the graphs that Inductor left out."""
 
 import contextlib
 import logging
@@ -14,21 +14,21 @@ LOGGERS = ("cudagraph_utils.__cudagraphs", "cudagraph_utils.__perf_hints", "comp
 
 
 def promises_graphs(setting):
-    """Whether torch.compile with these arguments makes CUDA graphs of what it compiles for a CUDA device."""
+    """Whether torch.compile with these arguments makes CUDA graphs of the code that it compiles for a CUDA device."""
     backend = setting.get("backend", "inductor")
     chosen = setting.get("mode") in MODES or (setting.get("options") or {}).get("triton.cudagraphs")
     return backend == "cudagraphs" or (backend == "inductor" and bool(chosen))
 
 
 def count_skips():
-    """How many graphs this process has left without a CUDA graph so far, by Inductor's counter."""
+    """How many graphs this process has left without a CUDA graph so far, according to Inductor's counter."""
     from torch._dynamo.utils import counters
 
     return counters["inductor"]["cudagraph_skips"]
 
 
 def counts_skips():
-    """Whether this torch counts them; older releases log them alone. Ask once Inductor has compiled: this imports it."""
+    """Whether this torch counts them; older releases only log them. Call it after Inductor has compiled: this imports it."""
     try:
         from torch._inductor import cudagraph_utils
     except ImportError:
@@ -75,7 +75,7 @@ def counting_replays():
 
 
 def replays_of(module, call):
-    """How many CUDA graphs the module's first call in a call of the pipeline replays; the call ends there."""
+    """How many CUDA graphs the module's first call in a call of the pipeline replays; the pipeline's call then ends."""
     before = []
     with counting_replays() as replays:
         run_step(module, call, lambda: before.append(len(replays)))
@@ -83,10 +83,10 @@ def replays_of(module, call):
 
 
 def judge(graphs, skips, replays, reasons):
-    """The evidence for CUDA graphs. `graphs` were compiled; `skips` of them Inductor left out, None where it does not count them;
-    `replays` maps a module to the graphs that one call of it replays; `reasons` are torch's.
+    """The evidence for CUDA graphs. `graphs` were compiled; Inductor left out `skips` of them (None if it does not count them);
+    `replays` maps a module to the number of graphs that one call of it replays; `reasons` are torch's.
 
-    Raises Invalid where a call of the first module, the denoiser if it is compiled so, replays none.
+    Raises Invalid if a call of the first module, which is the denoiser if that is compiled, replays none.
     """
     import torch
 
@@ -102,20 +102,20 @@ def judge(graphs, skips, replays, reasons):
 
 
 class PromisedGraphs:
-    """Looks after the CUDA graphs that the compile mode promises for `modules` (name to module). Made before the first call."""
+    """Checks the CUDA graphs that the compile mode promises for `modules` (name to module). Made before the first call."""
 
     def __init__(self, modules):
         self.modules, self.before, self.reasons = modules, count_skips(), Reasons()
 
     def check(self, graphs, call):
-        """The evidence; `graphs` are the Graphs of the variant. Raises Invalid where no CUDA graph is used."""
+        """The evidence; `graphs` are the Graphs of the variant. Raises Invalid if no CUDA graph is used."""
         compiled, skips = graphs.of(self.modules), count_skips() - self.before if counts_skips() else None
         try:
             replays = {name: replays_of(module, call) for name, module in self.modules.items()}
         except Exception:
             if skips is None or skips < compiled:
                 raise
-            replays = dict.fromkeys(self.modules, 0)  # all were left out: no need to see it
+            replays = dict.fromkeys(self.modules, 0)  # all were left out: replays need not be counted
         finally:
             self.reasons.close()
         return judge(compiled, skips, replays, self.reasons.texts)

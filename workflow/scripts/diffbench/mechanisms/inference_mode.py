@@ -9,7 +9,7 @@ INFERENCE_MODE = "inference_mode"
 
 
 def enable_inference_mode(variant, setting):
-    """Call the pipeline in torch's inference mode; Diffusers itself calls in no_grad."""
+    """Call the pipeline in torch's inference mode; Diffusers itself uses no_grad."""
     import torch
 
     if setting != INFERENCE_MODE:
@@ -28,7 +28,7 @@ def enable_inference_mode(variant, setting):
         with removing([handle]):
             call()
         if not all(seen) or not seen:
-            raise Invalid("inference mode had no effect: the denoiser's output is no inference tensor")
+            raise Invalid("inference mode had no effect: the denoiser's output is not an inference tensor")
         return "the denoiser's output is an inference tensor"
 
     variant.check("grad", look_at_output)

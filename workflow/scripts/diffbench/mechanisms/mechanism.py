@@ -1,36 +1,36 @@
-"""The declaration of a mechanism: everything that the workflow knows of it."""
+"""The declaration of a mechanism: everything that the workflow knows about it."""
 
 from typing import Any, Callable, Dict, NamedTuple, Optional, Pattern, Tuple
 
 
 class Refusal(NamedTuple):
     """How a mechanism's library refuses shapes, a dtype or a device at the first call: `modules` are the packages and modules
-    that raise the error, `message` is what it says where it comes from compiled code, which has no frame of the library."""
+    that raise the error, `message` matches its text if it comes from compiled code, which has no frame of the library."""
 
     modules: Tuple[str, ...]
     message: Pattern
 
 
 def no_library(setting):
-    """Nothing besides torch, Diffusers and transformers."""
+    """No library other than torch, Diffusers and transformers."""
 
 
 class Mechanism(NamedTuple):
-    """One optimization that a variant is made of.
+    """One optimization of a variant.
 
     - `name`: its key in config/variants.yaml.
-    - `schema`: the JSON schema of its setting there. `expected` says what to write, in messages; null is always allowed.
+    - `schema`: the JSON schema of its setting there. `expected` describes it in messages; null is always allowed.
     - `apply(variant, setting)`: changes the loaded pipeline. Returns the evidence if there is some before the first call, and
-      adds a check (`variant.check`) for what only shows after calls. Raises Unsupported where this release, device or model
-      cannot do it, Invalid where it had no effect.
-    - `write_lines(code, setting)`: adds the Python that a user pastes to get the same to a python_lines.Code.
+      adds a check (`variant.check`) for evidence that calls produce. Raises Unsupported if this release, device or model
+      cannot do it, Invalid if it had no effect.
+    - `write_lines(code, setting)`: adds lines to a python_lines.Code: the Python that a user pastes to get the same.
     - `meaning`: Markdown for config/README.md, the settings and what they do.
     - `evidence`: Markdown for docs/method.md, when and how the mechanism is checked.
-    - `conflicts`: other mechanisms that would undo or hide it, or it them.
+    - `conflicts`: mechanisms that undo or hide this one, or are undone or hidden by it.
     - `library(setting)`: the name of the package that a setting needs, or None; `libraries` are all of them.
     - `refusal`: how the library refuses at the first call.
     - `compiles`: whether it compiles code.
-    - `before_loading`: whether it decides how the pipeline is loaded, so that its lines come before those that load it.
+    - `before_loading`: whether it affects how the pipeline is loaded, so that its lines come before those that load it.
     """
 
     name: str

@@ -12,7 +12,7 @@ MEMORY_FORMATS = {  # setting: {dimensions of a weight: name of torch's memory f
 
 
 def set_memory_format(variant, setting):
-    """Lay out the convolutions' weights as the setting says; the evidence is how many there are."""
+    """Set the memory layout of the convolutions' weights; the evidence is the number of weights with that layout."""
     import torch
 
     count = 0
@@ -29,7 +29,7 @@ def set_memory_format(variant, setting):
 
 
 def write_lines(code, setting):
-    """`Module.to(memory_format=torch.channels_last)` fails for weights of five dimensions."""
+    """The lines set each weight: `Module.to(memory_format=torch.channels_last)` fails for weights of five dimensions."""
     if setting == CONTIGUOUS:
         code.add(*(f"{module}.to(memory_format=torch.contiguous_format)" for module in code.modules()))
         return

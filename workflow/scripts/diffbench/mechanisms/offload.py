@@ -1,4 +1,4 @@
-"""Weights in the host's memory while they are not used."""
+"""Keeping weights in the host's memory while they are not used."""
 
 from diffbench.libraries.failure import refusing
 from diffbench.vocabulary.errors import Invalid, Unsupported

@@ -1,20 +1,20 @@
-"""The Python that a user pastes, as text: what mechanisms add lines to."""
+"""The Python that a user pastes, as text. Each mechanism adds its lines."""
 
 import json
 
 
 def literal(value):
-    """A value of a catalogue as Python."""
+    """A value of a catalogue as Python code."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def arguments(*first, **options):
-    """The arguments of a call, as they are written between its brackets."""
+    """The arguments of a call, as Python code."""
     return ", ".join([*first, *(f"{name}={literal(value)}" for name, value in options.items())])
 
 
 class Code:
-    """The lines for the stages of a pipeline, one stage at a time, and what they import. `versions` are those of torch, Diffusers
+    """The lines for the stages of a pipeline, one stage at a time, and their imports. `versions` are those of torch, Diffusers
     and transformers that the lines are for; None is the newest release."""
 
     def __init__(self, device, versions):
@@ -22,7 +22,7 @@ class Code:
         self.imports, self.lines, self.contexts, self.stage = {}, [], [], None
 
     def use(self, path):
-        """The name of a class or function, which is imported: `torchao.quantization.quantize_`, or X (of diffusers)."""
+        """Import a class or function, such as `torchao.quantization.quantize_`, or X (of diffusers). Returns its name."""
         library, _, name = path.rpartition(".")
         self.imports.setdefault(library or "diffusers", set()).add(name)
         return name
@@ -36,7 +36,7 @@ class Code:
         return [f"pipe.{name}" for name in self.stage["modules"]]
 
     def every(self, method):
-        """A list of the parameters or the modules of all of them."""
+        """A list of the parameters or modules of all of the stage's modules, as Python code."""
         return f"[{', '.join(f'*{module}.{method}()' for module in self.modules())}]"
 
     def text(self):

@@ -1,4 +1,4 @@
-"""Quantizing the linear layers of a stage's modules. A library is one entry of LIBRARIES."""
+"""Quantizing the linear layers of a stage's modules. Each library is an entry of LIBRARIES."""
 
 import collections
 import importlib
@@ -16,8 +16,8 @@ REFUSALS = (ImportError, AssertionError, AttributeError, RuntimeError, ValueErro
 
 
 class Library(NamedTuple):
-    """A quantization library: the key of the setting that names one of its classes, a function that quantizes the linear layers
-    of a module by that class (of module, setting and device), and one that writes its lines (of code and setting)."""
+    """A quantization library. `key`: the key of the setting that names one of its classes; `quantize(module, setting, device)`:
+    quantizes the linear layers of a module with that class; `write_lines(code, setting)`: writes the lines for it."""
 
     key: str
     quantize: Callable
@@ -37,8 +37,8 @@ def write_torchao(code, setting):
 
 
 def quantize_by_bitsandbytes(module, setting, device):
-    """Replace every linear layer by the one of bitsandbytes, which quantizes as it is put on the device, from the dtype that it
-    then has."""
+    """Replace every linear layer by the one of bitsandbytes, which quantizes when it is moved to the device, from the dtype that
+    it then has."""
     import torch
 
     layers = importlib.import_module("bitsandbytes").nn
@@ -75,7 +75,7 @@ LIBRARIES = {  # by the name of the module that is imported, which is also the p
 
 
 def schema():
-    """`library` and that library's key, without the keys of others."""
+    """The schema of the setting: `library` and that library's key, without the keys of other libraries."""
     keys = list(dict.fromkeys(library.key for library in LIBRARIES.values()))
     names = " or ".join(LIBRARIES)
     properties = {
@@ -96,7 +96,7 @@ def schema():
 
 
 def find_library(name, kind=DiffbenchError):
-    """The Library of this name. Raises an error of the `kind` where there is none."""
+    """The Library of this name. Raises an error of the `kind` if there is none."""
     if name not in LIBRARIES:
         raise kind(
             f"config/variants.yaml: quantization.library: found {name!r}, expected one of {list_known(LIBRARIES, name)}"
@@ -105,7 +105,7 @@ def find_library(name, kind=DiffbenchError):
 
 
 def quantize(variant, setting):
-    """Quantize by the setting's `library` and its class, with `options`. The evidence is the class and dtype of the weights."""
+    """Quantize with the setting's `library`, its class and `options`. The evidence is the class and dtype of the weights."""
     name = setting["library"]
     library = find_library(name, SetupError)
     try:
@@ -115,7 +115,7 @@ def quantize(variant, setting):
     total = collections.Counter()
     for module in variant.modules().values():
         before = count_classes(module)
-        with refusing(f"{name} cannot quantize {name_of(module)} so", *REFUSALS):
+        with refusing(f"{name} cannot quantize {name_of(module)} in this way", *REFUSALS):
             library.quantize(module, setting, variant.device)
         changed = count_classes(module) - before
         if not changed:
@@ -135,7 +135,7 @@ def count_classes(module):
 
 
 def inner_dtype(weight):
-    """The dtype of the tensor inside a tensor subclass; its own where there is none."""
+    """The dtype of the tensor inside a tensor subclass; of a plain tensor, its own."""
     flatten = getattr(weight, "__tensor_flatten__", None)
     return getattr(weight, flatten()[0][0]).dtype if flatten else weight.dtype
 

@@ -1,4 +1,4 @@
-"""What a library of a mechanism refuses at the first call: its shapes, dtype or device are not for it."""
+"""Refusals: a mechanism's library raises an error at the first call, because it does not support the shapes, dtype or device."""
 
 import contextlib
 import re
@@ -24,8 +24,8 @@ def refusals_of(recipe):
 
 
 def refusing_mechanism(error, recipe):
-    """The mechanism of the recipe whose library raised the error; None where no library did, or where it broke rather than
-    refused: memory ran out, or the device failed."""
+    """The mechanism of the recipe whose library raised the error. None if no library did, or if the error is not a refusal:
+    memory ran out, or the device failed."""
     text = str(error)
     broken = BROKEN_DEVICE.search(text) and not NOT_BUILT.search(text)
     if not isinstance(error, KINDS) or is_out_of_memory(error) or broken:
@@ -44,8 +44,8 @@ def refusing_mechanism(error, recipe):
 
 @contextlib.contextmanager
 def refusals(recipe):
-    """Turns what a library of the recipe's mechanisms refuses into Unsupported. For the first call: whatever it refuses, it
-    refuses there."""
+    """Turns a refusal by a library of the recipe's mechanisms into Unsupported. For the first call, because a library that
+    refuses does so there."""
     try:
         yield
     except KINDS as error:

@@ -11,10 +11,10 @@ from .torch_modules import name_of
 
 
 def compile_blocks(variant, setting):
-    """Compile the modules' repeated blocks, each kind once, and leave the rest as it is: by Diffusers' own method, or, with
-    `by: accelerate`, by accelerate's.
+    """Compile the modules' repeated blocks, each kind once, and leave the rest unchanged: with Diffusers' own method, or, with
+    `by: accelerate`, with accelerate's.
 
-    Raises Unsupported where this release cannot, or finds no block in a module that it knows to repeat.
+    Raises Unsupported if this release has no such method, or does not find repeated blocks in a module.
     """
     options = {key: value for key, value in setting.items() if key != "by"}
     by = setting.get("by", "diffusers")
@@ -28,9 +28,9 @@ def compile_blocks(variant, setting):
 
 
 def compile_by_diffusers(variant, name, module, options):
-    """Diffusers' compile_repeated_blocks; the catalogue's `blocks` replace those of the class where the model has none of these.
+    """Diffusers' compile_repeated_blocks; the catalogue's `blocks` replace those of the class if the model has none of these.
 
-    Returns the classes of the blocks that repeat in the model, by either.
+    Returns the classes of the blocks that repeat in the model, according to either.
     """
     import diffusers
 
@@ -48,12 +48,12 @@ def compile_by_diffusers(variant, name, module, options):
 
 
 def compile_by_accelerate(variant, name, module, options):
-    """accelerate's compile_regions: blocks that stand in lists, and every layer outside of them. Returns the class of both."""
+    """accelerate's compile_regions: blocks that are in lists, and every layer outside of them. Returns the class of both."""
     try:
         from accelerate.utils import compile_regions
     except ImportError:
         raise Unsupported("this release of accelerate has no compile_regions") from None
-    # whatever it raises for a model that it was not made for
+    # it may raise any error for a model that it does not support
     with refusing(f"accelerate's compile_regions fails on {name_of(module)}", Exception):
         setattr(variant.pipeline, name, compile_regions(module, **options))
     return {REGION}
@@ -78,7 +78,7 @@ def write_lines(code, setting):
 
 
 def library_of(setting):
-    """accelerate, where it compiles."""
+    """accelerate, if the setting uses it."""
     return "accelerate" if setting.get("by") == "accelerate" else None
 
 

@@ -1,4 +1,4 @@
-"""All mechanisms, in the order in which they are applied, and what follows from what each declares."""
+"""All mechanisms, in the order in which they are applied, and functions that use their declarations."""
 
 from diffbench.libraries.versions import package_version
 
@@ -54,24 +54,24 @@ def conflicts_of(recipe):
 
 
 def libraries_of(recipe):
-    """The names of the packages that a variant's recipe needs besides torch, Diffusers and transformers, sorted."""
+    """The sorted names of the packages that a variant's recipe needs in addition to torch, Diffusers and transformers."""
     used = {mechanism.library(recipe[name]) for name, mechanism in MECHANISMS.items() if name in recipe}
     return sorted(used - {None})
 
 
 def installed_libraries():
-    """`peft 0.17.1, torchao 0.18.0`: what is installed of LIBRARIES; `none` if nothing is."""
+    """`peft 0.17.1, torchao 0.18.0`: the installed packages of LIBRARIES; `none` if there are none."""
     found = {name: package_version(name) for name in LIBRARIES}
     return ", ".join(f"{name} {version}" for name, version in found.items() if version) or "none"
 
 
 def setting_schemas():
-    """{name: JSON schema} of the settings in config/variants.yaml. Null takes away what a base has."""
+    """{name: JSON schema} of the settings in config/variants.yaml. Null removes the setting of a base."""
     return {name: or_null(mechanism.schema) for name, mechanism in MECHANISMS.items()}
 
 
 def or_null(schema):
-    """The schema, which null fits too."""
+    """The schema, extended to allow null."""
     nullable = dict(schema)
     if "enum" in schema:
         nullable["enum"] = [*schema["enum"], None]

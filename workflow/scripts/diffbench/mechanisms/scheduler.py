@@ -12,7 +12,7 @@ from .torch_modules import name_of
 
 def replace_scheduler(variant, setting):
     """Replace the pipeline's scheduler by one of another class, with the same configuration; `config` adds to it. The number of
-    steps is part of the definition. Raises Unsupported where the class is of another family of noise schedules."""
+    steps is part of the definition. Raises Unsupported if the class belongs to another family of noise schedules."""
     pipeline = variant.pipeline
     found, scheduler = pipeline.scheduler, find_class(setting["class"])
     needed = ["beta_schedule", *(["use_flow_sigmas"] if found.config.get("use_flow_sigmas") else [])]
@@ -20,7 +20,7 @@ def replace_scheduler(variant, setting):
     if str(found.config.get("variance_type")).startswith("learned"):
         needed.append("variance_type")
     if "beta_schedule" not in found.config or not set(needed).issubset(accepted):
-        raise Unsupported(f"{name_of(pipeline)} cannot take {setting['class']} in the place of {name_of(found)}")
+        raise Unsupported(f"{name_of(pipeline)} cannot use {setting['class']} instead of {name_of(found)}")
     unknown = sorted(set(setting.get("config", {})) - set(accepted))
     if unknown:
         raise SetupError(
@@ -28,7 +28,7 @@ def replace_scheduler(variant, setting):
         )
     pipeline.scheduler = scheduler.from_config(found.config, **setting.get("config", {}))
     if type(found) is scheduler and dict(found.config) == dict(pipeline.scheduler.config):
-        raise Unsupported(f"{name_of(pipeline)} has {setting['class']} of itself")
+        raise Unsupported(f"{name_of(pipeline)} already has {setting['class']}")
     return f"scheduler {name_of(pipeline.scheduler)}, {variant.description['steps']} steps"
 
 

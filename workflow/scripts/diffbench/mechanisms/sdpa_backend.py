@@ -1,4 +1,4 @@
-"""The one kernel that scaled dot-product attention (SDPA) may use in the stage's modules."""
+"""Restricting scaled dot-product attention (SDPA) to one kernel in the stage's modules."""
 
 import re
 from typing import NamedTuple, Optional, Tuple
@@ -31,13 +31,13 @@ NO_KERNEL = re.compile(r"No (available kernel|viable backend|(valid )?execution 
 
 
 def older_switches(setting):
-    """The arguments of torch.backends.cuda.sdp_kernel that leave one kernel."""
+    """The arguments of torch.backends.cuda.sdp_kernel that allow only one kernel."""
     arguments = [kernel.argument for kernel in SDPA_KERNELS.values() if kernel.argument]
     return {argument: argument == SDPA_KERNELS[setting].argument for argument in arguments}
 
 
 def sdpa_context(setting):
-    """A maker of the context manager that leaves scaled dot-product attention this one kernel."""
+    """A function that returns a context manager in which scaled dot-product attention may use only this kernel."""
     import torch
 
     kernel = SDPA_KERNELS[setting]
@@ -53,16 +53,16 @@ def sdpa_context(setting):
 
 
 def set_sdpa_backend(variant, setting):
-    """Leave scaled dot-product attention one kernel, in the stage's modules alone: the VAE's heads may be too wide for it."""
+    """Restrict scaled dot-product attention to one kernel, but only in the stage's modules: the VAE's heads may be too wide."""
     if setting in ON_GPU and variant.device.type != "cuda":
-        raise Unsupported(f"{setting} attention runs on CUDA devices alone")
+        raise Unsupported(f"{setting} attention runs only on CUDA devices")
     make = sdpa_context(setting)
     for module in variant.modules().values():
         module.forward = within(make, module.forward, setting)
 
 
 def within(make, forward, setting):
-    """`forward` in the context that `make` makes."""
+    """`forward`, called within a context from `make`."""
 
     def attend(*arguments, **keys):
         try:
@@ -77,7 +77,7 @@ def within(make, forward, setting):
 
 
 def write_lines(code, setting):
-    """The context managers also decorate functions."""
+    """The lines use the context managers as decorators."""
     if is_older(code.versions["torch"], SDPA_KERNEL_SINCE):
         switches = ", ".join(f"{name}={value}" for name, value in older_switches(setting).items())
         kernel = f"torch.backends.cuda.sdp_kernel({switches})"

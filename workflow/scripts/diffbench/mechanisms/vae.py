@@ -1,4 +1,4 @@
-"""Saving the VAE's memory: decoding image by image or tile by tile, and what shows that it does."""
+"""Saving the VAE's memory: decoding image by image or tile by tile, and the check that it does."""
 
 import contextlib
 import functools
@@ -10,7 +10,7 @@ from .torch_modules import name_of, removing
 
 
 def save_vae_memory(variant, setting):
-    """Have the VAE decode image by image (`slicing`) or tile by tile (`tiling`)."""
+    """Make the VAE decode image by image (`slicing`) or tile by tile (`tiling`)."""
     import diffusers
 
     vae = getattr(variant.pipeline, "vae", None)
@@ -34,7 +34,7 @@ def first_shape(arguments, keys):
 
 @contextlib.contextmanager
 def noting_arguments(module, name, note):
-    """For a while, call `note` with the arguments of the module's method of this name."""
+    """Within this context, each call of the module's method of this name also calls `note` with its arguments."""
     plain, own = getattr(module, name), vars(module).get(name)
 
     @functools.wraps(plain)
@@ -52,7 +52,7 @@ def noting_arguments(module, name, note):
 
 
 def decoded_shapes(vae, call):
-    """The shapes of the latents that a call of the pipeline has the VAE decode, and of those that the VAE gives its decoder."""
+    """The shapes of the latents that the VAE gets in a call of the pipeline, and of those that it passes to its decoder."""
     whole, parts = [], []
 
     def note_part(module, arguments, keys):
@@ -64,15 +64,15 @@ def decoded_shapes(vae, call):
     return whole, parts
 
 
-# of batch x channels (x frames) x height x width. Many VAEs decode frames in chunks, whatever the setting
+# of batch x channels (x frames) x height x width. Many VAEs decode frames in chunks with any setting
 DIMENSIONS = {"slicing": slice(0, 1), "tiling": slice(-2, None)}
 
 
 def compare_shapes(setting, whole, parts):
-    """The evidence of slices or tiles: the decoder is given fewer images, or smaller ones, than the VAE is. So nothing has to be
-    decoded whole.
+    """The evidence of slices or tiles: the decoder gets fewer images, or smaller ones, than the VAE. No call without slices or
+    tiles is needed.
 
-    Raises Invalid where it is given all at once.
+    Raises Invalid if the decoder gets everything at once.
     """
     if not whole or not parts:
         raise Invalid(f"VAE {setting} had no effect: the VAE decoded nothing")

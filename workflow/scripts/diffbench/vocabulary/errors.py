@@ -6,28 +6,28 @@ import difflib
 import traceback
 from typing import Iterable
 
-SHORTEST = 4  # letters that a known name must have to be suggested for a longer one that begins with it
+SHORTEST = 4  # letters of the shortest known name that is suggested for a longer one beginning with it
 PACKAGES = {"yaml": "PyYAML"}  # of modules that have another name than their package
 
 
 class DiffbenchError(Exception):
-    """Something to be told in one line: what is at fault, what was found, what was expected, what to do."""
+    """An error that is reported in one line: the file or key at fault, what was found, what was expected, what to do."""
 
 
 class SetupError(DiffbenchError):
-    """The machine or the environment cannot measure this run: no row may claim a number."""
+    """The machine or the environment cannot measure this run, so there is no row."""
 
 
 class TemplateKilled(DiffbenchError):
-    """What a run was forked from was killed, and the run with it: it is measured again."""
+    """The process that a run was forked from was killed, and the run with it: the run is measured again."""
 
 
 class Unsupported(Exception):
-    """This release, device or model cannot do what the variant asks for: a row with status `unsupported`."""
+    """This release, device or model does not support the variant: a row with status `unsupported`."""
 
 
 class Invalid(Exception):
-    """It ran, but its number must not stand: a row with status `invalid`."""
+    """It ran, but its number would be misleading: a row with status `invalid`."""
 
 
 def describe_missing(module: str, python: str) -> str:
@@ -51,15 +51,15 @@ def one_line(text: object, limit: int = 300) -> str:
 
 
 def list_known(known: Iterable[str], name: object, limit: int = 100) -> str:
-    """The names that there are, as many as fit, with the one that is most like a `name` that there is not."""
+    """The known names, as many as fit, with the one that is most similar to an unknown `name`."""
     near = find_near(str(name), known)
     hint = f"; did you mean {near!r}?" if near else ""
     return one_line(", ".join(known), limit) + hint
 
 
 def find_near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like one that there is not: the same but for case and punctuation, one that begins with it, one
-    that it begins with, or one with few other letters; None if there is none. A release, `2.1`, is like no other."""
+    """The known name that is most similar to an unknown one: the same except for case and punctuation, one that begins with it,
+    one that it begins with, or one with few different letters; None if there is none. A release, `2.1`, is similar to none."""
     plain = {plain_of(one): one for one in reversed(list(known))}  # the first of those that are alike
     asked = plain_of(name)
     if asked in plain:

@@ -1,7 +1,7 @@
-"""The sizes that pipelines are measured at: `native`, the pipeline's own, HEIGHTxWIDTH or HEIGHTxWIDTHxFRAMES, in pixels.
+"""The sizes that pipelines are measured at: `native`, which is the pipeline's own, or HEIGHTxWIDTH(xFRAMES) in pixels.
 
-A pipeline at another size than its own has a name of its own, `sd-txt2img@768x1360`: in the paths of runs, and in a summary,
-where it has its own rows and groups. No name of a catalogue holds an `@`.
+A pipeline at another size than its own has a separate name, `sd-txt2img@768x1360`, in the paths of runs and in a summary,
+where it has its own rows and groups. No name of a catalogue contains an `@`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The statuses of a stage of a cell, and what a table prints in the place of a number."""
+"""The statuses of a stage of a cell, and the signs that tables print instead of a number."""
 
 from __future__ import annotations
 

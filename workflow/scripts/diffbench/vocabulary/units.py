@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-ITERATIONS, IMAGES = "it/s", "images/s"  # the units of rates, which speed-ups are made of
+ITERATIONS, IMAGES = "it/s", "images/s"  # the units of rates, which speed-ups compare
 
 
 class Unit(NamedTuple):

@@ -1,4 +1,4 @@
-"""The columns of run.csv that say on what and with what was measured."""
+"""The columns of run.csv about the machine and the software of a measurement."""
 
 from .column import COUNT, NUMBER, RELEASE, TEXT, TIME, Column, Type, one_of
 
