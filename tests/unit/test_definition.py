@@ -140,8 +140,8 @@ def test_a_cache_counts_where_something_compiles_and_it_is_not_the_default(root)
 @pytest.mark.parametrize(
     ("pipeline", "weights", "message"),
     [
-        ("two", "pretrained", "weights: pretrained weights of owner/name are no miniature: set 'scale: full'"),
-        ("hub", "random", "weights: hub has no architecture, and the files of owner/name are no miniature"),
+        ("two", "pretrained", "weights: pretrained weights of owner/name are not miniature: set 'scale: full'"),
+        ("hub", "random", "weights: hub has no architecture, and the files of owner/name are not miniature"),
     ],
 )
 def test_the_hub_has_no_miniatures_but_a_folder_is_what_it_is(root, tmp_path, pipeline, weights, message):

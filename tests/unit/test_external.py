@@ -220,7 +220,7 @@ def test_the_home_folder_of_a_user_that_there_is_not_is_told():
     with pytest.raises(DiffbenchError) as error:
         plan("~nosuchuser/x")
     assert str(error.value).startswith(
-        "config: external: ~nosuchuser/x: there is no home folder of 'nosuchuser'; name a CSV of measurements"
+        "config: external: ~nosuchuser/x: user 'nosuchuser' has no home folder; name a CSV of measurements"
     )
 
 
@@ -231,7 +231,7 @@ def test_a_document_may_be_in_a_home_folder(monkeypatch):
         "docs/speed.md",
     ]
     with pytest.raises(
-        DiffbenchError, match="^config: documents: ~nosuchuser/a.md: there is no home folder of 'nosuchuser'"
+        DiffbenchError, match="^config: documents: ~nosuchuser/a.md: user 'nosuchuser' has no home folder"
     ):
         plan(documents=["~nosuchuser/a.md"])
 
@@ -309,7 +309,7 @@ def test_calls_beside_the_rows_are_as_many_as_the_rows_say(write, count):
     with pytest.raises(DiffbenchError) as error:
         plan(rows.parent)
     assert str(error.value) == (
-        f"config: external: {rows.with_name('calls.csv')}: found {count} calls of sd-txt2img, batch size 4, eager, stage 1, "
+        f"config: external: {rows.with_name('calls.csv')}: found {count} calls for sd-txt2img, batch size 4, eager, stage 1, "
         "round 1, expected 5 as in measurements.csv; get a new copy of it, or leave it out"
     )
 

@@ -36,7 +36,7 @@ from running import (
         (["--torch", "2.99"], "envs/torch-2.99.yaml: missing"),
         (["--definition", "0123456789ab"], "the catalogues changed since it started"),
         (["--weights", "pretrained", "--scale", "full"], "cannot be loaded as safetensors from this machine"),
-        (["--weights", "pretrained"], "are no miniature: set 'scale: full'"),
+        (["--weights", "pretrained"], "are not miniature: set 'scale: full'"),
     ],
 )
 def test_a_failed_setup_is_one_line_and_no_row(tmp_path, arguments, message):

@@ -90,7 +90,7 @@ def test_a_run_at_another_size_is_in_the_folder_of_that_size(write):
         ),
         (
             lambda text: text[: text[:-1].rindex("\n") + 1],
-            "calls.csv: found 4 calls of sd-txt2img, batch size 4, eager, stage 1, round 1, expected 5 as in run.csv; d",
+            "calls.csv: found 4 calls for sd-txt2img, batch size 4, eager, stage 1, round 1, expected 5 as in run.csv; d",
         ),
     ],
 )
@@ -118,8 +118,8 @@ def test_a_stage_whose_row_is_lost_is_told(write, tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("definition", "0123456789ac", "found 0 calls of {cell}, expected 5 as in run.csv"),
-        ("round", "2", "found 0 calls of {cell}, expected 5 as in run.csv"),
+        ("definition", "0123456789ac", "found 0 calls for {cell}, expected 5 as in run.csv"),
+        ("round", "2", "found 0 calls for {cell}, expected 5 as in run.csv"),
         ("latency_s", "2.6", "found 2.6 s of {cell}, expected 2.5 as in run.csv"),
     ],
 )
@@ -145,7 +145,7 @@ def test_calls_without_a_row_are_told(write, tmp_path):
     with pytest.raises(ReportError) as error:
         start(tmp_path, [path], ROW["definition"])
     assert str(error.value) == (
-        f"{calls}: calls of sd-txt2img, batch size 4, eager, stage 2, round 1, which has no row in run.csv; "
+        f"{calls}: has calls of sd-txt2img, batch size 4, eager, stage 2, round 1, which has no row in run.csv; "
         "delete the run.csv next to it to measure its run again"
     )
 

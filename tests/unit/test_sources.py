@@ -65,7 +65,7 @@ def test_a_miniature_is_not_made_of_a_folder_where_one_works(planted, project):
 
     project.edit("config/pipelines.yaml", take_away)
     cell = ("sd-txt2img", 1, "eager", "pretrained", "tiny")
-    with pytest.raises(DiffbenchError, match="pretrained weights of name are no miniature"):
+    with pytest.raises(DiffbenchError, match="pretrained weights of name are not miniature"):
         resolve(*cell, root=project.folder)
     (project.folder / "name").mkdir()
     assert resolve(*cell, root=project.folder)["stages"][0]["hub_id"] == "name"

@@ -120,5 +120,5 @@ def test_configuration_files_of_the_hub_are_no_miniature(pretrained):
     pretrained.configure(weights="random", scale="tiny")
     result = pretrained.snakemake("-n", check=False)
     assert result.returncode != 0
-    told = "sd-controlnet has no architecture, and the files of mini/pipeline are no miniature: set 'scale: full'"
+    told = "sd-controlnet has no architecture, and the files of mini/pipeline are not miniature: set 'scale: full'"
     assert result.output.endswith(f"\nerror: weights: {told}\n")

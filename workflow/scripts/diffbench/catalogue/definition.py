@@ -1,4 +1,4 @@
-"""What a run measures: a cell resolved from the catalogues into one plain dictionary, and the hash of it.
+"""The definition of a run: a cell resolved from the catalogues into one plain dictionary, and the hash of it.
 
 The workflow must know the definition before a run starts, so this imports neither torch nor diffusers.
 """
@@ -166,7 +166,7 @@ def resolve(
             stage["call"].update(stage["architecture"].pop("call", {}))
         elif scale == "tiny" and not folder_of(stage, root):
             what = "pretrained weights" if weights == "pretrained" else f"{pipeline} has no architecture, and the files"
-            raise DiffbenchError(f"weights: {what} of {stage['hub_id']} are no miniature: set 'scale: full'")
+            raise DiffbenchError(f"weights: {what} of {stage['hub_id']} are not miniature: set 'scale: full'")
         check_call(stage["call"], stage.get("batch_argument"), f"config/pipelines.yaml: {pipeline}")
         stage["steps"] = min(stage["steps"], recipe.get("scheduler", {}).get("steps", stage["steps"]))
         stages.append(stage)

@@ -48,7 +48,7 @@ def cpu_name() -> str:
 
 class Device(NamedTuple):
     """The device of a run, read once by its parent: `kind` is torch's name (cuda, cpu, mps); `identity` distinguishes the
-    devices of a machine: an NVIDIA GPU's UUID, else the kind."""
+    devices of a machine: an NVIDIA GPU's UUID, otherwise the kind."""
 
     kind: str
     identity: str
@@ -110,7 +110,7 @@ def has_memory(entry: Mapping[str, Any], memory_mib: float | None) -> bool:
 
 
 def label_device(device_name: str, gpus: Mapping[str, Mapping[str, Any]], memory_mib: float | None = None) -> str:
-    """The first name in config/gpus.yaml whose pattern and memory match the device, else a name made from the device's own."""
+    """The first name in config/gpus.yaml whose pattern and memory match the device, or a name made from the device's own."""
     for name, entry in gpus.items():
         if "pattern" in entry and re.search(entry["pattern"], device_name) and has_memory(entry, memory_mib):
             return name
@@ -119,7 +119,7 @@ def label_device(device_name: str, gpus: Mapping[str, Mapping[str, Any]], memory
 
 
 def resolve_auto(root: str | Path = ROOT) -> str:
-    """The name of this machine's device: of its first visible NVIDIA GPU, else CPU.
+    """The name of this machine's device: of its first visible NVIDIA GPU, otherwise CPU.
 
     Raises SetupError if there is a GPU that cannot be read: it must not be taken for a CPU.
     """

@@ -59,8 +59,8 @@ def escape_line(text: str) -> str:
 
 
 def label_of(labels: Labels, kind: str, name: str, fallback: str | None = None) -> str:
-    """The catalogue's label for a name, otherwise the fallback or the name itself; not escaped. That of a pipeline at another size
-    than its own ends with the size: `SD - txt2img, 480 x 832, 81 frames`."""
+    """The catalogue's label for a name, otherwise the fallback or the name itself; not escaped. For a pipeline at another size
+    than its own it ends with the size: `SD - txt2img, 480 x 832, 81 frames`."""
     name, size = split_name(name)
     names: dict[str, str] = labels.get(kind, {})  # type: ignore[assignment]
     label = names.get(name) or fallback or name

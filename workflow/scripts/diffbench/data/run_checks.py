@@ -113,12 +113,12 @@ def check_calls(
                 ("s", median_s, columns["latency_s"][row], differ(median_s, float(columns["latency_s"][row]))),
             ):
                 if is_other:
-                    said = f"found {value:g} {what} of {describe(key)}, expected {expected} as in {Path(path).name}"
+                    said = f"found {value:g} {what} for {describe(key)}, expected {expected} as in {Path(path).name}"
                     raise ReportError(f"{beside}: {said}; {remedy}")
     for key in calls[KEY_OF_CALLS].drop_duplicates().itertuples(index=False, name=None):
         if key not in known:
             path = Path(runs.get(without_stage(key), paths[0]))
-            said = f"calls of {describe(key)}, which has no row in {path.name}"
+            said = f"has calls of {describe(key)}, which has no row in {path.name}"
             raise ReportError(f"{path.with_name('calls.csv')}: {said}; {remedy}")
 
 
@@ -128,7 +128,7 @@ def without_stage(key: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe(key: Sequence[str]) -> str:
-    """`sd-txt2img, batch size 4, eager, stage 1, round 2`, of a row's IDENTITY; no stage where it is 0."""
+    """`sd-txt2img, batch size 4, eager, stage 1, round 2`, from a row's IDENTITY; without a stage if it is 0."""
     row = dict(zip(KEY_OF_CALLS, key))
     stage = "" if row["stage"] == "0" else f"stage {row['stage']}, "
     name = name_at(row["pipeline"], row["size"])

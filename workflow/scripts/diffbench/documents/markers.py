@@ -38,7 +38,7 @@ OPTION = re.compile(r'([a-z][a-z0-9_]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"\'=]+))(?=\
 
 
 class Begin(NamedTuple):
-    """What a begin marker says."""
+    """The content of a begin marker."""
 
     kind: str
     options: dict[str, str]

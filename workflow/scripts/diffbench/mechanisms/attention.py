@@ -90,8 +90,8 @@ ATTENTION = Mechanism(
     ),
     evidence=(
         "Before the first call: the classes of the processors. For `fused` also after the measured calls, in one "
-        "more call of the pipeline: how many layers use fused projections in its first denoiser call. None is "
-        "`invalid`. In a compiled denoiser such layers are only counted."
+        "more call of the pipeline: how many layers use fused projections in its first denoiser call. If "
+        "none does, the row is `invalid`. In a compiled denoiser such layers are only counted."
     ),
     library=lambda setting: "xformers" if setting == "xformers" else None,
     libraries=("xformers",),

@@ -101,7 +101,7 @@ CACHING = Mechanism(
     ),
     evidence=(
         "After the measured calls, in one more call of the pipeline: how many calls of the denoiser's linear "
-        "layers the cache saves, relative to the denoiser call that computes most. What was compiled runs eagerly"
-        " in it (torch 2.6 or newer). No call saved is `invalid`."
+        "layers the cache saves, relative to the denoiser call that computes most. Compiled code runs eagerly in "
+        "that call (torch 2.6 or newer). If the cache saves none, the row is `invalid`."
     ),
 )

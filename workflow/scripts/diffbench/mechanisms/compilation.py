@@ -91,11 +91,11 @@ GRAPHS = (
     "was compiled after the warm-up is `invalid`."
 )
 CUDA_GRAPHS = (
-    "Where the mode promises CUDA graphs on a GPU (`reduce-overhead`, `max-autotune`, `triton.cudagraphs`, "
+    "If the mode promises CUDA graphs on a GPU (`reduce-overhead`, `max-autotune`, `triton.cudagraphs`, "
     "backend `cudagraphs`), also after the measured calls: how many CUDA graphs one call of the compiled module "
     "replays, and how many of the compiled graphs Inductor left without one, by its own counter and log: `CUDA "
-    "graphs: 3 of 5 graphs (3 replayed in a call of unet), skipped: …`. No replay is `invalid`, with torch's "
-    "reason: the variant would be `compile-default` under another name. Torch 2.2 and older do not count the "
+    "graphs: 3 of 5 graphs (3 replayed in a call of unet), skipped: …`. If none is replayed, the row is `invalid`, "
+    "with torch's reason: the variant would be `compile-default` under another name. Torch 2.2 and older do not count the "
     "graphs that they leave out."
 )
 COMPILE = Mechanism(

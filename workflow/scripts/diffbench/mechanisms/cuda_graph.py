@@ -112,6 +112,6 @@ CUDA_GRAPH = Mechanism(
     apply=capture_graphs,
     write_lines=write_lines,
     meaning=("`true`: the denoiser's kernels are recorded once as a CUDA graph and replayed. Nothing is compiled."),
-    evidence=("After the measured calls: recordings and replays. A recording that was never used again is `invalid`."),
+    evidence="After the measured calls: recordings and replays. If no recording was used again, the row is `invalid`.",
     conflicts=("compile", "regional", "offload", "caching", "sdpa_backend"),
 )

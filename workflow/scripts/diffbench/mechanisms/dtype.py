@@ -97,6 +97,6 @@ DTYPE = Mechanism(
         "`float32`, `tf32` (float32 with TF32 in matrix products and convolutions), `float16`, `bfloat16`, or "
         "`half`: the pipeline's own, also on a CPU."
     ),
-    evidence="Before the first call: the dtypes of the denoiser's weights, `with TF32` where it is allowed.",
+    evidence="Before the first call: the dtypes of the denoiser's weights, `with TF32` if it is allowed.",
     before_loading=True,
 )

@@ -42,7 +42,10 @@ OFFLOAD = Mechanism(
     meaning=(
         "Weights in the host's memory while they are not used: by whole `model`, or `sequential`, layer by layer."
     ),
-    evidence=("After the measured calls: where the denoiser's weights are between calls. On the device is `invalid`."),
+    evidence=(
+        "After the measured calls: where the denoiser's weights are between calls. If they are on the device, the "
+        "row is `invalid`."
+    ),
     library=lambda setting: "accelerate",
     libraries=("accelerate",),
 )

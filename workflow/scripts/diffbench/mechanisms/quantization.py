@@ -153,7 +153,7 @@ QUANTIZATION = Mechanism(
         "Quantized linear layers: `library: torchao` with `config`, one of its classes, or `library: "
         "bitsandbytes` with `layer`; `options` of either."
     ),
-    evidence="Before the first call: the classes and dtypes of the quantized weights. None is `invalid`.",
+    evidence="Before the first call: the classes and dtypes of the quantized weights. If there are none, the row is `invalid`.",
     library=lambda setting: setting.get("library"),
     libraries=tuple(LIBRARIES),
     refusal=Refusal(

@@ -94,8 +94,9 @@ REGIONAL = Mechanism(
     evidence=(
         "As `compile`. Also after the measured calls, in torch's profile of one denoiser call: `16 of 16 "
         "BasicTransformerBlock of unet compiled`. A block counts if it is called, is compiled, and compiled code "
-        "runs in it: beyond dynamo's limit of recompilations a block silently runs as it is written. None is "
-        "`invalid`. Before torch 2.2 a profile does not show compiled code, and a block counts if it is compiled "
+        "runs in it: beyond dynamo's limit of recompilations a block silently runs without compiled code. If no "
+        "block counts, the row is `invalid`. "
+        "Before torch 2.2 a profile does not show compiled code, and a block counts if it is compiled "
         "and called."
     ),
     conflicts=("sdpa_backend",),

@@ -94,6 +94,7 @@ SDPA_BACKEND = Mechanism(
     write_lines=write_lines,
     meaning="The only kernel that SDPA may use: `flash`, `efficient`, `cudnn` or `math`.",
     evidence=(
-        "After the measured calls: the attention kernels that a denoiser call used. Another kernel is `invalid`."
+        "After the measured calls: the attention kernels that a denoiser call used. If another kernel is among "
+        "them, the row is `invalid`."
     ),
 )

@@ -97,8 +97,8 @@ VAE = Mechanism(
     write_lines=write_lines,
     meaning="How the VAE decodes: image by image (`slicing`) or tile by tile (`tiling`).",
     evidence=(
-        "After the measured calls, in one more call of the pipeline: the shapes that the VAE's decoder is given, "
-        "compared with those that the VAE is given. Neither fewer images (slices) nor a smaller height or width "
-        "(tiles) is `invalid`. Nothing is decoded whole."
+        "After the measured calls, in one more call of the pipeline: the shapes that the VAE passes to its "
+        "decoder, compared with those that it gets. If there are neither fewer images (slices) nor a smaller height "
+        "or width (tiles), the row is `invalid`. No call without slices or tiles is needed."
     ),
 )

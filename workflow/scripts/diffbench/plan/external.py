@@ -73,7 +73,7 @@ def expand_user(pattern: str, key: str, hint: str) -> str:
         return str(Path(pattern).expanduser())
     except RuntimeError:
         user = Path(pattern).parts[0][1:]
-        raise DiffbenchError(f"config: {key}: {pattern}: there is no home folder of {user!r}; {hint}") from None
+        raise DiffbenchError(f"config: {key}: {pattern}: user {user!r} has no home folder; {hint}") from None
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:

@@ -33,7 +33,7 @@ def kind_of(run: Run, recipe: Mapping[str, Any], cache: str) -> str:
 
 
 class Estimate:
-    """How long the runs that are not finished will take, from the durations of those that are."""
+    """The time that unfinished runs will take, estimated from the durations of finished ones."""
 
     def __init__(self, kinds: Mapping[RunKey, str]) -> None:
         """`kinds`: {key: kind} of the runs to measure."""
@@ -66,7 +66,7 @@ class Estimate:
         return sum(found) / len(found) if found else None
 
     def left(self, now: float) -> float | None:
-        """Seconds until the last run ends, if as many run at a time as until now. None until a run of each kind, or of a similar
+        """Seconds until the last run ends, if as many run at a time as so far. None until a run of each kind, or of a similar
         one, has finished: runs that compile take much longer than the others."""
         expected: dict[str, float] = {}
         for kind in (kind for kind, count in self.unfinished.items() if count):

@@ -133,7 +133,7 @@ class Ending(logging.Handler):
         return found
 
     def lines(self) -> list[str]:
-        """What to print at the end."""
+        """The lines to print at the end."""
         jobs = list(dict.fromkeys(self.failed.values()))
         errors = [describe_exception(name, text, self.rules()) for name, text in self.open if CALLED not in text]
         lines = [*([] if self.at_once and len(jobs) > 1 else jobs), *(with_log(error, self.log) for error in errors)]

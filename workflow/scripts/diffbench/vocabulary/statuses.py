@@ -81,7 +81,7 @@ SYMBOLS = {status.sign: status.words for status in STATUSES if not status.sign.i
 
 
 def sign_of(name: str) -> str:
-    """What a table prints for a status; a published page may have others, which print as they are."""
+    """The sign of a status in a table; other statuses of a published page print unchanged."""
     return BY_NAME[name].sign if name in BY_NAME else name
 
 

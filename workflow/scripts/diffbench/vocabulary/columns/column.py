@@ -10,7 +10,7 @@ DIGITS = r"[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?"  # so few that eve
 
 
 class Type(NamedTuple):
-    """The texts that a column may hold: those of `values` if there are any, else those that match `pattern`, else all.
+    """The texts that a column may hold: those of `values` if there are any, otherwise those that match `pattern` if there is one.
 
     `expected` names the type in an error message."""
 
