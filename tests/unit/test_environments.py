@@ -212,7 +212,7 @@ variables:
             "2.1",
             '"12.1"',
             '"12.1"\n  LD_PRELOAD: evil.so',
-            "envs/torch-2.1.yaml: variables: found LD_PRELOAD, expected DIFFBENCH_CUDA",
+            "envs/torch-2.1.yaml: variables: found LD_PRELOAD, expected only DIFFBENCH_CUDA",
         ),
         (
             "2.1",

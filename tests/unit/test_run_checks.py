@@ -120,7 +120,7 @@ def test_a_stage_whose_row_is_lost_is_told(write, tmp_path):
     [
         ("definition", "0123456789ac", "found 0 calls for {cell}, expected 5 as in run.csv"),
         ("round", "2", "found 0 calls for {cell}, expected 5 as in run.csv"),
-        ("latency_s", "2.6", "found 2.6 s of {cell}, expected 2.5 as in run.csv"),
+        ("latency_s", "2.6", "found 2.6 s for {cell}, expected 2.5 as in run.csv"),
     ],
 )
 def test_calls_of_another_run_are_not_collected(write, tmp_path, column, value, message):
