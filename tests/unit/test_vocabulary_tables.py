@@ -5,7 +5,8 @@ import pytest
 from conftest import ROOT
 from diffbench.data.errors import ReportError
 from diffbench.documents.directives import Renderer
-from diffbench.documents.markers import parse, stale
+from diffbench.documents.filling import stale
+from diffbench.documents.markers import parse
 from diffbench.vocabulary import columns
 from diffbench.vocabulary.statuses import STATUSES
 
