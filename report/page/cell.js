@@ -14,7 +14,7 @@ function list(pairs) {
   return make("dl", {}, ...entries.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, printed(value))]));
 }
 
-// What a cell has in these columns, each under its heading; a break-even is against the dataset's own baseline.
+// A cell's values in these columns, with their headings; a break-even is against the dataset's own baseline.
 function listOf(cell, columns) {
   const isBreakeven = (column) => column.startsWith("breakeven_");
   const headingOf = (column) => DATA.headings[column] + (isBreakeven(column) ? `, against ${DATA.baselines[0].label}` : "");
@@ -41,8 +41,8 @@ function callsOf(cell) {
   const points = cell.calls.map(([round, kind, seconds]) => ({ call: (count[round] = (count[round] || 0) + 1), round: `round ${round}`, kind: KIND_NAMES[kind], seconds }));
   const warm = points.filter((point) => point.kind === "measured");
   const [first, rest] = [points.filter((point) => point.kind === "first call"), points.filter((point) => point.kind !== "first call")];
-  const told = first.map((point) => `${point.round}: ${digits(point.seconds)} s`).join(", ");
-  const drawn = plot("Calls", `Seconds of each call in its order: hollow in the warm-up, filled when measured (${warm.length} ${warm.length === 1 ? "call" : "calls"}).${told ? ` First calls, not drawn: ${told}.` : ""}`, rest.length && {
+  const firstCalls = first.map((point) => `${point.round}: ${digits(point.seconds)} s`).join(", ");
+  const drawn = plot("Calls", `Seconds of each call, in order: hollow during warm-up, filled when measured (${warm.length} ${warm.length === 1 ? "call" : "calls"}).${firstCalls ? ` First calls, not drawn: ${firstCalls}.` : ""}`, rest.length && {
     width: Math.min(WIDTH(), 900),
     height: 260,
     ...margins,
@@ -57,8 +57,8 @@ function callsOf(cell) {
 function stripOf(cell) {
   const source = DATA.strips[[cell.gpu, cell.torch, cell.pipeline, cell.batch_size].join("/")];
   const parts = cell.fidelity ? [listOf(cell, IMAGE_COLUMNS)] : [];
-  if (cell.fidelity && !source) parts.push(make("p", { className: "note" }, "The images themselves are not in this page."));
-  if (source) parts.push(make("img", { src: source, alt: `Images of ${cell.name} by variant, beside the baseline's: this one is ${cell.fidelity || "not compared"}` }));
+  if (cell.fidelity && !source) parts.push(make("p", { className: "note" }, "This page does not include the images."));
+  if (source) parts.push(make("img", { src: source, alt: `Images of ${cell.name} by variant, next to the baseline's: this one is ${cell.fidelity || "not compared"}` }));
   return parts;
 }
 
@@ -90,7 +90,7 @@ function renderCell() {
       [DATA.headings.mark, cell.mark && [cell.mark, DATA.marks[cell.mark]].filter(Boolean).join(": ")],
       [DATA.headings.flags, cell.flags],
       [DATA.headings.unverified, cell.unverified],
-      ["Other conditions than that baseline", differencesOf(cell)],
+      ["Conditions that differ from that baseline", differencesOf(cell)],
     ]),
     ...section("Rounds", ...roundsOf(cell)),
     ...callsOf(cell),
@@ -98,7 +98,7 @@ function renderCell() {
     ...(memoryOf(cell) === null ? [] : section("Memory and work", listOf(cell, [...MEMORY_COLUMNS, ...WORK_COLUMNS]))),
     ...section("Image", ...stripOf(cell)),
     ...section("Provenance", ...provenanceOf(cell)),
-    ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the torch that is installed", make("pre", {}, cell.commands), copy, copied),
+    ...section(cell.rounds || cell.status === "open" ? "Measure this cell again" : "Measure this cell with the installed torch", make("pre", {}, cell.commands), copy, copied),
   );
   if (dialog.open) {
     close.focus();

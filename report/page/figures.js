@@ -1,23 +1,23 @@
 "use strict";
-// Figures by Observable Plot (SVG), of the cells that the table shows.
+// Figures of the cells that the table shows, as SVG by Observable Plot.
 const MOST_MARKS = 400;
 const WIDTH = () => Math.max(300, Math.min(1100, document.querySelector("main").clientWidth - 10));
 const columnOf = (cell) => (LABELS.torch.size > 1 ? `${nameOf(cell, "variant")}, torch ${nameOf(cell, "torch")}` : nameOf(cell, "variant"));
 const ALL_COLUMNS = [...new Set(DATA.cells.map(columnOf))];
 const rowOf = (cell) => `${cell.name}, batch ${cell.batch_size}`;
 const PALETTE = [...d3.schemeTableau10, ...d3.schemeDark2, ...d3.schemeSet1];
-const STEP = 5; // pixels between the columns of a row whose intervals would lie on each other
+const STEP = 5; // pixels between the columns of a row, so that their intervals do not overlap
 const margins = { marginLeft: 60, marginBottom: 52 };
 const domainOf = (points, value) => [0, 1.05 * Math.max(...points.map((point) => (isUseful(point.low, point.high) ? point.high : point[value])))];
 const CHARACTER = 6.6; // pixels, about
 const widest = (texts) => Math.min(330, 0.45 * WIDTH(), 14 + CHARACTER * Math.max(8, ...texts.map((text) => text.length)));
-// How the rows of these cells are called, and what is left to say of them: all of one batch size need not repeat it.
+// The names of these cells' rows, and the rest of the caption: a batch size that all of them share is not repeated.
 function rowsOf(cells) {
   const sizes = new Set(cells.map((cell) => cell.batch_size));
   return sizes.size > 1 ? [rowOf, ""] : [(cell) => cell.name, ` Batch size ${[...sizes][0]}.`];
 }
 
-// A row's name in so many pixels: the middle of the pipeline's name goes, for ends tell names apart.
+// A row's name in this many pixels: drops the middle of the pipeline's name, because names differ at their ends.
 const shortened = (pixels) => (text) => {
   const most = Math.floor(pixels / CHARACTER) - 2;
   if (text.length <= most) return text;
@@ -25,9 +25,9 @@ const shortened = (pixels) => (text) => {
   const [name, left] = [text.slice(0, text.length - batch.length), Math.max(8, most - batch.length)];
   return `${name.slice(0, left - 6)}…${name.slice(-5)}${batch}`;
 };
-const firstOf = (shown, all) => (all.length > shown.length ? ` The first ${shown.length} of ${all.length} are drawn: filter to see others.` : "");
+const firstOf = (shown, all) => (all.length > shown.length ? ` Only the first ${shown.length} of ${all.length} are drawn; filter to see others.` : "");
 
-// One picture with one name to a screen reader; the table holds its numbers.
+// One image with one name for a screen reader; the table has its numbers.
 function draw(name, options) {
   const drawn = Plot.plot({ width: WIDTH(), style: { fontSize: "12px" }, ariaLabel: name, ...options });
   for (const part of drawn.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
@@ -52,7 +52,7 @@ function colorOf(points) {
   return { legend: true, domain, range: domain.map((column) => PALETTE[ALL_COLUMNS.indexOf(column) % PALETTE.length]) };
 }
 
-// Dots with intervals, in a row for each pipeline: columns one below the other where there are intervals.
+// Dots with intervals, one row per pipeline; with intervals, columns are one below the other.
 function dotsOf(points, value, unit, facet) {
   const columns = [...new Set(points.map((point) => point.column))];
   const isLimited = (point) => isUseful(point.low, point.high);
@@ -86,11 +86,11 @@ function speedupsByGpu(cells) {
   const shown = all.slice(0, MOST_MARKS);
   const [row, sizes] = rowsOf(shown);
   const points = shown.map((cell) => ({ gpu: nameOf(cell, "gpu"), row: row(cell), column: columnOf(cell), speedup: speedupOf(cell)[0], low: speedupOf(cell)[1], high: speedupOf(cell)[2], other: cell.fidelity === "different", perImage: speedupOf(cell)[4] }));
-  if (!points.length) return plot("Speed-up by GPU", "No cell that is shown has a speed-up over this baseline.");
+  if (!points.length) return plot("Speed-up by GPU", "No cell in the table has a speed-up over this baseline.");
   const rows = [...new Set(points.map((point) => point.row))];
   const gpus = [...new Set(points.map((point) => point.gpu))].map((gpu) => ({ gpu }));
   const dots = dotsOf(points, "speedup", "x", "gpu");
-  const other = points.some((point) => point.other) ? ` ${DATA.other_image}: another image.` : "";
+  const other = points.some((point) => point.other) ? ` ${DATA.other_image}: the image differs from the baseline's.` : "";
   const left = widest(rows);
   const perImage = anyPerImage(shown) ? ", per image where step counts differ" : "";
   return plot("Speed-up by GPU", `Over the chosen baseline${perImage}; the line at 1 is the baseline itself${dots.intervals}.${sizes}${other}${firstOf(shown, all)}`, {
@@ -109,7 +109,7 @@ function speedupsByGpu(cells) {
 function pipelinesOnOne(cells, gpu) {
   const all = cells.filter((cell) => cell.gpu === gpu && Number.isFinite(valueOf(cell)[0]));
   const shown = all.slice(0, MOST_MARKS);
-  if (!shown.length) return plot("Pipelines on one GPU", "No cell that is shown has a number in this unit on this GPU.");
+  if (!shown.length) return plot("Pipelines on one GPU", "No cell in the table has a number in this unit on this GPU.");
   const [row, sizes] = rowsOf(shown);
   const points = shown.map((cell) => ({ row: row(cell), column: columnOf(cell), value: valueOf(cell)[0], low: valueOf(cell)[1], high: valueOf(cell)[2] }));
   const rows = [...new Set(points.map((point) => point.row))];
@@ -131,7 +131,7 @@ function batchSizes(cells, gpu) {
   const throughput = (cell) => (images ? cell.images?.[0] : cell.iterations_per_second && cell.iterations_per_second * Number(cell.batch_size));
   const shown = cells.filter((cell) => cell.gpu === gpu && cell.stage === 1 && cell.status === "ok" && throughput(cell));
   const points = shown.map((cell) => ({ pipeline: cell.name, column: columnOf(cell), size: Number(cell.batch_size), value: throughput(cell) }));
-  if (new Set(points.map((point) => point.size)).size < 2) return plot("Batch-size scaling", "The cells that are shown on this GPU have fewer than two batch sizes.");
+  if (new Set(points.map((point) => point.size)).size < 2) return plot("Batch-size scaling", "The table's cells on this GPU have fewer than two batch sizes.");
   const [title, unit] = [`Batch-size scaling on ${LABELS.gpu.get(gpu)}`, images ? "images/s" : "batch size × it/s"];
   const color = colorOf(points);
   const sizes = points.map((point) => point.size);
@@ -152,7 +152,7 @@ function batchSizes(cells, gpu) {
       ],
     }),
   );
-  const caption = `${images ? "Images per second of whole calls" : "Batch size times iterations per second: the denoising loop alone"}; first stages; each pipeline has a scale of its own.`;
+  const caption = `${images ? "Images per second of whole calls" : "Batch size times iterations per second: the denoising loop alone"}; first stages only; each pipeline has its own scale.`;
   return framed(title, caption, [Plot.legend({ color }), make("div", { className: "multiples" }, ...drawn)]);
 }
 
@@ -161,15 +161,15 @@ const groupOf = (cell) => [cell.gpu, cell.pipeline, cell.batch_size, cell.stage]
 function breakEven(cells) {
   const known = cells.filter((cell) => cell.images?.[0] && cell.startup_cold_s !== undefined && cell.status === "ok");
   const groups = new Map(known.map((cell) => [groupOf(cell), `${rowOf(cell)}, ${nameOf(cell, "gpu")}`]));
-  if (!groups.size) return [plot("Break-even", "No start-up time is known of the cells that are shown.")];
+  if (!groups.size) return [plot("Break-even", "No cell in the table has a known start-up time.")];
   const group = groups.has(state.group) ? state.group : groups.keys().next().value;
   const shown = known.filter((cell) => groupOf(cell) === group);
-  // a crossing is marked where both of its lines are there: the cell's and that of its own baseline
+  // a crossing is marked if both lines are drawn: the cell's and its own baseline's
   const [own, other] = [DATA.baselines[0], (cell) => shown.some((base) => isBaseline(base, own.key) && (own.key.includes("torch:") || base.torch === cell.torch))];
   const ends = shown.filter((cell) => Number.isFinite(cell.breakeven_cold_images) && cell.breakeven_cold_images > 0 && other(cell)).map((cell) => ({ images: cell.breakeven_cold_images, column: columnOf(cell) }));
   const last = Math.max(100, 2 * Math.max(0, ...ends.map((end) => end.images)));
   const points = shown.flatMap((cell) => [0, last].map((images) => ({ images, column: columnOf(cell), seconds: cell.startup_cold_s + images / cell.images[0] })));
-  const drawn = plot(`Break-even: ${groups.get(group)}`, `Time to make that many images, cold start included. Dashed: the number of images at which the variant has caught up with ${own.label}, whatever baseline is chosen.`, {
+  const drawn = plot(`Break-even: ${groups.get(group)}`, `Time to make that many images, including a cold start. Dashed: the number of images at which the variant catches up with ${own.label}, whichever baseline is chosen.`, {
     height: 340,
     ...margins,
     color: colorOf(points),
@@ -186,7 +186,7 @@ function breakEven(cells) {
 
 function roofline(cells) {
   const known = cells.filter((cell) => cell.achieved_tflops && cell.step_mib && cell.step_gflop && cell.status === "ok");
-  if (!known.length) return plot("Roofline", "No work was counted in the cells that are shown.");
+  if (!known.length) return plot("Roofline", "No cell in the table has its work counted.");
   const points = known.map((cell) => ({ intensity: (cell.step_gflop * 1e9) / (cell.step_mib * 2 ** 20), tflops: cell.achieved_tflops, column: columnOf(cell), name: rowOf(cell) }));
   const limits = known.filter((cell) => cell.matmul_tflops && cell.copy_gib_per_second);
   const span = [0.5 * Math.min(...points.map((point) => point.intensity)), 4 * Math.max(...points.map((point) => point.intensity))];
@@ -195,7 +195,7 @@ function roofline(cells) {
     const knee = cell.matmul_tflops / bytes;
     return [span[0], ...(knee > span[0] && knee < span[1] ? [knee] : []), span[1]].map((intensity) => ({ number, intensity, tflops: Math.min(cell.matmul_tflops, intensity * bytes) }));
   });
-  return plot("Roofline", `Work of a denoising step over the bytes that it must move, against what was reached${roofs.length ? "; lines: what the device was measured to do at most" : ""}.`, {
+  return plot("Roofline", `FLOP of a denoising step per byte that it must move, and the TFLOP/s reached${roofs.length ? "; lines: the measured ceiling of the device" : ""}.`, {
     height: 380,
     ...margins,
     color: colorOf(points),

@@ -16,7 +16,7 @@ function filterOf(axis) {
     };
     return make("label", {}, box, ` ${label}`);
   });
-  // what a filter covers is reached with the keyboard only once it is closed
+  // an open filter covers other controls, so it closes when the keyboard focus leaves it
   details.addEventListener("focusout", (event) => {
     if (event.relatedTarget && !details.contains(event.relatedTarget)) details.open = false;
   });
@@ -52,7 +52,7 @@ function follow() {
   renderCell();
 }
 
-// Copies a text and says so in `place`; without leave to use the clipboard, by the browser's older way.
+// Copies a text and says so in `place`; without permission to use the clipboard, by the browser's older method.
 async function copyText(text, name, place) {
   let copied = true;
   try {
@@ -94,10 +94,10 @@ document.getElementById("cell").addEventListener("close", () => {
   const key = state.cell;
   state.cell = "";
   writeLink();
-  // where the cell was opened by a link, the browser has gone back to that
+  // if a link opened the cell, the browser has returned the focus to that link
   if (document.activeElement === document.body) document.querySelector(`[data-cell="${CSS.escape(key)}"]`)?.focus();
 });
-// a link of the headline that filters leads to what it leaves
+// a headline link that sets filters moves the focus to the filtered table
 for (const link of document.querySelectorAll(".headline a")) {
   if (!link.hash.includes("cell=")) link.addEventListener("click", () => requestAnimationFrame(() => document.getElementById("table-heading").focus()));
 }

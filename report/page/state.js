@@ -1,5 +1,5 @@
 "use strict";
-// What the page shows, and the link that says so: every choice is in the URL's fragment.
+// What the page shows, and its link: the URL's fragment has every choice.
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const AXES = { gpu: "GPU", pipeline: "Pipeline", batch_size: "Batch size", torch: "Torch", variant: "Variant", status: "Status" };
 const LABELS = {};
@@ -14,7 +14,7 @@ function clear() {
 
 clear();
 
-// What a fragment asks for and the page does not have is left out.
+// Ignores anything in the fragment that the page does not have.
 function readLink() {
   clear();
   const asked = new URLSearchParams(location.hash.slice(1));
@@ -39,10 +39,10 @@ function writeLink() {
   history.replaceState(null, "", "#" + parts);
 }
 
-// What is filtered, in words: `GPU A100 or T4; Torch 2.0`.
+// The filters in words: `GPU A100 or T4; Torch 2.0`.
 function filtersOf() {
-  const told = Object.keys(AXES).filter((axis) => state[axis].length).map((axis) => `${AXES[axis]} ${state[axis].map((name) => LABELS[axis].get(name)).join(" or ")}`);
-  return [...told, ...(state.flagged ? ["flagged only"] : [])].join("; ");
+  const filters = Object.keys(AXES).filter((axis) => state[axis].length).map((axis) => `${AXES[axis]} ${state[axis].map((name) => LABELS[axis].get(name)).join(" or ")}`);
+  return [...filters, ...(state.flagged ? ["flagged only"] : [])].join("; ");
 }
 
 function baselineName() {
@@ -53,7 +53,7 @@ function isShown(cell) {
   return Object.keys(AXES).every((axis) => !state[axis].length || state[axis].includes(cell[axis])) && (!state.flagged || cell.flags);
 }
 
-// An element with text and children; nothing of the data ever becomes markup.
+// An element with text and children; no data ever becomes markup.
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {

@@ -1,5 +1,5 @@
 "use strict";
-// The table: TanStack Table sorts, filters and pages; what it finds is written as a plain HTML table.
+// The table: TanStack Table sorts, filters and pages; the result is written as a plain HTML table.
 const PAGE_SIZE = 100;
 const COLUMNS = [
   { id: "pipeline", header: "Pipeline", value: (cell) => cell.name, text: (cell) => [cell.name, cell.mark].filter(Boolean).join(" ") },
@@ -16,7 +16,7 @@ const COLUMNS = [
 ];
 const textOf = (column, cell) => (column.text ? column.text(cell) : String(column.value(cell) ?? "-"));
 const headerOf = (column) => (typeof column.header === "function" ? column.header() : column.header);
-// a column that has nothing in the whole dataset is left out
+// a column that is empty in the whole dataset is left out
 const SHOWN = COLUMNS.filter((column) => DATA.cells.some((cell) => column.value(cell) !== undefined) || column.id === "value");
 
 const table = TableCore.createTable({
@@ -38,11 +38,11 @@ function sorting() {
   return SHOWN.some((column) => column.id === id) ? [{ id, desc: state.sort.startsWith("-") }] : [];
 }
 
-// The cells that the filters leave, in their order.
+// The cells that match the filters, sorted.
 function update() {
   const last = Math.max(0, Math.ceil(DATA.cells.filter(isShown).length / PAGE_SIZE) - 1);
   state.page = Math.min(state.page, last);
-  // new arrays and objects: the library keeps what it has found until these change
+  // new arrays and objects: the library keeps its results until these change
   table.setOptions((options) => ({
     ...options,
     data: [...DATA.cells],
@@ -86,7 +86,7 @@ function bodyCell(column, cell) {
   return entry;
 }
 
-// How much of the dataset is shown, in which unit, against what, and by which filters.
+// How much of the dataset is shown, the unit, the baseline and the filters.
 function shownOf(cells) {
   const count = cells.length === DATA.cells.length ? `All ${cells.length}` : `${cells.length} of ${DATA.cells.length}`;
   const pages = Math.ceil(cells.length / PAGE_SIZE);
@@ -99,7 +99,7 @@ function shownOf(cells) {
 
 function renderTable(cells) {
   const rows = table.getPaginationRowModel().rows.map((row) => make("tr", {}, ...SHOWN.map((column) => bodyCell(column, row.original))));
-  const body = rows.length ? rows : [make("tr", {}, make("td", { colSpan: SHOWN.length }, "No cell is left by these filters."))];
+  const body = rows.length ? rows : [make("tr", {}, make("td", { colSpan: SHOWN.length }, "No cell matches these filters."))];
   const caption = make("caption", { className: "unseen" }, `${DATA.title}: ${UNITS[state.unit]}`);
   document.getElementById("cells").replaceChildren(caption, make("thead", {}, make("tr", {}, ...SHOWN.map(headerCell))), make("tbody", {}, ...body));
   document.getElementById("shown").textContent = `${shownOf(cells)}.`;
@@ -125,10 +125,10 @@ function renderPages(count) {
 
 const escapeMarkdown = (text) => text.replace(/[\p{C}\s]+/gu, " ").trim().replace(/[\\`*_[\]|~$]/g, "\\$&").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
-// The table as Markdown, every page of it, with what a reader must know of it below.
+// All pages of the table as Markdown, with the notes that a reader needs below.
 function toMarkdown(cells) {
   const line = (texts) => `| ${texts.map(escapeMarkdown).join(" | ")} |`;
   const rows = cells.map((cell) => line(SHOWN.map((column) => [textOf(column, cell), column.after ? column.after(cell) : ""].filter(Boolean).join(" "))));
-  const told = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `${shownOf(cells)}.`, ...[...document.querySelectorAll("header p.warning, .origin p")].map((one) => one.textContent)];
-  return [line(SHOWN.map(headerOf)), `|${SHOWN.map(() => ":--").join("|")}|`, ...rows, "", escapeMarkdown(told.filter(Boolean).join(" ")), ""].join("\n");
+  const notes = [`${DATA.title}.`, DATA.source && `Source: ${DATA.source}.`, `${shownOf(cells)}.`, ...[...document.querySelectorAll("header p.warning, .origin p")].map((one) => one.textContent)];
+  return [line(SHOWN.map(headerOf)), `|${SHOWN.map(() => ":--").join("|")}|`, ...rows, "", escapeMarkdown(notes.filter(Boolean).join(" ")), ""].join("\n");
 }

@@ -2,7 +2,7 @@
 // Numbers in the chosen unit, and speed-ups over the chosen baseline.
 const UNITS = DATA.units; // {unit: its words}
 
-// [value, low, high] in a unit, each null where it is not known.
+// [value, low, high] in a unit, each null if it is unknown.
 function valueOf(cell, unit = state.unit) {
   let values = unit.includes("image") ? cell.images : [cell.iterations_per_second, cell.iterations_per_second_low, cell.iterations_per_second_high];
   if (cell.status !== "ok" || !values || !values[0]) return [null, null, null];
@@ -18,7 +18,7 @@ function inverse(value) {
   return value === null ? null : value === "inf" ? 0 : value === 0 ? "inf" : 1 / value;
 }
 
-// [speed-up, low, high, verdict, 1 where it is per image, index of DATA.differences] over the baseline; null where there is none.
+// [speed-up, low, high, verdict, 1 if it is per image, index of DATA.differences] over the baseline; null if there is none.
 function speedupOf(cell, baseline = state.baseline) {
   return cell.speedups[baseline] || null;
 }
@@ -48,7 +48,7 @@ function isUseful(low, high) {
   return low > 0 && high !== "inf" && high <= DATA.widest_interval * low;
 }
 
-// An interval that is too wide says that the rounds are too few; that of a speed-up is printed where it has a verdict all the same.
+// An interval, or `too few rounds` if it is too wide; a speed-up with a clear verdict always has its interval printed.
 function printInterval(low, high, verdict = "unclear") {
   if (low === null || low === undefined) return "";
   return verdict === "unclear" && !isUseful(low, high) ? "(too few rounds)" : `(${digits(low)} to ${digits(high)})`;
@@ -65,12 +65,12 @@ function nameOf(cell, axis) {
   return LABELS[axis].get(cell[axis]);
 }
 
-// What a cell and the chosen baseline differ in besides what is compared: "driver 535.1 and 550.2".
+// The differences between a cell and the chosen baseline besides the one compared: "driver 535.1 and 550.2".
 function differencesOf(cell) {
   return DATA.differences[speedupOf(cell)?.[5] ?? 0];
 }
 
-// Whether any of these cells has a speed-up per image, since its step count is not the baseline's.
+// Whether any of these cells has a speed-up per image, because its step count is not the baseline's.
 function anyPerImage(cells) {
   return cells.some((cell) => speedupOf(cell)?.[4]);
 }

@@ -85,7 +85,7 @@ def test_one_round_makes_no_claim(make_row):
     text = best(rows_of(make_row, {"eager": 50, "compile": 100}, rounds=1))
     assert levels_of(text)["any image"] == "compile: 2.00 images/s (2.00x)"
     assert "One round cannot show" in text
-    assert "Without several rounds there is no verdict: the highest number stands" in text
+    assert "With fewer than two rounds there is no verdict: the table shows the highest number" in text
     assert "One round" not in best(rows_of(make_row, {"eager": 50, "compile": 100}))
 
 
@@ -249,7 +249,7 @@ def test_variants_that_cannot_be_told_from_the_best_are_named(make_row):
     text = best(rows)
     assert levels_of(text)["any image"] == "compile: 2.00 images/s (2.00x) <sup>1</sup>"
     (note,) = re.findall(r"^1\. (.*)$", text, re.MULTILINE)
-    found = re.fullmatch(r"Not distinguishable from compile: (.*) \(0\.98x of it, (.*) to (.*)\)\.", note)
+    found = re.fullmatch(r"Not distinguishable from compile: (.*) \(0\.98x as fast, (.*) to (.*)\)\.", note)
     assert found, note
     low, high = float(found[2]), float(found[3])
     assert low < 0.98 < 1 < high, "the interval contains 1"
@@ -281,7 +281,7 @@ def test_stages_of_a_pipeline_are_compared_as_a_whole(make_row):
     text = best(rows)
     assert levels_of(text)["any image"] == "compile: 0.5 images/s (2.00x) <sup>1</sup>"
     assert re.search(
-        r"Not distinguishable from compile: .* \((0\.99|1\.00)x of it, (0\.99|1\.00) to (0\.99|1\.00)\)", text
+        r"Not distinguishable from compile: .* \((0\.99|1\.00)x as fast, (0\.99|1\.00) to (0\.99|1\.00)\)", text
     )
 
 

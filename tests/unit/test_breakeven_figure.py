@@ -164,8 +164,8 @@ def test_what_never_pays_says_so(make_row):
     assert axes.texts[0].get_text() == "cold: never\nwarm: never"
 
 
-NOTHING_COMPILES = "no variant that compiles has been measured against its baseline"
-UNKNOWN = "the start-ups are not known, so neither is when compiling pays"
+NOTHING_COMPILES = "no compiled variant and its baseline have been measured"
+UNKNOWN = "start-up times are unknown, so it is unknown when compiling pays off"
 
 
 def test_an_empty_figure_says_that_start_ups_are_not_known():
@@ -194,10 +194,10 @@ def test_a_line_whose_start_up_is_negative_begins_at_its_first_call(make_row):
     x, y = baseline.get_data()
     assert x[0] == 1 and y[0] == pytest.approx(-1.5 + 2.5015, abs=1e-3)
     assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(2.5015, abs=1e-3), "with its own slope"
-    assert "less than 0 s" in caption_of(figure)
+    assert "start-up below 0 s" in caption_of(figure)
     figure = draw("breakeven", summary_of(with_startups(make_row)))
     assert figure.axes[0].lines[0].get_xdata()[0] == 0
-    assert "less than 0 s" not in caption_of(figure)
+    assert "start-up below 0 s" not in caption_of(figure)
 
 
 def test_a_line_begins_where_its_time_is_positive(make_row):

@@ -87,7 +87,7 @@ def test_a_document_shows_the_comparison_with_one_published_gpu_and_release(make
 
 
 def test_a_document_that_compares_what_does_not_correspond_is_told(make_row):
-    with pytest.raises(ReportError, match="^page.md:1: no number of the measured dataset corresponds"):
+    with pytest.raises(ReportError, match="^page.md:1: no number in the measured dataset corresponds"):
         filled([make_row(scale="tiny")], "with=pytorch2")
 
 

@@ -79,7 +79,7 @@ def test_another_image_is_marked_wherever_its_speedup_stands(make_row):
     columns = columns_of(extended(summary))
     assert columns["speed-up"][1] == "⚠ other image: 2.50x"
     assert columns["image"][1] == "⚠ different (12 dB)"
-    note = "⚠ SD - txt2img, torch 2.0 compile: the image is not the baseline's (PSNR 12 dB)."
+    note = "⚠ SD - txt2img, torch 2.0 compile: the image differs from the baseline's (PSNR 12 dB)."
     assert note in render_tables(summary, LABELS)["A100", 1], "also below the published form"
     assert "⚠ other image: 2.50x" in render_tables(summary, LABELS, TableOptions(speedups=True))["A100", 1]
 

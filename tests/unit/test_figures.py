@@ -135,7 +135,7 @@ def test_captions_of_the_report_promise_error_bars_where_a_figure_has_them(make_
     [
         ("heatmap", "one variant, the last"),
         ("rates", "on one GPU"),
-        ("speedup-by-batch-size", "of several stages the first"),
+        ("speedup-by-batch-size", "first stages only"),
         ("speedup-by-gpu", "one pipeline at one batch size"),
         ("throughput", "Denoising throughput, batch size × iterations per second,"),
     ],

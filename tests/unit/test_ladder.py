@@ -58,7 +58,7 @@ def test_a_step_without_number_is_told_and_passed_over(summary):
     assert step["**it/s**"] == "n/a <sup>1</sup>"
     assert {step[header] for header in step if header.startswith("**speed-up")} == {"-"}
     assert "1. no projections \\| to fuse" in text
-    assert "A step without a number is passed over" in text
+    assert "A step without a number is skipped" in text
     assert "miniature" not in text and "full-scale architectures with random weights" in text
 
 
@@ -119,7 +119,7 @@ def test_the_waterfall_goes_from_each_rate_to_the_next(summary):
         "torch 2.0.1",
         "random weights",
         "2026-11-20",
-        "⚠: another image.",
+        "⚠: the image differs from the baseline's.",
         "95% interval",
     ):
         assert part in caption_of(figure)

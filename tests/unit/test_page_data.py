@@ -53,7 +53,7 @@ def test_each_status_stands_in_the_place_of_the_number_and_is_counted(make_row, 
     cell = page_of(summary)[1]
     assert (cell["status"], cell["failure"]) == (status.name, PRINTED.get(status.name, status.name))
     item = failures_item(summary)
-    expected = ("0", "Every measured cell has one.") if status is OPEN else ("1", f"1 {status.words}.")
+    expected = ("0", "Every measured cell has a number.") if status is OPEN else ("1", f"1 {status.words}.")
     assert (item.value, item.text) == expected
 
 

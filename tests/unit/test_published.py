@@ -131,7 +131,7 @@ def blocks_below(table):
 def test_the_unit_stands_below_each_table(tables):
     assert all("Iterations per second" in blocks_below(table)[-1] for table in tables.values())
     assert blocks_below(tables["A100", 1]) == ["Iterations per second."]
-    assert blocks_below(tables["T4", 16])[-1] == "Iterations per second; with s behind it: seconds per iteration."
+    assert blocks_below(tables["T4", 16])[-1] == "Iterations per second; a number with s is seconds per iteration."
 
 
 def test_the_unit_is_that_of_the_options(tables):

@@ -55,9 +55,9 @@ def test_a_table_marks_a_speedup_per_image_and_says_why(summary):
 @pytest.mark.parametrize(("unit", "says"), [("images/s", 1), ("s/image", 1), ("it/s", 0), ("s/it", 0)])
 def test_a_table_of_whole_calls_says_that_speedups_are_of_iterations(summary, unit, says):
     text = to_markdown(build_table(summary, "A100", 1, LABELS, OPTIONS._replace(unit=unit)))
-    assert text.count("Speed-ups are of iterations per second") == says
+    assert text.count("Speed-ups compare iterations per second") == says
     few = summary[summary["variant"] != "compile"]
-    assert "Speed-ups are of iterations" not in to_markdown(
+    assert "Speed-ups compare iterations" not in to_markdown(
         build_table(few, "A100", 1, LABELS, OPTIONS._replace(unit=unit))
     ), "all are per image"
 
@@ -75,7 +75,7 @@ def test_a_ladder_compares_steps_per_image_where_their_counts_differ(summary):
     before, first = (lines[0].index(f"**speed-up over the {step}**") for step in ("step before", "first step"))
     assert [line[before] for line in lines[2:]] == ["-", "12.50x per image", "0.12x per image"]
     assert [line[first] for line in lines[2:]] == ["1.00x", "12.50x per image", "1.50x"]
-    assert "Speed-ups are of iterations per second, per image where step counts differ." in text
+    assert "Speed-ups compare iterations per second; they are per image where step counts differ." in text
 
 
 def test_the_waterfall_is_in_images_where_step_counts_differ(summary):
@@ -84,7 +84,7 @@ def test_the_waterfall_is_in_images_where_step_counts_differ(summary):
     ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
     assert ends == [pytest.approx(pair) for pair in [(0, 0.4), (0.4, 5), (5, 0.6)]]
     assert axes.get_xlabel() == "images per second"
-    assert "Images per second (of whole calls) where step counts differ." in caption_of(figure)
+    assert "If step counts differ, rates are images per second of whole calls." in caption_of(figure)
     assert beside_bars(axes) == ["0.4 (1.00x)", "5.00 (12.50x)", "0.6 (1.50x)"]
     same = summary[summary["variant"] != "lcm-4"]
     (axes,) = panels_of(draw_ladder(same, LABELS, BASELINE)).values()
@@ -116,7 +116,7 @@ def test_the_headline_gives_both_rates_in_the_unit_of_the_speedup(summary):
     judged = summary.assign(verdict=["", "faster", "faster"], speedup_low=[None, 12, 1.4], speedup_high=[None, 13, 1.6])
     best = headline_of(judged, LABELS, "no compile")[0]
     assert best.value == "12.50x per image"
-    assert "5.00 images/s over 0.4 images/s of no compile; step counts differ" in best.text
+    assert "5.00 images/s compared with 0.4 images/s for no compile; step counts differ" in best.text
     best = headline_of(judged[judged["variant"] != "lcm-4"], LABELS, "no compile")[0]
     assert best.value == "1.50x" and "30.0 it/s over 20.0 it/s of no compile; 95%" in best.text
 

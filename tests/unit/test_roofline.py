@@ -94,7 +94,7 @@ def test_the_legend_tells_pipelines_variants_and_batch_sizes(make_row):
 def test_the_caption_says_what_the_lines_are_and_where_the_points_come_from(make_row):
     rows = [make_row(round=number, variant=name) for number in (1, 2) for name in ("eager", "compile")]
     text = caption_of(draw(summary_with_ceilings(rows)))
-    assert "the ceiling that was measured on a device of this name with the same torch build" in text
+    assert "the ceiling measured on a device of this name with the same torch build" in text
     assert "every weight, input and output once" in text
     assert "Medians of 2 rounds." in text
     assert "Device: NVIDIA A100-SXM4-40GB (8 CPU threads); torch 2.0.1+cu118, Diffusers 0.31.0, float16;" in text
@@ -112,7 +112,7 @@ def test_cells_without_a_point_are_told_with_the_reason(make_row):
 
 
 def test_without_any_point_there_is_a_reason(make_row):
-    reason = "no cell has its work and its device's ceiling measured"
+    reason = "no cell has both its work and its device's ceiling measured"
     assert reason in texts_of(draw(read_published(FACTS)))
     assert reason in texts_of(draw(summary_of([make_row()])))
     assert "no data" in texts_of(draw(summary_with_ceilings([make_row()])[:0]))

@@ -30,7 +30,7 @@ def test_newest_torch_is_the_highest_release_or_nightly(make_row):
 
 def test_origin_of_cells_that_have_not_run(make_row):
     summary = summary_of([make_row()], cells_of([make_row(gpu="V100")]))
-    assert describe_origin(summary, Cells(summary, LABELS)) == ["Nothing of this has been measured yet."]
+    assert describe_origin(summary, Cells(summary, LABELS)) == ["Nothing here has been measured yet."]
 
 
 def test_origin_names_the_variants_that_were_not_verified(make_row):
@@ -38,7 +38,7 @@ def test_origin_names_the_variants_that_were_not_verified(make_row):
     rows.append(make_row(variant="regional", status="oom", unverified="a failure prints its reason instead"))
     summary = summary_of(rows)
     sentences = describe_origin(summary, Cells(summary, LABELS))
-    assert "Not verified, for the reason that the tables give: compile." in sentences
+    assert "Not verified (the tables give the reason): compile." in sentences
     summary = summary_of(rows[:1])
     assert not any("Not verified" in sentence for sentence in describe_origin(summary, Cells(summary, LABELS)))
 

@@ -50,7 +50,7 @@ def test_intervals_that_say_nothing_are_not_printed_as_percentages(make_row):
     assert re.fullmatch(r" \(95% intervals: ±3\.2%\)", intervals_in(narrow))
     wide = rounds_at(make_row, 10, 16, variant="compile")
     assert intervals_in(wide) == " (two rounds are too few for an interval)"
-    both = r" \(95% intervals: ±3\.2%; two rounds are too few for an interval of 1 of 2 cells and stages\)"
+    both = r" \(95% intervals: ±3\.2%; two rounds are too few for an interval in 1 of 2 cells and stages\)"
     assert re.fullmatch(both, intervals_in(narrow + wide))
     wide += [make_row(variant="compile", round=3, iterations_per_second=30)]
     assert intervals_in(wide) == " (three rounds are too few for an interval)"

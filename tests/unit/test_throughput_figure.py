@@ -14,7 +14,7 @@ def test_images_per_second_stand_where_whole_calls_were_measured(make_row):
     whole = next(axes for axes in figure.axes if "images per second" in axes.get_ylabel())
     assert [list(line.get_ydata())[0] for line in whole.lines] == [2, 1]
     assert whole.lines[1].get_ydata()[1] != whole.lines[1].get_ydata()[1]
-    assert "of several stages, all one after the other" in caption_of(figure)
+    assert "with several stages, through all of them, one after the other" in caption_of(figure)
 
 
 def staged_rows(make_row):
@@ -38,13 +38,13 @@ def test_images_per_second_of_all_stages_are_called_so(make_row):
 def test_a_missing_point_of_images_per_second_is_explained(make_row):
     text = caption_of(draw("throughput", summary_of(staged_rows(make_row))))
     assert (
-        "Where nothing stands for IF at batch sizes 4 and 16, only stage 1 was measured, out of which comes no "
+        "Where IF has no images per second at batch sizes 4 and 16, only stage 1 was measured, which makes no "
         "finished image." in text
     )
     assert text.count("Where ") == 1
     rows = [make_row(), make_row(pipeline="sdxl-txt2img", images_per_second="")]
     text = caption_of(draw("throughput", summary_of(rows)))
-    assert "Where nothing stands for SDXL - txt2img at batch size 1, whole calls were not measured." in text
+    assert "Where SDXL - txt2img has no images per second at batch size 1, whole calls were not measured." in text
 
 
 def test_a_failed_cell_of_several_stages_stands_in_its_panel_and_not_in_the_caption(make_row):

@@ -133,13 +133,13 @@ def test_pages_of_the_table(pages, visit):
     page.locator("#flagged").check()
     assert "page 1 of 2" in page.inner_text("#shown") and page.locator("#cells tbody tr").count() == 100
     choose(page, "status", "unsupported")
-    assert page.inner_text("#cells tbody") == "No cell is left by these filters."
+    assert page.inner_text("#cells tbody") == "No cell matches these filters."
 
 
 def test_one_round_makes_no_headline(pages, visit):
     page = visit(pages["cpu-catalogue-torch-2.13"])
     assert page.locator(".headline .value").all_inner_texts()[:2] == ["none", "none"]
-    assert "One round of a cell makes no claim." in page.inner_text(".headline")
+    assert "One round per cell gives no verdict." in page.inner_text(".headline")
 
 
 def test_miniatures_are_called_so_beside_their_numbers(pages, visit):
@@ -194,9 +194,7 @@ def test_a_break_even_is_marked_where_both_of_its_lines_are_shown(pages, visit):
     page = visit(pages["cpu-torch-2.1-2.13"])
     figure = page.locator("#figures > figure", has_text="Break-even")
     assert figure.locator("text", has_text="images").count() == 3  # two marks and the axis
-    assert (
-        "has caught up with no compile, whatever baseline is chosen" in figure.locator("figcaption").last.inner_text()
-    )
+    assert "catches up with no compile, whichever baseline is chosen" in figure.locator("figcaption").last.inner_text()
     choose(page, "variant", "compile")
     assert figure.locator("text", has_text="images").count() == 1
 

@@ -204,7 +204,7 @@ def test_memory_marks_and_conditions_are_the_summarys(opened):
     text = page.locator("dialog[open]").inner_text()
     for part in (
         UNVERIFIED,
-        "Other conditions than that baseline",
+        "Conditions that differ from that baseline",
         "CPU threads 2 and 4",
         "Peak memory on the device, while starting (MiB)",
         "3790",

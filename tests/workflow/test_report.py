@@ -58,7 +58,7 @@ def test_every_figure_table_and_environment_has_its_labels_and_caption(page):
 
 def test_the_story(page):
     assert "How to read it" in page and "system-message" not in page
-    assert "Published and committed datasets were not measured by this run" in page
+    assert "This run did not measure the published and committed datasets" in page
     assert "The architectures are miniatures" not in page  # the config's dataset is not in this report
 
 

@@ -16,18 +16,18 @@ from .marks import Mark
 from .style import HATCHES, SMALL, Style, colour_of, finish, grid_of, shown, text_width
 
 PANEL, BAR, GAP = 2.6, 0.115, 0.12  # inches: width of a panel, height of a bar, space between groups of bars
-PER_ROW = 4  # panels beside each other
-BESIDE_STYLE: Style = {  # on a ground that hides the line at 1, and an interval that goes on out of the panel
+PER_ROW = 4  # panels next to each other
+BESIDE_STYLE: Style = {  # on a background that hides the line at 1 and an interval that leaves the panel
     "textcoords": "offset points",
     "fontsize": SMALL,
     "zorder": 5,
     "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.4},
 }
-BESIDE = "Beside a bar: speed-up × the baseline's iterations per second"
+BESIDE = "Next to each bar: speed-up × the baseline's iterations per second"
 
 
 class BarPanel(NamedTuple):
-    """A panel of bars: `groups` from top to bottom with their printed `names`; `key` is what `mark_of` finds their numbers by."""
+    """A panel of bars: `groups` from top to bottom with their printed `names`; `mark_of` finds their numbers by `key`."""
 
     title: str
     groups: list[Any]
@@ -72,7 +72,7 @@ def draw_bars(
 
 
 def limit_of(marks: Collection[Mark]) -> float:
-    """Where the axis must end for the bars and what is written beside them to fit into a panel."""
+    """Where the axis must end so that the bars and the text next to them fit into a panel."""
     width = PANEL * 72 - 4
     ends = [(mark.end, min(text_width(mark.text), 0.7 * width)) for mark in marks]
     return max(
@@ -81,7 +81,7 @@ def limit_of(marks: Collection[Mark]) -> float:
 
 
 def describe_beside(marks: Iterable[Mark]) -> str:
-    """A sentence for the caption: what is written beside the bars of speed-ups."""
+    """A sentence for the caption: the meaning of the text next to the bars of speed-ups."""
     return BESIDE + f", or images per second where it says {IMAGES}" * any(mark.unit == IMAGES for mark in marks) + "."
 
 

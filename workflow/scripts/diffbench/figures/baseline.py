@@ -1,4 +1,4 @@
-"""What figures of speed-ups compare: columns with the columns of their baseline."""
+"""The columns that figures of speed-ups compare, and the columns of their baselines."""
 
 import pandas as pd
 
@@ -10,17 +10,17 @@ from diffbench.tables.tables import columns_of
 
 
 def compared_columns(summary: pd.DataFrame, baseline: Baseline) -> list[Column]:
-    """The columns without the baseline's, whose speed-up is 1 everywhere; all if there are no others."""
+    """All columns except the baseline's, whose speed-up is always 1; all columns if there are no others."""
     columns = columns_of(summary)
     return [column for column in columns if base_of(column, baseline) != column] or columns
 
 
 def base_of(column: Column, baseline: Baseline) -> Column:
-    """The column that a column's speed-up is against."""
+    """The column of a column's baseline."""
     return Column(baseline.get("torch", column.torch), baseline.get("variant", column.variant))
 
 
 def title_of(summary: pd.DataFrame, labels: Labels, baseline: Baseline, of: str = "") -> str:
-    """`Speed-up over no compile, same torch build`; `of` says of what."""
+    """`Speed-up over no compile, same torch build`; `of` names the column."""
     same = ", same torch build" if "torch" not in baseline and summary["torch"].nunique() > 1 else ""
     return f"Speed-up{of} over {name_baseline(baseline, labels)}{same}"

@@ -1,4 +1,4 @@
-"""Against batch size: speed-ups, denoising throughput and images per second, a line a pipeline, a panel a GPU and column."""
+"""Speed-ups, denoising throughput and images per second by batch size: one panel per GPU and column, one line per pipeline."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -24,8 +24,8 @@ IMAGES = "images per second\n(whole calls)"
 
 
 def panel_lines(cells: Cells, gpu: str, column: Column, mark_of: MarkOf, several: int) -> Lines:
-    """The lines of a panel, without the cells outside the matrix; the stage of a pipeline that
-    has several is `several`, of any other 1."""
+    """The lines of a panel, without the cells outside the matrix; the stage is `several` for a
+    pipeline with several stages, else 1."""
     lines: Lines = {}
     for pipeline in cells.unique("pipeline"):
         group = Group(pipeline, several if pipeline in cells.staged else 1)
@@ -41,7 +41,7 @@ def panel_lines(cells: Cells, gpu: str, column: Column, mark_of: MarkOf, several
 def panel_rows(
     cells: Cells, gpus: Iterable[str], columns: Iterable[Column], mark_of: MarkOf, label: str, several: int = 1
 ) -> list[list[Panel]]:
-    """Rows of panels, each GPU's columns on rows of their own; of several stages the first, or ALL."""
+    """Rows of panels, each GPU's columns on separate rows; for several stages the first, or ALL."""
     rows = []
     for gpu in gpus:
         panels = [
@@ -55,7 +55,7 @@ def panel_rows(
 
 @styled
 def draw_speedups_by_batch_size(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
-    """Speed-up against batch size: a panel a GPU and column, a line a pipeline; of several stages the first."""
+    """Speed-up against batch size: one panel per GPU and column, one line per pipeline; first stages only."""
     title = f"{title_of(summary, labels, baseline)}, by batch size"
     if not len(summary):
         return blank(title, "no data")
@@ -78,8 +78,8 @@ def draw_speedups_by_batch_size(summary: pd.DataFrame, labels: Labels, baseline:
 
 @styled
 def draw_throughput(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
-    """Batch size × iterations per second against batch size, of several stages the first; images per second below, of all
-    stages, where whole calls were measured."""
+    """Batch size × iterations per second against batch size, first stages only; below, images per second through all stages,
+    if whole calls were measured."""
     title = "Denoising throughput by batch size"
     if not len(summary):
         return blank(title, "no data")
@@ -97,7 +97,9 @@ def draw_throughput(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -
     notes = []
     if any(mark.value is not None for row in images for panel in row for mark in marks_of(panel)):
         title, rows = "Denoising throughput and images per second by batch size", rows + images
-        notes = ["Images per second: of several stages, all one after the other."] * bool(cells.staged)
+        notes = ["Images per second: with several stages, through all of them, one after the other."] * bool(
+            cells.staged
+        )
         notes += describe_absent(cells, gpus, columns)
 
     def caption(marks: list[Mark]) -> list[str]:
@@ -113,7 +115,7 @@ def rows_of_stages(cells: Cells, gpu: str, batch_size: int, pipeline: str, colum
 
 
 def mark_images(cells: Cells, gpu: str, batch_size: int, pipeline: str, column: Column) -> Mark | None:
-    """The Mark of a cell's images per second, all its stages one after the other; None where only some were measured."""
+    """The Mark of a cell's images per second, all its stages one after the other; None if only some were measured."""
     rows = rows_of_stages(cells, gpu, batch_size, pipeline, column)
     failed = [row for row in rows if row is not None and not is_number(row["iterations_per_second"])]
     if failed:
@@ -126,7 +128,7 @@ def mark_images(cells: Cells, gpu: str, batch_size: int, pipeline: str, column: 
 
 
 def describe_absent(cells: Cells, gpus: Iterable[str], columns: Sequence[Column]) -> Iterator[str]:
-    """Sentences for the caption: where a cell with a rate has neither images per second nor a failure, and why."""
+    """Sentences for the caption: which cells with a rate have neither images per second nor a failure, and why."""
     absent: dict[tuple[str, str], set[int]] = {}
     for gpu in gpus:
         for pipeline in cells.unique("pipeline"):
@@ -137,17 +139,17 @@ def describe_absent(cells: Cells, gpus: Iterable[str], columns: Sequence[Column]
                         absent.setdefault((label_of(cells.labels, "pipelines", pipeline), reason), set()).add(size)
     for (name, reason), sizes in absent.items():
         plural = "s" * (len(sizes) > 1)
-        yield f"Where nothing stands for {name} at batch size{plural} {joined(map(str, sorted(sizes)))}, {reason}."
+        yield f"Where {name} has no images per second at batch size{plural} {joined(map(str, sorted(sizes)))}, {reason}."
 
 
 def why_absent(rows: Sequence[Row | None]) -> str | None:
-    """Why the rows of a cell's stages make no images per second; None where they do, failed or are outside the matrix."""
+    """Why the rows of a cell's stages make no images per second; None if they do, failed or are outside the matrix."""
     measured = [row for row in rows if row is not None]
     if not measured or not all(is_number(row["iterations_per_second"]) for row in measured):
         return None
     if len(measured) < len(rows):
         stages = joined(str(row["stage"]) for row in measured)
-        return f"only stage {stages} was measured, out of which comes no finished image"
+        return f"only stage {stages} was measured, which makes no finished image"
     if not all(is_number(row["images_per_second"]) and row["images_per_second"] > 0 for row in measured):
         return "whole calls were not measured"
     return None

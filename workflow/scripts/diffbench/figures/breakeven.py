@@ -1,4 +1,4 @@
-"""When compiling pays: time against the number of images, start-up included, the baseline's line and each variant's."""
+"""When compiling pays off: time against the number of images, start-up included, for the baseline and each variant."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,13 +27,13 @@ from .style import SMALL, Style, blank, colour_of, finish, grid_of, shown, style
 WIDTH, HEIGHT = 2.0, 1.35  # inches of a panel
 START = STARTS["startup_s"]
 STYLES: dict[str, Any] = {"cold": "--", "warm": ":"}
-BEYOND = 1.6  # how far a panel goes, in the largest break-even that it shows
-FEWEST_CALLS = 10  # how far it goes at the least
+BEYOND = 1.6  # where a panel ends, as a multiple of its largest break-even
+FEWEST_CALLS = 10  # a panel shows at least this many
 LINE = 1.3 * SMALL / (HEIGHT * 72)  # the height of a line of words, in panels
 EDGE = 0.03  # between words and the edge of a panel, in panels
-NOTHING_COMPILES = "no variant that compiles has been measured against its baseline"
-NEGATIVE = "Where a line begins right of 0, its start-up is less than 0 s: the first calls were faster than later ones."
-UNKNOWN = "the start-ups are not known, so neither is when compiling pays"
+NOTHING_COMPILES = "no compiled variant and its baseline have been measured"
+NEGATIVE = "A line that begins to the right of 0 has a start-up below 0 s: its first calls were faster than later ones."
+UNKNOWN = "start-up times are unknown, so it is unknown when compiling pays off"
 
 
 class TimeLine(NamedTuple):
@@ -59,14 +59,14 @@ class BreakevenPanel(NamedTuple):
 
 
 def line_of(row: Row | None, state: str) -> TimeLine | None:
-    """The line of a row; None where it has not been measured so."""
+    """The line of a row; None if it was not measured from this state."""
     if row is None or not is_number(row[START[state]]) or not is_number(row["images_per_second"]):
         return None
     return TimeLine(row[START[state]], 1 / row["images_per_second"])
 
 
 def print_breakeven(row: Row, state: str) -> str | None:
-    """`cold: 124 images`, `warm: at once`, `cold: never`; None where it is not known."""
+    """`cold: 124 images`, `warm: at once`, `cold: never`; None if it is unknown."""
     images = row[BREAKEVEN[state]]
     if not is_number(images):
         return None
@@ -139,7 +139,7 @@ def place_words(text: str, lines: Sequence[LineEnds], end: float, top: float) ->
 
 
 def draw_panel(axes: Axes, base: Row, rows: Mapping[Column, Row], colours: Mapping[Column, Any]) -> bool:
-    """The lines of one panel, a dot where they cross, and the numbers of images in words, in their variant's colour where there
+    """The lines of one panel, a dot where they cross, and the numbers of images as text, in their variant's colour if there
     are several. Returns whether a start-up is below 0 s."""
     size = base["batch_size"]
     finite = [row[BREAKEVEN[state]] for row in rows.values() for state in STATES]
@@ -185,9 +185,9 @@ def draw_panel(axes: Axes, base: Row, rows: Mapping[Column, Row], colours: Mappi
 
 @styled
 def draw_breakeven(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
-    """Time against the number of images: a panel a GPU, batch size and pipeline; black the baseline, dashed what starts from a
-    cold compiler cache, dotted from a warm one; a dot where it has paid for itself."""
-    title = f"When compiling pays, against {name_baseline(baseline, labels)}"
+    """Time against the number of images: one panel per GPU, batch size and pipeline. The baseline is black; lines from a cold
+    compiler cache are dashed, from a warm one dotted; a dot marks where compiling has paid off."""
+    title = f"When compiling pays off, compared with {name_baseline(baseline, labels)}"
     if not len(summary):
         return blank(title, NOTHING_COMPILES)
     cells = Cells(summary, labels)
@@ -215,9 +215,9 @@ def draw_breakeven(summary: pd.DataFrame, labels: Labels, baseline: Baseline) ->
         if any(line_of(panel.rows.get(column), state) for panel in panels)
     ]
     sentence = (
-        "Start-up: what the first call and the warm-up took beyond as many warm calls; loading is left out. "
-        "Cold: with an empty compiler cache; warm: with the one that an earlier round left. "
-        "Whole calls, text encoder and VAE included."
+        "Start-up: how much longer the first call and the warm-up took than as many warm calls, without loading. "
+        "Cold: with an empty compiler cache; warm: with the cache that an earlier round left. "
+        "Whole calls, including text encoder and VAE."
     )
     sentences = [sentence, *[NEGATIVE] * is_negative, *describe_rounds(summary, [])]
     return finish(figure, title, [" ".join(sentences), *describe_origin(summary, cells)], handles)

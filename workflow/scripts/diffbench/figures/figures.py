@@ -1,4 +1,4 @@
-"""Figures, drawn with matplotlib and seaborn; every figure says on what and when it was measured."""
+"""Figures, drawn with matplotlib and seaborn; the caption of every figure names the devices, releases and dates."""
 
 from collections.abc import Iterable
 

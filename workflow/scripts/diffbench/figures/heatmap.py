@@ -1,4 +1,4 @@
-"""Heat map: the speed-up on each GPU of each pipeline, failures written in their cells."""
+"""Heat map: the speed-up of each pipeline on each GPU, with failures as text."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from .marks import Mark, describe_rounds, mark_speedup
 from .style import SMALL, Style, blank, finish, grid_of, shown, styled
 
 WIDTH, HEIGHT = 0.85, 0.42  # inches of a cell
-COLOURS = "Blues"  # from light to dark: an order in black and white too
+COLOURS = "Blues"  # from light to dark: ordered in black and white too
 
 
 def shown_column(cells: Cells, baseline: Baseline) -> Column:
@@ -59,7 +59,7 @@ def draw_cells(axes: Axes, marks: Sequence[Sequence[Mark]], scale: LogNorm) -> N
 
 @styled
 def draw_heatmap(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
-    """GPU by pipeline, a panel a batch size: the speed-up of the last variant, newest torch, over the baseline."""
+    """GPU by pipeline, one panel per batch size: the speed-up of the last variant, newest torch, over the baseline."""
     if not len(summary):
         return blank(title_of(summary, labels, baseline), "no data")
     cells = Cells(summary, labels)
@@ -97,7 +97,7 @@ def draw_heatmap(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> F
         )
         axes.tick_params(length=0)
     title = title_of(summary, labels, baseline, f" of {cells.name_column(column)}")
-    notes = [f"{OTHER_IMAGE}: another image."] * any(mark.sign for mark in every)
+    notes = [f"{OTHER_IMAGE}: the image differs from the baseline's."] * any(mark.sign for mark in every)
     notes += [f"Speed-ups are {WHERE_STEPS_DIFFER}."] * any(mark.unit == IMAGES for mark in every)
     caption = [*filter(None, [" ".join([*describe_rounds(part, []), *notes])]), *describe_origin(part, cells)]
     return finish(figure, title, caption)

@@ -1,4 +1,4 @@
-"""One image of a strip: the image or why there is none, what stands below it, and its amplified difference."""
+"""One image of a strip: the image or why there is none, the text below it, and its amplified difference."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,12 +10,12 @@ from diffbench.vocabulary.statuses import OUTSIDE
 
 from .style import shown
 
-AMPLIFIED = 10  # the same in every strip, so that they compare
+AMPLIFIED = 10  # the same in every strip, so that strips can be compared
 ALARM = "#c00000"
 
 
 def describe_badge(badge: Row | None, own: bool) -> str:
-    """What stands below an image: badge and measures; `own` where it is the baseline's, which is held against itself."""
+    """The text below an image: badge and measures; `own`: it is the baseline's, whose rounds are compared with each other."""
     if badge is None:
         return "not compared: the baseline has no image"
     name = badge["fidelity"] or (f"not compared: {badge['note']}" if badge["note"] else "")
@@ -31,7 +31,7 @@ def describe_badge(badge: Row | None, own: bool) -> str:
 
 
 def draw_panel(axes: Axes, image: np.ndarray | str, text: str, alarm: bool = False) -> None:
-    """An image, or the words that take its place, with a text below; an alarm is large, bold, red and framed."""
+    """An image, or the words instead of it, with a text below; an alarm is large, bold, red and framed."""
     if isinstance(image, str):
         axes.text(0.5, 0.5, shown(image, 24, 6), ha="center", va="center", fontsize=9, transform=axes.transAxes)
         axes.set(facecolor="0.94", box_aspect=1)
@@ -44,14 +44,14 @@ def draw_panel(axes: Axes, image: np.ndarray | str, text: str, alarm: bool = Fal
 
 
 def difference_of(image: np.ndarray | None, base: np.ndarray | None) -> np.ndarray | None:
-    """The absolute difference of two images, integers from 0 to 255; None where there are no two of one shape."""
+    """The absolute difference of two images, integers from 0 to 255; None unless there are two of the same shape."""
     if image is None or base is None or image.shape != base.shape:
         return None
     return np.abs(image.astype(int) - base)
 
 
 def draw_difference(axes: Axes, difference: np.ndarray | None) -> None:
-    """A difference, amplified; nothing where there is none to show."""
+    """A difference, amplified; nothing if there is none."""
     if difference is None or not difference.any():
         axes.set_axis_off()
         text = "" if difference is None else "no difference in the image"
@@ -62,7 +62,7 @@ def draw_difference(axes: Axes, difference: np.ndarray | None) -> None:
 
 
 def words_for(row: Row | None) -> str:
-    """What takes the place of an image that is not there; `row` is None outside the matrix."""
+    """The words instead of an image that is missing; `row` is None outside the matrix."""
     if row is None:
         return OUTSIDE
     return "no image kept" if row["status"] == "ok" else print_failure(row)

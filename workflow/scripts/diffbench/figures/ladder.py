@@ -1,4 +1,4 @@
-"""The ladder as a waterfall: each step a bar from the rate of the step before to its own; a panel a ladder."""
+"""The ladder as a waterfall: each step is a bar from the rate of the step before to its own; one panel per ladder."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -21,10 +21,10 @@ from .bars import BESIDE_STYLE, PANEL, PER_ROW, limit_of
 from .marks import Mark, describe_rounds, mark_in
 from .style import Style, blank, colour_of, finish, grid_of, shown, styled
 
-HEIGHT, THICK = 0.22, 0.62  # inches of a step, and the share of them that its bar takes
+HEIGHT, THICK = 0.22, 0.62  # inches of a step, and its bar's share of them
 TITLE = "Ladder: speed, step by step"
 FIRST, RISE, FALL = "first step", "faster than the step before", "slower than the step before"
-STYLES: dict[str, Style] = {  # told apart in black and white by the hatch
+STYLES: dict[str, Style] = {  # the hatch distinguishes them in black and white
     FIRST: {"facecolor": "0.6", "edgecolor": "white", "linewidth": 0},
     RISE: {"facecolor": colour_of(0), "edgecolor": "white", "linewidth": 0},
     FALL: {"facecolor": colour_of(1), "hatch": "////", "edgecolor": "white", "linewidth": 0},
@@ -32,8 +32,8 @@ STYLES: dict[str, Style] = {  # told apart in black and white by the hatch
 
 
 class Bar(NamedTuple):
-    """A step in the unit of its ladder: its own rate, that of the last step before with one, and that of the first; None each
-    where there is none."""
+    """A step in the unit of its ladder: its own rate, that of the last step before with one, and that of the first; None for
+    each that is missing."""
 
     step: Step
     rate: float | None
@@ -47,7 +47,7 @@ def bars_of(steps: Iterable[Step], unit: str) -> list[Bar]:
 
 
 def mark_bar(bar: Bar, unit: str) -> Mark:
-    """The Mark of a Bar: its value is where the bar ends furthest, its text the rate and what it is of the first step's."""
+    """The Mark of a Bar: its value is the far end of the bar, its text the rate and its ratio to the first step's."""
     row = bar.step.row
     if row is None or bar.rate is None:
         return Mark(bar.before, OUTSIDE if row is None else print_failure(row))
@@ -58,7 +58,7 @@ def mark_bar(bar: Bar, unit: str) -> Mark:
 
 
 def kind_of(bar: Bar) -> str:
-    """FIRST, RISE or FALL; the first step that has a number begins."""
+    """FIRST, RISE or FALL; the first step with a number is FIRST."""
     if bar.before is None:
         return FIRST
     return RISE if (bar.rate or 0) >= bar.before else FALL
@@ -86,7 +86,7 @@ def draw_bars(axes: Axes, bars: Sequence[Bar], marks: Sequence[Mark], limit: flo
 
 @styled
 def draw_ladder(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
-    """Every ladder of a dataset, a panel each; signs are of images that are not the baseline's."""
+    """Every ladder of a dataset, one panel each; a sign marks an image that differs from the baseline's."""
     if not len(summary):
         return blank(TITLE, "no data")
     cells = Cells(summary, labels)
@@ -110,8 +110,10 @@ def draw_ladder(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Fi
             units.add(unit)
             kinds |= {kind_of(bar) for bar in bars if bar.rate is not None}
         row_axes[0].set_yticklabels(names)
-    notes = ["Beside a bar: the step's rate (over the first step's).", *describe_rounds(summary, every)]
-    notes += ["Images per second (of whole calls) where step counts differ."] * (IMAGES in units)
-    notes += [f"{OTHER_IMAGE}: another image."] * any(mark.text.startswith(OTHER_IMAGE) for mark in every)
+    notes = ["Next to each bar: the step's rate (speed-up over the first step).", *describe_rounds(summary, every)]
+    notes += ["If step counts differ, rates are images per second of whole calls."] * (IMAGES in units)
+    notes += [f"{OTHER_IMAGE}: the image differs from the baseline's."] * any(
+        mark.text.startswith(OTHER_IMAGE) for mark in every
+    )
     caption = [" ".join(notes), *describe_origin(summary, cells)]
     return finish(figure, TITLE, caption, [(Patch(**STYLES[kind]), kind) for kind in STYLES if kind in kinds])

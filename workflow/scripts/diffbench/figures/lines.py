@@ -1,4 +1,4 @@
-"""Panels of lines over batch sizes, with what failed below them."""
+"""Panels of lines over batch sizes, with failures below them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ Lines = dict[Group, dict[int, Mark]]  # {group: {batch size: Mark}}
 
 
 class Scale(NamedTuple):
-    """The vertical axis of a row of panels: its ends in the unit of its numbers, and the points of height that failures take
+    """The vertical axis of a row of panels: its ends in the unit of its numbers, and the height in points of the failures
     below it."""
 
     floor: float
@@ -60,7 +60,7 @@ def failures_of(lines: Mapping[Group, Mapping[int, Mark]]) -> dict[int, list[tup
 
 
 def room_for_failures(lines: Mapping[Group, Mapping[int, Mark]]) -> float:
-    """Points of height that the failures of a panel take."""
+    """The height of a panel's failures in points."""
     counts = [sum(1 + text.count("\n") for _, text in failed) for failed in failures_of(lines).values()]
     return LINE * max(counts) + 4 if counts else 0
 
@@ -68,7 +68,7 @@ def room_for_failures(lines: Mapping[Group, Mapping[int, Mark]]) -> float:
 def draw_points(
     axes: Axes, lines: Mapping[Group, Mapping[int, Mark]], styles: Mapping[Group, Style], count: int
 ) -> None:
-    """Lines over `count` batch sizes, interrupted where there is no number; `lines` maps a name to {x: Mark}."""
+    """Lines over `count` batch sizes, interrupted if there is no number; `lines` maps a name to {x: Mark}."""
     for index, (name, points) in enumerate(lines.items()):
         shift = (index - (len(lines) - 1) / 2) * min(DODGE, 0.5 / len(lines))
         marks = [points.get(x, Mark(None, "")) for x in range(count)]
@@ -91,7 +91,7 @@ def draw_points(
 def draw_failures(
     axes: Axes, lines: Mapping[Group, Mapping[int, Mark]], styles: Mapping[Group, Style], floor: float, unit: float
 ) -> None:
-    """What failed, under `floor` at its batch size, behind the marker of its line; a point is `unit` high."""
+    """Failures, below `floor` at their batch size, after the marker of their line; a point is `unit` high."""
     for x, failed in failures_of(lines).items():
         y = floor - 2 * unit
         for name, text in failed:
@@ -123,7 +123,7 @@ def width_of(sizes: Sequence[int]) -> float:
 
 
 def scale_of(row: Sequence[Panel], line: float | None) -> Scale:
-    """The axis of a row's panels: from zero, or from below the thin line where there is one."""
+    """The axis of a row's panels: from zero, or from below the thin line if there is one."""
     marks = [mark for panel in row for mark in marks_of(panel)]
     top = 1.1 * max([line or 0, *(mark.end for mark in marks)]) or 1
     lows = [(mark.interval and mark.interval.low) or mark.value for mark in marks if mark.value is not None]
@@ -138,7 +138,7 @@ def draw_lines(
     rows: Sequence[Sequence[Panel]],
     line: float | None = None,
 ) -> Figure:
-    """A figure of rows of Panels, of which each shares an axis; `line` is where there is a thin line."""
+    """A figure of rows of Panels; each row shares an axis. `line`: the value of a thin line."""
     if not rows:
         return blank(title, "no data")
     sizes = sorted(cells.unique("batch_size"))

@@ -1,4 +1,4 @@
-"""Bars and points of figures: their values, intervals and texts, and what a caption says of rounds and error bars."""
+"""Bars and points of figures: their values, intervals and texts, and the caption's sentences on rounds and error bars."""
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -17,8 +17,8 @@ from diffbench.vocabulary.units import IMAGES, ITERATIONS
 
 class Mark(NamedTuple):
     """A bar or a point: its `value` (None without a number), the `text` next to it, its interval, the `sign` of a value without
-    text, and the `unit` of the rates that the value comes from. `is_too_wide`: the interval is left out, for it is too wide to be
-    drawn."""
+    text, and the `unit` of the rates that the value comes from. `is_too_wide`: the interval is left out because it is too wide
+    to be drawn."""
 
     value: float | None
     text: str
@@ -28,7 +28,7 @@ class Mark(NamedTuple):
     is_too_wide: bool = False
 
     def limited(self) -> "Mark":
-        """The mark, without its interval if that is too wide."""
+        """The mark, without an interval that is too wide."""
         if self.interval is None or is_useful(*self.interval):
             return self
         return self._replace(interval=None, is_too_wide=True)
@@ -40,7 +40,7 @@ class Mark(NamedTuple):
 
 
 def mark_rate(row: Row | None, factor: float = 1.0) -> Mark:
-    """The Mark of a row's iterations per second times `factor`, written as number or as what failed."""
+    """The Mark of a row's iterations per second times `factor`, with its number or its failure as text."""
     if row is None:
         return Mark(None, OUTSIDE)
     rate = row["iterations_per_second"]
@@ -53,7 +53,7 @@ def mark_rate(row: Row | None, factor: float = 1.0) -> Mark:
 
 
 def mark_in(row: Row, unit: str) -> Mark:
-    """The Mark of a row's rate in `it/s`, or in `images/s`, of which a summary has no interval."""
+    """The Mark of a row's rate in `it/s`, or in `images/s`, for which a summary has no interval."""
     mark = mark_rate(row)
     if unit == ITERATIONS or mark.value is None:
         return mark
@@ -64,9 +64,9 @@ def mark_in(row: Row, unit: str) -> Mark:
 def mark_speedup(row: Row | None, base: Row | None, speedup: float | None = None) -> Mark:
     """The Mark of a row's speed-up over the row `base`.
 
-    Its text holds the baseline's own rate: `2.03 × 21.7`, and a sign where the image is another; per image, where step counts
-    differ, `4.53 × 0.41 images/s`. `speedup` is the summary's, whose unit and interval it has; by default it is the ratio of
-    the two rates, with the rate's interval over the same denominator.
+    Its text includes the baseline's own rate: `2.03 × 21.7`, and a sign if the image differs; per image, if step counts
+    differ: `4.53 × 0.41 images/s`. `speedup` is the summary's, whose unit and interval it has; by default it is the ratio of
+    the two rates, with the rate's interval divided by the same denominator.
     """
     has_base = base is not None and is_number(base["iterations_per_second"]) and base["iterations_per_second"] > 0
     if row is None and base is not None and not has_base:
@@ -97,12 +97,12 @@ def mark_speedup(row: Row | None, base: Row | None, speedup: float | None = None
 
 
 def label_speedup(marks: Iterable[Mark]) -> str:
-    """The label of an axis of speed-ups: whether some of them are per image."""
+    """The label of an axis of speed-ups; it says if some of them are per image."""
     return "speed-up" + f" ({WHERE_STEPS_DIFFER})" * any(mark.unit == IMAGES for mark in marks)
 
 
 def describe_rounds(rows: pd.DataFrame, marks: Collection[Mark], over: str = "") -> list[str]:
-    """Sentences for the caption: of how many rounds the medians are, and what the error bars are where there are any."""
+    """Sentences for the caption: the number of rounds in the medians, and the meaning of the error bars if there are any."""
     single = ""
     counts = rows.loc[(rows["status"] == "ok") & rows["device_name"].astype(str).astype(bool), "rounds"]
     sentences = []

@@ -18,7 +18,7 @@ from .style import blank, styled
 
 
 def panel_rows(cells: Cells, gpus: Iterable[str]) -> list[list[BarPanel]]:
-    """Rows of panels, each GPU's batch sizes on rows of their own; the panels of a row share their groups."""
+    """Rows of panels, each GPU's batch sizes on separate rows; the panels of a row share their groups."""
     rows = []
     for gpu in gpus:
         sizes, groups = sorted(cells.unique("batch_size", gpu=gpu)), cells.groups(gpu=gpu)
@@ -32,7 +32,7 @@ def panel_rows(cells: Cells, gpus: Iterable[str]) -> list[list[BarPanel]]:
 
 @styled
 def draw_speedups(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
-    """The speed-up of each pipeline by column over the baseline: a panel a GPU and batch size."""
+    """The speed-up of each pipeline by column over the baseline: one panel per GPU and batch size."""
     title = title_of(summary, labels, baseline)
     if not len(summary):
         return blank(title, "no data")
@@ -77,7 +77,7 @@ def draw_speedups_by_gpu(summary: pd.DataFrame, labels: Labels, baseline: Baseli
         return mark_speedup(cells.get(*place, column), cells.get(*place, reference))
 
     def caption(marks: list[Mark]) -> list[str]:
-        spread = describe_rounds(part, marks, " of the rate, over the baseline's median")
+        spread = describe_rounds(part, marks, " of the rate, divided by the baseline's median")
         return [" ".join([describe_beside(marks), *spread]), *describe_origin(part, cells)]
 
     name = cells.name_group(Group(pipeline, 1))

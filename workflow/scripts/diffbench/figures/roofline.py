@@ -1,4 +1,4 @@
-"""The roofline: what each cell reaches of what its device was measured to do at most."""
+"""The roofline: how close each cell comes to the measured ceiling of its device."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -22,23 +22,23 @@ from diffbench.tables.keys import Column, Group
 from .marks import describe_rounds
 from .style import MARKERS, SMALL, Style, blank, colour_of, finish, grid_of, shown, styled
 
-TITLE = "What each cell reaches of its device's measured ceiling"
+TITLE = "How close each cell comes to its device's measured ceiling"
 WORK = ["step_gflop", "step_mib", "achieved_tflops", *LIMITS]
 WIDTH, HEIGHT = 4.2, 3.0  # inches of a panel
-PER_ROW = 2  # panels beside each other
+PER_ROW = 2  # panels next to each other
 SHARES = [(1, "-"), (0.5, "--"), (0.1, ":")]  # of the ceiling that have a line
 FILLS = ["none", "full", "left", "bottom", "right", "top"]  # variants differ without colour
 DIAMETERS = [4, 6, 8, 10, 12]  # points; of batch sizes, from the smallest
 ROOFS = (
-    "Solid line: the ceiling that was measured on a device of this name with the same torch build, a large copy where it "
-    "slants, a large matrix product where it is level; dashed: 50% of it, dotted: 10%. FLOP: of one denoising step. Bytes: the "
-    "least that such a step must move, every weight, input and output once; activations that leave the caches come on top, "
-    "so a cell can lie below the slanted line even though compute is not what limits it."
+    "Solid line: the ceiling measured on a device of this name with the same torch build, by a large copy where it slants "
+    "and a large matrix product where it is level. Dashed: 50% of it; dotted: 10%. FLOP: for one denoising step. Bytes: the "
+    "minimum that such a step must move, every weight, input and output once. Activations that leave the caches add to it, "
+    "so a cell can be below the slanted line even though compute does not limit it."
 )
 
 
 def has_point(row: Row) -> bool:
-    """Whether a row (a dictionary) has all that its point takes."""
+    """Whether a row (a dictionary) has everything that its point requires."""
     return all(is_number(row.get(column)) and row[column] > 0 for column in WORK)
 
 
@@ -59,7 +59,7 @@ def limits_of(values: Sequence[float]) -> tuple[float, float]:
 
 
 def draw_roofs(axes: Axes, points: Iterable[Row], ends: tuple[float, float]) -> None:
-    """The ceilings of a panel's rows, which are the same for all that have one dtype, and shares of them."""
+    """The ceilings of a panel's rows, which are the same for all rows of one dtype, and shares of them."""
     x = np.geomspace(*ends, 400)
     for tflops, gib_per_second in dict.fromkeys(tuple(row[column] for column in LIMITS) for row in points):
         for share, dashes in SHARES:
@@ -71,7 +71,7 @@ def draw_roofs(axes: Axes, points: Iterable[Row], ends: tuple[float, float]) -> 
 
 
 def scale_axis(axis: Any, ends: tuple[float, float]) -> None:
-    """A logarithmic axis with plain numbers, not more than its width has room for."""
+    """A logarithmic axis with plain numbers, no more than fit."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if math.log10(ends[1] / ends[0]) < 2 else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
@@ -109,7 +109,7 @@ def style_of(cells: Cells, points: Sequence[Row]) -> tuple[Callable[[Row], Style
         return {
             "marker": MARKERS[group % len(MARKERS)],
             "markeredgecolor": edge,
-            "markerfacecolor": to_rgba(edge, 0.6),  # points that lie on each other are all seen
+            "markerfacecolor": to_rgba(edge, 0.6),  # so that overlapping points can be seen
             "fillstyle": FILLS[variant % len(FILLS)],
             "markerfacecoloralt": "white",
             "markersize": DIAMETERS[min(size, len(DIAMETERS) - 1)],
@@ -142,11 +142,11 @@ def describe_missing(cells: Cells, rows: Iterable[Row]) -> list[str]:
 
 @styled
 def draw_roofline(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> Figure:
-    """TFLOP/s against FLOP per byte, below the ceiling: a panel a GPU and torch build."""
+    """TFLOP/s against FLOP per byte, below the ceiling: one panel per GPU and torch build."""
     rows = records(summary)
     points = list(filter(has_point, rows))
     if not points:
-        return blank(TITLE, "no cell has its work and its device's ceiling measured" if rows else "no data")
+        return blank(TITLE, "no cell has both its work and its device's ceiling measured" if rows else "no data")
     cells = Cells(summary, labels)
     styles, handles = style_of(cells, points)
     panels: dict[tuple[str, str], list[Row]] = {}

@@ -1,4 +1,4 @@
-"""Strips: the images of a pipeline side by side, the baseline's first, each with its badge and its difference from it."""
+"""Strips: the images of a pipeline side by side, the baseline's first, each with its badge and its difference from that one."""
 
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,18 @@ from .images import AMPLIFIED, describe_badge, difference_of, draw_difference, d
 from .style import finish, grid_of, shown, styled
 
 SMALLEST, LARGEST = 2.0, 3.4  # inches: the side of an image
-GAP, SHALLOW = 0.4, 0.1  # inches: beside and below it, and of a row of differences that holds none
+GAP, SHALLOW = 0.4, 0.1  # inches: around an image, and the height of a row without differences
 MEANINGS = (
     "identical: latents and image are the same bit for bit. "
-    f"equivalent: PSNR of {EQUIVALENT_PSNR_DB:g} dB or more, or no less than between the baseline's own rounds. "
-    f"close: PSNR of {CLOSE_PSNR_DB:g} dB and SSIM of {CLOSE_SSIM:g} or more. different: less, so its speed is no speed-up."
+    f"equivalent: PSNR of {EQUIVALENT_PSNR_DB:g} dB or more, or at least that between the baseline's own rounds. "
+    f"close: PSNR of {CLOSE_PSNR_DB:g} dB and SSIM of {CLOSE_SSIM:g} or more. "
+    "different: less, so its speed does not count as a speed-up."
 )
 
 
 def shown_runs(runs: pd.DataFrame, fidelity: pd.DataFrame, baseline: Baseline) -> dict[tuple[Any, ...], str]:
-    """{KEY: folder} of the run whose image stands for a cell and stage: of the baseline the round that all are held against,
-    of any other cell the round that differs most from it."""
+    """{KEY: folder} of the run whose image is shown for a cell and stage: for the baseline, the round that all others are
+    compared with; for any other cell, the round that differs most from it."""
     columns = [*KEY, "round", "baseline_round", "psnr_db"]
     kept = kept_runs(runs).merge(fidelity[columns], on=[*KEY, "round"], how="left")
     reference = is_baseline(kept, baseline) & (kept["round"] == kept["baseline_round"])
@@ -56,12 +57,12 @@ class Images:
         self.badges = {tuple(row[column] for column in KEY): row for row in rows}
 
     def read(self, key: tuple[Any, ...]) -> np.ndarray | None:
-        """uint8, height x width x 3; None where the cell and stage has none."""
+        """uint8, height x width x 3; None if the cell and stage has no image."""
         return read_output(self.folders[key], key[-1]).image if key in self.folders else None
 
 
 def columns_of_strip(part: pd.DataFrame, torch: str, baseline: Baseline) -> list[Column]:
-    """The columns of a strip: the torch build's variants, the baseline of each before it.
+    """The columns of a strip: the torch build's variants, each after its baseline.
 
     `part`: the summary's rows of one GPU, pipeline and batch size.
     """
@@ -99,12 +100,12 @@ class Strip:
         }
 
     def is_compared(self, stage: int, column: Column) -> bool:
-        """Whether a cell's image may be held against the baseline's: not where fidelity.compare_runs refused to."""
+        """Whether a cell's image may be compared with the baseline's: not if fidelity.compare_runs refused to."""
         badge = self.badges[stage, column]
         return badge is None or OTHER_WEIGHTS not in badge["note"] and UNKNOWN_WEIGHTS not in badge["note"]
 
     def draw_cell(self, axes: np.ndarray, stage: int, column: Column) -> None:
-        """An image in the first of the axes and, where there is a second, its difference from the baseline's."""
+        """An image in the first of the axes and, if there is a second, its difference from the baseline's."""
         image, badge, base = self.pixels[stage, column], self.badges[stage, column], self.bases[column]
         text = describe_badge(badge, column == base) if badge or image is not None else ""
         words = words_for(self.cells.get(self.gpu, self.batch_size, Group(self.pipeline, stage), column))
@@ -122,7 +123,7 @@ class Strip:
         return [side + GAP, below] if self.compared else [side + GAP]
 
     def draw(self) -> Figure:
-        """A Figure with a row a stage and a column a variant."""
+        """A Figure with one row per stage and one column per variant."""
         largest = max((max(image.shape) for image in self.pixels.values() if image is not None), default=0)
         side = min(max(largest / DOTS_PER_INCH, SMALLEST), LARGEST)
         heights = [self.heights(stage, side) for stage in self.stages]
@@ -142,14 +143,14 @@ class Strip:
         return f"{pipeline}, batch size {self.batch_size}, {self.cells.name_gpu(self.gpu)}, torch {build}"
 
     def caption(self) -> list[str]:
-        """Sentences: what is seen, what the badges mean, where it comes from."""
+        """Sentences: what the images are, the meaning of the badges, devices, releases and dates."""
         sentences = [
-            "The first image of a call with a fixed seed; of several rounds, the one furthest from the baseline."
+            "The first image of a call with a fixed seed; with several rounds, the one that differs most from the baseline."
         ]
         if self.rows["weights"].str.contains("random").any():
-            sentences.append("The weights are random, so the images show nothing but whether they are alike.")
+            sentences.append("The weights are random, so the images only show whether they are alike.")
         if self.compared:
-            sentences += [f"Below an image: its absolute difference from the baseline's, × {AMPLIFIED}.", MEANINGS]
+            sentences += [f"Below each image: its absolute difference from the baseline's, × {AMPLIFIED}.", MEANINGS]
         return [*sentences, *describe_origin(self.rows, self.cells)]
 
 
@@ -169,7 +170,7 @@ def write_strips(
 ) -> None:
     """Write <gpu>-<torch>-<pipeline>-batch-<n>.png for every such part of the summary into the folder.
 
-    `runs`: outputs.read_runs; `fidelity`: fidelity.compare_runs or read_fidelity. Raises ReportError where a file is damaged.
+    `runs`: outputs.read_runs; `fidelity`: fidelity.compare_runs or read_fidelity. Raises ReportError if a file is damaged.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,12 +32,12 @@ SETTINGS: dict[str, Any] = {
 HATCHES = ["", "////", "....", "xxxx", "----", "++++", "oooo", "\\\\\\\\"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"]
 DASHES: list[Any] = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
-SMALL = 6.5  # points: what is written at bars and points
-CHARACTER = 0.58  # width of a character over its font size, a little more than DejaVu Sans takes
+SMALL = 6.5  # points: the text at bars and points
+CHARACTER = 0.58  # width of a character divided by its font size, a little more than in DejaVu Sans
 
 
 def styled(draw: Callable[P, T]) -> Callable[P, T]:
-    """The decorator of whatever makes texts or artists: they take their settings where they are made."""
+    """Decorates a function that makes texts or artists, which take their settings when they are made."""
 
     @wraps(draw)
     def wrapper(*arguments: P.args, **keys: P.kwargs) -> T:
@@ -48,20 +48,20 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 def shown(text: object, width: int = 40, lines: int = 3) -> str:
-    """A label as a figure can show it: no control characters, wrapped at `width` small letters, cut after `lines`."""
+    """A label that a figure can show: no control characters, wrapped at `width` small letters, cut after `lines`."""
     plain = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", " ", str(text)).split())
-    if len(plain) > 20:  # long enough for an average to hold
+    if len(plain) > 20:  # long enough for an average
         width = max(4, int(width * len(plain) / sum(map(character_width, plain))))
     return "\n".join(textwrap.wrap(plain, width, max_lines=lines, placeholder="…"))
 
 
 def text_width(text: str, size: float = SMALL) -> float:
-    """Points that the longest line of a text takes, roughly."""
+    """The approximate width in points of a text's longest line."""
     return max(sum(map(character_width, line)) for line in text.split("\n")) * size * CHARACTER
 
 
 def character_width(character: str) -> float:
-    """Of a small letter: 1."""
+    """The width of a character; 1 for a small letter."""
     return 1.8 if unicodedata.east_asian_width(character) in "WF" else 1.35 if character.isupper() else 1
 
 
@@ -81,7 +81,7 @@ def grid_of(widths: Sequence[float], heights: Sequence[float]) -> tuple[Figure, 
 
 
 def finish(figure: Figure, title: str, caption: Iterable[str], handles: Sequence[tuple[Any, str]] = ()) -> Figure:
-    """Title and legend above the panels, the caption below, for which it grows; `handles` are (artist, label)."""
+    """Title and legend above the panels, the caption below; the figure grows to fit it; `handles` are (artist, label)."""
     inches, height = figure.get_size_inches()
     width = inches * 72
     title = shown(title, int(width / (11 * CHARACTER)))

@@ -16,13 +16,13 @@ from diffbench.vocabulary.units import IMAGES, ITERATIONS
 
 from .json_values import number
 
-MOST_SPEEDUPS = 60_000  # rows x baselines: what keeps the page of a large matrix small
+MOST_SPEEDUPS = 60_000  # rows x baselines: a limit that keeps the page of a large matrix small
 SPEEDUP_UNITS = (ITERATIONS, IMAGES)
 OF_SPEEDUP = ["speedup", "speedup_low", "speedup_high", "verdict", "speedup_unit"]
 
 
 class PageBaseline(NamedTuple):
-    """A baseline that the page offers: its `key` in links, its printed `label`, and the names by axis that make it."""
+    """A baseline that the page offers: its `key` in links, its printed `label`, and its names by axis."""
 
     key: str
     label: str
@@ -30,10 +30,10 @@ class PageBaseline(NamedTuple):
 
 
 def baselines_of(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> tuple[list[PageBaseline], int]:
-    """What speed-ups can be compared with, the dataset's own baseline first, and how many of the last ones are left out because
-    the page would have more than MOST_SPEEDUPS.
+    """The baselines that a reader can choose, the dataset's own first, and how many of the last ones are left out because the
+    page would have more than MOST_SPEEDUPS.
 
-    Each variant, torch build and pair of both, and each GPU, all else the same.
+    They are each variant, torch build, pair of both, and GPU, with everything else the same.
     """
     variants, builds, gpus = (list(summary[axis].unique()) for axis in ("variant", "torch", "gpu"))
     found = [baseline, *({"variant": name} for name in variants)]
@@ -58,10 +58,10 @@ def baselines_of(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> t
 def speedups_of(
     summary: pd.DataFrame, baselines: Sequence[PageBaseline], rates: pd.DataFrame
 ) -> tuple[list[dict[str, list[Any]]], list[str]]:
-    """For every row of the summary {baseline key: [speed-up, low, high, verdict, unit, what differs]}, where there are both
-    numbers; the last two as indices of SPEEDUP_UNITS and of the second value returned, the list of texts.
+    """For every row of the summary {baseline key: [speed-up, low, high, verdict, unit, what differs]}, if both have a
+    number; the last two as indices of SPEEDUP_UNITS and of the second value returned, the list of texts.
 
-    `rates` as of speedup.round_rates. Those over the first baseline, the dataset's own, are the summary's.
+    `rates`: from speedup.round_rates. Speed-ups over the first baseline, the dataset's own, are the summary's.
     """
     found: list[dict[str, list[Any]]] = [{} for _ in range(len(summary))]
     texts = {"": 0}

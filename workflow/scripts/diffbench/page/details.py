@@ -1,4 +1,4 @@
-"""What the page shows of a cell beyond its summary: rounds, calls, provenance."""
+"""What the page shows for a cell besides its summary: rounds, calls, provenance."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,10 +32,10 @@ CALL_KINDS = {"first": 0, "warmup": 1, "call": 2}
 
 
 class Details(NamedTuple):
-    """What is known of cells beyond their summary, by `headline.cell_key`.
+    """What is known about cells besides their summary, by `headline.cell_key`.
 
     `rounds`: lists of {column: value}; `calls`: lists of [round, kind (0 first, 1 warm-up, 2 measured), seconds];
-    `rates`: those of the rounds, see speedup.round_rates; `images`: (images a second, low, high);
+    `rates`: those of the rounds, see speedup.round_rates; `images`: (images per second, low, high);
     `provenance`: indices of `provenances`; `commands`: lines of a shell; `strips`: {"gpu/torch/pipeline/batch": data URL}.
     """
 
@@ -57,7 +57,7 @@ def keys_of(frame: pd.DataFrame) -> list[str]:
 def read_details(
     measurements: pd.DataFrame | None, calls: pd.DataFrame | None, commands: dict[str, str], strips: dict[str, str]
 ) -> Details:
-    """The Details of measured rows (read.to_frame) and calls (read.read_calls); None for both has nothing but commands."""
+    """The Details of measured rows (read.to_frame) and calls (read.read_calls); with None for both, they have only commands."""
     if measurements is None:
         return Details({}, {}, round_rates(), {}, {}, [], commands, strips)
     measurements = sized(measurements).sort_values("round", kind="stable")

@@ -28,7 +28,7 @@ class Headline(NamedTuple):
 
 
 def cell_key(row: Row) -> str:
-    """What names a cell and stage in a link of the page."""
+    """The name of a cell and stage in a link of the page."""
     return "/".join(str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant", "stage"))
 
 
@@ -42,8 +42,8 @@ def describe(row: Row, summary: pd.DataFrame, labels: Labels) -> str:
 def headline_of(summary: pd.DataFrame, labels: Labels, baseline: str) -> list[Headline]:
     """The headlines of a dataset. `baseline` is its printed name.
 
-    Of measured cells only those judged `faster` and `slower` count, for one round makes no claim; a faster cell with another
-    image is no win. What a published page says is taken as it stands.
+    Of measured cells only those judged `faster` and `slower` count, because one round gives no verdict; a faster cell
+    with a different image does not count. The numbers of a published page are taken as they are.
     """
     rows = [row for row in records(summary) if is_number(row["speedup"])]
     judged = (summary["rounds"] > 0).any()
@@ -71,15 +71,15 @@ def speedup_item(
     if row is None:
         text = f"No cell is shown to be {word} than {baseline}."
         if summary["rounds"].max() == 1:
-            text += " One round of a cell makes no claim."
+            text += " One round per cell gives no verdict."
         return Headline(title, "none", text)
     unit = unit_of(row)
     text = f"{describe(row, summary, labels)}: {print_known(rate_in(row, unit))} {unit}"
-    interval = "no interval is known"
+    interval = "interval unknown"
     if row["verdict"]:
         interval = f"95% interval {row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
     steps = "; step counts differ, so the speed-up is per image" * (unit == IMAGES)
-    text = f"{text} over {print_known(base_rate(row))} {unit} of {baseline}{steps}; {interval}."
+    text = f"{text} compared with {print_known(base_rate(row))} {unit} for {baseline}{steps}; {interval}."
     return Headline(title, print_times(row["speedup"], unit), text, urlencode({"cell": cell_key(row)}))
 
 
@@ -89,7 +89,7 @@ def failures_item(summary: pd.DataFrame) -> Headline:
         text = (
             "Nothing has been measured yet."
             if (summary["status"] == OPEN.name).all()
-            else "Every measured cell has one."
+            else "Every measured cell has a number."
         )
         return Headline("Without a number", "0", text)
     text = joined(f"{count} {words_of(status)}" for status, count in counts.most_common())
@@ -101,7 +101,7 @@ def flags_item(summary: pd.DataFrame) -> Headline:
     flagged = [kinds_of(text) for text in summary["flags"] if text]
     if not flagged:
         noted = summary["device_name"].astype(bool).any()
-        text = "Nothing looked wrong." if noted else "Whoever measured this noted none."
+        text = "Nothing looked wrong." if noted else "The source reports no flags."
         return Headline("Flagged cells", "0", text)
     counts = Counter(kind for kinds in flagged for kind in kinds)
     text = joined(f"{kind} in {count}" for kind, count in counts.most_common(5))

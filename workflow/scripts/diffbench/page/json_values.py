@@ -16,5 +16,5 @@ def number(value: object) -> float | str | None:
 
 
 def compact(pairs: Iterable[tuple[str, Any]]) -> Row:
-    """A dictionary without what is missing or empty."""
+    """A dictionary without missing or empty values."""
     return {name: value for name, value in pairs if value is not None and value != ""}

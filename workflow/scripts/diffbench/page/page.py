@@ -35,9 +35,9 @@ def build_page(
 ) -> str:
     """The HTML of a dataset's page.
 
-    `about`: its `title`, and `source` and `url` where it has them; `details`: details.Details, what is known beyond the
+    `about`: its `title`, and `source` and `url` if it has them; `details`: details.Details, everything besides the
     summary. Labels, names and texts are data in it, never markup: the template escapes what it prints, the rest is JSON that
-    scripts put into text nodes. Its own policy lets it ask for nothing, and run no script but those that are in it.
+    scripts put into text nodes. Its content security policy allows no requests and only the scripts that are in it.
     """
     baselines, left_out = baselines_of(summary, labels, baseline)
     tiny, random = (
@@ -80,7 +80,7 @@ def build_page(
 
 
 def to_json(data: object) -> str:
-    """JSON that can stand in a script element: no `<`, `>` or `&`, so that it cannot end it."""
+    """JSON for a script element: no `<`, `>` or `&`, so that it cannot end the element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -93,18 +93,18 @@ def hash_of(script: str) -> str:
 
 
 def note_of(tiny: bool, random: bool) -> str:
-    """What is said beside every number where models are miniatures or weights random."""
+    """The note next to every number if models are miniatures or weights random."""
     words = " with ".join(["miniature models"] * tiny + ["random weights"] * random)
     return f"{words.capitalize()}." if words else ""
 
 
 def warnings_of(summary: pd.DataFrame, tiny: bool, random: bool) -> list[str]:
-    """What must be known before any number is read: miniature models, random weights, cells that are still open."""
+    """What a reader must know before any number: miniature models, random weights, cells that are still open."""
     warnings = []
     if tiny:
         warnings.append("Miniature models: these numbers show that the benchmark works, not how fast a device is.")
     if random:
-        warnings.append("Random weights: the device does the work of the real ones, and the images are noise.")
+        warnings.append("Random weights: the device does the same work as with real weights, but the images are noise.")
     count = int((summary["status"] == OPEN.name).sum())
     if count:
         warnings.append(f"{count} of {len(summary)} cells and stages have not been measured yet.")

@@ -1,4 +1,4 @@
-"""What the reader's page holds of every cell: its numbers, its speed-ups over each baseline, its rounds and calls."""
+"""What the reader's page contains for every cell: its numbers, its speed-ups over each baseline, its rounds and calls."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,8 +45,8 @@ def memory_of(row: Row) -> list[Any] | None:
 def cells_of(
     summary: pd.DataFrame, labels: Labels, baselines: Sequence[PageBaseline], details: Details
 ) -> tuple[list[Row], list[str]]:
-    """(a dictionary for every row of the summary, the texts of what cells and baselines differ in): texts, numbers with five
-    digits, what is missing left out."""
+    """(a dictionary for every row of the summary, the texts of the differences between cells and baselines). Numbers have
+    five digits; missing values are left out."""
     numbers = [str(name) for name in summary.select_dtypes("number") if name not in ("batch_size", "stage")]
     numbers = [name for name in numbers if not name.startswith("speedup") and name != "rounds"]
     cells = []

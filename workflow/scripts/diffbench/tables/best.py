@@ -20,17 +20,17 @@ from .table_options import TableOptions
 from .tables import heading_of, notes_of, table_keys, unverified_of
 
 LEGEND = (
-    "The fastest variant whose image is this much like the baseline's, with its speed-up over the baseline. A variant that "
-    "several rounds do not show to be faster than the baseline is passed over; if all are, the baseline is the best. Without "
-    "several rounds there is no verdict: the highest number stands, and a note says where there was only one round. An image "
-    "that was not compared counts as any image."
+    "The fastest variant at each level of image fidelity, with its speed-up over the baseline. A variant is passed over if "
+    "several rounds do not show that it is faster than the baseline; if all are passed over, the baseline is the best. With "
+    "fewer than two rounds there is no verdict: the table shows the highest number, and a note says where there was only one "
+    "round. An image that was not compared counts only as any image."
 )
-STAGES = "Several stages count as one: one image through all of them, one after the other."
-ONE_ROUND = "One round cannot show which variant is the fastest: the order may be chance."
+STAGES = "Several stages count as one: an image passes through all of them, one after the other."
+ONE_ROUND = "One round cannot show which variant is the fastest: the order may be due to chance."
 
 
 def print_choice(choice: Choice | None, labels: Labels, footnotes: list[str]) -> Cell:
-    """The Cell of a level: `compile: 44.0 it/s (2.03x)`; adds to `footnotes` what has to be explained."""
+    """The Cell of a level: `compile: 44.0 it/s (2.03x)`; adds its notes to `footnotes`."""
     if choice is None:
         return Cell([OUTSIDE])
     best = choice.best
@@ -45,7 +45,7 @@ def print_choice(choice: Choice | None, labels: Labels, footnotes: list[str]) ->
     ]
     if choice.rivals:
         rivals = [
-            f"{label_of(labels, 'variants', variant)} ({speedup.ratio:.2f}x of it, {speedup.low:.2f} to {speedup.high:.2f})"
+            f"{label_of(labels, 'variants', variant)} ({speedup.ratio:.2f}x as fast, {speedup.low:.2f} to {speedup.high:.2f})"
             for variant, speedup in choice.rivals
         ]
         notes.append(f"Not distinguishable from {name}: {', '.join(rivals)}.")
@@ -89,9 +89,9 @@ def build_best(
 def render_best(
     summary: pd.DataFrame, labels: Labels, baseline: Baseline, measurements: pd.DataFrame | None = None
 ) -> str:
-    """The Markdown of a dataset: a table per GPU and batch size, and below them the lines for what they name.
+    """The Markdown of a dataset: a table per GPU and batch size, and below them the Python lines for the variants in them.
 
-    `measurements` as of measurements.to_frame; None for a published page.
+    `measurements`: from measurements.to_frame; None for a published page.
     """
     results = results_of(summary, baseline)
     comparison = Comparison(results, measurements)

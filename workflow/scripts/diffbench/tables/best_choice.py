@@ -17,7 +17,7 @@ from diffbench.vocabulary.units import IMAGES, RATES
 from .cell_results import ORDER, UNITS, CellResult, Results, result_rounds
 from .keys import CellKey
 
-LEVELS = {  # how it is headed: the last of ORDER that it takes
+LEVELS = {  # header: the last badge of ORDER that it accepts
     "identical image": IDENTICAL,
     "equivalent or better": EQUIVALENT,
     "close or better": CLOSE,
@@ -26,7 +26,7 @@ LEVELS = {  # how it is headed: the last of ORDER that it takes
 
 
 class Speedup(NamedTuple):
-    """A speed-up with the ends of its interval (NaN each where there is none) and its verdict."""
+    """A speed-up with the ends of its interval (both NaN without one) and its verdict."""
 
     ratio: float
     low: float
@@ -51,7 +51,7 @@ class Rival(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The best at a level, in a unit. `passed_over` have a higher rate but are not shown to be faster than the baseline."""
+    """The best at a level, in a unit. Those in `passed_over` have a higher rate but are not shown to beat the baseline."""
 
     best: Candidate
     unit: str
@@ -60,8 +60,8 @@ class Choice(NamedTuple):
 
 
 class Comparison:
-    """The results of a dataset, compared in pairs of rounds as stages are (speedup.compare). `measurements` as of
-    measurements.to_frame; with None, as of a published page, there are neither intervals nor verdicts."""
+    """The results of a dataset, compared in pairs of rounds as stages are (speedup.compare). `measurements`: from
+    measurements.to_frame; None for a published page, which has neither intervals nor verdicts."""
 
     def __init__(self, results: Results, measurements: pd.DataFrame | None) -> None:
         of_all = [result for of_cell in results.values() for result in of_cell.values()]
@@ -87,7 +87,7 @@ class Comparison:
 
 
 def unit_of_cell(key: CellKey, results: Results, baseline: Baseline) -> str:
-    """The unit in which the results of a cell compare: images per second where all of them and their baselines have it."""
+    """The unit in which the results of a cell are compared: images per second if all of them and their baselines have it."""
 
     def base_of(result: CellResult) -> CellResult | None:
         names = key._asdict() | {"variant": result.variant} | baseline
@@ -99,7 +99,7 @@ def unit_of_cell(key: CellKey, results: Results, baseline: Baseline) -> str:
 
 
 def choose(key: CellKey, results: Results, baseline: Baseline, comparison: Comparison) -> dict[str, Choice]:
-    """{level: Choice} of a cell; a level that no variant reaches has none.
+    """{level: Choice} of a cell; a level that no variant reaches is missing.
 
     A variant that is not shown to be faster than the baseline is passed over, unless all are.
     """

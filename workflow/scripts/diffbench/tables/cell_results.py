@@ -1,4 +1,4 @@
-"""The result of a cell: all of its stages as one, one image through all of them, one after the other."""
+"""The result of a cell: all its stages count as one, and an image passes through them one after the other."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -19,7 +19,7 @@ from diffbench.vocabulary.units import IMAGES, ITERATIONS, RATES
 
 from .keys import CellKey
 
-ORDER = (*BADGES, "")  # from the best badge to what was not compared
+ORDER = (*BADGES, "")  # from the best badge to none: not compared
 UNITS = (IMAGES, ITERATIONS)
 
 
@@ -38,14 +38,14 @@ Results = Mapping[CellKey, Mapping[str, CellResult]]  # the last key is the vari
 
 @cache
 def steps_of(pipeline: str) -> dict[int, int]:
-    """{stage: steps} of a pipeline in the catalogue. Raises DiffbenchError where it is not in it."""
+    """{stage: steps} of a pipeline in the catalogue. Raises DiffbenchError if it is not there."""
     stages = entry("pipelines", split_name(pipeline)[0])["stages"]
     return {number: stage["steps"] for number, stage in enumerate(stages, start=1)}
 
 
 def rates_of(rows: Sequence[Row]) -> dict[str, float | None]:
-    """{unit: rate} of a cell's rows, one per stage: images per second that go through all stages one after the other, and all
-    iterations over the time of all stages, in the catalogue's numbers of steps."""
+    """{unit: rate} of a cell's rows, one per stage: images per second through all stages one after the other, and all
+    iterations divided by the time of all stages, with the catalogue's step counts."""
     images = [row["images_per_second"] for row in rows]
     iterations = [row["iterations_per_second"] for row in rows]
     rates: dict[str, float | None] = dict.fromkeys(UNITS)
@@ -64,7 +64,7 @@ def rates_of(rows: Sequence[Row]) -> dict[str, float | None]:
 
 
 def results_of(summary: pd.DataFrame, baseline: Baseline) -> dict[CellKey, dict[str, CellResult]]:
-    """The results of a dataset by variant, of the cells that have a number in every stage that any variant has."""
+    """The results of a dataset by variant, only for cells that have a number in every stage that any variant has."""
     stages: dict[CellKey, set[int]] = {}
     rows: dict[CellKey, dict[str, list[Row]]] = {}
     baselines: set[tuple[CellKey, str]] = set()

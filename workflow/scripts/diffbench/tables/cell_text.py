@@ -1,4 +1,4 @@
-"""How a cell of a table prints: a number, or what took its place."""
+"""How a cell of a table is printed: its number, or its status."""
 
 from collections.abc import Iterable
 
@@ -26,7 +26,7 @@ def print_oom(phase: str) -> str:
 def print_stage(row: Row, decimals: int = 2, unit: str = ITERATIONS) -> str:
     """The text of one cell and stage: the row's own `text` if it has one, its number, or its status.
 
-    A row's own text is in the unit of its page, so it prints only where iterations per second are asked for.
+    A row's own text is in the unit of its page, so it is printed only with iterations per second.
     """
     if row["text"] and unit == ITERATIONS:
         return str(row["text"])
@@ -37,12 +37,12 @@ def print_stage(row: Row, decimals: int = 2, unit: str = ITERATIONS) -> str:
 
 
 def print_failure(row: Row) -> str:
-    """What stands in the place of a number that was not measured."""
+    """What is printed instead of a number that was not measured."""
     return print_oom(row["phase"]) if row["status"] == "oom" else sign_of(row["status"])
 
 
 def merge_stages(texts: list[str]) -> list[str]:
-    """The stages of a cell; stages that all failed alike print once."""
+    """The texts of a cell's stages; one text if all stages failed in the same way."""
     return texts[:1] if len(set(texts)) == 1 and not texts[0][0].isdigit() else texts
 
 

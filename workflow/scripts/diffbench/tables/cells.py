@@ -17,7 +17,7 @@ from .column_names import Names
 from .keys import Column, Group
 from .notes import SCALES
 
-ALL = 0  # in the place of a stage: all of them, one after the other
+ALL = 0  # instead of a stage's number: all stages, one after the other
 
 
 def print_rate(rate: float) -> str:
@@ -26,9 +26,9 @@ def print_rate(rate: float) -> str:
 
 
 def print_failure(row: Row) -> str:
-    """What stands in the place of a row's number: `OOM after warmup`, `compile error`, `timeout`."""
+    """What is printed instead of a row's number: `OOM after warmup`, `compile error`, `timeout`."""
     text = print_stage(row) if row["status"] != "ok" else "no number"
-    for sign, words in SYMBOLS.items():  # a font may lack the sign, and beside a bar it is lost
+    for sign, words in SYMBOLS.items():  # a font may lack the sign, and next to a bar it is lost
         text = text.replace(sign, words)
     return text
 
@@ -87,7 +87,7 @@ class Cells:
         return [Group(pipeline, stage) for pipeline, of_pipeline in stages.items() for stage in sorted(of_pipeline)]
 
     def get(self, gpu: str, batch_size: int, group: Group, column: Column) -> Row | None:
-        """The row of a cell's stage; of its first stage where the cell failed as a whole; None outside the matrix."""
+        """The row of a cell's stage; the row of its first stage if the whole cell failed; None outside the matrix."""
         place = gpu, batch_size, group.pipeline
         row = self.rows.get((*place, group.stage, *column))
         if row is None and group.stage in self.stages.get(place, ()):
@@ -110,7 +110,7 @@ class Cells:
         return f"torch {self.names.torch(column.torch)}, {name}" if len(self.builds) > 1 else name
 
     def newest_torch(self, variant: str) -> str:
-        """The build with the highest release that has rows of `variant`; nightly is above all."""
+        """The build with the highest release that has rows of `variant`; nightly counts as the newest."""
         builds = self.unique("torch", variant=variant)
 
         def release(torch: str) -> list[int]:
@@ -124,7 +124,7 @@ def describe_origin(rows: pd.DataFrame, cells: Cells) -> list[str]:
     verified, and the pipelines' notes."""
     rows = rows[rows["status"] != OPEN.name]
     if not len(rows):
-        return ["Nothing of this has been measured yet."]
+        return ["Nothing here has been measured yet."]
 
     def values(column: str, of: pd.DataFrame = rows) -> list[str]:
         texts = [value for value in of[column] if isinstance(value, str)] if column in of else []
@@ -157,11 +157,11 @@ def describe_unverified(rows: pd.DataFrame, cells: Cells) -> str | None:
     """A sentence that names the variants with a number whose evidence is incomplete; None without any."""
     variants = rows.loc[(rows["status"] == "ok") & rows["unverified"].astype(bool), "variant"].unique()
     names = joined(label_of(cells.labels, "variants", variant) for variant in variants)
-    return f"Not verified, for the reason that the tables give: {names}." if names else None
+    return f"Not verified (the tables give the reason): {names}." if names else None
 
 
 def note_of(pipeline: str, rows: pd.DataFrame, labels: Labels) -> str | None:
-    """What the marks on a published page's rows mean, else the catalogue's note on the pipeline, else None."""
+    """The meaning of the marks on a published page's rows, else the catalogue's note on the pipeline, else None."""
     meanings = labels.get("marks", {})
     marks = [mark for mark in rows["mark"].unique() if mark in meanings] if "mark" in rows else []
     if marks:

@@ -18,7 +18,7 @@ class Names:
         self.torch = lru_cache(lambda torch: torch_label(part, torch))
 
     def column(self, torch: str, variant: str) -> list[str]:
-        """Torch build and variant, as a column is headed."""
+        """Torch build and variant: the lines of a column's header."""
         return [f"torch {self.torch(torch)}", label_of(self.labels, "variants", variant)]
 
     def stage(self, row: Row) -> str:

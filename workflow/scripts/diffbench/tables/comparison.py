@@ -20,14 +20,14 @@ from .tables import DEFAULT, footnotes_of
 
 MATCH = ["pipeline", "batch_size", "variant", "stage"]
 NOTHING = (
-    "No number of the measured dataset corresponds to a published one: the same pipeline, batch size and variant at full "
-    "scale in both."
+    "No number in the measured dataset corresponds to a published one: both must have the same pipeline, batch size and "
+    "variant at full scale."
 )
 
 
 def corresponding(published: pd.DataFrame, measured: pd.DataFrame) -> list[tuple[str, str, str, str, int]]:
-    """The keys (gpu, torch, gpu and torch of the published, batch_size) of every measured and published table that both have
-    a pipeline, variant and stage at full scale, ours with a number."""
+    """The keys (gpu, torch, gpu and torch of the published, batch_size) of every measured and published table that have
+    a pipeline, variant and stage at full scale in common, where the measured one has a number."""
     pairs = published[published["scale"] == "full"].merge(
         measured[measured["status"] == "ok"], on=MATCH, suffixes=("_p", "")
     )
@@ -42,7 +42,7 @@ def with_values(summary: pd.DataFrame, **values: Any) -> pd.DataFrame:
 
 
 def first_known(summary: pd.DataFrame, column: str) -> str:
-    """The first value of a column that is one: a run that fails early does not know its device and releases."""
+    """The first value of a column that is not empty: a run that fails early does not know its device and releases."""
     return next(filter(None, summary[column]), "")
 
 
@@ -58,8 +58,8 @@ def header(summary: pd.DataFrame, labels: Labels, variant: str) -> list[str]:
 
 
 def cells_of(published: pd.DataFrame, measured: pd.DataFrame, footnotes: list[str]) -> list[Cell]:
-    """Three Cells, published, measured and ratio, from the rows of one pipeline and variant; one text a stage, `-` for a stage
-    that one side lacks. Adds to `footnotes` what has to be explained."""
+    """Three Cells, published, measured and ratio, from the rows of one pipeline and variant; one text per stage, `-` for a
+    stage that one side lacks. Adds their notes to `footnotes`."""
     sides = [{row["stage"]: row for row in records(side)} for side in (published, measured)]
     stages = sorted({*sides[0], *sides[1]}) or [1]
     cells = []
@@ -74,7 +74,7 @@ def cells_of(published: pd.DataFrame, measured: pd.DataFrame, footnotes: list[st
 
 
 def conditions_of(published: pd.DataFrame, measured: pd.DataFrame, labels: Labels) -> Iterator[str]:
-    """A sentence for each difference between the two sides that is known of both, with the pipelines and variants it is of."""
+    """A sentence for each known difference between the two sides, with the pipelines and variants that have it."""
     place = ["pipeline", "variant", "stage"]
     theirs = {tuple(row[axis] for axis in place): row for row in records(published)}
     found: dict[str, list[str]] = {}
@@ -96,8 +96,8 @@ def different_steps(row: Row, base: Row) -> str:
 
 
 def build_comparison(published: pd.DataFrame, measured: pd.DataFrame, labels: Labels, source: str) -> Table:
-    """The Table of one published GPU, torch build and batch size against one measured: the published pipelines, and the variants
-    that both have of them."""
+    """The Table of one published GPU, torch build and batch size next to one measured: the published pipelines, and the
+    variants that both have."""
     measured = measured[measured["pipeline"].isin(published["pipeline"])]
     variants = [name for name in published["variant"].unique() if name in set(measured["variant"])]
     headers, rows = [["Pipeline"]], []
@@ -113,7 +113,7 @@ def build_comparison(published: pd.DataFrame, measured: pd.DataFrame, labels: La
         rows.append((label_of(labels, "pipelines", pipeline), cells))
     *notes, provenance = notes_of(measured[measured["variant"].isin(variants)], labels, DEFAULT)
     conditions = conditions_of(published, measured, labels)
-    ratio = "Ratio: measured over published, of iterations per second."
+    ratio = "Ratio: measured divided by published iterations per second."
     notes = [f"Published: {source}.", f"Measured: {provenance}", *notes, *conditions, ratio]
     torch, batch_size = published[["torch", "batch_size"]].iloc[0]
     heading = (
@@ -123,9 +123,9 @@ def build_comparison(published: pd.DataFrame, measured: pd.DataFrame, labels: La
 
 
 def render_comparison(published: pd.DataFrame, measured: pd.DataFrame, labels: Labels, source: str) -> str:
-    """The Markdown of every comparison, a table a published GPU, torch build, batch size and measured GPU and torch build; empty
-    where no number corresponds."""
-    measured, texts = measured[measured["scale"].isin(["full", ""])], []  # what is open has no scale yet
+    """The Markdown of every comparison, one table per published GPU, torch build, batch size and measured GPU and torch build;
+    empty if no number corresponds."""
+    measured, texts = measured[measured["scale"].isin(["full", ""])], []  # an open cell has no scale yet
     for gpu, torch, their_gpu, their_torch, batch_size in corresponding(published, measured):
         theirs = with_values(published, gpu=their_gpu, torch=their_torch, batch_size=batch_size)
         ours = with_values(measured, gpu=gpu, torch=torch, batch_size=batch_size)

@@ -1,4 +1,4 @@
-"""The extended table: a row a pipeline, stage and column of the published form, with everything that is known of it."""
+"""The extended table: one row per pipeline, stage, torch build and variant, with everything known about it."""
 
 from collections.abc import Callable, Iterable
 
@@ -28,7 +28,7 @@ DEFAULT = TableOptions()
 
 
 def print_rate(row: Row, options: TableOptions) -> str:
-    """`21.70 (21.50 to 21.91)`, `21.70 (too few rounds)`, or what took the number's place."""
+    """`21.70 (21.50 to 21.91)`, `21.70 (too few rounds)`, or the status."""
     text = print_stage(row, options.decimals, options.unit)
     interval = interval_of(row, options.unit)
     if interval is None:
@@ -38,7 +38,7 @@ def print_rate(row: Row, options: TableOptions) -> str:
 
 
 def print_fidelity(row: Row) -> str:
-    """`equivalent (52 dB)`; what differs is marked so that it is not overlooked."""
+    """`equivalent (52 dB)`; a different image is marked."""
     if not row["fidelity"]:
         return OUTSIDE
     decibel = f" ({row['psnr_db']:.0f} dB)" if is_number(row["psnr_db"]) and row["psnr_db"] < np.inf else ""
@@ -67,17 +67,17 @@ def number(column: str, digits: int) -> Callable[[Row], str]:
 
 
 def print_ceiling(row: Row) -> str:
-    """`34% (compute)`, `<1% (memory)`: of the least time that the device's ceilings allow."""
+    """`34% (compute)`, `<1% (memory)`: the minimum time that the device's ceilings allow, as a share of the time taken."""
     if not is_number(row["ceiling_percent"]):
         return OUTSIDE
     share = f"{row['ceiling_percent']:.0f}"
     return f"{'<1' if share == '0' else share}% ({row['bound']})"
 
 
-PEAKS = ("peak memory", "starting / warm (MiB)")  # its header and its cells go by the kinds of peak in the table
+PEAKS = ("peak memory", "starting / warm (MiB)")  # its header and cells depend on the kinds of peak in the table
 COLUMNS: dict[
     tuple[str, ...], Callable[[Row], str]
-] = {  # header: how its cells print; a column without any content is left out
+] = {  # header: how its cells are printed; an empty column is left out
     ("speed-up",): print_speedup,
     ("image",): print_fidelity,
     ("start-up", "cold (s)"): number("startup_cold_s", 3),
@@ -122,7 +122,7 @@ def build_extended(
 
 
 def failures_of(rows: Iterable[Row], names: Names) -> list[str]:
-    """A sentence for every cell that failed otherwise than by a compile error, which has one already."""
+    """A sentence for every failed cell, except for compile errors, which already have one."""
     return [
         f"{names.stage(row)}, {label_of(names.labels, 'variants', row['variant'])}: {row['detail']}"
         for row in rows

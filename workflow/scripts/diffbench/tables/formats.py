@@ -1,4 +1,4 @@
-"""A table in Markdown, HTML or CSV. What a label holds is escaped in each as it needs."""
+"""A table in Markdown, HTML or CSV. Labels are escaped as each format requires."""
 
 import csv
 import html
@@ -11,7 +11,7 @@ from diffbench.catalogue.labels import escape, escape_line
 
 
 class Cell(NamedTuple):
-    """One cell: a text a stage, the numbers of its footnotes, whether it is the best of its row."""
+    """One cell: one text per stage, the numbers of its footnotes, whether it is the best of its row."""
 
     texts: list[str]
     footnotes: list[int] = []
@@ -19,7 +19,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as plain text: a header is a list of lines, `rows` hold a label and Cells, footnotes and notes sentences."""
+    """A table as plain text: a header is a list of lines, a row a label and its Cells; footnotes and notes are sentences."""
 
     heading: str
     headers: list[list[str]]
@@ -47,12 +47,12 @@ def to_markdown(table: Table) -> str:
 
 
 def mark_only(label: str) -> str:
-    """A row's label, escaped, but for the page's own mark at its end (`IF *`)."""
+    """A row's label, escaped except for the page's own mark at its end (`IF *`)."""
     return escape(label[:-2]) + label[-2:] if label.endswith(" *") else escape(label)
 
 
 def escape_note(note: str) -> str:
-    """A sentence, escaped, but for the mark that it begins with."""
+    """A sentence, escaped except for the mark at its start."""
     return note[:2] + escape_line(note[2:]) if note.startswith("* ") else escape_line(note)
 
 

@@ -25,7 +25,7 @@ class TableKey(NamedTuple):
 
 
 class CellKey(NamedTuple):
-    """The cells that differ in nothing but their variant."""
+    """The cells that differ only in their variant."""
 
     gpu: str
     torch: str

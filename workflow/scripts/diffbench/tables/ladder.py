@@ -1,4 +1,4 @@
-"""The ladder: the variants of a dataset as steps in their order, each against the step before and against the first."""
+"""The ladder: the variants of a dataset as steps in their order, each compared with the step before and with the first."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -23,13 +23,13 @@ from .table_options import TableOptions
 from .tables import cell_of, print_speedup
 
 DEFAULT = TableOptions()
-PASSED = "A step without a number is passed over: the next one's speed-up is over the last step that has one."
-PER_IMAGE_NOTE = f"Speed-ups are of iterations per second, {WHERE_STEPS_DIFFER}."
+PASSED = "A step without a number is skipped: the next speed-up is over the last step that has a number."
+PER_IMAGE_NOTE = f"Speed-ups compare iterations per second; they are {WHERE_STEPS_DIFFER}."
 
 
 class Step(NamedTuple):
     """A variant and its row (None outside the matrix), the row of the last step before it that has a number, and the row of the
-    first step of all, if that has one; None each where there is none."""
+    first step, if that has one; None for each that is missing."""
 
     variant: str
     row: Row | None
@@ -62,7 +62,7 @@ def steps_of(variants: Sequence[str], rows: Sequence[Row | None]) -> list[Step]:
 
 
 def unit_of_ladder(steps: Iterable[Step]) -> str:
-    """The unit in which all steps of a ladder compare: `images/s` where any two step counts differ, else `it/s`."""
+    """The unit in which all steps of a ladder are compared: `images/s` if any two step counts differ, else `it/s`."""
     rows = [step.row for step in steps if step.row and step.has_number]
     return IMAGES if any(unit_between(row, rows[0]) == IMAGES for row in rows) else ITERATIONS
 
@@ -84,7 +84,7 @@ def name_ladder(cells: Cells, key: LadderKey) -> str:
 
 
 def print_ratio(row: Row, base: Row | None) -> str:
-    """A row's speed-up over another one, per image where step counts differ; marked where the image is not the baseline's."""
+    """A row's speed-up over another one, per image where step counts differ; marked if the image differs from the baseline's."""
     ratio = ratio_of(row, base)
     if ratio.value is None:
         return OUTSIDE
@@ -92,7 +92,7 @@ def print_ratio(row: Row, base: Row | None) -> str:
 
 
 def cells_of_step(step: Step, is_compared: bool, is_mixed: bool, footnotes: list[str]) -> list[Cell]:
-    """The Cells of a step; `is_compared`: whether its row's speed-up, with interval and verdict, is the one over the first;
+    """The Cells of a step; `is_compared`: whether its row's speed-up, with interval and verdict, is over the first step;
     `is_mixed`: whether the ladder's peaks are of several kinds."""
     if step.row is None:
         return [Cell([OUTSIDE])] * 7
@@ -138,7 +138,7 @@ def build_ladder(cells: Cells, key: LadderKey, steps: Sequence[Step], baseline: 
 
 
 def render_ladders(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> str:
-    """The Markdown of every ladder of a dataset: a table a GPU, torch build, pipeline, batch size and stage."""
+    """The Markdown of every ladder of a dataset: one table per GPU, torch build, pipeline, batch size and stage."""
     cells = Cells(summary, labels)
     tables = [build_ladder(cells, key, steps, baseline) for key, steps in ladders_of(cells).items()]
     return "\n".join(map(to_markdown, tables))

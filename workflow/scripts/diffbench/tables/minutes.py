@@ -1,4 +1,4 @@
-"""How long each phase of the runs of a committed dataset took: minutes.csv, which sessions on a GPU write."""
+"""How long each phase of the runs of a committed dataset took: minutes.csv, written by sessions on a GPU."""
 
 import pandas as pd
 
@@ -13,13 +13,13 @@ from .formats import Cell, Table
 TIMES = ["wall_s", *PHASES.values()]
 GROUP = ["pipeline", "batch_size", "variant"]
 NOTES = [
-    "Seconds: means over the rounds named; the sums over all runs, and their shares. Compile: how much longer first calls took "
-    "than later ones. What was no finished run (ceilings, what was stopped, waiting) is not in it.",
+    "Seconds: the mean over the rounds in a row; below, the sum over all runs and its shares. Compile: how much longer first "
+    "calls took than later calls. Only finished runs count, not ceilings, stopped runs or waiting.",
 ]
 
 
 def read_minutes(path: AnyPath) -> pd.DataFrame:
-    """The rows of a minutes.csv, times as numbers. Raises ReportError for another file."""
+    """The rows of a minutes.csv, times as numbers. Raises ReportError if it is some other file."""
     remedy = "take it from the session's archive again"
     return sized(check_numbers(path, read_table(path, "minutes", MINUTE_COLUMNS, remedy), TIMES, remedy))
 

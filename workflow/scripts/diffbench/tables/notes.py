@@ -1,4 +1,4 @@
-"""The sentences below a table: reasons, warnings, means, what was compared under which conditions, what was measured on what."""
+"""The sentences below a table: reasons, warnings, means, conditions that differ, devices, releases and dates."""
 
 from collections.abc import Iterable, Iterator
 
@@ -25,7 +25,7 @@ MOST_NAMED = 8  # cells in one sentence
 
 
 def notes_of(part: pd.DataFrame, labels: Labels, options: TableOptions) -> Iterator[str]:
-    """Sentences below a table: compile errors with their reasons, the pipelines' notes, what was measured on what."""
+    """Sentences below a table: compile errors with their reasons, the pipelines' notes, devices, releases and dates."""
     names = Names(part, labels)
     broken = part[(part["status"] == COMPILE_ERROR.name) & part["detail"].astype(bool)]
     for row in records(broken[["pipeline", "detail"]].drop_duplicates()):
@@ -37,7 +37,7 @@ def notes_of(part: pd.DataFrame, labels: Labels, options: TableOptions) -> Itera
     measured = part[part["device_name"].astype(bool)]
     yield from warnings_of(part, names)
     if len(measured) and set(part["gpu"]) & labels.get("untested", set()):
-        yield "Devices of this kind are untested: nobody of the project has one, so check these numbers."
+        yield "Devices of this kind are untested: nobody in the project has one, so check these numbers."
     if options.speedups:
         yield from other_unit_notes(part, options.unit)
         yield from per_image_notes(part, labels)
@@ -53,7 +53,7 @@ def notes_of(part: pd.DataFrame, labels: Labels, options: TableOptions) -> Itera
 
 
 def capitalized(unit: str) -> str:
-    """The unit's words as a sentence begins with them."""
+    """The unit's words with a capital letter, for the start of a sentence."""
     words = UNITS[unit].words
     return words[0].upper() + words[1:]
 
@@ -61,25 +61,25 @@ def capitalized(unit: str) -> str:
 def unit_of_page(part: pd.DataFrame, unit: str) -> str:
     """The unit of published rates, which have no provenance; a page prints slow ones as seconds: `2.34s`."""
     seconds = unit == ITERATIONS and part.loc[part["status"] == "ok", "text"].str.endswith("s").any()
-    return capitalized(unit) + "; with s behind it: seconds per iteration" * bool(seconds) + "."
+    return capitalized(unit) + "; a number with s is seconds per iteration" * bool(seconds) + "."
 
 
 def warnings_of(part: pd.DataFrame, names: Names) -> Iterator[str]:
-    """A sentence for every cell whose image is another than the baseline's: its number is not that of the same work."""
+    """A sentence for every cell whose image differs from the baseline's: its number is not for the same work."""
     for row in records(part.loc[part["fidelity"] == DIFFERENT, [*NAMED, "psnr_db"]]):
         of = f" (PSNR {row['psnr_db']:.0f} dB)" if row["psnr_db"] == row["psnr_db"] else ""
-        yield f"{OTHER_IMAGE} {names.cell(row)}: the image is not the baseline's{of}."
+        yield f"{OTHER_IMAGE} {names.cell(row)}: the image differs from the baseline's{of}."
 
 
 def other_unit_notes(part: pd.DataFrame, unit: str) -> Iterator[str]:
-    """A sentence if the table's numbers are of whole calls, and its speed-ups of iterations."""
+    """A sentence if the table's numbers are for whole calls and its speed-ups for iterations."""
     units = part.loc[part["speedup"].notna() & (part["speedup"] != 1), "speedup_unit"]
     if UNITS[unit].column == UNITS[IMAGES].column and (units != IMAGES).any():
-        yield "Speed-ups are of iterations per second, which leave out text encoder and VAE; the numbers are of whole calls."
+        yield "Speed-ups compare iterations per second, without text encoder and VAE; the numbers are for whole calls."
 
 
 def per_image_notes(part: pd.DataFrame, labels: Labels) -> Iterator[str]:
-    """A sentence a variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
+    """A sentence for each variant whose speed-ups are per image, with its step counts and those of its baselines where known."""
     place = ["gpu", "batch_size", "pipeline", "stage"]
     rows = records(part.loc[part["speedup"].notna(), [*place, "variant", "iterations", "speedup_unit"]])
     steps = {tuple(row[axis] for axis in place): steps_of(row) for row in rows if unit_of(row) != IMAGES}
@@ -95,8 +95,8 @@ def per_image_notes(part: pd.DataFrame, labels: Labels) -> Iterator[str]:
 
 
 def mean_speedups(part: pd.DataFrame, names: Names) -> Iterator[str]:
-    """A sentence a column: the geometric mean of the speed-ups over the pipelines' first stages, in every column the same
-    pipelines."""
+    """A sentence for each column: the geometric mean of the speed-ups of the pipelines' first stages, over the same
+    pipelines in every column."""
     columns, pipelines = common_pipelines(part)
     total = part["pipeline"].nunique()
     if len(pipelines) < 2:
@@ -106,14 +106,14 @@ def mean_speedups(part: pd.DataFrame, names: Names) -> Iterator[str]:
     for (torch, variant), (mean, rows) in mean_rows(part, columns, pipelines).items():
         column = " ".join(names.column(torch, variant))
         others = (rows["fidelity"] == DIFFERENT).sum()
-        warning = f" {OTHER_IMAGE} {others} of them with another image." if others else ""
+        warning = f" {OTHER_IMAGE} {others} of them with a different image." if others else ""
         count = len(rows) if len(rows) == total else f"{len(rows)} of {total}"
         counted = f"{count} pipelines{'' if (rows['size'] == NATIVE).all() else ' and sizes'}"
         yield f"Geometric mean over {counted}, {column}: {mean:.2f}x{mean_rates(mean, rows)}.{warning}"
 
 
 def mean_rates(mean: float, rows: pd.DataFrame) -> str:
-    """` (20 to 28.6 it/s)`: the geometric means of the baseline's rates and of the column's; empty where units differ."""
+    """` (20 to 28.6 it/s)`: the geometric means of the baseline's and the column's rates."""
     units = {unit_of(row) for row in records(rows[["speedup_unit"]])}
     if len(units) > 1:
         return ", some of them per image"
@@ -131,11 +131,11 @@ def advice_of(part: pd.DataFrame, names: Names) -> Iterator[str]:
         for row in records(unclear)
     ]
     if advice:
-        yield f"Unclear: the interval contains 1; estimate of the rounds that would settle it: {'; '.join(advice)}."
+        yield f"Unclear: the interval contains 1. Estimated rounds that would settle it: {'; '.join(advice)}."
 
 
 def single_rounds(measured: pd.DataFrame, names: Names) -> Iterator[str]:
-    """A sentence that names what has one round, and so no interval, where others have more: pipelines, or some cells of one."""
+    """A sentence that names the pipelines, or cells, with one round and so no interval, if others have more rounds."""
     measured = measured[measured["status"] == "ok"]
     single = measured["rounds"] == 1
     if single.all() or not single.any():
@@ -154,7 +154,7 @@ def single_rounds(measured: pd.DataFrame, names: Names) -> Iterator[str]:
 
 
 def condition_notes(part: pd.DataFrame, names: Names) -> Iterator[str]:
-    """A sentence for each difference of conditions between cells and their baselines, with the cells that have it."""
+    """A sentence for each condition that differs between cells and their baselines, with the cells that have it."""
     compared = (part["speedup"].notna() & (part["speedup"] != 1)).sum()
     found: dict[str, list[str]] = {}
     for row in records(part.loc[part["differences"].astype(bool), [*NAMED, "differences"]]):
@@ -189,9 +189,9 @@ def provenance_of(measured: pd.DataFrame, unit: str = ITERATIONS) -> str:
 
 
 def describe_intervals(measured: pd.DataFrame) -> str:
-    """How wide the 95% intervals of the rates are; of those too wide to be useful, that their rounds are too few.
+    """The width of the 95% intervals of the rates; for intervals too wide to be useful, that there are too few rounds.
 
-    Nothing where one round alone has no interval.
+    Empty if there are no intervals: one round has none.
     """
     low, high = measured["iterations_per_second_low"], measured["iterations_per_second_high"]
     factors = (high / low).dropna()
@@ -205,6 +205,6 @@ def describe_intervals(measured: pd.DataFrame) -> str:
         )
     if len(useless):
         rounds = int(measured.loc[useless, "rounds"].max())
-        where = f" of {len(useless)} of {len(factors)} cells and stages" if len(useful) else ""
+        where = f" in {len(useless)} of {len(factors)} cells and stages" if len(useful) else ""
         texts.append(f"{NUMBER_WORDS.get(rounds, rounds)} rounds are too few for an interval{where}")
     return f" ({'; '.join(texts)})" if texts else ""

@@ -12,11 +12,11 @@ from diffbench.mechanisms.python_lines import Code, literal
 from diffbench.mechanisms.registry import MECHANISMS
 from diffbench.vocabulary.sizes import dimensions, split_name
 
-PROMPT = "a fantasy landscape with castles"  # where embeddings were measured in the place of a text
+PROMPT = "a fantasy landscape with castles"  # used where embeddings were measured instead of a text
 
 
 def of_dtype(code: Code, source: Mapping[str, Any], dtype: str) -> str:
-    """The argument for the dtype of what is loaded, named as in the release of its library."""
+    """The dtype argument for loading, named as in this release of its library."""
     library = source["class"].partition(".")[0] if "." in source["class"] else "diffusers"
     return f"{dtype_argument(library, code.versions[library])}=torch.{dtype}"
 
@@ -34,7 +34,7 @@ def load(code: Code, dtype: str, offloaded: bool) -> None:
 
 
 def made(code: Code, name: str, value: Mapping[str, Any], batch_size: int, dtype: str) -> str:
-    """An argument that is made from a seed, as Python: an image is a file of the user's, `...` whatever else is theirs."""
+    """An argument that is made from a seed, as Python: an image is a file of the user; `...` is any other input of theirs."""
     kind = value["make"]
     if kind in ("image", "mask"):
         return f"{code.use('diffusers.utils.load_image')}({literal(f'{name}.png')})"
@@ -47,7 +47,7 @@ def made(code: Code, name: str, value: Mapping[str, Any], batch_size: int, dtype
 
 
 def call(code: Code, batch_size: int, dtype: str) -> None:
-    """The call with its arguments; embeddings of a prompt and their masks are the prompt."""
+    """The call with its arguments; the prompt replaces its embeddings and their masks."""
     given: dict[str, str] = {}
     batch_argument = code.stage.get("batch_argument", "num_images_per_prompt")
     for name, value in code.stage["call"].items():
@@ -67,7 +67,7 @@ def call(code: Code, batch_size: int, dtype: str) -> None:
 
 
 def write_mechanisms(code: Code, recipe: Mapping[str, Any], before_loading: bool) -> None:
-    """The lines of the recipe's mechanisms, of those that come before the pipeline is loaded or of all others."""
+    """The lines of the recipe's mechanisms: those before the pipeline is loaded, or all others."""
     for name, mechanism in MECHANISMS.items():
         if name in recipe and mechanism.before_loading == before_loading:
             mechanism.write_lines(code, recipe[name])
@@ -84,8 +84,8 @@ def write_recipe(
     transformers_version: str | None = None,
     torch_version: str | None = None,
 ) -> str:
-    """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub, as these
-    releases take them (None: the newest). Raises DiffbenchError for what the catalogues lack."""
+    """The lines for a variant of a pipeline, named at its size (sizes.py), with the pretrained weights of the hub, for
+    these releases (None: the newest). Raises DiffbenchError for anything that is not in the catalogues."""
     pipeline, size = split_name(pipeline)
     versions = {"torch": torch_version, "diffusers": diffusers_version, "transformers": transformers_version}
     definition = resolve(pipeline, batch_size, variant, "pretrained", "full", root=root, size=size)

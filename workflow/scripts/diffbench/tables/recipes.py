@@ -1,4 +1,4 @@
-"""The lines of Python for every cell that was chosen, each once."""
+"""The lines of Python for every chosen cell, without repetition."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -11,14 +11,14 @@ from .cell_results import CellResult
 from .keys import CellKey
 from .recipe import write_recipe
 
-# in which the lines for one variant of a pipeline differ
+# the lines for one variant of a pipeline can differ in these
 TORCH = "torch"
 ASPECTS = ("device", "batch size", "Diffusers", "transformers", TORCH)
 
 
 def write_recipes(chosen: Mapping[CellKey, Iterable[CellResult]], labels: Labels) -> list[str]:
     """A heading and a fenced block of Python for each pipeline, variant and dtype that was chosen, one for each device, batch
-    size and release of Diffusers that need other lines."""
+    size and release of Diffusers that needs different lines."""
     known: dict[
         str, dict[str, list[tuple[object, ...]]]
     ] = {}  # {heading: {block: the ASPECTS of each cell that it is for}}

@@ -1,4 +1,4 @@
-"""HTML pages that stand alone, for Snakemake's report: a table each, and the versions of a torch build."""
+"""Self-contained HTML pages for Snakemake's report: one per table, and one with the versions of each torch build."""
 
 import html
 
@@ -32,7 +32,7 @@ pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; }
 
 
 def to_page(title: str, body: str) -> str:
-    """A whole page, which loads nothing; `body` is HTML, `title` a text."""
+    """A complete page that loads nothing; `body` is HTML, `title` a text."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
@@ -40,7 +40,7 @@ def to_page(title: str, body: str) -> str:
 
 
 def table_page(table: Table, about: About | None = None) -> str:
-    """The page of a Table; `about` ends it with its source."""
+    """The page of a Table; with `about`, it ends with the source."""
     source = f"<p>Source: {html.escape(about['source'])}.</p>\n" if about else ""
     return to_page(table.heading, to_html(table) + source)
 

@@ -1,4 +1,4 @@
-"""Which pipeline runs with which variant, as far as it was measured: tables of pipelines x variants, one a group of variants."""
+"""Which pipeline runs with which variant, measured cells only: one table of pipelines x variants per group of variants."""
 
 import pandas as pd
 
@@ -16,8 +16,8 @@ RUNS = "runs"
 
 
 def known_stages(rows: pd.DataFrame) -> dict[tuple[str, str], list[Row]]:
-    """{(pipeline, variant): [row of each stage]} of rows or of a summary: of several rows of one stage one that is ok, else the
-    newest. What was not measured is left out."""
+    """{(pipeline, variant): [row of each stage]} of rows or of a summary. If a stage has several rows, one that is ok, else the
+    newest. Cells that were not measured are left out."""
     rows = rows[~rows["status"].isin([OPEN.name, ""])]
     rows = rows.assign(ok=rows["status"] == "ok").sort_values(["ok", "measured_on"], kind="stable")
     last = rows.drop_duplicates(["pipeline", "variant", "stage"], keep="last").sort_values("stage", kind="stable")
@@ -28,7 +28,7 @@ def known_stages(rows: pd.DataFrame) -> dict[tuple[str, str], list[Row]]:
 
 
 def cell_of(stages: list[Row] | None, footnotes: list[str]) -> Cell:
-    """A Cell that says whether the stages run; adds to `footnotes` why not."""
+    """A Cell that says whether the stages run; adds the reasons why not to `footnotes`."""
     if not stages:
         return Cell([OPEN.sign])
     reasons = dict.fromkeys(row["detail"] for row in stages if row["status"] != "ok" and row["detail"])
@@ -38,10 +38,10 @@ def cell_of(stages: list[Row] | None, footnotes: list[str]) -> Cell:
 
 
 def build_catalogue(rows: pd.DataFrame, labels: Labels) -> list[Table]:
-    """The Tables of all pipelines and of the variants that were measured with any, a table for each group of variants; the last
-    one's notes name the variants that were not, and on what the rows were measured.
+    """The Tables of all pipelines and all measured variants, one per group of variants; the notes of the last one name the
+    variants that were not measured, and the devices, releases and dates of the rows.
 
-    `rows` are measurement rows with `measured_on` or a summary; `labels` as labels.read_labels gives them.
+    `rows` are measurement rows with `measured_on` or a summary; `labels`: from labels.read_labels.
     """
     stages, tables, open_variants = known_stages(rows), [], []
     measured = {variant for _, variant in stages}
@@ -62,11 +62,11 @@ def build_catalogue(rows: pd.DataFrame, labels: Labels) -> list[Table]:
 
 
 def note_of(rows: pd.DataFrame) -> str:
-    """What the marks mean, and on what the rows were measured."""
+    """The meaning of the marks, and the devices, releases and dates of the rows."""
     rows = rows[rows["device_name"].astype(bool)]
     scale = " and ".join(SCALES.get(scale, scale) for scale in rows["scale"].unique())
     return (
-        f"runs: was measured, by one of the devices at the least; {OPEN.sign} not measured yet. "
+        f"runs: measured on at least one device; {OPEN.sign} not measured yet. "
         f"Devices: {listed(rows['device_name'])}; {releases_of(rows)}, Diffusers {listed(rows['diffusers_version'])}; "
         f"{scale} with {' and '.join(rows['weights'].unique())} weights; "
         f"measured {listed(sorted(rows['measured_on'].unique()))}."

@@ -1,4 +1,4 @@
-"""How tables print: unit, decimals, speed-ups, stages, columns, the best cell, formats. The default is the published form."""
+"""How tables are printed: unit, decimals, speed-ups, stages, columns, best cell, formats. The default is the published form."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ def read_options(config: Mapping[str, Any]) -> TableOptions:
 
 
 def value_of(row: Row, unit: str) -> float | None:
-    """The row's number in the unit, or None where it has none: a published rate has no images per second."""
+    """The row's number in the unit, or None if it has none: a published row has no images per second."""
     value = row[UNITS[unit].column]
     if row["status"] != "ok" or value != value or not value:
         return None
@@ -41,8 +41,8 @@ def value_of(row: Row, unit: str) -> float | None:
 
 
 def interval_of(row: Row, unit: str) -> Interval[float] | None:
-    """The row's 95% interval in the unit; None where it has none: a summary has the
-    intervals of iterations alone."""
+    """The row's 95% interval in the unit; None if it has none: a summary has
+    intervals only for iterations."""
     columns = INTERVALS.get(UNITS[unit].column)
     if row["status"] != "ok" or columns is None:
         return None

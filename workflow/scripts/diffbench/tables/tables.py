@@ -1,4 +1,4 @@
-"""Tables in the form of the published page: one a GPU and batch size, pipelines down, torch build x variant across."""
+"""Tables in the form of the published page: one per GPU and batch size, pipelines down, torch build x variant across."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -34,7 +34,7 @@ def columns_of(summary: pd.DataFrame) -> list[Column]:
 
 
 def headers_of(part: pd.DataFrame, columns: Iterable[Column], labels: Labels, options: TableOptions) -> list[list[str]]:
-    """The lines of each column's header; with speed-ups, a second column beside each."""
+    """The lines of each column's header; with speed-ups, a second column next to each."""
     names, headers = Names(part, labels), [["Pipeline"]]
     for torch, variant in columns:
         lines = names.column(torch, variant)
@@ -45,10 +45,10 @@ def headers_of(part: pd.DataFrame, columns: Iterable[Column], labels: Labels, op
 
 
 def footnotes_of(rows: Iterable[Row], footnotes: list[str]) -> list[int]:
-    """The numbers of a cell's footnotes, from the rows of its stages; adds to `footnotes` what has to be explained."""
+    """The numbers of a cell's footnotes, from the rows of its stages; adds the notes to `footnotes`."""
     numbers: list[int] = []
     for row in rows:
-        # out of the machine's memory, not the device's: that is no property of the GPU
+        # the machine ran out of memory, not the device: not a property of the GPU
         explained = row["status"] in (*FOOTNOTED, "ok") or HOST_MEMORY in row["detail"]
         add_footnote(row["detail"] if explained else "", numbers, footnotes)
         add_footnote(unverified_of(row), numbers, footnotes)
@@ -69,16 +69,15 @@ def unverified_of(row: Row) -> str:
 
 
 def cell_of(rows: Sequence[Row], footnotes: list[str], options: TableOptions) -> Cell:
-    """A Cell from the rows of its stages; adds to `footnotes` what has to be explained."""
+    """A Cell from the rows of its stages; adds its notes to `footnotes`."""
     texts = [print_stage(row, options.decimals, options.unit) for row in rows]
     return Cell(merge_stages(texts), footnotes_of(rows, footnotes))
 
 
 def print_speedup(row: Row) -> str:
-    """`1.56x (1.50 to 1.62), faster`: with interval and verdict where there are rounds enough for them; `-` without a number.
+    """`1.56x (1.50 to 1.62), faster`: with interval and verdict if there are enough rounds; `-` without a number.
 
-    Where the image is not the baseline's, that comes first; a speed-up per image says so; an unclear one may have too few rounds
-    for an interval.
+    A different image is mentioned first; a speed-up per image says so; an unclear one may have too few rounds for an interval.
     """
     if row["speedup"] != row["speedup"]:
         return OUTSIDE
@@ -119,7 +118,7 @@ def cells_of(
 def build_table(
     summary: pd.DataFrame, gpu: str, batch_size: int, labels: Labels, options: TableOptions = DEFAULT
 ) -> Table:
-    """The Table of one GPU and batch size. `summary` holds the rows of the dataset, or more of them."""
+    """The Table of one GPU and batch size. `summary` has the rows of the dataset, and may have more."""
     part = summary[(summary["gpu"] == gpu) & (summary["batch_size"] == batch_size)]
     if options.stages == "first":
         part = part[part["stage"] == 1]
