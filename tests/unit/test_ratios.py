@@ -118,7 +118,7 @@ def test_the_headline_gives_both_rates_in_the_unit_of_the_speedup(summary):
     assert best.value == "12.50x per image"
     assert "5.00 images/s compared with 0.4 images/s for no compile; step counts differ" in best.text
     best = headline_of(judged[judged["variant"] != "lcm-4"], LABELS, "no compile")[0]
-    assert best.value == "1.50x" and "30.0 it/s over 20.0 it/s of no compile; 95%" in best.text
+    assert best.value == "1.50x" and "30.0 it/s compared with 20.0 it/s for no compile; 95%" in best.text
 
 
 def rates_of(make_row, **variants):

@@ -215,7 +215,7 @@ def test_memory_marks_and_conditions_are_the_summarys(opened):
     close_cell(page)
     page.select_option("#baseline", "variant:lcm-4")
     page.locator("[data-cell='A100/2.0/sd-txt2img/1/eager/1']").click()
-    assert "Other conditions" not in page.locator("dialog[open]").inner_text(), "both had 4 threads"
+    assert "Conditions that differ" not in page.locator("dialog[open]").inner_text(), "both had 4 threads"
     close_cell(page)
     page.select_option("#baseline", "variant:compile")
     page.locator("[data-cell='A100/2.0/sd-txt2img/1/eager/1']").click()
