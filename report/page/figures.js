@@ -186,7 +186,7 @@ function breakEven(cells) {
 
 function roofline(cells) {
   const known = cells.filter((cell) => cell.achieved_tflops && cell.step_mib && cell.step_gflop && cell.status === "ok");
-  if (!known.length) return plot("Roofline", "No cell in the table has its work counted.");
+  if (!known.length) return plot("Roofline", "The work of the table's cells was not counted.");
   const points = known.map((cell) => ({ intensity: (cell.step_gflop * 1e9) / (cell.step_mib * 2 ** 20), tflops: cell.achieved_tflops, column: columnOf(cell), name: rowOf(cell) }));
   const limits = known.filter((cell) => cell.matmul_tflops && cell.copy_gib_per_second);
   const span = [0.5 * Math.min(...points.map((point) => point.intensity)), 4 * Math.max(...points.map((point) => point.intensity))];

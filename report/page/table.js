@@ -91,7 +91,7 @@ function shownOf(cells) {
   const count = cells.length === DATA.cells.length ? `All ${cells.length}` : `${cells.length} of ${DATA.cells.length}`;
   const pages = Math.ceil(cells.length / PAGE_SIZE);
   const page = pages > 1 && !state.all ? `, page ${state.page + 1} of ${pages}` : "";
-  // speed-ups are of the denoising loop, also where whole calls are shown
+  // speed-ups compare the denoising loop, even if the numbers are for whole calls
   const perImage = anyPerImage(cells) ? ", per image where step counts differ" : "";
   const speedups = `speed-ups against ${baselineName()}${state.unit.includes("image") ? ", of iterations per second" : ""}${perImage}`;
   return [`${count} cells and stages${page}`, `in ${UNITS[state.unit]}`, speedups, filtersOf()].filter(Boolean).join("; ");

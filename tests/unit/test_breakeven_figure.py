@@ -164,7 +164,7 @@ def test_what_never_pays_says_so(make_row):
     assert axes.texts[0].get_text() == "cold: never\nwarm: never"
 
 
-NOTHING_COMPILES = "no compiled variant and its baseline have been measured"
+NOTHING_COMPILES = "no compiled variant has been measured together with its baseline"
 UNKNOWN = "start-up times are unknown, so it is unknown when compiling pays off"
 
 

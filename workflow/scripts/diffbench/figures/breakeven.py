@@ -31,7 +31,7 @@ BEYOND = 1.6  # where a panel ends, as a multiple of its largest break-even
 FEWEST_CALLS = 10  # a panel shows at least this many
 LINE = 1.3 * SMALL / (HEIGHT * 72)  # the height of a line of words, in panels
 EDGE = 0.03  # between words and the edge of a panel, in panels
-NOTHING_COMPILES = "no compiled variant and its baseline have been measured"
+NOTHING_COMPILES = "no compiled variant has been measured together with its baseline"
 NEGATIVE = "A line that begins to the right of 0 has a start-up below 0 s: its first calls were faster than later ones."
 UNKNOWN = "start-up times are unknown, so it is unknown when compiling pays off"
 

@@ -10,7 +10,7 @@ from diffbench.catalogue.labels import Labels
 from diffbench.data.types import AnyPath, Baseline
 
 matplotlib.use("Agg")
-matplotlib.rcdefaults()  # a matplotlibrc in the working folder changes nothing
+matplotlib.rcdefaults()  # ignore a matplotlibrc in the working folder
 
 from pathlib import Path  # noqa: E402
 

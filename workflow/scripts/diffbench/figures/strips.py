@@ -117,7 +117,7 @@ class Strip:
             draw_difference(axes[1], self.differences.get((stage, column)))
 
     def heights(self, stage: int, side: float) -> list[float]:
-        """Inches of a stage's rows: its images, and its differences where there is something to compare."""
+        """Inches of a stage's rows: its images, and its differences if there is something to compare."""
         seen = [self.differences.get((stage, column)) for column in self.columns]
         below = side / 2 + GAP if any(value is not None and value.any() for value in seen) else SHALLOW
         return [side + GAP, below] if self.compared else [side + GAP]

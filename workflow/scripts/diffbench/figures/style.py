@@ -109,7 +109,7 @@ def finish(figure: Figure, title: str, caption: Iterable[str], handles: Sequence
 
 
 def blank(title: str, text: str) -> Figure:
-    """A figure that says why there is nothing to see."""
+    """A figure with only the reason why it is empty."""
     figure = Figure(figsize=(6.4, 1.6), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()

@@ -23,7 +23,7 @@ TEXTS += ["device_name", "torch_version", "diffusers_version", "dtype", "scale",
 
 
 def dimensions_of(summary: pd.DataFrame, labels: Labels) -> dict[str, list[list[str]]]:
-    """{axis: [[name, label], …]}: what the page filters by, in the order of the summary."""
+    """{axis: [[name, label], …]}: the page's filters, in the order of the summary."""
     cells = Cells(summary, labels)
     names: dict[str, Callable[[Any], str]] = {
         "gpu": cells.name_gpu,

@@ -35,7 +35,7 @@ class Speedup(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A result with a rate, and its speed-up over the baseline (None where the baseline has no rate)."""
+    """A result with a rate, and its speed-up over the baseline (None if the baseline has no rate)."""
 
     result: CellResult
     rate: float

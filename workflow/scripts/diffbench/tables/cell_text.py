@@ -47,6 +47,6 @@ def merge_stages(texts: list[str]) -> list[str]:
 
 
 def best_value(values: Iterable[float | None], unit: str) -> float | None:
-    """The best of several numbers in the unit: the largest rate, the smallest time; None where there is none."""
+    """The best of several numbers in the unit: the largest rate, the smallest time; None if there is none."""
     known = [value for value in values if value is not None]
     return (max if UNITS[unit].more_is_better else min)(known, default=None)

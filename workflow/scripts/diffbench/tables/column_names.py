@@ -11,7 +11,7 @@ NAMED = ["pipeline", "stage", "torch", "variant"]  # the columns that name a cel
 
 
 class Names:
-    """The printed names of what is in `part`, rows of a summary; `row` has the columns NAMED."""
+    """The printed names in `part`, rows of a summary; `row` has the columns NAMED."""
 
     def __init__(self, part: pd.DataFrame, labels: Labels) -> None:
         self.labels, self.staged = labels, set(part.loc[part["stage"] > 1, "pipeline"])
@@ -22,7 +22,7 @@ class Names:
         return [f"torch {self.torch(torch)}", label_of(self.labels, "variants", variant)]
 
     def stage(self, row: Row) -> str:
-        """`IF, stage 2`; the pipeline's name alone where it has one stage."""
+        """`IF, stage 2`; only the pipeline's name if it has one stage."""
         name = label_of(self.labels, "pipelines", row["pipeline"])
         return f"{name}, stage {row['stage']}" if row["pipeline"] in self.staged else name
 

@@ -1,4 +1,4 @@
-"""Published and measured rates side by side, with their ratio where both have one."""
+"""Published and measured rates side by side, and their ratio if both have a number."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -90,7 +90,7 @@ def conditions_of(published: pd.DataFrame, measured: pd.DataFrame, labels: Label
 
 
 def different_steps(row: Row, base: Row) -> str:
-    """`steps 100 and 50`: the step counts of two rows where both are known and differ."""
+    """`steps 100 and 50`: the step counts of two rows if both are known and differ."""
     own, other = steps_of(row), steps_of(base)
     return f"steps {own} and {other}" if own and other and own != other else ""
 

@@ -84,7 +84,7 @@ def name_ladder(cells: Cells, key: LadderKey) -> str:
 
 
 def print_ratio(row: Row, base: Row | None) -> str:
-    """A row's speed-up over another one, per image where step counts differ; marked if the image differs from the baseline's."""
+    """A row's speed-up over another one, per image if step counts differ; marked if the image differs from the baseline's."""
     ratio = ratio_of(row, base)
     if ratio.value is None:
         return OUTSIDE

@@ -12,7 +12,7 @@ from diffbench.mechanisms.python_lines import Code, literal
 from diffbench.mechanisms.registry import MECHANISMS
 from diffbench.vocabulary.sizes import dimensions, split_name
 
-PROMPT = "a fantasy landscape with castles"  # used where embeddings were measured instead of a text
+PROMPT = "a fantasy landscape with castles"  # for pipelines measured with embeddings instead of a text
 
 
 def of_dtype(code: Code, source: Mapping[str, Any], dtype: str) -> str:

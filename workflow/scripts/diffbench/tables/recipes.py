@@ -60,7 +60,7 @@ def write_block(
 
 
 def print_blocks(heading: str, blocks: Mapping[str, Sequence[tuple[object, ...]]]) -> Iterator[str]:
-    """The blocks below a heading, which says in what ASPECTS they differ; `blocks`: {block: the aspects of its cells}."""
+    """The blocks below a heading, which names the ASPECTS in which they differ; `blocks`: {block: the aspects of its cells}."""
     aspects = [[list(dict.fromkeys(values)) for values in zip(*cells)] for cells in blocks.values()]
     differing = [number for number, _ in enumerate(ASPECTS) if len({str(of[number]) for of in aspects}) > 1]
     others = [number for number in differing if ASPECTS[number] != TORCH]
