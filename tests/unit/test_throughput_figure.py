@@ -14,7 +14,7 @@ def test_images_per_second_stand_where_whole_calls_were_measured(make_row):
     whole = next(axes for axes in figure.axes if "images per second" in axes.get_ylabel())
     assert [list(line.get_ydata())[0] for line in whole.lines] == [2, 1]
     assert whole.lines[1].get_ydata()[1] != whole.lines[1].get_ydata()[1]
-    assert "with several stages, through all of them, one after the other" in caption_of(figure)
+    assert "images that pass through all stages, one after the other" in caption_of(figure)
 
 
 def staged_rows(make_row):

@@ -97,7 +97,7 @@ def draw_throughput(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -
     notes = []
     if any(mark.value is not None for row in images for panel in row for mark in marks_of(panel)):
         title, rows = "Denoising throughput and images per second by batch size", rows + images
-        notes = ["Images per second: with several stages, through all of them, one after the other."] * bool(
+        notes = ["Images per second count images that pass through all stages, one after the other."] * bool(
             cells.staged
         )
         notes += describe_absent(cells, gpus, columns)

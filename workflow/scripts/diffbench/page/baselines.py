@@ -58,7 +58,7 @@ def baselines_of(summary: pd.DataFrame, labels: Labels, baseline: Baseline) -> t
 def speedups_of(
     summary: pd.DataFrame, baselines: Sequence[PageBaseline], rates: pd.DataFrame
 ) -> tuple[list[dict[str, list[Any]]], list[str]]:
-    """For every row of the summary {baseline key: [speed-up, low, high, verdict, unit, what differs]}, if both have a
+    """For every row of the summary {baseline key: [speed-up, low, high, verdict, unit, differences]}, if both have a
     number; the last two as indices of SPEEDUP_UNITS and of the second value returned, the list of texts.
 
     `rates`: from speedup.round_rates. Speed-ups over the first baseline, the dataset's own, are the summary's.
