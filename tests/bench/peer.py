@@ -22,7 +22,7 @@ from tqdm import tqdm  # noqa: E402
 from diffbench.catalogue.definition import ROOT, resolve  # noqa: E402
 from diffbench.catalogue.yaml_file import read_yaml  # noqa: E402
 from diffbench.measurement.load import load_pipeline  # noqa: E402
-from diffbench.measurement.measure_stage import release
+from diffbench.measurement.measure_stage import free_stage
 from diffbench.measurement.provenance import read_device  # noqa: E402
 from diffbench.measurement.stage import SEED, Stage
 from diffbench.mechanisms.dtype import choose_dtype  # noqa: E402
@@ -115,7 +115,7 @@ def main():
                 ratio = f"median {middle:.4f}, quartiles {low:.4f} to {high:.4f}; ours {rate:.2f} it/s"
                 print(f"{name}, stage {description['number']}, {variant}: {ratio}", flush=True)
                 del measure_ours, measure_peer
-                release(device, compiled=COMPILE[variant] is not None)
+                free_stage(device, compiled=COMPILE[variant] is not None)
 
 
 if __name__ == "__main__":

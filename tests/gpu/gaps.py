@@ -20,7 +20,7 @@ from torch.autograd import DeviceType  # noqa: E402
 from torch.profiler import ProfilerActivity, profile, record_function  # noqa: E402
 
 from diffbench.catalogue.definition import SCALES, resolve  # noqa: E402
-from diffbench.measurement.measure_stage import release
+from diffbench.measurement.measure_stage import free_stage
 from diffbench.measurement.provenance import read_device  # noqa: E402
 from diffbench.measurement.stage import Stage
 from diffbench.measurement.timer import TimedLoop  # noqa: E402
@@ -127,7 +127,7 @@ def main():
             for line in describe(traced_call(stage, monitored)):
                 print(f"  {line}", flush=True)
             del stage
-            release(device, compiles(definition["variant"]))
+            free_stage(device, compiles(definition["variant"]))
 
 
 if __name__ == "__main__":

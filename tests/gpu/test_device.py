@@ -20,7 +20,7 @@ from diffbench.catalogue.devices import check_device, find_device, label_device
 from diffbench.measurement import ceiling, memory
 from diffbench.measurement.load import load_pipeline
 from diffbench.measurement.locking import lock_path
-from diffbench.measurement.measure_stage import release
+from diffbench.measurement.measure_stage import free_stage
 from diffbench.measurement.monitor import Monitor
 from diffbench.measurement.random_weights import Draw, Uniform
 from diffbench.measurement.stage import Stage
@@ -50,7 +50,7 @@ def alone():
     """Each test finds the device as empty as this process can leave it."""
     yield
     torch.cuda.set_per_process_memory_fraction(1.0)
-    release(DEVICE, compiled=False)
+    free_stage(DEVICE, compiled=False)
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_the_time_of_what_a_run_has_started_is_its_own():
     child = SPIN.format(seconds=60)
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}], process_group=0); {SLEEP}"
     run = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    watching = host_counters.Host()
+    watching = host_counters.HostSampler()
     try:
         while len(session_pids(run.pid)) < 2:
             time.sleep(0.05)
@@ -196,7 +196,7 @@ def test_the_time_of_what_a_run_has_started_is_its_own():
 
 
 def test_the_own_time_never_shrinks_when_a_worker_ends(run):
-    watching = host_counters.Host()
+    watching = host_counters.HostSampler()
     (child,) = set(session_pids(run.pid)) - {run.pid}
     watching.used_s = {psutil.Process(child): 50.0, psutil.Process(run.pid): 1.0}
     os.kill(child, signal.SIGKILL)
@@ -233,7 +233,7 @@ def test_the_host_is_sampled_at_the_edges_of_the_window_and_rarely_between(tmp_p
 
 def test_sampling_takes_a_small_share_of_the_time(monkeypatch, run):
     """Where a sample takes 5 ms, as on a large machine, the next one comes after 5 s."""
-    watching, slow = host_counters.Host(), host_counters.clock_mhz
+    watching, slow = host_counters.HostSampler(), host_counters.clock_mhz
     monkeypatch.setattr(host_counters, "clock_mhz", lambda files: time.sleep(0.005) or slow(files))
     watching.sample(run.pid)
     assert watching.next_s - time.monotonic() > 4

@@ -3,6 +3,7 @@
 import pytest
 
 from diffbench.tables.cells import Cells, describe_origin, print_rate
+from diffbench.tables.keys import Group
 from drawn_figures import LABELS, summary_of
 from summaries import cells_of
 
@@ -15,9 +16,9 @@ def test_a_stage_that_has_no_row_is_its_cells_failure_and_never_the_first_stages
         make_row(pipeline="if", variant="compile", status="oom", phase="load"),
     ]
     cells = Cells(summary_of(rows), LABELS)
-    found = {name: cells.get("A100", 1, ("if", 2), ("2.0", name)) for name in ("eager", "regional", "compile")}
+    found = {name: cells.get("A100", 1, Group("if", 2), ("2.0", name)) for name in ("eager", "regional", "compile")}
     assert (found["eager"]["stage"], found["regional"], found["compile"]["status"]) == (2, None, "oom")
-    assert cells.get("A100", 1, ("if", 3), ("2.0", "compile")) is None, "no cell has a third stage"
+    assert cells.get("A100", 1, Group("if", 3), ("2.0", "compile")) is None, "no cell has a third stage"
 
 
 def test_newest_torch_is_the_highest_release_or_nightly(make_row):

@@ -103,9 +103,10 @@ def one_of(names):
 
 
 def reporting_code(root):
-    """The files of the code that makes tables, figures and pages."""
-    package = Path(root) / "workflow/scripts/diffbench"
-    return [path for folder in REPORTING_FOLDERS for path in sorted((package / folder).rglob("*.py"))]
+    """The files of the code that makes tables, figures and pages: the scripts of rules, and the folders that they import."""
+    scripts = Path(root) / "workflow/scripts"
+    folders = [path for folder in REPORTING_FOLDERS for path in sorted((scripts / "diffbench" / folder).rglob("*.py"))]
+    return [*sorted(scripts.glob("*.py")), *folders]
 
 
 def figure_in_report(path):

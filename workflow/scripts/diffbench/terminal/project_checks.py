@@ -28,7 +28,7 @@ def exit_with_reason() -> Iterator[None]:
 def check_project(base: Path, main_snakefile: AnyPath) -> None:
     """Raises DiffbenchError if the project, which is in the folder `base`, cannot run: as part of another workflow, in a folder
     that Snakemake cannot use, or without pandas."""
-    if Path(main_snakefile).resolve() not in (base / "Snakefile", base / "workflow/Snakefile"):
+    if Path(main_snakefile).resolve() not in (base.resolve() / "Snakefile", base.resolve() / "workflow/Snakefile"):
         raise DiffbenchError(
             f"{Path(main_snakefile).name}: diffbench cannot be included or used as a module; start it by itself, and use its "
             "results/<name>/summary.csv as an input"
