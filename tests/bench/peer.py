@@ -57,7 +57,7 @@ def ours(description, definition, device, dtype):
 
     def call():
         sample = stage.call()
-        return sample["iterations"] / sample["loop_s"]
+        return sample.iterations / sample.loop_s
 
     return call, stage.arguments
 

@@ -78,7 +78,7 @@ def test_events_of_the_device_agree_with_the_synchronized_clock(stage, monkeypat
 
     monkeypatch.setattr(TimedLoop, "__enter__", enter)
     monkeypatch.setattr(TimedLoop, "__exit__", leave)
-    loops_s = [stage.call()["loop_s"] for _ in range(7)]
+    loops_s = [stage.call().loop_s for _ in range(7)]
     assert np.median(np.array(elapsed_s) / np.array(loops_s)) == pytest.approx(1, abs=0.01)
 
 

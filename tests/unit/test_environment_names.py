@@ -2,6 +2,7 @@
 
 import pytest
 
+from diffbench.catalogue.environments import is_built
 from diffbench.system.environment_variables import (
     check_refused,
     describe_ignored,
@@ -248,3 +249,17 @@ def test_a_place_does_not_depend_on_the_working_folder(tmp_path, monkeypatch, na
 )
 def test_packages_are_those_of_the_python_that_runs_snakemake(environment, pinned, path):
     assert package_folders(environment, pinned) == path
+
+
+@pytest.mark.parametrize(
+    ("prefix", "may_be_removed"),
+    [
+        ("/p/.environments/torch-2.1.0123456789ab", True),
+        ("/p/.snakemake/conda/0123_", True),
+        ("/home/me/.venv", False),
+        ("/usr", False),
+    ],
+)
+def test_only_environments_that_the_workflow_has_built_may_be_removed(monkeypatch, prefix, may_be_removed):
+    monkeypatch.setattr("sys.prefix", prefix)
+    assert is_built() is may_be_removed

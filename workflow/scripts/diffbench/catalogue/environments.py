@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -174,3 +176,9 @@ def nightly_date(version: str) -> str | None:
     """The date of a nightly build's version, such as `2026-11-20`; None for a release."""
     match = NIGHTLY.search(version)
     return "-".join(match.groups()[:3]) if match else None
+
+
+def is_built() -> bool:
+    """Whether this Python's environment is one that the workflow has built, by uv or by conda: it may be removed."""
+    folders = os.path.abspath(sys.prefix).split(os.sep)
+    return ".environments" in folders or ".snakemake" in folders

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from diffbench.catalogue.environments import is_built
 from diffbench.libraries.failure import classify, fault_of
 from diffbench.mechanisms.dtype import dtype_of
 from diffbench.mechanisms.registry import compiles
@@ -87,7 +88,7 @@ def starting(spec: dict[str, Any]) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:  # a broken driver, library or package
         print_traceback(error)
-        advice = "" if spec["torch"] == "installed" else f"; if its environment is broken, remove {sys.prefix}"
+        advice = f"; if its environment is broken, remove {sys.prefix}" if is_built() else ""
         raise SetupError(f"measuring cannot start here: {type(error).__name__}: {one_line(error)}{advice}") from None
 
 

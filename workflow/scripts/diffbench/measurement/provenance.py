@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from diffbench.catalogue.devices import cpu_name
+from diffbench.catalogue.environments import INSTALLED, is_built
 from diffbench.libraries.releases import same_release
 from diffbench.libraries.versions import package_version
 from diffbench.mechanisms.registry import installed_libraries
@@ -67,8 +68,8 @@ def read_provenance(device: torch.device) -> dict[str, Any]:
 
 def remedy_for(torch_build: str) -> str:
     """Advice for an environment that is not the one named."""
-    if torch_build == "installed":
-        return "start the workflow again"
+    if not is_built():
+        return "start the workflow again" if torch_build == INSTALLED else "use the Python of that environment"
     return f"start the workflow again; if that does not help, remove {sys.prefix}, so that it is built again"
 
 
