@@ -119,7 +119,7 @@ def test_no_script_hides_a_module_of_another_package():
     code = (
         f"import importlib.util, json; print(json.dumps([n for n in {sorted(names)} if importlib.util.find_spec(n)]))"
     )
-    result = subprocess.run([sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-I", "-c", code], cwd="/", capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == []
 
 

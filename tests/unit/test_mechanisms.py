@@ -16,6 +16,7 @@ from diffbench.mechanisms.python_lines import Code
 from diffbench.mechanisms.quantization import QUANTIZATION, Library, schema
 from diffbench.mechanisms.registry import LIBRARIES, MECHANISMS, compiles, conflicts_of, setting_schemas
 from diffbench.tables.recipe import write_recipe
+from diffbench.vocabulary.columns import RUN
 from diffbench.vocabulary.errors import DiffbenchError, SetupError
 
 ALSO = ("label", "note", "group", "base")
@@ -172,3 +173,8 @@ def test_the_documentation_has_a_row_for_each_mechanism(show):
 def test_what_the_table_shows_must_be_known():
     with pytest.raises(ReportError, match="unknown show 'evidenc'; did you mean 'evidence'"):
         filled("evidenc")
+
+
+def test_the_column_of_libraries_names_every_library():
+    meaning = RUN["libraries"].meaning
+    assert all(name in meaning for name in LIBRARIES)

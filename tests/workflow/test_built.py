@@ -93,7 +93,7 @@ def test_removing_what_can_be_made_again_measures_nothing_again(copy, gone):
         shutil.rmtree(copy.folder / folder)
     touch_reporting(copy)
     planned = jobs(copy)
-    assert "html" in planned and not {"measure", "ceiling"} & set(planned)
+    assert "report_pages" in planned and not {"measure", "ceiling"} & set(planned)
     copy.configure(rounds=3)
     planned = jobs(copy)
     assert (planned["measure"], "ceiling" in planned) == (1, False)

@@ -29,7 +29,7 @@ PROVENANCE = [  # the columns that check_texts looks at
     "started_at",
 ]
 CUDA_BUILD = re.compile(r"\+cu(\d+)(\d)\Z")
-DIGITS = 5e-6  # relative: rows have six significant digits (measurement/row.py), so each number is this far off at most
+DIGITS = 5e-6  # relative: rows have six significant digits (system/files.py), so each number is this far off at most
 TOLERANCE = 4 * DIGITS  # of a product or ratio of up to four of them; committed rows are off by 6e-6 at most
 IN_ORDER = [
     ("latency_q1_s", "latency_s"),

@@ -149,10 +149,9 @@ QUANTIZATION = Mechanism(
     schema=schema(),
     apply=quantize,
     write_lines=write_lines,
-    meaning=(
-        "Quantized linear layers: `library: torchao` with `config`, one of its classes, or `library: "
-        "bitsandbytes` with `layer`; `options` of either."
-    ),
+    meaning="Quantized linear layers: "
+    + " or ".join(f"`library: {name}` with `{library.key}`, one of its classes" for name, library in LIBRARIES.items())
+    + "; `options` are the arguments of that class.",
     evidence="Before the first call: the classes and dtypes of the quantized weights. If there are none, the row is `invalid`.",
     library=lambda setting: setting.get("library"),
     libraries=tuple(LIBRARIES),

@@ -67,8 +67,14 @@ PHASE = (
     Column("start_s", NUMBER, "starting the process", "s", "start"),
     Column("import_s", NUMBER, "importing torch and Diffusers", "s", "import"),
     Column("load_s", NUMBER, "loading the pipeline", "s", "load"),
-    Column("compile_s", NUMBER, "how much longer first calls took than later ones", "s", "compile"),
-    Column("calls_s", NUMBER, "all calls, at the time of later ones", "s", "calls"),
+    Column(
+        "compile_s",
+        NUMBER,
+        "how much longer the first calls of the stages took than later ones, whether or not anything compiled",
+        "s",
+        "compile",
+    ),
+    Column("calls_s", NUMBER, "the number of calls times the time of a later call", "s", "calls"),
     Column("evidence_s", NUMBER, "the checks of the evidence", "s", "evidence"),
     Column("end_s", NUMBER, "what is left until the process has ended", "s", "end"),
 )

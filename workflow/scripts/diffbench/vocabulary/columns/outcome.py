@@ -17,8 +17,8 @@ IDENTITY = (
     Column(
         "size",
         Type(f"^({NATIVE}|{DIMENSIONS})$"),
-        "`native`: the pipeline's own size, given by the catalogue's call or the denoiser's sample size. Otherwise "
-        "the height x width (x frames) in pixels that the config asked for and the pipeline made, see "
+        "`native`, or height x width (x frames) in pixels. The native size of a pipeline is in the catalogue's call, or "
+        "else the denoiser's sample size, see "
         "[Sizes](../config/README.md#sizes)",
     ),
     Column("variant", NAME, "the name of the variant in `config/variants.yaml`"),

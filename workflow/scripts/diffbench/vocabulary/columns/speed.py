@@ -68,8 +68,8 @@ START = (
     Column(
         "startup_s",
         SIGNED,
-        "first call plus warm-up, minus the same number of calls at `latency_s`. Loading is not included. Noise "
-        "can make it negative; rows measured before negative values were kept have 0 instead",
+        "the time of all calls before the measured ones, minus the same number of calls at `latency_s`. Loading is not "
+        "included. Noise can make it negative; rows measured before negative values were kept have 0 instead",
         "s",
         "Start-up",
     ),
@@ -77,7 +77,7 @@ START = (
         "cache",
         one_of("", "cold", "warm"),
         "`warm` if every graph was taken from the cell's [compiler cache](#compiler-caches), otherwise `cold`. "
-        "Empty if nothing compiles, or if a later round failed before it was known",
+        "Empty if nothing compiles, or if a later round failed too early to know",
         label="Cache",
     ),
     Column(
@@ -127,7 +127,7 @@ START = (
         NUMBER,
         "the peak, in the same time, of the GPU memory that the run's processes held together: NVML's figure per "
         "process, read every 0.1 s, CUDA's context and libraries included. Empty where the driver does not report "
-        "it, or where a container hides which process is the run's and there are several",
+        "it, or where a container hides which of several processes is the run's",
         "MiB",
         "Peak memory on the device, while starting",
     ),

@@ -108,11 +108,11 @@ CEILING = (
     Column(
         "matmul_tflops", NUMBER, "the ceiling of the device with this torch build, see [Ceiling](#ceiling)", "TFLOP/s"
     ),
-    Column("copy_gib_per_second", NUMBER, "the other ceiling", "GiB/s"),
+    Column("copy_gib_per_second", NUMBER, "the copy bandwidth of the device, the other ceiling", "GiB/s"),
     Column(
         "ceiling_percent",
         NUMBER,
-        "the least time of a step that the ceilings allow, as a share of the time taken, see [Ceiling](#ceiling)",
+        "the shortest time that the ceilings allow for a step, as a percentage of the time that it took, see [Ceiling](#ceiling)",
         "%",
         "Share of the device's ceiling",
     ),
@@ -147,5 +147,7 @@ REMARKS = (
 ORIGIN = (
     Column("measured_on", TEXT, "the dates of the rounds"),
     Column("text", TEXT, "only in a published dataset: the number as the page prints it"),
-    Column("mark", TEXT, "only in a published dataset: the page's mark on the row", label="Mark"),
+    Column(
+        "mark", TEXT, "only in a published dataset: the mark that the page prints at the row, such as `*`", label="Mark"
+    ),
 )
