@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fake_files import files  # noqa: F401
+
 # torch's threads sleep while they wait for each other: awake, they take the CPUs from each other and from what runs beside
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ INTERNAL = "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"
 
 
 def device_with(monkeypatch, free_mib, failures=0):
-    """Stand in for a GPU with so much free memory, whose allocator has failed so often."""
+    """Imitate a GPU with this much free memory, whose allocator has failed this often."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "memory_stats", lambda: {"num_ooms": failures})

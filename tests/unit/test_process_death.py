@@ -4,23 +4,8 @@ import signal
 
 import pytest
 
-from diffbench.measurement import session
 from diffbench.measurement.process_death import FAULT, add_stuck, check_begun, describe_death, kernel_oom_kills
 from diffbench.vocabulary.errors import SetupError
-
-
-@pytest.fixture
-def files(monkeypatch):
-    """What stands in files, by path: others are not there."""
-    contents = {}
-
-    def read_text(path, *arguments, **keys):
-        if str(path) not in contents:
-            raise FileNotFoundError(path)
-        return contents[str(path)]
-
-    monkeypatch.setattr(session.Path, "read_text", read_text)
-    return contents
 
 
 @pytest.mark.parametrize(

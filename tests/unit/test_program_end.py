@@ -67,7 +67,7 @@ def test_what_the_user_can_fix_is_one_line_also_in_the_log(tmp_path, capsys, mon
 
 @pytest.mark.parametrize("number", program_start.SIGNALS)
 def test_a_signal_interrupts_the_work(tmp_path, capsys, number):
-    """A job of the workflow writes this to its log: Snakemake prints a line of its own."""
+    """A job of the workflow writes this to its log, because Snakemake prints the reason."""
     signal.signal(number, signal.SIG_DFL)  # a shell that starts the tests in the background may have it ignored
     said = "interrupted: nothing was written\n"
     for log, printed in ((None, said), (tmp_path / "log", "")):

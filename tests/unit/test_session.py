@@ -11,20 +11,6 @@ from diffbench.measurement.session import proportional_kib, resident_kib, total_
 PAGE_KIB = session.os.sysconf("SC_PAGE_SIZE") / 1024
 
 
-@pytest.fixture
-def files(monkeypatch):
-    """What stands in files, by path: others are not there."""
-    contents = {}
-
-    def read_text(path, *arguments, **keys):
-        if str(path) not in contents:
-            raise FileNotFoundError(path)
-        return contents[str(path)]
-
-    monkeypatch.setattr(session.Path, "read_text", read_text)
-    return contents
-
-
 def test_memory_is_that_of_pages_in_units_of_1024(monkeypatch, files):
     files["/proc/7/statm"] = "900 512 30 1 0 40 0\n"
     assert resident_kib(7) == 512 * PAGE_KIB

@@ -78,7 +78,7 @@ def test_weights_are_fetched_once_and_measured_offline(pretrained, hub):
     assert (row["status"], row["weights"], row["revision"]) == ("ok", "pretrained", REVISION)
 
 
-def test_a_hub_that_cannot_be_reached_is_told(pretrained):
+def test_a_hub_that_cannot_be_reached_is_reported(pretrained):
     environment = {**pretrained.environment, "HF_TOKEN": "x", "HF_ENDPOINT": "http://127.0.0.1:9"}
     result = pretrained.snakemake("weights", check=False, environment=environment)
     assert result.returncode != 0
@@ -120,5 +120,5 @@ def test_configuration_files_of_the_hub_are_no_miniature(pretrained):
     pretrained.configure(weights="random", scale="tiny")
     result = pretrained.snakemake("-n", check=False)
     assert result.returncode != 0
-    told = "sd-controlnet has no architecture, and the files of mini/pipeline are not miniature: set 'scale: full'"
-    assert result.output.endswith(f"\nerror: weights: {told}\n")
+    reason = "sd-controlnet has no architecture, and the files of mini/pipeline are not miniature: set 'scale: full'"
+    assert result.output.endswith(f"\nerror: weights: {reason}\n")

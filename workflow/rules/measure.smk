@@ -50,7 +50,7 @@ rule measure:
     # A run is measured again when one of these changes, except `job` (plan/jobs.py): docs/measured-again.md lists what changes them.
     params:
         definition=per_job(lambda wildcards: PLAN.definition(wildcards)),
-        environment=of_axes(PLAN.cells, PLAN.expected, "torch", "variant"),
+        environment=of_axes(PLAN.cells, JOBS.expected, "torch", "variant"),
         pins=of_axes(PLAN.cells, PLAN.pins, "torch"),
         threads=PLAN.config["threads"],
         weights=PLAN.config["weights"],

@@ -30,7 +30,7 @@ INVOCATION = Invocation(
 
 update_config(config, with_types(workflow.config_settings.config))
 if "exclude" not in OWN_KEYS and not OWN_KEYS.isdisjoint(AXES.values()):
-    config["exclude"] = []  # the default config's `exclude` names values of its own axes
+    config["exclude"] = []  # the default config's `exclude` is for the default axes
 
 with exit_with_reason():
     PLAN = Plan(config, conda=CONDA, external=not workflow.remote_exec)

@@ -8,13 +8,14 @@ from diffbench.vocabulary.sizes import split_name
 from .types import Row
 
 MEASURE = "workflow/scripts/measure.py"
+CELL_OF_RUNS = ["gpu", "torch", "pipeline", "batch_size", "variant"]  # a pipeline at another size is named so
 
 
 class Remeasurement(NamedTuple):
     """How to measure the cells of a dataset again: with Snakemake if they have runs, otherwise with measure.py alone."""
 
     run_pattern: str = ""  # of its run.csv files; empty: Snakemake measures no cell of this dataset
-    cells: list[str] | None = None  # gpu/torch/pipeline/batch_size/variant of the cells that have runs; None: all
+    cells: list[str] | None = None  # CELL_OF_RUNS joined by slashes, of the cells that have runs; None: all
     rounds: int = 0  # 0: as many as were measured
     snakemake_arguments: tuple[str, ...] = ()
     sets_threads: bool = False  # whether the command of Snakemake sets the `threads` of the row
@@ -22,7 +23,7 @@ class Remeasurement(NamedTuple):
 
     def command(self, row: Row) -> str:
         """The command that measures the cell of a row of a summary again."""
-        cell = "/".join(str(row[axis]) for axis in ("gpu", "torch", "pipeline", "batch_size", "variant"))
+        cell = "/".join(str(row[axis]) for axis in CELL_OF_RUNS)
         is_run = self.run_pattern and (self.cells is None or cell in self.cells)
         return shlex.join(self.snakemake_command(row) if is_run else self.measure_command(row))
 

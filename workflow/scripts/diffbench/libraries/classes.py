@@ -51,7 +51,7 @@ def original_cause(error: BaseException) -> BaseException:
 
 def is_missing_in_release(cause: BaseException, library: str, name: str) -> bool:
     """Whether an import failed because a release lacks a name or a package is not installed, and not because a package
-    lacks one of its own parts or fails for another reason."""
+    lacks a part of itself or fails for another reason."""
     if BROKEN.search(str(cause)):
         return False
     if isinstance(cause, ModuleNotFoundError):

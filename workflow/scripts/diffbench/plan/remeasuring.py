@@ -4,10 +4,8 @@ from pathlib import Path
 
 from diffbench.catalogue.definition import STOPPING, command_line_option
 from diffbench.catalogue.yaml_file import read_yaml
-from diffbench.data.remeasuring import Remeasurement
+from diffbench.data.remeasuring import CELL_OF_RUNS, Remeasurement
 from diffbench.system.compiler_caches import SHARED
-
-CELL_OF_RUNS = ["gpu", "torch", "pipeline", "batch_size", "variant"]
 
 
 def remeasurement_of(dataset, plan, datasets, run_pattern, configfiles):

@@ -1,7 +1,6 @@
 """Helpers for functions that Snakemake calls once per job. They keep the planning of thousands of runs fast."""
 
 import inspect
-from functools import cache
 
 
 def per_job(function):
@@ -12,6 +11,5 @@ def per_job(function):
 
 def of_axes(cells, function, *axes):
     """A param of a run that depends only on these axes: its value if it is the same for all `cells`, otherwise a function."""
-    function = cache(function)
     values = {function(*cell) for cell in cells[list(axes)].drop_duplicates().itertuples(index=False)}
     return values.pop() if len(values) == 1 else per_job(lambda wildcards: function(*map(wildcards.get, axes)))
